@@ -1,0 +1,27 @@
+"""vidstyle: moving pictures by neural style transfer.
+
+    from vidstyle import Settings, animate_balance, stylize_image, stylize_video
+
+Importing the package is cheap; torch is imported when one of the functions is first looked up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vidstyle.errors import VidstyleError
+from vidstyle.types import Result, Settings
+
+if TYPE_CHECKING:
+    from vidstyle.pipeline import animate_balance, stylize_image, stylize_video
+
+__version__ = "0.1.0"
+__all__ = ["Result", "Settings", "VidstyleError", "animate_balance", "stylize_image", "stylize_video"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from vidstyle import pipeline
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

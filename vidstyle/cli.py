@@ -1,0 +1,222 @@
+"""The command line: flags become `Settings`, one pipeline call is made, an error class becomes an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+from rich.console import Console
+
+from vidstyle.errors import UsageError, VidstyleError
+from vidstyle.types import PRESETS, Job, Settings, option_name
+
+if TYPE_CHECKING:
+    from vidstyle.types import Result
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Moving pictures by neural style transfer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+console = Console(stderr=True, highlight=False)
+
+Styles = Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
+Overwrite = Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing output.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has painted.")]
+KeepJob = Annotated[bool, typer.Option("--keep-job", help="Keep the folder OUTPUT.job with every frame.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+def main() -> None:
+    """Run the command line; every `VidstyleError` ends in one sentence and its exit code."""
+    try:
+        app(prog_name="vidstyle")
+    except VidstyleError as error:
+        console.print(f"vidstyle: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        console.print("vidstyle: interrupted; the same command goes on where this one stopped")
+        sys.exit(INTERRUPTED)
+
+
+def settings_options(job: Job) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field of `Settings` that `job` reads, and pass it the `Settings` they make."""
+    options = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(command).parameters.values()]
+
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            preset = values.pop("preset")
+            given = {option.name: values.pop(option.name) for option in options}
+            changes = {name: _from_flag(name, value) for name, value in given.items() if value is not None}
+            settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
+            command(**values, settings=settings)
+
+        presets = typer.Option(metavar="NAME", help=f"Start from a named set of options: {', '.join(PRESETS)}.")
+        added = [("preset", Annotated[str | None, presets]), *((o.name, _flag(o)) for o in options)]
+        kept = [p for p in own if p.name != "settings"]
+        new = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name, kind in added
+        ]
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept] + new
+        )
+        run.__annotations__ = {p.name: p.annotation for p in [*kept, *new]}
+        return run
+
+    return decorate
+
+
+def _flag(option: dataclasses.Field[Any]) -> Any:
+    """The Typer annotation of an option; unset is None, so that a preset's value can be told from one that was typed."""
+    kind = get_type_hints(Settings)[option.name]
+    name = option_name(option)
+    default = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
+    shown = f"{option.metadata['text']} [{default}]" if default not in (None, "") else option.metadata["text"]
+    if kind is bool:
+        return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=shown, show_default=False)]
+    plain = kind if kind in (int, float) else float if kind == float | None else str
+    metavar = "LIST" if isinstance(option.default, tuple) else {int: "INT", float: "NUMBER", str: "TEXT"}[plain]
+    return Annotated[plain | None, typer.Option(name, metavar=metavar, help=shown, show_default=False)]
+
+
+def _from_flag(name: str, value: Any) -> Any:
+    """A typed value; lists are written with commas."""
+    kind = get_type_hints(Settings)[name]
+    if kind not in (tuple[float, ...], tuple[str, ...]):
+        return value
+    words = [word.strip() for word in value.split(",") if word.strip()]
+    if kind == tuple[str, ...]:
+        return tuple(words)
+    try:
+        return tuple(float(word) for word in words)
+    except ValueError:
+        raise UsageError(f"--{name.replace('_', '-')} is {value!r}; give numbers with commas, like .7,.3") from None
+
+
+@app.command(no_args_is_help=True)
+@settings_options("video")
+def video(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video clip.")],
+    styles: Styles,
+    output: Output,
+    settings: Settings,
+    overwrite: Overwrite = False,
+    restart: Restart = False,
+    keep_job: KeepJob = False,
+    quiet: Quiet = False,
+) -> None:
+    """Paint a video clip; its sound and frame rate stay."""
+    with _progress(output, quiet) as on_frame:
+        from vidstyle.pipeline import stylize_video
+
+        stylize_video(
+            clip, styles, output, settings, overwrite=overwrite, restart=restart, keep_job=keep_job, on_frame=on_frame
+        )
+
+
+@app.command(no_args_is_help=True)
+@settings_options("balance")
+def balance(
+    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")],
+    styles: Styles,
+    output: Output,
+    settings: Settings,
+    overwrite: Overwrite = False,
+    restart: Restart = False,
+    keep_job: KeepJob = False,
+    quiet: Quiet = False,
+) -> None:
+    """Animate the balance: a picture turns into a painting and back."""
+    with _progress(output, quiet) as on_frame:
+        from vidstyle.pipeline import animate_balance
+
+        animate_balance(
+            content, styles, output, settings, overwrite=overwrite, restart=restart, keep_job=keep_job, on_frame=on_frame
+        )
+
+
+@app.command(no_args_is_help=True)
+@settings_options("image")
+def image(
+    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")],
+    styles: Styles,
+    output: Output,
+    settings: Settings,
+    overwrite: Overwrite = False,
+    restart: Restart = False,
+    keep_job: KeepJob = False,
+    quiet: Quiet = False,
+) -> None:
+    """Paint one picture."""
+    with _progress(output, quiet) as on_frame:
+        from vidstyle.pipeline import stylize_image
+
+        stylize_image(
+            content, styles, output, settings, overwrite=overwrite, restart=restart, keep_job=keep_job, on_frame=on_frame
+        )
+
+
+@app.command()
+def doctor() -> None:
+    """Show what vidstyle finds on this machine, and how to mend what is missing."""
+    from vidstyle.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        mark = "ok     " if finding.ok else "MISSING"
+        typer.echo(f"{mark} {finding.subject}: {finding.text}")
+        if finding.mend:
+            typer.echo(f"        {finding.mend}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from vidstyle import __version__
+
+        typer.echo(f"vidstyle {__version__}")
+        raise typer.Exit()
+
+
+@contextmanager
+def _progress(output: Path, quiet: bool) -> Iterator[Callable[[Result, int], None] | None]:
+    """A bar with the time left, and a last line that says what was made."""
+    if quiet:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    began = time.perf_counter()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console)
+    with bar:
+        task = bar.add_task("reading", total=None)
+
+        def on_frame(result: Result, total: int) -> None:
+            text = f"loss {result.losses['total']:.4f}"
+            bar.update(task, description=text, completed=result.index + 1, total=total)
+            if result.index + 1 == total:
+                bar.update(task, description="encoding")
+
+        yield on_frame
+        bar.update(task, description="done")
+    console.print(f"{output} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)

@@ -1,0 +1,413 @@
+"""Trains the compact network: a narrow VGG-shaped stack that learns to predict VGG-19's features.
+
+    python -m vidstyle.distill --teacher VGG_FILE --images FOLDER... --out FILE
+
+The student is regressed, layer by layer and through a linear read-out, on what the teacher answers to crops of the
+given pictures; it never sees the teacher's weights. Training goes in rounds: the teacher, the dearest part, labels a
+pool of crops, and the student learns from each of them a few times. One batch of every pool are pastiches that the
+student itself is optimising, because those are the pictures it will be asked about later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vidstyle.errors import DiskError, JobError, MediaError, UsageError
+from vidstyle.networks import Blocks, FeatureNetwork, reduce_readout, save_compact, vgg19
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
+HELPERS = ("relu3_3", "relu4_4")  #: learnt along with them, to lead the deep convolutions; not saved
+LAYER_WEIGHTS = {"relu5_1": 2.0, **dict.fromkeys(HELPERS, 0.5)}  #: of the regression; 1 where not named
+GRAM_WEIGHT = 2.0
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+HELD_OUT = 40  #: pictures kept for validation
+
+Features = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Every number a training run depends on."""
+
+    blocks: Blocks = ((16, 16), (32, 48), (80,) * 4, (160,) * 4, (320,))  #: channels of each convolution
+    steps: int = 12000  #: updates of the weights; the learning rate has fallen to zero by then
+    minutes: float = math.inf  #: ... or by then, if that comes first
+    crop: int = 160  #: pixels
+    batch: int = 6  #: crops in an update
+    pool: int = 8  #: batches that the teacher labels in a round, the last of which are pastiches
+    repeats: int = 3  #: times that the student sees each of them
+    paint: int = 10  #: evaluations that the pastiches are carried on for in a round
+    lr: float = 2e-3  #: highest learning rate
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "crop", "batch", "repeats", "lr", "minutes"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"--{name} is {getattr(self, name)}; it must be above 0")
+        if self.pool < 2:
+            raise UsageError(f"--pool is {self.pool}; it must be at least 2, one batch of which are pastiches")
+
+
+def load_pictures(folders: Iterable[str | Path], smallest: int) -> list[np.ndarray]:
+    """All pictures in `folders` whose short side has at least `smallest` pixels: (H, W, 3) uint8 RGB, sorted by path."""
+    paths = sorted(path for folder in folders for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+    decoded = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in paths)
+    pictures = [np.ascontiguousarray(image[..., ::-1]) for image in decoded if image is not None]
+    pictures = [image for image in pictures if min(image.shape[:2]) >= smallest]
+    if len(pictures) < 2:
+        raise MediaError(f"found {len(pictures)} pictures of at least {smallest} px; give folders with more (--images)")
+    return pictures
+
+
+def random_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Generator) -> Tensor:  # (3, side, side)
+    """A square of a random picture, of random place and size, resized to `side`; sRGB in [0, 1]."""
+    image = pictures[int(torch.randint(len(pictures), (), generator=generator))]
+    size, left, top, flip = torch.rand(4, generator=generator).tolist()
+    largest = min(image.shape[:2])
+    smallest = min(largest, round(0.6 * side))
+    wide = round(smallest * (largest / smallest) ** size)
+    y, x = round(top * (image.shape[0] - wide)), round(left * (image.shape[1] - wide))
+    how = cv2.INTER_AREA if wide > side else cv2.INTER_CUBIC
+    square = cv2.resize(image[y : y + wide, x : x + wide], (side, side), interpolation=how)
+    crop = torch.from_numpy(square).permute(2, 0, 1).float() / 255
+    return crop.flip(2) if flip < 0.5 else crop
+
+
+def disturbed_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Generator) -> Tensor:  # (3, side, side)
+    """A random crop, often blended with another, recoloured or noisy: what pictures pass through on their way to a pastiche."""
+    blend, recolour, shuffle, noise, share, strength = torch.rand(6, generator=generator).tolist()
+    crop = random_crop(pictures, side, generator)
+    if blend < 0.2:
+        crop = torch.lerp(crop, random_crop(pictures, side, generator), share)
+    if recolour < 0.4:
+        order = torch.randperm(3, generator=generator) if shuffle < 0.5 else torch.arange(3)
+        mixing = torch.eye(3)[order] + 0.25 * torch.randn(3, 3, generator=generator)
+        mean = crop.mean(dim=(1, 2), keepdim=True)
+        goal = (mean + 0.15 * torch.randn(3, 1, 1, generator=generator)).clamp(0.1, 0.9)
+        crop = torch.einsum("ij,jhw->ihw", mixing, crop - mean) + goal
+    if noise < 0.3:
+        crop = crop + 0.2 * strength**2 * torch.randn(crop.shape, generator=generator)
+    return crop.clamp(0, 1)
+
+
+def gram(features: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, C)
+    flat = features.flatten(2)
+    return flat @ flat.mT / flat.shape[2]
+
+
+def relative_gram_error(got: Tensor, wanted: Tensor) -> Tensor:  # (N, C, C) twice -> (N,)
+    return (got - wanted).square().sum(dim=(1, 2)) / wanted.square().sum(dim=(1, 2)).clamp_min(1e-12)
+
+
+class Student(nn.Module):
+    """The network in training, with its read-outs as parameters."""
+
+    def __init__(self, blocks: Blocks, channels: Mapping[str, int], generator: torch.Generator) -> None:
+        super().__init__()
+        self.network = FeatureNetwork(blocks, pool="average")
+        for convolution in self.network.convolutions.values():
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
+            nn.init.zeros_(convolution.bias)
+        self.readouts = nn.ParameterDict()
+        for layer, count in channels.items():
+            width = blocks[int(layer[4]) - 1][int(layer[6]) - 1]
+            self.readouts[layer] = nn.Parameter(torch.randn(count, width, generator=generator) / width**0.5)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
+        """For each layer the student's own features and its read-out."""
+        features = self.network(image.contiguous(memory_format=torch.channels_last), layers)
+        return {layer: (own, self.readouts[layer]) for layer, own in features.items()}
+
+
+def predict(own: Tensor, readout: Tensor) -> Tensor:  # (N, C, H, W), (K, C) -> (N, K, H, W)
+    return functional.conv2d(own, readout[:, :, None, None])
+
+
+class Distiller:
+    """A training run: everything that changes is in `state_dict`, everything else follows from the arguments.
+
+    Args:
+        teacher: the network to imitate; not trained.
+        pictures: (H, W, 3) uint8 RGB, in a fixed order.
+        layers, helpers: of the teacher and the student, to predict; only `layers` are exported.
+    """
+
+    def __init__(
+        self,
+        teacher: FeatureNetwork,
+        pictures: Sequence[np.ndarray],
+        recipe: Recipe,
+        *,
+        layers: Sequence[str] = LAYERS,
+        helpers: Sequence[str] = HELPERS,
+    ) -> None:
+        self.recipe, self.layers, self.learnt = recipe, tuple(layers), (*layers, *helpers)
+        self.teacher = teacher.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        every = max(2, len(pictures) // HELD_OUT)
+        self.held_out = pictures[::every]
+        self.pictures = [image for number, image in enumerate(pictures) if number % every]
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.scales = self._measure_scales()
+        channels = {layer: scale.numel() for layer, scale in self.scales.items()}
+        self.student = Student(recipe.blocks, channels, self.generator)
+        self.average = Student(recipe.blocks, channels, self.generator).requires_grad_(False)
+        self.average.load_state_dict(self.student.state_dict())
+        self.optimizer = torch.optim.Adam(self.student.parameters(), lr=recipe.lr, betas=(0.9, 0.98))
+        self.step, self.seconds = 0, 0.0
+        self.pastiches, self.styles = self._crops(recipe.batch), self._crops(recipe.batch)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is over, in [0, 1]. Depends on the machine's speed only if `minutes` is what ends the run."""
+        return min(1.0, max(self.step / self.recipe.steps, self.seconds / 60 / self.recipe.minutes))
+
+    def round(self) -> float:
+        """Label a pool of crops, learn from it; returns the mean loss."""
+        began = time.monotonic()
+        recipe = self.recipe
+        self._paint()
+        images = torch.cat([self._crops(recipe.batch * (recipe.pool - 1)), self.pastiches])
+        wanted = self._ask(images)
+        losses = []
+        for _ in range(recipe.repeats):
+            order = torch.randperm(len(images), generator=self.generator)
+            for chosen in order.split(recipe.batch):
+                losses.append(self._update(images[chosen], {layer: f[chosen] for layer, f in wanted.items()}))
+        self.seconds += time.monotonic() - began
+        return sum(losses) / len(losses)
+
+    def validate(self, side: int = 192) -> dict[str, tuple[float, float]]:
+        """How well the averaged weights predict held-out pictures, layer by layer, in the teacher's own units.
+
+        Returns:
+            1 - R^2 (squared error over variance of the features around each channel's mean), and the squared error of
+            the Gram matrix over the variation of the Gram matrix between pictures.
+        """
+        squares = [cv2.resize(_middle(image), (side, side), interpolation=cv2.INTER_AREA) for image in self.held_out]
+        images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
+        errors = dict.fromkeys(self.layers, 0.0)
+        total = {layer: [torch.zeros(()), torch.zeros(()), 0] for layer in self.layers}
+        grams: dict[str, tuple[list[Tensor], list[Tensor]]] = {layer: ([], []) for layer in self.layers}
+        for batch in images.split(self.recipe.batch):
+            wanted = self._ask(batch)
+            with torch.no_grad():
+                got = self.average(batch, self.layers)
+            for layer in self.layers:
+                scale = self.scales[layer].view(1, -1, 1, 1)
+                raw, guess = wanted[layer] * scale, predict(*got[layer]) * scale
+                errors[layer] += float((guess - raw).square().sum())
+                sums = total[layer]
+                sums[0], sums[1] = sums[0] + raw.sum(dim=(0, 2, 3)), sums[1] + raw.square().sum()
+                sums[2] += raw.numel() // raw.shape[1]
+                grams[layer][0].append(gram(guess))
+                grams[layer][1].append(gram(raw))
+        result = {}
+        for layer in self.layers:
+            first, second, count = total[layer]
+            guess, raw = torch.cat(grams[layer][0]), torch.cat(grams[layer][1])
+            between = (raw - raw.mean(dim=0)).square().sum()
+            spread = float(second - first.square().sum() / count)
+            result[layer] = (errors[layer] / spread, float((guess - raw).square().sum() / between))
+        return result
+
+    def export(self, path: str | Path) -> None:
+        """Write the averaged network, as `networks.compact` reads it; its read-outs predict the teacher's raw features."""
+        network = FeatureNetwork(self.recipe.blocks, pool="average")
+        network.load_state_dict(self.average.network.state_dict())
+        for layer in self.layers:
+            network.readouts[layer] = reduce_readout(self.scales[layer][:, None] * self.average.readouts[layer].detach())
+        save_compact(network, path)
+
+    def state_dict(self) -> dict[str, object]:
+        """All that the next round depends on."""
+        return {
+            "recipe": _lasting(self.recipe),
+            "step": self.step,
+            "seconds": self.seconds,
+            "student": self.student.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "pastiches": self.pastiches,
+            "styles": self.styles,
+            "scales": self.scales,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; the old one stays until the new one is whole."""
+        part = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(self.state_dict(), part)
+            os.replace(part, path)
+        except OSError as error:
+            raise DiskError(f"the checkpoint {path} could not be written ({error}); free some space or choose another") from error
+
+    def load(self, path: Path) -> None:
+        """Continue where a checkpoint of the same recipe stopped. Raises `JobError` if it is of another recipe."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["recipe"] != _lasting(self.recipe):
+            raise JobError(f"{path} is of another recipe ({state['recipe']}); repeat its options or remove it")
+        self.student.load_state_dict(state["student"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.pastiches, self.styles, self.scales = state["pastiches"], state["styles"], state["scales"]
+
+    def _crops(self, count: int) -> Tensor:  # (count, 3, crop, crop)
+        return torch.stack([disturbed_crop(self.pictures, self.recipe.crop, self.generator) for _ in range(count)])
+
+    @torch.no_grad()
+    def _measure_scales(self) -> dict[str, Tensor]:
+        """For each layer a divisor for each channel, (K,).
+
+        Halfway (geometrically) between the channel's deviation and the layer's: raw activations differ a hundredfold and
+        let the loudest channels drown the others, while equal ones spend the student on channels that no Gram matrix shows.
+        """
+        scales = {}
+        for layer, features in self.teacher(self._crops(8 * self.recipe.batch), self.learnt).items():
+            deviation = features.std(dim=(0, 2, 3))
+            whole = deviation.square().mean().sqrt()
+            scales[layer] = (deviation.clamp_min(1e-3 * whole) * whole).sqrt()
+        return scales
+
+    @torch.no_grad()
+    def _ask(self, images: Tensor) -> dict[str, Tensor]:
+        """The teacher's features of `images`, divided by the scales."""
+        answers = []
+        for batch in images.split(self.recipe.batch):
+            features = self.teacher(batch.contiguous(memory_format=torch.channels_last), self.learnt)
+            answers.append({layer: f / self.scales[layer].view(1, -1, 1, 1) for layer, f in features.items()})
+        return {layer: torch.cat([answer[layer] for answer in answers]) for layer in self.learnt}
+
+    def _update(self, images: Tensor, wanted: Features) -> float:
+        warm = min(1.0, (self.step + 1) / 200)
+        rate = self.recipe.lr * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self._loss(images, wanted)
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(0.999, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
+        return float(loss)
+
+    def _loss(self, images: Tensor, wanted: Features) -> Tensor:
+        loss = torch.zeros(())
+        for layer, (own, readout) in self.student(images, self.learnt).items():
+            target = wanted[layer]
+            spread = target.var(dim=(0, 2, 3)).mean().clamp_min(1e-6)
+            regression = (predict(own, readout) - target).square().mean() / spread
+            loss = loss + LAYER_WEIGHTS.get(layer, 1.0) * regression
+            if layer in self.layers:
+                loss = loss + GRAM_WEIGHT * self._gram_error(layer, gram(own), readout, gram(target))
+        return loss
+
+    def _gram_error(self, layer: str, own: Tensor, readout: Tensor, target: Tensor) -> Tensor:
+        """Mean relative error of the Gram matrix in the teacher's own units, given Gram matrices in scaled ones."""
+        scale = self.scales[layer] / self.scales[layer].square().mean().sqrt()  # (K,)
+        raw = scale[:, None] * readout
+        return relative_gram_error(raw @ own @ raw.T, scale[:, None] * target * scale).mean()
+
+    def _paint(self) -> None:
+        """Carry the pastiches on a little, by the student's own Gram matrices; now and then start one anew."""
+        fresh = torch.rand(self.recipe.batch, generator=self.generator) < 0.15
+        if count := int(fresh.sum()):
+            self.pastiches[fresh], self.styles[fresh] = self._crops(count), self._crops(count)
+        with torch.no_grad():
+            wanted = {layer: gram(predict(*pair)) for layer, pair in self.average(self.styles, self.layers).items()}
+        image = self.pastiches.clone().requires_grad_()
+        painter = torch.optim.Adam([image], lr=0.02)
+        for _ in range(self.recipe.paint):
+            painter.zero_grad()
+            got = {layer: gram(predict(*pair)) for layer, pair in self.average(image, self.layers).items()}
+            torch.stack([relative_gram_error(got[layer], wanted[layer]).sum() for layer in self.layers]).sum().backward()
+            painter.step()
+            with torch.no_grad():
+                image.clamp_(0, 1)
+        self.pastiches = image.detach()
+
+
+def train(
+    distiller: Distiller, checkpoint: Path, *, save_every: int = 10, on_round: Callable[[Distiller, float], None]
+) -> None:
+    """Run to the end of the recipe, from `checkpoint` if it exists; `on_round` gets the mean loss of each round."""
+    if checkpoint.exists():
+        distiller.load(checkpoint)
+    rounds = 0
+    while distiller.progress < 1:
+        loss = distiller.round()
+        rounds += 1
+        if rounds % save_every == 0 or distiller.progress >= 1:
+            distiller.save(checkpoint)
+        on_round(distiller, loss)
+
+
+def _lasting(recipe: Recipe) -> dict[str, object]:
+    """The recipe as a checkpoint holds it."""
+    return {**dataclasses.asdict(recipe), "blocks": [list(widths) for widths in recipe.blocks]}
+
+
+def _middle(image: np.ndarray) -> np.ndarray:  # (H, W, 3) -> (S, S, 3)
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
+
+
+def _table(figures: Mapping[str, tuple[float, float]]) -> str:
+    return "  ".join(f"{layer} {error:.3f}/{of_gram:.3f}" for layer, (error, of_gram) in figures.items())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line. Ctrl-C loses the rounds since the last checkpoint; the same command continues."""
+    parser = argparse.ArgumentParser(prog="python -m vidstyle.distill", description=__doc__.split("\n")[0])
+    parser.add_argument("--teacher", required=True, help="VGG-19 weights")
+    parser.add_argument("--images", required=True, nargs="+", help="folders of pictures")
+    parser.add_argument("--out", required=True, type=Path, help="the network to write (.safetensors)")
+    parser.add_argument("--checkpoint", type=Path, help="default: OUT with the suffix .checkpoint")
+    parser.add_argument("--export-every", type=int, default=0, metavar="ROUNDS", help="write OUT on the way, too")
+    parser.add_argument("--validate-every", type=int, default=40, metavar="ROUNDS")
+    for option in dataclasses.fields(Recipe):
+        if option.name != "blocks":
+            parser.add_argument(f"--{option.name}", type=type(option.default), default=option.default)
+    chosen = parser.parse_args(arguments)
+    recipe = Recipe(**{o.name: getattr(chosen, o.name) for o in dataclasses.fields(Recipe) if o.name != "blocks"})
+    distiller = Distiller(vgg19(chosen.teacher), load_pictures(chosen.images, recipe.crop), recipe)
+    rounds = 0
+
+    def on_round(run: Distiller, loss: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        print(f"step {run.step}  {run.seconds:.0f} s  {100 * run.progress:.1f} %  loss {loss:.4f}", flush=True)
+        if rounds % chosen.validate_every == 0 or run.progress >= 1:
+            print(f"held out, 1 - R2 / Gram: {_table(run.validate())}", flush=True)
+        if chosen.export_every and rounds % chosen.export_every == 0:
+            run.export(chosen.out)
+
+    train(distiller, chosen.checkpoint or chosen.out.with_suffix(".checkpoint"), on_round=on_round)
+    distiller.export(chosen.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What vidstyle finds on a machine, and the command that mends what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from vidstyle import ffmpeg, networks
+from vidstyle.checkpoint import file_hash
+from vidstyle.errors import VidstyleError
+
+ENOUGH_DISK = 2 * 10**9  # bytes: a minute of 1080p frames and their state
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    subject: str  #: what was looked at
+    text: str  #: what was found
+    ok: bool = True  #: False if a job would fail
+    mend: str = ""  #: what to do about it, or how to have more
+
+
+def examine() -> list[Finding]:
+    """Look at everything a job needs."""
+    return [_checked(subject, look) for subject, look in CHECKS.items()]
+
+
+def _checked(subject: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except VidstyleError as error:
+        return Finding(subject, str(error), ok=False, mend="pip install --force-reinstall --no-deps vidstyle")
+
+
+def _device() -> Finding:
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        return Finding("device", f"cuda, {name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
+    if torch.backends.mps.is_available():
+        return Finding("device", f"mps, {torch.mps.recommended_max_memory() / 1e9:.1f} GB")
+    text = f"cpu, {torch.get_num_threads()} threads; no CUDA device (torch {torch.__version__})"
+    return Finding("device", text, mend="faster: a CUDA device, and the torch build that fits its driver")
+
+
+def _memory() -> Finding:
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return Finding("memory", "unknown on this system")
+    size = os.sysconf("SC_PAGE_SIZE") / 1e9
+    free = f", {size * os.sysconf('SC_AVPHYS_PAGES'):.1f} GB free" if "SC_AVPHYS_PAGES" in os.sysconf_names else ""
+    return Finding("memory", f"{size * os.sysconf('SC_PHYS_PAGES'):.1f} GB{free}")
+
+
+def _ffmpeg() -> Finding:
+    return Finding("ffmpeg", ffmpeg.version())
+
+
+def _compact() -> Finding:
+    network = networks.compact()
+    count = sum(parameter.numel() for parameter in network.parameters())
+    return Finding("compact network", f"embedded, {count / 1e6:.2f} M parameters, {networks.fingerprint(network)[:12]}")
+
+
+def _vgg19() -> Finding:
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(networks.VGG19_URL).name
+    wanted = path.stem.rpartition("-")[2]
+    if not path.exists():
+        mend = "the first job with --network vgg19 downloads them (548 MB); offline, give a file with --weights"
+        return Finding("VGG-19 weights", "not downloaded", mend=mend)
+    if not (found := file_hash(path)).startswith(wanted):
+        return Finding("VGG-19 weights", f"{path} is damaged (sha256 {found[:8]}, not {wanted})", False, f"rm '{path}'")
+    return Finding("VGG-19 weights", f"{path}, sha256 {found[:12]}")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    enough = free > ENOUGH_DISK
+    return Finding("disk", f"{free / 1e9:.1f} GB free in {Path.cwd()}", enough, "" if enough else "free some space")
+
+
+CHECKS: dict[str, Callable[[], Finding]] = {
+    "device": _device,
+    "memory": _memory,
+    "ffmpeg": _ffmpeg,
+    "compact network": _compact,
+    "VGG-19 weights": _vgg19,
+    "disk": _disk,
+}

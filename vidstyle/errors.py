@@ -1,0 +1,70 @@
+"""Everything that can go wrong, one exit code a class. Only the command line turns a class into an exit.
+
+VidstyleError              1  a bug in vidstyle, or something nobody foresaw
+├── UsageError             2  an option, a suffix or a combination that cannot be meant
+├── MediaError             3  an input that is missing, damaged, empty or not what its name says
+├── OutputExistsError      4  the output is there already and nobody said to overwrite it
+├── MemoryLimitError       5  the picture does not fit the device
+├── DivergedError          6  the optimisation of a frame produced no finite picture
+├── DiskError              7  the output folder is missing, read-only or full
+├── WeightsError           8  network weights are missing, damaged or of another network
+└── JobError               9  the job folder belongs to other inputs or settings, or to a running process
+
+Each text says what was got, what is wanted and what to do. An interruption (Ctrl-C) exits with 130.
+"""
+
+from __future__ import annotations
+
+
+class VidstyleError(Exception):
+    """Base of the tree; the text is written for the person at the keyboard."""
+
+    exit_code = 1
+
+
+class UsageError(VidstyleError):
+    """An option, a suffix or a combination that cannot be meant."""
+
+    exit_code = 2
+
+
+class MediaError(VidstyleError):
+    """An input that is missing, damaged, empty or not what its name says."""
+
+    exit_code = 3
+
+
+class OutputExistsError(VidstyleError):
+    """The output is there already and nobody said to overwrite it."""
+
+    exit_code = 4
+
+
+class MemoryLimitError(VidstyleError):
+    """The picture does not fit the device."""
+
+    exit_code = 5
+
+
+class DivergedError(VidstyleError):
+    """The optimisation of a frame produced no finite picture."""
+
+    exit_code = 6
+
+
+class DiskError(VidstyleError):
+    """The output folder is missing, read-only or full."""
+
+    exit_code = 7
+
+
+class WeightsError(VidstyleError):
+    """Network weights are missing, damaged or of another network."""
+
+    exit_code = 8
+
+
+class JobError(VidstyleError):
+    """The job folder belongs to other inputs or settings, or to a running process."""
+
+    exit_code = 9

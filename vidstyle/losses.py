@@ -1,0 +1,154 @@
+"""The losses of Gatys, Ecker and Bethge (https://arxiv.org/abs/1508.06576), in units that make alpha mean something.
+
+Every loss is a sum over layers of unit * |difference|^2. The squared differences are the paper's; the units are the
+only thing in which the `normalized` objective and the blog post's differ (see `normalized_units`, `blog_units`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Features = Mapping[str, Tensor]
+
+# The content term at which, on photographs and paintings, alpha = .5 looks halfway (see README, "Alpha").
+CONTENT_CALIBRATION = 1.0
+# Unit of the pixel losses: a mean squared difference of this size (a tenth of the range of sRGB, squared) counts as 1.
+PIXEL_UNIT = 0.1**2
+# A layer in which content and style hardly differ must not get an unbounded weight: share of |G(S)|^2 that counts at least.
+STYLE_UNIT_FLOOR = 0.01
+BLOG_STYLE_WEIGHT = 1000.0
+
+
+def gram(features: Tensor, readout: Tensor | None = None) -> Tensor:
+    """Gram matrix F F^T / (H W) of features (1, C, H, W), as (C, C); R G R^T with a read-out R."""
+    f = features[0].permute(1, 2, 0).flatten(0, 1)  # (H W, C), a view of channels_last memory
+    g = (f.T @ f).float() / f.shape[0]
+    return g if readout is None else readout @ g @ readout.T
+
+
+def project(features: Tensor, readout: Tensor | None = None) -> Tensor:
+    """Features (1, C, H, W) as a matrix (H W, C), through the read-out if there is one."""
+    f = features[0].permute(1, 2, 0).flatten(0, 1).float()
+    return f if readout is None else f @ readout.T
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """What a loss knows of a picture apart from where things are. All of it mixes linearly between pictures."""
+
+    grams: dict[str, Tensor]  #: style layers: (C, C)
+    means: dict[str, Tensor]  #: content layers: mean feature, (C,)
+    powers: dict[str, Tensor]  #: content layers: mean squared length of a feature, ()
+
+    @classmethod
+    def of(
+        cls, features: Features, content_layers: Sequence[str], style_layers: Sequence[str], readouts: Features
+    ) -> Statistics:
+        """Statistics of the picture that has these features."""
+        projected = {layer: project(features[layer], readouts.get(layer)) for layer in content_layers}
+        return cls(
+            grams={layer: gram(features[layer], readouts.get(layer)) for layer in style_layers},
+            means={layer: f.mean(0) for layer, f in projected.items()},
+            powers={layer: f.square().sum(1).mean() for layer, f in projected.items()},
+        )
+
+    @classmethod
+    def mixed(cls, parts: Sequence[Statistics], shares: Sequence[float]) -> Statistics:
+        """The weighted mean of several pictures' statistics."""
+
+        def mix(field: str) -> dict[str, Tensor]:
+            tables = [getattr(part, field) for part in parts]
+            return {
+                layer: sum((share * table[layer] for share, table in zip(shares, tables, strict=True)), torch.zeros(()).to(tables[0][layer]))
+                for layer in tables[0]
+            }
+
+        return cls(mix("grams"), mix("means"), mix("powers"))
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The factor of each layer's squared difference in the loss."""
+
+    content: dict[str, Tensor]
+    style: dict[str, Tensor]
+
+
+def normalized_units(content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]) -> Units:
+    """Units in which both losses are about 1 where they are worst.
+
+    L_S is 1 for the content picture itself: each layer is divided by |G(C) - G(S)|^2. L_C is 1 for a picture that has
+    the style's features at places that know nothing of the content: it is divided by the mean squared distance between
+    a feature of the content and one of the style, E|f_C|^2 + E|f_S|^2 - 2 E f_C . E f_S.
+
+    Args:
+        positions: H * W of each content layer.
+        weights: of each style layer; only their ratios count.
+    """
+    content_units = {}
+    for layer, mean in content.means.items():
+        distance = content.powers[layer] + style.powers[layer] - 2 * mean @ style.means[layer]
+        scale = len(content.means) * positions[layer] * distance.clamp_min(torch.finfo(torch.float32).tiny)
+        content_units[layer] = CONTENT_CALIBRATION / scale
+    style_units = {}
+    for (layer, target), weight in zip(style.grams.items(), weights, strict=True):
+        distance = (content.grams[layer] - target).square().sum()
+        floor = STYLE_UNIT_FLOOR * target.square().sum() + torch.finfo(torch.float32).tiny
+        style_units[layer] = weight / sum(weights) / torch.maximum(distance, floor)
+    return Units(content_units, style_units)
+
+
+def blog_units(content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]) -> Units:
+    """Units of the blog post: mean squared errors of features, and of 1000 * F F^T / (C H W), summed over the layers."""
+    content_units = {}
+    for layer, mean in content.means.items():
+        content_units[layer] = torch.ones_like(content.powers[layer]) / (positions[layer] * len(mean))
+    style_units = {}
+    for (layer, target), weight in zip(style.grams.items(), weights, strict=True):
+        channels = target.shape[0]
+        style_units[layer] = weight * torch.ones_like(target[0, 0]) * (BLOG_STYLE_WEIGHT / channels) ** 2 / channels**2
+    return Units(content_units, style_units)
+
+
+UNITS: dict[str, Callable[[Statistics, Statistics, Mapping[str, int], Sequence[float]], Units]] = {
+    "normalized": normalized_units,
+    "blog": blog_units,
+}
+
+
+def content_loss(features: Features, targets: Features, units: Units, readouts: Features) -> Tensor:
+    """L_C: sum over the content layers of unit * |F(P) - F(C)|^2. `targets` are projected features, (H W, C)."""
+    losses = [
+        units.content[layer] * (project(features[layer], readouts.get(layer)) - target).square().sum()
+        for layer, target in targets.items()
+    ]
+    return torch.stack(losses).sum()
+
+
+def style_loss(features: Features, targets: Features, units: Units, readouts: Features) -> Tensor:
+    """L_S: sum over the style layers of unit * |G(P) - G(S)|^2. `targets` are Gram matrices, (C, C)."""
+    losses = [
+        units.style[layer] * (gram(features[layer], readouts.get(layer)) - target).square().sum()
+        for layer, target in targets.items()
+    ]
+    return torch.stack(losses).sum()
+
+
+def temporal_loss(pastiche: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
+    """Mean of c (P - w)^2 in units of `PIXEL_UNIT` (Ruder et al., https://arxiv.org/abs/1604.08610, equation 7).
+
+    Args:
+        pastiche, warped: (1, 3, H, W); the warped previous pastiche is w.
+        visible: (1, 1, H, W) in [0, 1]; the mask is c.
+    """
+    return (visible * (pastiche - warped).square()).mean() / PIXEL_UNIT
+
+
+def total_variation(pastiche: Tensor) -> Tensor:
+    """Mean squared difference of neighbours, across and down, of (1, 3, H, W), in units of `PIXEL_UNIT`."""
+    across, down = pastiche.diff(dim=3), pastiche.diff(dim=2)
+    return (across.square().mean() + down.square().mean()) / PIXEL_UNIT

@@ -1,0 +1,212 @@
+"""The feature networks: VGG-19 and the compact network distilled from it, one class for both.
+
+Layers carry the names of the paper: `conv3_1` is the first convolution of the third block before its ReLU,
+`relu3_1` after it. VGG: Simonyan & Zisserman, https://arxiv.org/abs/1409.1556.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vidstyle.errors import UsageError, WeightsError
+
+Blocks = tuple[tuple[int, ...], ...]
+Padding = Literal["replicate", "zeros"]
+
+VGG19_BLOCKS: Blocks = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
+VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+FILE_FORMAT = "vidstyle-network-1"
+COMPACT_FILE = "compact.safetensors"
+
+
+class FeatureNetwork(nn.Module):
+    """A VGG-shaped stack: blocks of 3x3 convolutions and ReLUs, halved in size from block to block.
+
+    Args:
+        blocks: output channels of each convolution, block by block.
+        pool: how a block is halved; VGG takes the maximum.
+        padding: what the first convolution sees beyond the border. "replicate" avoids the frame that zeros paint
+            around the picture; the deeper ones always pad with zeros, as trained.
+        normalize: subtract the ImageNet mean and divide by its deviation first, as VGG was trained.
+        readouts: for each layer a matrix R of shape (K, channels) that maps this network's features to those it was
+            distilled from. R never touches pixels: the Gram matrix of R f is R G(f) R^T.
+    """
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        *,
+        pool: Literal["max", "average"] = "max",
+        padding: Padding = "replicate",
+        normalize: bool = True,
+        readouts: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.blocks, self.pool, self.padding, self.normalize = blocks, pool, padding, normalize
+        self.readouts: dict[str, Tensor] = dict(readouts or {})
+        self.convolutions = nn.ModuleDict()
+        channels = 3
+        for block, widths in enumerate(blocks, 1):
+            for number, width in enumerate(widths, 1):
+                self.convolutions[f"conv{block}_{number}"] = nn.Conv2d(channels, width, 3, padding=1)
+                channels = width
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Features of `image` at `layers`; nothing above the last of them is computed.
+
+        Args:
+            image: (N, 3, H, W) sRGB in [0, 1].
+            layers: names like relu4_2 or conv2_2.
+
+        Returns:
+            For each layer its features, (N, channels, H / 2^(block-1), W / 2^(block-1)), in the network's precision.
+        """
+        wanted = set(layers)
+        self.require(wanted)
+        features: dict[str, Tensor] = {}
+        x = (image - self.mean) / self.std if self.normalize else image
+        x = x.to(self.convolutions["conv1_1"].weight.dtype)
+        for name, convolution in self.convolutions.items():
+            if name.endswith("_1") and name != "conv1_1":
+                x = functional.max_pool2d(x, 2) if self.pool == "max" else functional.avg_pool2d(x, 2)
+            if name == "conv1_1" and self.padding == "replicate":
+                x = functional.conv2d(replicate_border(x), convolution.weight, convolution.bias)
+            else:
+                x = convolution(x)
+            if name in wanted:
+                features[name] = x
+            x = functional.relu(x)
+            if (relu := name.replace("conv", "relu")) in wanted:
+                features[relu] = x
+            if len(features) == len(wanted):
+                break
+        return features
+
+    def require(self, layers: Iterable[str]) -> None:
+        """Raise `UsageError` for a layer that this network does not have, or (if distilled) was not trained to predict."""
+        known = list(self.readouts) or [kind + name[4:] for name in self.convolutions for kind in ("conv", "relu")]
+        for layer in layers:
+            if layer not in known:
+                raise UsageError(f"this network has no layer {layer!r}; it has {', '.join(known)}")
+
+    def smallest_side(self, layers: Iterable[str]) -> int:
+        """Pixels that the short side of a picture needs for every layer to see at least one position."""
+        return max(2 ** (int(layer[4]) - 1) for layer in layers)
+
+
+def replicate_border(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H + 2, W + 2)
+    """Repeat the outermost pixels once. Written as concatenations, whose gradient is the same bits at every run on CUDA."""
+    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
+    return torch.cat([x[:, :, :, :1], x, x[:, :, :, -1:]], dim=3)
+
+
+def vgg19(weights: str | Path | None = None, *, padding: Padding = "replicate", normalize: bool = True) -> FeatureNetwork:
+    """VGG-19 without its classifier.
+
+    Args:
+        weights: a torchvision checkpoint or a safetensors file with the `features.*` keys; None downloads torchvision's
+            weights once, with a progress bar and a checked hash.
+
+    Raises:
+        WeightsError: the file is missing, unreadable or of another network, or the download failed.
+    """
+    network = FeatureNetwork(VGG19_BLOCKS, padding=padding, normalize=normalize)
+    tensors = _download_vgg19() if weights is None else _read_tensors(Path(weights))
+    index, state = 0, {}
+    for name, convolution in network.convolutions.items():
+        if name.endswith("_1") and name != "conv1_1":
+            index += 1  # torchvision counts the pooling layer
+        for part, own in convolution.named_parameters():
+            key = f"features.{index}.{part}"
+            if key not in tensors:
+                raise WeightsError(f"{weights} holds no VGG-19: it has no {key!r}; give a torchvision vgg19 checkpoint")
+            if tensors[key].shape != own.shape:
+                got, wanted = tuple(tensors[key].shape), tuple(own.shape)
+                raise WeightsError(f"{weights} holds another network: {key} has shape {got}, VGG-19's is {wanted}")
+            state[f"convolutions.{name}.{part}"] = tensors[key].float()
+        index += 2
+    network.load_state_dict(state)
+    return network.requires_grad_(False).eval()
+
+
+def compact(path: str | Path | None = None) -> FeatureNetwork:
+    """The embedded compact network, or one that `vidstyle.distill` wrote to `path`. Raises `WeightsError`."""
+    source = Path(str(files("vidstyle") / "assets" / COMPACT_FILE)) if path is None else Path(path)
+    tensors = _read_tensors(source)
+    try:
+        with safe_open(source, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise WeightsError(f"{source} is no network of vidstyle.distill ({error})") from error
+    if metadata.get("format") != FILE_FORMAT:
+        raise WeightsError(f"{source} is no network of vidstyle.distill: its format is {metadata.get('format')!r}")
+    shape = json.loads(metadata["network"])
+    readouts = {key.removeprefix("readouts."): t.float() for key, t in tensors.items() if key.startswith("readouts.")}
+    network = FeatureNetwork(tuple(map(tuple, shape["blocks"])), pool=shape["pool"], readouts=readouts)
+    network.load_state_dict({key: t.float() for key, t in tensors.items() if not key.startswith("readouts.")})
+    return network.requires_grad_(False).eval()
+
+
+def save_compact(network: FeatureNetwork, path: str | Path) -> None:
+    """Write a network with its read-outs in half precision, as `compact` reads it."""
+    tensors = {**network.state_dict(), **{f"readouts.{layer}": matrix for layer, matrix in network.readouts.items()}}
+    shape = json.dumps({"blocks": network.blocks, "pool": network.pool})
+    halves = {key: tensor.detach().half().cpu().contiguous() for key, tensor in tensors.items()}
+    save_file(halves, path, metadata={"format": FILE_FORMAT, "network": shape})
+
+
+def fingerprint(network: FeatureNetwork) -> str:
+    """A hash of everything that a network computes with; the same on every device."""
+    digest = hashlib.sha256(repr((network.blocks, network.pool, network.padding, network.normalize)).encode())
+    for name, tensor in [*network.state_dict().items(), *network.readouts.items()]:
+        digest.update(name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def reduce_readout(readout: Tensor) -> Tensor:  # (K, C) -> (C, C)
+    """The small matrix U with U^T U = R^T R, so that |R G R^T| = |U G U^T| and |R f| = |U f| (QR decomposition)."""
+    return torch.linalg.qr(readout, mode="r").R
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises a dozen kinds for a file that is none of its own
+        reason = re.split(r"[.\n]", str(error))[0]
+        raise WeightsError(f"{path} cannot be read as network weights ({reason})") from error
+    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise WeightsError(f"{path} holds no table of network weights; give a torchvision checkpoint")
+    return tensors
+
+
+def _download_vgg19() -> dict[str, Tensor]:
+    try:
+        return torch.hub.load_state_dict_from_url(
+            VGG19_URL, map_location="cpu", check_hash=True, weights_only=True, progress=True
+        )
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"the VGG-19 weights could not be downloaded ({error}); give a file with --weights, "
+            "or take the embedded network with --network compact"
+        ) from error

@@ -1,0 +1,246 @@
+"""The iteration: a picture is moved down the gradient of its loss. Precision, memory format and devices live here.
+
+Nothing in the loops waits for the device: decisions are taken with `torch.where` on the device, and the host looks at
+the loss once in `CHECK_EVERY` evaluations, to stop early.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vidstyle.errors import MemoryLimitError, UsageError
+
+# A loss: picture (1, 3, H, W) -> its value () and a vector of the terms it is made of, for the record.
+Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+HISTORY = 12  # curvature pairs that L-BFGS remembers
+FIRST_STEP = 0.02  # root mean square change of a pixel (of 1) in the very first step
+LONGEST_STEP = 0.1  # and the most that any step may change
+CURVATURE_FLOOR = 1e-4  # least cosine between a step and the change of its gradient for the pair to be believed
+CHECK_EVERY = 10  # evaluations between two looks at the loss
+ADAM_BETAS = (0.9, 0.99)
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """What `minimise` found."""
+
+    image: Tensor  #: (1, 3, H, W) in [0, 1]: the best picture seen
+    loss: float  #: its loss; not finite if no picture had a finite loss
+    first_loss: float  #: the loss of the start
+    terms: list[float]  #: the parts of the loss, in the order of the loss function
+    evaluations: int  #: of the loss and its gradient
+    curvature: float  #: step per gradient that suited last; a good `curvature` for the next, similar minimisation
+
+
+def minimise(
+    loss: Loss,
+    start: Tensor,
+    *,
+    method: str = "lbfgs",
+    evaluations: int,
+    tolerance: float = 0.0,
+    curvature: float = 0.0,
+    caution: float = 1.0,
+) -> Minimum:
+    """The picture near `start` with the least `loss`, its pixels kept in [0, 1].
+
+    Args:
+        loss: differentiable; called once an evaluation.
+        start: (1, 3, H, W) float32 in [0, 1].
+        method: a key of `METHODS`.
+        evaluations: of the loss, at most.
+        tolerance: stop when `CHECK_EVERY` evaluations lower the loss by less than this fraction.
+        curvature: `Minimum.curvature` of a similar minimisation, or 0.
+        caution: divides the length of every step that is not derived from measured curvature.
+    """
+    run = METHODS[method](_evaluator(loss), start.detach().clamp(0, 1), curvature, caution)
+    last = math.inf
+    for done, best in enumerate(run, 1):
+        if done == 1:
+            first = best
+        if done == evaluations:
+            break
+        if done % CHECK_EVERY == 0:
+            value = float(best.value)
+            if not math.isfinite(value) or last - value < tolerance * last or value == 0:
+                break
+            last = value
+    numbers = torch.cat([best.terms.float(), torch.stack([best.value, first.value, best.curvature])]).tolist()
+    return Minimum(best.image, numbers[-3], numbers[-2], numbers[:-3], done, numbers[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Best:
+    image: Tensor
+    value: Tensor
+    terms: Tensor
+    curvature: Tensor
+
+
+Evaluation = tuple[Tensor, Tensor, Tensor]  # value (), gradient like the picture, terms (K,)
+
+
+def _evaluator(loss: Loss) -> Callable[[Tensor], Evaluation]:
+    def evaluate(image: Tensor) -> Evaluation:
+        x = image.detach().requires_grad_()
+        with torch.enable_grad():
+            value, terms = loss(x)
+        (gradient,) = torch.autograd.grad(value, x)
+        # At a bound, a gradient that points out of [0, 1] cannot be followed and must not bend the curvature.
+        blocked = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
+        return value.detach().float(), gradient.masked_fill(blocked, 0), terms.detach()
+
+    return evaluate
+
+
+def _lbfgs(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float, caution: float) -> Iterator[_Best]:
+    """Limited-memory BFGS without a line search: a step that does not lower the loss is taken back, its curvature is kept.
+
+    Every evaluation yields the best picture so far; it never gets worse. After a refused step the next one is a quarter
+    as long, after an accepted one it may be twice as long again.
+    """
+    value, gradient, terms = evaluate(x)
+    pairs = _Pairs(x)
+    inverse = torch.full_like(value, curvature)
+    inverse = torch.where(inverse > 0, inverse, FIRST_STEP / caution / _rms(gradient))
+    longest = torch.full_like(value, LONGEST_STEP / caution)
+    radius = longest
+    while True:
+        yield _Best(x, value, terms, inverse)
+        step = -pairs.inverse_hessian(gradient, inverse)
+        step = step * (radius / _rms(step)).clamp(max=1)
+        tried = (x + step).clamp(0, 1)
+        tried_value, tried_gradient, tried_terms = evaluate(tried)
+        inverse = pairs.add(tried - x, tried_gradient - gradient, inverse)
+        better = tried_value < value  # false for NaN
+        radius = torch.where(better, torch.minimum(2 * radius, longest), _rms(step) / 4)
+        x, value = torch.where(better, tried, x), torch.where(better, tried_value, value)
+        gradient, terms = torch.where(better, tried_gradient, gradient), torch.where(better, tried_terms, terms)
+
+
+class _Pairs:
+    """The last steps s and the changes y of the gradient over them, and the inverse Hessian they imply.
+
+    The compact form of Byrd, Nocedal and Schnabel (1994), theorem 2.2, instead of the two-loop recursion: two products
+    with a tall matrix and a few small operations, all on the device.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self.steps = like.new_zeros(HISTORY, like.numel())  # S^T: memory is HISTORY pictures, twice
+        self.changes = like.new_zeros(HISTORY, like.numel())  # Y^T
+        self.small = torch.float32 if like.device.type == "mps" else torch.float64
+        self.order = torch.stack([torch.arange(HISTORY).roll(-shift) for shift in range(HISTORY)]).to(like.device)
+        self.count = 0
+
+    def add(self, step: Tensor, change: Tensor, inverse: Tensor) -> Tensor:
+        """Remember a pair if its curvature is positive; returns s.y / y.y, or `inverse` if it is not to be believed."""
+        s, y = step.flatten(), change.flatten()
+        ss, sy, yy = s @ s, s @ y, y @ y
+        believed = sy > CURVATURE_FLOOR * (ss * yy).sqrt()  # false for NaN
+        length = torch.where(believed, ss.sqrt(), 1)
+        slot = self.count % HISTORY
+        # A refused pair is a row of zeros: it then has no part in any product below.
+        self.steps[slot] = torch.where(believed, s / length, 0)
+        self.changes[slot] = torch.where(believed, y / length, 0)
+        self.count += 1
+        return torch.where(believed, sy / yy, inverse)
+
+    def inverse_hessian(self, gradient: Tensor, inverse: Tensor) -> Tensor:
+        """H g for H from the remembered pairs and H_0 = inverse * I; the shape of `gradient`."""
+        if not self.count:
+            return inverse * gradient
+        g = gradient.flatten()
+        order = self.order[self.count % HISTORY]  # oldest first
+        gamma = inverse.to(self.small)
+        sg, yg = (rows[order].to(self.small) for rows in (self.steps @ g, self.changes @ g))
+        sy, yy = ((rows @ self.changes.T).to(self.small)[order][:, order] for rows in (self.steps, self.changes))
+        diagonal = sy.diagonal()
+        r = sy.triu() + torch.diag((diagonal == 0).to(self.small))
+        q = torch.linalg.solve_triangular(r, sg[:, None], upper=True)
+        right = (torch.diag(diagonal) + gamma * yy) @ q - gamma * yg[:, None]
+        p = torch.linalg.solve_triangular(r.T, right, upper=False)
+        back = torch.empty_like(order).scatter_(0, order, torch.arange(HISTORY, device=order.device))
+        p, q = p[back, 0].to(g.dtype), q[back, 0].to(g.dtype)
+        return (inverse * g + p @ self.steps - inverse * (q @ self.changes)).view_as(gradient)
+
+
+def _adam(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float, caution: float) -> Iterator[_Best]:
+    """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980) at the step length FIRST_STEP, yielding the best picture so far."""
+    value, gradient, terms = evaluate(x)
+    best = _Best(x, value, terms, torch.zeros_like(value))
+    first, second = torch.zeros_like(x), torch.zeros_like(x)
+    count = 0
+    while True:
+        yield best
+        count += 1
+        first = torch.lerp(gradient, first, ADAM_BETAS[0])
+        second = torch.lerp(gradient.square(), second, ADAM_BETAS[1])
+        scale = (second / (1 - ADAM_BETAS[1] ** count)).sqrt() + 1e-12
+        x = (x - FIRST_STEP / caution / (1 - ADAM_BETAS[0] ** count) * first / scale).clamp(0, 1)
+        value, gradient, terms = evaluate(x)
+        better = value < best.value
+        best = _Best(
+            torch.where(better, x, best.image),
+            torch.where(better, value, best.value),
+            torch.where(better, terms, best.terms),
+            best.curvature,
+        )
+
+
+METHODS: dict[str, Callable[[Callable[[Tensor], Evaluation], Tensor, float, float], Iterator[_Best]]] = {
+    "lbfgs": _lbfgs,
+    "adam": _adam,
+}
+
+
+def _rms(x: Tensor) -> Tensor:
+    return x.square().mean().sqrt().clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that a name or "auto" means. Raises `UsageError` if it is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, found in there.items() if found))
+    if not there.get(name, False):
+        found = ", ".join(kind for kind, found in there.items() if found)
+        raise UsageError(f"--device {name} is not available on this machine; available: {found}")
+    return torch.device(name)
+
+
+def place(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
+    """The network on its device, in its precision, its weights in the memory format that convolutions like."""
+    return network.to(device=device, dtype=getattr(torch, precision), memory_format=torch.channels_last)
+
+
+@contextmanager
+def engine(device: torch.device) -> Iterator[None]:
+    """Run the engine inside: the same bits at every run, TF32 on CUDA, and running out of memory said in a sentence.
+
+    Raises:
+        MemoryLimitError: the device had too little memory.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, True, False
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryLimitError(_out_of_memory(device)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error) or "not enough memory" in str(error):
+            raise MemoryLimitError(_out_of_memory(device)) from error
+        raise
+    finally:
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
+def _out_of_memory(device: torch.device) -> str:
+    return f"the picture does not fit the memory of {device}; give a smaller --size, or --network compact"

@@ -1,0 +1,196 @@
+"""The loop, and the three public functions that run it.
+
+    from vidstyle import Settings, animate_balance, stylize_image, stylize_video
+
+Each function refuses what cannot work before it paints, keeps every finished frame in `OUTPUT.job/`, resumes from
+there when called again with the same inputs and settings, and removes that folder when the output is complete.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from vidstyle import media, networks
+from vidstyle.checkpoint import JobFolder, file_hash, open_job
+from vidstyle.errors import UsageError
+from vidstyle.optimize import pick_device
+from vidstyle.sinks import check_output, open_sink
+from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, to_tensor
+from vidstyle.stylizer import Stylizer
+from vidstyle.types import Job, Result, Settings, Source
+
+OnFrame = Callable[[Result, int], None]
+File = str | Path
+
+
+def stylize_video(
+    clip: File,
+    styles: Sequence[File],
+    output: File,
+    settings: Settings | None = None,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    keep_job: bool = False,
+    on_frame: OnFrame | None = None,
+) -> Path:
+    """Paint a clip in the styles of pictures; keeps its sound and its frame rate.
+
+    Args:
+        clip: anything PyAV reads.
+        styles: one picture or more, blended by `settings.mix`.
+        output: its suffix names the format: .mp4 or .gif.
+        settings: the defaults if None.
+        overwrite: replace an existing output.
+        restart: forget what an earlier, interrupted call has painted.
+        keep_job: keep the job folder, with every frame as a PNG, when the output is complete.
+        on_frame: called after each painted frame with its `Result` and the number of frames in all.
+
+    Returns:
+        The path of the output.
+
+    Raises:
+        VidstyleError: of the class that `vidstyle.errors` draws.
+    """
+    settings = settings or Settings()
+    task = _Task("video", clip, styles, output, settings, overwrite)
+    source = VideoSource(str(clip), settings, settings.shares(len(styles)))
+    return task.run(source, source.clip, restart, keep_job, on_frame)
+
+
+def animate_balance(
+    content: File,
+    styles: Sequence[File],
+    output: File,
+    settings: Settings | None = None,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    keep_job: bool = False,
+    on_frame: OnFrame | None = None,
+) -> Path:
+    """Paint a picture again and again while alpha runs from content to style and back.
+
+    Args:
+        content: a picture.
+        output: .mp4 or .gif.
+
+    The other arguments, the result and the errors are those of `stylize_video`.
+    """
+    settings = settings or Settings()
+    task = _Task("balance", content, styles, output, settings, overwrite)
+    source = balance_source(media.load_picture(content), settings, settings.shares(len(styles)))
+    return task.run(source, None, restart, keep_job, on_frame)
+
+
+def stylize_image(
+    content: File,
+    styles: Sequence[File],
+    output: File,
+    settings: Settings | None = None,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    keep_job: bool = False,
+    on_frame: OnFrame | None = None,
+) -> Path:
+    """Paint one picture.
+
+    Args:
+        content: a picture.
+        output: .png or .jpg.
+
+    The other arguments, the result and the errors are those of `stylize_video`.
+    """
+    settings = settings or Settings()
+    task = _Task("image", content, styles, output, settings, overwrite)
+    mix = settings.shares(len(styles))
+    source = PictureSource(media.load_picture(content), settings, mix, (settings.alpha,))
+    return task.run(source, None, restart, keep_job, on_frame)
+
+
+def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame | None = None) -> None:
+    """Paint every frame of `source` that `job` does not have yet, and keep it there."""
+    state = job.state
+    total = max(source.playback) + 1
+    with closing(ahead(source.frames(start=job.done))) as frames:
+        for frame in frames:
+            result, state = stylizer.step(frame, state)
+            job.save(result, state)
+            if on_frame is not None:
+                on_frame(result, total)
+
+
+class _Task:
+    """One call of a public function; at birth everything is checked that does not need the frames."""
+
+    def __init__(
+        self, job: Job, content: File, styles: Sequence[File], output: File, settings: Settings, overwrite: bool
+    ) -> None:
+        self.settings, self.output = settings, Path(output)
+        if not styles:
+            raise UsageError("no style was given; give at least one picture")
+        settings.shares(len(styles))
+        check_output(self.output, moving=job != "image", overwrite=overwrite)
+        self.styles = [to_tensor(media.load_picture(style)) for style in styles]
+        self.init = None
+        inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
+        if settings.init not in ("content", "noise"):
+            self.init = to_tensor(media.load_picture(settings.init))
+            inputs["init"] = settings.init
+        self.device = pick_device(settings.device)
+        self.network = load_network(settings)
+        media.check_file(content)
+        self.manifest = _manifest(job, inputs, settings, self.network, self.device.type)
+
+    def run(
+        self, source: Source, sound: media.Clip | None, restart: bool, keep_job: bool, on_frame: OnFrame | None
+    ) -> Path:
+        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
+        with open_job(self.output, self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
+            render(source, stylizer, job, on_frame)
+            with open_sink(self.output, source.info, crf=self.settings.crf, sound=sound) as sink:
+                for index in source.playback:
+                    sink.write(job.image(index))
+            if not keep_job:
+                job.discard()
+        return self.output
+
+
+def load_network(settings: Settings) -> networks.FeatureNetwork:
+    """The network that `settings` name, with its weights. Raises `WeightsError`."""
+    if settings.network == "vgg19":
+        raw = settings.objective == "blog"  # the post's pictures are neither normalised nor padded with care
+        return networks.vgg19(settings.weights, padding="zeros" if raw else "replicate", normalize=not raw)
+    if settings.weights is not None:
+        raise UsageError(f"--weights belongs to --network vgg19, not to {settings.network!r}; leave it out")
+    return networks.compact(None if settings.network == "compact" else settings.network)
+
+
+def _manifest(
+    job: Job, inputs: dict[str, Any], settings: Settings, network: networks.FeatureNetwork, device: str
+) -> dict[str, Any]:
+    """What a job's frames depend on: another manifest means other frames."""
+    from vidstyle import __version__
+
+    painted = {
+        option.name: getattr(settings, option.name)
+        for option in dataclasses.fields(settings)
+        if option.metadata["paints"] and job in option.metadata["only"]
+    }
+    # What is in a file matters, and is hashed below; where it lies does not.
+    del painted["weights"]
+    for name, words in (("network", ("compact", "vgg19")), ("init", ("content", "noise"))):
+        if painted[name] not in words:
+            painted[name] = "a file"
+    return {
+        "vidstyle": __version__,
+        "job": job,
+        "inputs": {role: file_hash(path) for role, path in inputs.items()},
+        "network": networks.fingerprint(network),
+        "settings": painted | {"device": device},
+    }

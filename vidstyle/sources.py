@@ -1,0 +1,173 @@
+"""Where frames come from: a clip, or one picture under a changing alpha. And a thread that fetches them ahead."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidstyle import flow, media
+from vidstyle.errors import UsageError
+from vidstyle.schedule import ramp, there_and_back
+from vidstyle.shots import CutDetector
+from vidstyle.types import ClipInfo, Frame, Motion, Settings
+
+AHEAD = 4  # frames that may wait for the device
+
+T = TypeVar("T")
+
+
+class VideoSource:
+    """The frames of a clip at working size, with their motion.
+
+    Decodes the clip once at birth, so that a damaged one is refused before any painting and the cuts are known.
+
+    Args:
+        path: of the clip.
+        settings: size, start, end, flow, cuts, alpha and temporal weight are read.
+        mix: share of each style.
+
+    Raises:
+        MediaError: the clip cannot be read to its end.
+        UsageError: the time range lies outside the clip.
+    """
+
+    def __init__(self, path: str, settings: Settings, mix: Sequence[float]) -> None:
+        detector = CutDetector() if settings.cuts else None
+        self.clip = media.survey(
+            path, start=settings.start, end=settings.end, observe=detector.add if detector else None
+        )
+        self.settings, self.mix = settings, tuple(mix)
+        self.shots = frozenset({0, *(detector.cuts() if detector else ())})
+        own = self.clip.info
+        width, height = media.fit(own.width, own.height, settings.size)
+        self.info = ClipInfo(width, height, own.fps, own.frames, own.timestamps)
+        self.playback = range(own.frames)
+
+    def frames(self, start: int) -> Iterator[Frame]:
+        """The frames from number `start` on. Decodes from the one before it, whose motion it needs."""
+        first = max(start - 1, 0)
+        previous = None
+        with closing(self.clip.decode(first)) as pictures:
+            for index, picture in enumerate(pictures, first):
+                pixels = media.resize(picture, self.info.width, self.info.height)
+                if index >= start:
+                    yield self._frame(index, pixels, previous)
+                previous = pixels
+
+    def _frame(self, index: int, pixels: np.ndarray, previous: np.ndarray | None) -> Frame:
+        motion = None
+        if previous is not None and index not in self.shots:
+            motion = flow.estimate(previous, pixels, self.settings.flow)
+        return Frame(
+            index=index,
+            image=to_tensor(pixels),
+            motion=motion,
+            alpha=self.settings.alpha,
+            mix=self.mix,
+            # Without knowledge of the motion the term would only smear what moves.
+            temporal_weight=self.settings.temporal_weight if self.settings.flow != "none" else 0.0,
+        )
+
+
+class PictureSource:
+    """One picture, painted once for each of `alphas`, each from the last.
+
+    Args:
+        picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
+        settings: size and fps are read.
+        mix: share of each style.
+        alphas: one a frame.
+        playback: order in which the painted frames are shown; as painted if None.
+    """
+
+    def __init__(
+        self,
+        picture: np.ndarray,
+        settings: Settings,
+        mix: Sequence[float],
+        alphas: Sequence[float],
+        playback: Sequence[int] | None = None,
+    ) -> None:
+        width, height = media.fit(picture.shape[1], picture.shape[0], settings.size)
+        self.image = to_tensor(media.resize(picture, width, height))
+        self.mix, self.alphas = tuple(mix), tuple(alphas)
+        self.playback = range(len(self.alphas)) if playback is None else playback
+        fps = Fraction(settings.fps).limit_denominator(1001)
+        self.info = ClipInfo(width, height, fps, len(self.playback))
+
+    def frames(self, start: int) -> Iterator[Frame]:
+        """The frames from number `start` on."""
+        _, height, width = self.image.shape
+        still = Motion(flow=torch.zeros(2, height, width), visible=torch.ones(1, height, width))
+        for index in range(start, len(self.alphas)):
+            yield Frame(index, self.image, still if index else None, self.alphas[index], self.mix)
+
+
+def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[float]) -> PictureSource:
+    """A picture whose alpha runs from `settings.alpha_from` to `settings.alpha_to` and, if it bounces, back.
+
+    The way back shows the frames of the way there again: the loop has no seam and costs half the painting.
+    """
+    shown = round(settings.seconds * settings.fps)
+    if shown < 2:
+        raise UsageError(f"{settings.seconds:g} s at {settings.fps:g} frames a second are {shown} frame(s); it takes two")
+    painted = shown // 2 + 1 if settings.bounce else shown
+    playback = there_and_back(painted) if settings.bounce else None
+    return PictureSource(picture, settings, mix, ramp(settings.alpha_from, settings.alpha_to, painted), playback)
+
+
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8, or float in [0, 1], as (3, H, W) float32 in [0, 1]."""
+    unit = 255.0 if pixels.dtype == np.uint8 else 1.0
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(unit))
+
+
+def ahead(items: Iterator[T], depth: int = AHEAD) -> Iterator[T]:
+    """The same items, made in a thread that runs at most `depth` ahead.
+
+    What the thread raises is raised here; closing this generator stops and joins the thread.
+    """
+    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(item: T | None, error: BaseException | None = None) -> None:
+        while not stopped.is_set():
+            try:
+                return ready.put((item, error), timeout=0.1)
+            except queue.Full:
+                continue
+
+    def fill() -> None:
+        try:
+            for item in items:
+                put(item)
+                if stopped.is_set():
+                    return
+            put(None, StopIteration())
+        except BaseException as error:
+            put(None, error)
+        finally:
+            if hasattr(items, "close"):
+                items.close()
+
+    thread = threading.Thread(target=fill, name="vidstyle-ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,203 @@
+"""One frame in, one painting out: what the loss of a frame is, where its optimisation starts, and how it is run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vidstyle import color, flow, losses, optimize
+from vidstyle.errors import DivergedError, UsageError
+from vidstyle.networks import FeatureNetwork
+from vidstyle.types import Frame, Result, Settings, State
+
+SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
+TERMS = ("content", "style", "temporal", "tv")
+# Given up as diverged: a loss this many times that of the start, and how much shorter the steps of the second attempt are.
+EXPLODED, CAUTION = 10.0, 10.0
+
+Size = tuple[int, int]  # height, width
+
+
+class Stylizer:
+    """Paints frames of one size in the styles of one job. Holds only what is constant for the job.
+
+    Args:
+        network: that judges content and style; moved to the settings' device and precision.
+        styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size.
+        settings: as documented there.
+        init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
+    """
+
+    def __init__(
+        self, network: FeatureNetwork, styles: Sequence[Tensor], settings: Settings, *, init: Tensor | None = None
+    ) -> None:
+        network.require((*settings.content_layers, *settings.style_layers))
+        self.settings, self.styles, self.init = settings, tuple(styles), init
+        self.device = optimize.pick_device(settings.device)
+        self.network = network
+        optimize.place(network, self.device, settings.precision)
+        self.readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
+        self.layers = (*settings.content_layers, *settings.style_layers)
+        self._styles_at: dict[Size, list[losses.Statistics]] = {}
+
+    def step(self, frame: Frame, state: State | None) -> tuple[Result, State]:
+        """Paint `frame`, starting from `state` if it continues a shot.
+
+        Returns:
+            What to show, and what the next frame needs.
+
+        Raises:
+            DivergedError: no finite picture was found, twice.
+            MemoryLimitError: the device had too little memory.
+        """
+        began = time.perf_counter()
+        content = frame.image.to(self.device)[None]
+        with optimize.engine(self.device):
+            if frame.motion is None or state is None:
+                minimum = self._paint_anew(frame, content)
+            else:
+                minimum = self._paint_on(frame, content, state)
+            pastiche = minimum.image[0]
+            shown = color.keep_color(pastiche, content[0], self.settings.keep_color)
+        result = Result(
+            index=frame.index,
+            image=to_pixels(shown),
+            losses=dict(zip(TERMS, minimum.terms, strict=True)) | {"total": minimum.loss},
+            iterations=minimum.evaluations,
+            seconds=time.perf_counter() - began,
+        )
+        return result, State(index=frame.index, pastiche=pastiche, curvature=minimum.curvature)
+
+    def _paint_anew(self, frame: Frame, content: Tensor) -> optimize.Minimum:
+        """Coarse to fine: each scale starts from the last one's pastiche plus the fine detail of the initial picture."""
+        sizes = scales(content.shape[-2:]) if self.settings.coarse_to_fine else [tuple(content.shape[-2:])]
+        initial = self._initial(content)
+        pastiche = None
+        for size in sizes:
+            scaled = resized(content, size)
+            start = resized(initial, size)
+            if pastiche is not None:
+                coarse = pastiche.shape[-2:]
+                start = start + resized(pastiche - resized(initial, coarse), size)
+            loss = self._loss(frame, scaled)
+            minimum = self._minimise(frame, loss, start, self.settings.first_iterations)
+            pastiche = minimum.image
+        return minimum
+
+    def _paint_on(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
+        """From the previous pastiche carried along by the motion; what was hidden starts from the recoloured content."""
+        assert frame.motion is not None
+        visible = frame.motion.visible.to(self.device)
+        warped = flow.warp(state.pastiche.to(self.device), frame.motion.flow.to(self.device)).clamp(0, 1)
+        fill = color.match_statistics(content[0], content[0], warped, visible)
+        start = visible * warped + (1 - visible) * fill
+        loss = self._loss(frame, content, warped[None], visible[None])
+        return self._minimise(frame, loss, start[None], self.settings.iterations, state.curvature)
+
+    def _initial(self, content: Tensor) -> Tensor:
+        if self.settings.init == "content":
+            return content
+        if self.settings.init == "noise":
+            generator = torch.Generator().manual_seed(self.settings.seed)
+            return torch.rand(content.shape, generator=generator).to(self.device)
+        if self.init is None:
+            raise UsageError(f"--init is {self.settings.init!r} but no picture was given with it")
+        return resized(self.init.to(self.device)[None], content.shape[-2:])
+
+    def _loss(
+        self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
+    ) -> optimize.Loss:
+        """The loss of `frame` at the size of `content`: everything that does not depend on the pastiche is computed here."""
+        settings, layers = self.settings, self.layers
+        with torch.no_grad():
+            features = self._features(content)
+            own = losses.Statistics.of(features, settings.content_layers, settings.style_layers, self.readouts)
+            style = losses.Statistics.mixed(self._styles(content.shape[-2:]), frame.mix)
+            targets = {x: losses.project(features[x], self.readouts.get(x)) for x in settings.content_layers}
+            positions = {layer: len(target) for layer, target in targets.items()}
+            weights = settings.style_layer_weights or (1.0,) * len(settings.style_layers)
+            units = losses.UNITS[settings.objective](own, style, positions, weights)
+        zero = torch.zeros((), device=self.device)
+
+        def loss(pastiche: Tensor) -> tuple[Tensor, Tensor]:
+            found = self.network(pastiche, layers)
+            content_term = losses.content_loss(found, targets, units, self.readouts)
+            style_term = losses.style_loss(found, style.grams, units, self.readouts)
+            temporal = tv = zero
+            if warped is not None and visible is not None and frame.temporal_weight:
+                temporal = losses.temporal_loss(pastiche, warped, visible)
+            if settings.tv_weight:
+                tv = losses.total_variation(pastiche)
+            total = frame.alpha * content_term + (1 - frame.alpha) * style_term
+            total = total + frame.temporal_weight * temporal + settings.tv_weight * tv
+            return total, torch.stack([content_term, style_term, temporal, tv])
+
+        return loss
+
+    def _minimise(
+        self, frame: Frame, loss: optimize.Loss, start: Tensor, evaluations: int, curvature: float = 0.0
+    ) -> optimize.Minimum:
+        for caution in (1.0, CAUTION):
+            minimum = optimize.minimise(
+                loss,
+                start,
+                method=self.settings.optimizer,
+                evaluations=evaluations,
+                tolerance=self.settings.tolerance,
+                curvature=curvature,
+                caution=caution,
+            )
+            if np.isfinite(minimum.loss):
+                return minimum
+            curvature = 0.0
+        raise DivergedError(
+            f"frame {frame.index} has no finite loss (got {minimum.loss} after {minimum.evaluations} evaluations, twice); "
+            "check the weights, or try --precision float32 and another --alpha"
+        )
+
+    def _styles(self, size: Size) -> list[losses.Statistics]:
+        """Statistics of the style images, scaled for a pastiche of `size`. Computed once a size."""
+        if size not in self._styles_at:
+            self._styles_at[size] = [self._style_statistics(style, size) for style in self.styles]
+        return self._styles_at[size]
+
+    def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
+        height, width = style.shape[-2:]
+        factor = self.settings.style_scale * max(size) / max(height, width)
+        scaled = (max(round(height * factor), 1), max(round(width * factor), 1))
+        if min(scaled) < (least := self.network.smallest_side(self.layers)):
+            raise UsageError(f"a style of {scaled[1]}x{scaled[0]} pixels is too small; its short side needs {least}")
+        features = self._features(resized(style.to(self.device)[None], scaled))
+        settings = self.settings
+        return losses.Statistics.of(features, settings.content_layers, settings.style_layers, self.readouts)
+
+    def _features(self, image: Tensor) -> losses.Features:
+        found: losses.Features = self.network(image, self.layers)
+        return found
+
+
+def scales(size: Size) -> list[Size]:
+    """Sizes from coarse to `size`, each about twice the last; the first has a short side of at least SMALLEST_SCALE."""
+    height, width = size
+    steps = max(int(np.log2(min(size) / SMALLEST_SCALE)), 0)
+    return [(round(height / 2**step), round(width / 2**step)) for step in range(steps, -1, -1)]
+
+
+def resized(image: Tensor, size: Size) -> Tensor:
+    """(1, 3, H, W) at another size: bicubic, low-passed when it shrinks; the same tensor if nothing changes."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return functional.interpolate(image, size=tuple(size), mode="bicubic", antialias=True, align_corners=False)
+
+
+def to_pixels(image: Tensor) -> np.ndarray:
+    """(3, H, W) in [0, 1] as (H, W, 3) uint8."""
+    pixels: np.ndarray = image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return np.ascontiguousarray(pixels)
+
+

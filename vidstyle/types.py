@@ -1,0 +1,263 @@
+"""The data that flow through vidstyle: frozen, documented, refused at birth when they cannot be meant.
+
+Imports nothing heavy, so that `vidstyle --help` can read `Settings` without waiting for torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args, get_type_hints
+
+from vidstyle.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+Job = Literal["video", "balance", "image"]
+Device = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["float32", "bfloat16"]
+Optimizer = Literal["lbfgs", "adam"]
+Flow = Literal["dis", "none"]
+Objective = Literal["normalized", "blog"]
+
+
+def setting(
+    default: Any,
+    text: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: float = -math.inf,
+    only: tuple[Job, ...] = ("video", "balance", "image"),
+    paints: bool = True,
+    flag: str | None = None,
+) -> Any:
+    """A field of `Settings`: its default, its sentence, its range and where it applies, written once.
+
+    Args:
+        low, high: inclusive bounds of a number (of each number of a tuple).
+        above: exclusive lower bound.
+        only: the jobs that read this setting; the command line offers it only there.
+        paints: whether it changes the painted frames; a job can be resumed with another value of one that does not.
+        flag: the name of the command-line option where it differs from the field's.
+    """
+    metadata = {"text": text, "low": low, "high": high, "above": above, "only": only, "paints": paints, "flag": flag}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every choice a render depends on. Raises `UsageError` for a value outside its range."""
+
+    alpha: float = setting(
+        0.3, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1, only=("video", "image")
+    )
+    size: int = setting(512, "Long side of the result in pixels; 0 keeps the input's own size.", low=0)
+    network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.distill.")
+    weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
+    device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
+    precision: Precision = setting("float32", "Number format inside the network (TF32 is used on CUDA for float32).")
+    seed: int = setting(0, "Seed of everything random.", low=0)
+    iterations: int = setting(12, "Evaluations of the loss for a warm-started frame.", low=1, only=("video", "balance"))
+    first_iterations: int = setting(
+        80, "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).", low=1
+    )
+    tolerance: float = setting(
+        1e-3, "Stop a frame early when ten evaluations lower the loss by less than this fraction.", low=0, high=1
+    )
+    optimizer: Optimizer = setting("lbfgs", "lbfgs or adam.")
+    content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers compared by feature.")
+    style_layers: tuple[str, ...] = setting(
+        ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "Layers compared by Gram matrix."
+    )
+    style_layer_weights: tuple[float, ...] = setting(
+        (), "A weight for each style layer; all equal when empty.", low=0
+    )
+    style_scale: float = setting(
+        1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8
+    )
+    mix: tuple[float, ...] = setting((), "Share of each style, blended in their statistics; all equal when empty.", low=0)
+    keep_color: float = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
+    tv_weight: float = setting(0.0, "Weight of total variation: smooths the result.", low=0)
+    init: str = setting("content", "What a frame without predecessor starts from: content, noise, or a picture file.")
+    objective: Objective = setting("normalized", "normalized: both losses about 1 at the start; blog: raw, as in the post.")
+    coarse_to_fine: bool = setting(True, "Paint a frame without predecessor at small sizes first.")
+    temporal_weight: float = setting(
+        1.0, "Weight of staying with the previous pastiche where the motion is known.", low=0, only=("video",)
+    )
+    flow: Flow = setting("dis", "How motion is estimated: dis (optical flow), or none.", only=("video",))
+    cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video",))
+    start: float = setting(0.0, "First second of the clip to paint.", low=0, only=("video",))
+    end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video",))
+    seconds: float = setting(4.0, "Length of the animation.", above=0, high=3600, only=("balance",))
+    fps: float = setting(12.0, "Frames per second of the animation.", above=0, high=120, only=("balance",))
+    alpha_from: float = setting(1.0, "Alpha at the start.", low=0, high=1, only=("balance",), flag="from")
+    alpha_to: float = setting(0.0, "Alpha at the turning point.", low=0, high=1, only=("balance",), flag="to")
+    bounce: bool = setting(
+        True, "Play back to the start, so that the animation loops without a seam.", only=("balance",)
+    )
+    crf: int = setting(18, "Quality of an MP4: 0 lossless, 51 worst.", low=0, high=51, only=("video", "balance"), paints=False)
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self), include_extras=True)
+        for option in dataclasses.fields(self):
+            value = getattr(self, option.name)
+            choices = get_args(hints[option.name])
+            if choices and isinstance(choices[0], str) and value not in choices:
+                raise UsageError(f"{option_name(option)} is {value!r}; it must be one of {', '.join(choices)}")
+            for number in value if isinstance(value, tuple) else (value,):
+                _check_range(option, number)
+        if self.end is not None and self.end <= self.start:
+            raise UsageError(f"--end {self.end:g} must come after --start {self.start:g}")
+        if not self.style_layers or not self.content_layers:
+            raise UsageError("--style-layers and --content-layers need at least one layer each")
+        if self.style_layer_weights and len(self.style_layer_weights) != len(self.style_layers):
+            raise UsageError(
+                f"--style-layer-weights has {len(self.style_layer_weights)} numbers for {len(self.style_layers)} style layers"
+            )
+        for name in ("mix", "style_layer_weights"):
+            numbers = getattr(self, name)
+            if numbers and sum(numbers) <= 0:
+                raise UsageError(f"--{name.replace('_', '-')} must not be all zeros")
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Settings:
+        """The settings of a named preset, with `changes` on top. Raises `UsageError` for an unknown name."""
+        if name not in PRESETS:
+            raise UsageError(f"there is no preset {name!r}; presets: {', '.join(PRESETS)}")
+        return cls(**{**PRESETS[name], **changes})
+
+    def shares(self, styles: int) -> tuple[float, ...]:
+        """The share of each of `styles` style images, summing to 1. Raises `UsageError` if `mix` has another length."""
+        mix = self.mix or (1.0,) * styles
+        if len(mix) != styles:
+            raise UsageError(f"--mix has {len(mix)} numbers for {styles} style image(s); give one for each")
+        return tuple(share / sum(mix) for share in mix)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The program of the blog post this method is best known from: 31 outer steps of 20 evaluations, from noise.
+    "blog": {
+        "network": "vgg19",
+        "objective": "blog",
+        "alpha": 0.5,
+        "content_layers": ("conv2_2",),
+        "style_layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
+        "init": "noise",
+        "coarse_to_fine": False,
+        "first_iterations": 620,
+        "tolerance": 0.0,
+    }
+}
+
+
+def option_name(option: dataclasses.Field[Any]) -> str:
+    """The command-line spelling of a field of `Settings`."""
+    return "--" + (option.metadata["flag"] or option.name).replace("_", "-")
+
+
+def _check_range(option: dataclasses.Field[Any], value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    low, high, above = (option.metadata[key] for key in ("low", "high", "above"))
+    if math.isfinite(value) and low <= value <= high and value > above:
+        return
+    wanted = [f"at least {low:g}" if low > -math.inf else "", f"above {above:g}" if above > -math.inf else ""]
+    wanted += [f"at most {high:g}" if high < math.inf else ""]
+    text = " and ".join(word for word in wanted if word) or "a finite number"
+    raise UsageError(f"{option_name(option)} is {value:g}; it must be {text}")
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What a moving picture is, apart from its pixels."""
+
+    width: int  #: pixels, after rotation and sample aspect ratio are applied
+    height: int  #: pixels, after rotation and sample aspect ratio are applied
+    fps: Fraction  #: frames per second; the average where `timestamps` says that the rate varies
+    frames: int  #: number of frames
+    timestamps: tuple[Fraction, ...] | None = None  #: seconds of each frame from the first, only if the rate varies
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1 or self.frames < 1 or self.fps <= 0:
+            raise ValueError(f"not a clip: got {self!r}")
+        if self.timestamps is not None and len(self.timestamps) != self.frames:
+            raise ValueError(f"got {len(self.timestamps)} timestamps for {self.frames} frames")
+
+    @property
+    def seconds(self) -> Fraction:
+        """Length of the clip; the last frame of a clip of varying rate lasts as long as an average one."""
+        if self.timestamps is None:
+            return self.frames / self.fps
+        return self.timestamps[-1] + 1 / self.fps
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """How the previous frame became this one."""
+
+    flow: Tensor  #: (2, H, W) float32 pixels (x, y): where each pixel of this frame was in the previous one, minus here
+    visible: Tensor  #: (1, H, W) float32 in [0, 1]: 0 where this pixel was hidden in the previous frame
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture to paint; depends on the input only."""
+
+    index: int  #: from 0, in the order of painting
+    image: Tensor  #: (3, H, W) float32 sRGB in [0, 1], on the CPU
+    motion: Motion | None  #: None for the first frame of a shot
+    alpha: float  #: 1 = all content, 0 = all style
+    mix: tuple[float, ...]  #: share of each style, summing to 1
+    temporal_weight: float = 0.0  #: weight of staying with the warped previous pastiche
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that the next frame needs from this one."""
+
+    index: int  #: the frame this is the state after
+    pastiche: Tensor  #: (3, H, W) float32 in [0, 1], never rounded to 8 bits
+    curvature: float  #: step length per gradient that suited the optimiser last (its inverse curvature); 0 = unknown
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A painted frame."""
+
+    index: int  #: the frame's
+    image: np.ndarray  #: (H, W, 3) uint8 sRGB
+    losses: dict[str, float]  #: content, style, temporal, tv (each before its weight) and total
+    iterations: int  #: evaluations of the loss at the final size
+    seconds: float  #: wall time of the painting
+
+
+class Source(Protocol):
+    """A sequence of frames to paint."""
+
+    info: ClipInfo  #: of the moving picture that the painted frames make
+    playback: Sequence[int]  #: painted frame numbers in the order in which they are shown
+
+    def frames(self, start: int) -> Iterator[Frame]:
+        """The frames from number `start` on."""
+        ...
+
+
+class Sink(Protocol):
+    """Where painted frames go; a context manager that keeps nothing on an error."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, pixels: np.ndarray) -> None:
+        """Append one frame, (H, W, 3) uint8 sRGB."""
+        ...
