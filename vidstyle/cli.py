@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from rich.console import Console
@@ -32,6 +31,7 @@ app = typer.Typer(
 )
 console = Console(stderr=True, highlight=False)
 
+Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
 Styles = Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
 Overwrite = Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing output.")]
@@ -41,43 +41,54 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 
 
 def main() -> None:
-    """Run the command line; every `VidstyleError` ends in one sentence and its exit code."""
+    """Run the command line."""
+    app(prog_name="vidstyle")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Every `VidstyleError` ends in one sentence and its exit code; an interruption says how to go on."""
     try:
-        app(prog_name="vidstyle")
+        yield
     except VidstyleError as error:
         console.print(f"vidstyle: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt:
-        console.print("vidstyle: interrupted; the same command goes on where this one stopped")
-        sys.exit(INTERRUPTED)
+        console.print("vidstyle: interrupted; the same command goes on where this one stopped", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
-def settings_options(job: Job) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command an option for each field of `Settings` that `job` reads, and pass it the `Settings` they make."""
-    options = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
+def job_options(job: Job) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that every job has and one for each field of `Settings` that `job` reads.
+
+    The command receives them as the keyword arguments of its pipeline function.
+    """
+    fields = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
+    presets = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
+    flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet}
+    options: dict[str, Any] = {**{option.name: _flag(option) for option in fields}, "preset": presets}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        hints = get_type_hints(command, include_extras=True)
-        own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(command).parameters.values()]
-
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            preset = values.pop("preset")
-            given = {option.name: values.pop(option.name) for option in options}
-            changes = {name: _from_flag(name, value) for name, value in given.items() if value is not None}
-            settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
-            command(**values, settings=settings)
+            given = {name: values.pop(name) for name in options}
+            preset = given.pop("preset")
+            with _errors():
+                changes = {name: _from_flag(name, value) for name, value in given.items() if value is not None}
+                settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
+                with _progress(values["output"], values.pop("quiet")) as on_frame:
+                    command(**values, settings=settings, on_frame=on_frame)
 
-        presets = typer.Option(metavar="NAME", help=f"Start from a named set of options: {', '.join(PRESETS)}.")
-        added = [("preset", Annotated[str | None, presets]), *((o.name, _flag(o)) for o in options)]
-        kept = [p for p in own if p.name != "settings"]
-        new = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name, kind in added
+        hints = get_type_hints(command, include_extras=True)
+        own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [
+            *(p.replace(annotation=hints[p.name], kind=keyword) for p in own),
+            *(inspect.Parameter(name, keyword, default=False, annotation=kind) for name, kind in flags.items()),
+            *(inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in options.items()),
         ]
-        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept] + new
-        )
-        run.__annotations__ = {p.name: p.annotation for p in [*kept, *new]}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
         return run
 
     return decorate
@@ -86,13 +97,18 @@ def settings_options(job: Job) -> Callable[[Callable[..., None]], Callable[..., 
 def _flag(option: dataclasses.Field[Any]) -> Any:
     """The Typer annotation of an option; unset is None, so that a preset's value can be told from one that was typed."""
     kind = get_type_hints(Settings)[option.name]
-    name = option_name(option)
-    default = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
-    shown = f"{option.metadata['text']} [{default}]" if default not in (None, "") else option.metadata["text"]
+    name, default, text = option_name(option), option.default, option.metadata["text"]
     if kind is bool:
+        shown = f"{text} [{'on' if default else 'off'}]"
         return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=shown, show_default=False)]
-    plain = kind if kind in (int, float) else float if kind == float | None else str
-    metavar = "LIST" if isinstance(option.default, tuple) else {int: "INT", float: "NUMBER", str: "TEXT"}[plain]
+    if isinstance(default, tuple):
+        plain, metavar, default = str, "A,B,…", ",".join(map(str, default))
+    elif choices := get_args(kind) if get_origin(kind) is Literal else ():
+        plain, metavar = str, "|".join(choices)
+    else:
+        metavars: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT"}
+        plain, metavar = next(pair for pair in metavars.items() if pair[0] in (kind, *get_args(kind)))
+    shown = text if default in (None, "") else f"{text} [{default}]"
     return Annotated[plain | None, typer.Option(name, metavar=metavar, help=shown, show_default=False)]
 
 
@@ -111,66 +127,35 @@ def _from_flag(name: str, value: Any) -> Any:
 
 
 @app.command(no_args_is_help=True)
-@settings_options("video")
+@job_options("video")
 def video(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video clip.")],
     styles: Styles,
     output: Output,
-    settings: Settings,
-    overwrite: Overwrite = False,
-    restart: Restart = False,
-    keep_job: KeepJob = False,
-    quiet: Quiet = False,
+    **job: Any,
 ) -> None:
     """Paint a video clip; its sound and frame rate stay."""
-    with _progress(output, quiet) as on_frame:
-        from vidstyle.pipeline import stylize_video
+    from vidstyle.pipeline import stylize_video
 
-        stylize_video(
-            clip, styles, output, settings, overwrite=overwrite, restart=restart, keep_job=keep_job, on_frame=on_frame
-        )
+    stylize_video(clip, styles, output, **job)
 
 
 @app.command(no_args_is_help=True)
-@settings_options("balance")
-def balance(
-    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")],
-    styles: Styles,
-    output: Output,
-    settings: Settings,
-    overwrite: Overwrite = False,
-    restart: Restart = False,
-    keep_job: KeepJob = False,
-    quiet: Quiet = False,
-) -> None:
+@job_options("balance")
+def balance(content: Content, styles: Styles, output: Output, **job: Any) -> None:
     """Animate the balance: a picture turns into a painting and back."""
-    with _progress(output, quiet) as on_frame:
-        from vidstyle.pipeline import animate_balance
+    from vidstyle.pipeline import animate_balance
 
-        animate_balance(
-            content, styles, output, settings, overwrite=overwrite, restart=restart, keep_job=keep_job, on_frame=on_frame
-        )
+    animate_balance(content, styles, output, **job)
 
 
 @app.command(no_args_is_help=True)
-@settings_options("image")
-def image(
-    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")],
-    styles: Styles,
-    output: Output,
-    settings: Settings,
-    overwrite: Overwrite = False,
-    restart: Restart = False,
-    keep_job: KeepJob = False,
-    quiet: Quiet = False,
-) -> None:
+@job_options("image")
+def image(content: Content, styles: Styles, output: Output, **job: Any) -> None:
     """Paint one picture."""
-    with _progress(output, quiet) as on_frame:
-        from vidstyle.pipeline import stylize_image
+    from vidstyle.pipeline import stylize_image
 
-        stylize_image(
-            content, styles, output, settings, overwrite=overwrite, restart=restart, keep_job=keep_job, on_frame=on_frame
-        )
+    stylize_image(content, styles, output, **job)
 
 
 @app.command()
@@ -178,7 +163,8 @@ def doctor() -> None:
     """Show what vidstyle finds on this machine, and how to mend what is missing."""
     from vidstyle.doctor import examine
 
-    findings = examine()
+    with _errors():
+        findings = examine()
     for finding in findings:
         mark = "ok     " if finding.ok else "MISSING"
         typer.echo(f"{mark} {finding.subject}: {finding.text}")

@@ -23,7 +23,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vidstyle.errors import DiskError, JobError, MediaError, UsageError
 from vidstyle.networks import Blocks, FeatureNetwork, reduce_readout, save_compact, vgg19
@@ -35,7 +34,7 @@ GRAM_WEIGHT = 2.0
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 HELD_OUT = 40  #: pictures kept for validation
 
-Features = Mapping[str, Tensor]
+Answers = Mapping[str, tuple[Tensor, Tensor]]  #: for each layer features (N, positions, K) and Gram matrices (N, K, K)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +102,13 @@ def disturbed_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.G
     return crop.clamp(0, 1)
 
 
-def gram(features: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, C)
-    flat = features.flatten(2)
-    return flat @ flat.mT / flat.shape[2]
+def flatten(features: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H W, C), without a copy if channels come last in memory
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def product(first: Tensor, second: Tensor) -> Tensor:  # (N, P, A), (N, P, B) -> (N, A, B)
+    """Mean over positions of the outer products: of features with themselves, their Gram matrix."""
+    return first.mT @ second / first.shape[1]
 
 
 def relative_gram_error(got: Tensor, wanted: Tensor) -> Tensor:  # (N, C, C) twice -> (N,)
@@ -128,13 +131,9 @@ class Student(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
-        """For each layer the student's own features and its read-out."""
+        """For each layer the student's own features, (N, positions, C), and its read-out, (K, C)."""
         features = self.network(image.contiguous(memory_format=torch.channels_last), layers)
-        return {layer: (own, self.readouts[layer]) for layer, own in features.items()}
-
-
-def predict(own: Tensor, readout: Tensor) -> Tensor:  # (N, C, H, W), (K, C) -> (N, K, H, W)
-    return functional.conv2d(own, readout[:, :, None, None])
+        return {layer: (flatten(own), self.readouts[layer]) for layer, own in features.items()}
 
 
 class Distiller:
@@ -161,7 +160,7 @@ class Distiller:
         self.held_out = pictures[::every]
         self.pictures = [image for number, image in enumerate(pictures) if number % every]
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.scales = self._measure_scales()
+        self.scales, self.spreads = self._measure()
         channels = {layer: scale.numel() for layer, scale in self.scales.items()}
         self.student = Student(recipe.blocks, channels, self.generator)
         self.average = Student(recipe.blocks, channels, self.generator).requires_grad_(False)
@@ -181,12 +180,12 @@ class Distiller:
         recipe = self.recipe
         self._paint()
         images = torch.cat([self._crops(recipe.batch * (recipe.pool - 1)), self.pastiches])
-        wanted = self._ask(images)
+        images = images[torch.randperm(len(images), generator=self.generator)]
+        pool = [(batch, self._ask(batch)) for batch in images.split(recipe.batch)]
         losses = []
         for _ in range(recipe.repeats):
-            order = torch.randperm(len(images), generator=self.generator)
-            for chosen in order.split(recipe.batch):
-                losses.append(self._update(images[chosen], {layer: f[chosen] for layer, f in wanted.items()}))
+            for number in torch.randperm(len(pool), generator=self.generator).tolist():
+                losses.append(self._update(*pool[number]))
         self.seconds += time.monotonic() - began
         return sum(losses) / len(losses)
 
@@ -199,29 +198,21 @@ class Distiller:
         """
         squares = [cv2.resize(_middle(image), (side, side), interpolation=cv2.INTER_AREA) for image in self.held_out]
         images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
-        errors = dict.fromkeys(self.layers, 0.0)
-        total = {layer: [torch.zeros(()), torch.zeros(()), 0] for layer in self.layers}
-        grams: dict[str, tuple[list[Tensor], list[Tensor]]] = {layer: ([], []) for layer in self.layers}
+        parts: dict[str, list[tuple[Tensor, ...]]] = {layer: [] for layer in self.layers}
         for batch in images.split(self.recipe.batch):
             wanted = self._ask(batch)
             with torch.no_grad():
-                got = self.average(batch, self.layers)
-            for layer in self.layers:
-                scale = self.scales[layer].view(1, -1, 1, 1)
-                raw, guess = wanted[layer] * scale, predict(*got[layer]) * scale
-                errors[layer] += float((guess - raw).square().sum())
-                sums = total[layer]
-                sums[0], sums[1] = sums[0] + raw.sum(dim=(0, 2, 3)), sums[1] + raw.square().sum()
-                sums[2] += raw.numel() // raw.shape[1]
-                grams[layer][0].append(gram(guess))
-                grams[layer][1].append(gram(raw))
+                for layer, (own, readout) in self.average(batch, self.layers).items():
+                    target, grams = wanted[layer]
+                    guess = own @ (self.scales[layer][:, None] * readout).T
+                    error = (guess - target).square().mean(dim=1).sum(dim=1)
+                    parts[layer].append((error, target.mean(dim=1), grams, product(guess, guess)))
         result = {}
         for layer in self.layers:
-            first, second, count = total[layer]
-            guess, raw = torch.cat(grams[layer][0]), torch.cat(grams[layer][1])
-            between = (raw - raw.mean(dim=0)).square().sum()
-            spread = float(second - first.square().sum() / count)
-            result[layer] = (errors[layer] / spread, float((guess - raw).square().sum() / between))
+            error, means, grams, guesses = (torch.cat(part) for part in zip(*parts[layer], strict=True))
+            spread = grams.diagonal(dim1=1, dim2=2).sum(dim=1).mean() - means.mean(dim=0).square().sum()
+            between = (grams - grams.mean(dim=0)).square().sum()
+            result[layer] = (float(error.mean() / spread), float((guesses - grams).square().sum() / between))
         return result
 
     def export(self, path: str | Path) -> None:
@@ -245,6 +236,7 @@ class Distiller:
             "pastiches": self.pastiches,
             "styles": self.styles,
             "scales": self.scales,
+            "spreads": self.spreads,
         }
 
     def save(self, path: Path) -> None:
@@ -267,35 +259,35 @@ class Distiller:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.step, self.seconds = state["step"], state["seconds"]
-        self.pastiches, self.styles, self.scales = state["pastiches"], state["styles"], state["scales"]
+        self.pastiches, self.styles = state["pastiches"], state["styles"]
+        self.scales, self.spreads = state["scales"], state["spreads"]
 
     def _crops(self, count: int) -> Tensor:  # (count, 3, crop, crop)
         return torch.stack([disturbed_crop(self.pictures, self.recipe.crop, self.generator) for _ in range(count)])
 
     @torch.no_grad()
-    def _measure_scales(self) -> dict[str, Tensor]:
-        """For each layer a divisor for each channel, (K,).
+    def _measure(self) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """For each layer a divisor for each channel, (K,), and the variance of the features so divided.
 
-        Halfway (geometrically) between the channel's deviation and the layer's: raw activations differ a hundredfold and
-        let the loudest channels drown the others, while equal ones spend the student on channels that no Gram matrix shows.
+        A divisor is halfway (geometrically) between the channel's deviation and the layer's: raw activations differ a
+        hundredfold and let the loudest channels drown the others, while fully equalised ones spend the student on
+        channels that no Gram matrix shows.
         """
-        scales = {}
+        scales, spreads = {}, {}
         for layer, features in self.teacher(self._crops(8 * self.recipe.batch), self.learnt).items():
             deviation = features.std(dim=(0, 2, 3))
             whole = deviation.square().mean().sqrt()
             scales[layer] = (deviation.clamp_min(1e-3 * whole) * whole).sqrt()
-        return scales
+            spreads[layer] = float((deviation / scales[layer]).square().sum())
+        return scales, spreads
 
     @torch.no_grad()
-    def _ask(self, images: Tensor) -> dict[str, Tensor]:
-        """The teacher's features of `images`, divided by the scales."""
-        answers = []
-        for batch in images.split(self.recipe.batch):
-            features = self.teacher(batch.contiguous(memory_format=torch.channels_last), self.learnt)
-            answers.append({layer: f / self.scales[layer].view(1, -1, 1, 1) for layer, f in features.items()})
-        return {layer: torch.cat([answer[layer] for answer in answers]) for layer in self.learnt}
+    def _ask(self, images: Tensor) -> Answers:
+        features = self.teacher(images.contiguous(memory_format=torch.channels_last), self.learnt)
+        flat = {layer: flatten(f) for layer, f in features.items()}
+        return {layer: (f, product(f, f)) for layer, f in flat.items()}
 
-    def _update(self, images: Tensor, wanted: Features) -> float:
+    def _update(self, images: Tensor, wanted: Answers) -> float:
         warm = min(1.0, (self.step + 1) / 200)
         rate = self.recipe.lr * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
         for group in self.optimizer.param_groups:
@@ -310,24 +302,31 @@ class Distiller:
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
                 mean.lerp_(now, 1 - keep)
-        return float(loss)
+        return loss.item()
 
-    def _loss(self, images: Tensor, wanted: Features) -> Tensor:
+    def _loss(self, images: Tensor, wanted: Answers) -> Tensor:
+        """Regression error over variance, and relative error of the Gram matrices, summed over the layers.
+
+        The regression error |R f - t|^2 is multiplied out into tr(R G(f) R^T) - 2 <R, t f^T> + tr(G(t)): the
+        predictions, eight times as large as the student's own features, are never written down.
+        """
         loss = torch.zeros(())
         for layer, (own, readout) in self.student(images, self.learnt).items():
-            target = wanted[layer]
-            spread = target.var(dim=(0, 2, 3)).mean().clamp_min(1e-6)
-            regression = (predict(own, readout) - target).square().mean() / spread
-            loss = loss + LAYER_WEIGHTS.get(layer, 1.0) * regression
+            (target, grams), scale = wanted[layer], self.scales[layer][:, None]
+            own_grams, cross = product(own, own), product(target, own) / scale
+            error = ((readout @ own_grams - 2 * cross) * readout).sum(dim=(1, 2))
+            error = error + (grams.diagonal(dim1=1, dim2=2) / scale[:, 0].square()).sum(dim=1)
+            loss = loss + LAYER_WEIGHTS.get(layer, 1.0) * error.mean() / self.spreads[layer]
             if layer in self.layers:
-                loss = loss + GRAM_WEIGHT * self._gram_error(layer, gram(own), readout, gram(target))
+                raw = scale * readout
+                loss = loss + GRAM_WEIGHT * relative_gram_error(raw @ own_grams @ raw.T, grams).mean()
         return loss
 
-    def _gram_error(self, layer: str, own: Tensor, readout: Tensor, target: Tensor) -> Tensor:
-        """Mean relative error of the Gram matrix in the teacher's own units, given Gram matrices in scaled ones."""
-        scale = self.scales[layer] / self.scales[layer].square().mean().sqrt()  # (K,)
-        raw = scale[:, None] * readout
-        return relative_gram_error(raw @ own @ raw.T, scale[:, None] * target * scale).mean()
+    def _grams(self, images: Tensor) -> dict[str, Tensor]:
+        """What the averaged student takes for the teacher's Gram matrices of `images`."""
+        answers = self.average(images, self.layers)
+        raw = {layer: self.scales[layer][:, None] * readout for layer, (_, readout) in answers.items()}
+        return {layer: raw[layer] @ product(own, own) @ raw[layer].T for layer, (own, _) in answers.items()}
 
     def _paint(self) -> None:
         """Carry the pastiches on a little, by the student's own Gram matrices; now and then start one anew."""
@@ -335,12 +334,12 @@ class Distiller:
         if count := int(fresh.sum()):
             self.pastiches[fresh], self.styles[fresh] = self._crops(count), self._crops(count)
         with torch.no_grad():
-            wanted = {layer: gram(predict(*pair)) for layer, pair in self.average(self.styles, self.layers).items()}
+            wanted = self._grams(self.styles)
         image = self.pastiches.clone().requires_grad_()
         painter = torch.optim.Adam([image], lr=0.02)
         for _ in range(self.recipe.paint):
             painter.zero_grad()
-            got = {layer: gram(predict(*pair)) for layer, pair in self.average(image, self.layers).items()}
+            got = self._grams(image)
             torch.stack([relative_gram_error(got[layer], wanted[layer]).sum() for layer in self.layers]).sum().backward()
             painter.step()
             with torch.no_grad():

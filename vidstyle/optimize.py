@@ -36,7 +36,7 @@ class Minimum:
     first_loss: float  #: the loss of the start
     terms: list[float]  #: the parts of the loss, in the order of the loss function
     evaluations: int  #: of the loss and its gradient
-    curvature: float  #: step per gradient that suited last; a good `curvature` for the next, similar minimisation
+    curvature: float  #: step per gradient that suited last, 0 if unknown; a good start for a similar minimisation
 
 
 def minimise(
@@ -108,17 +108,17 @@ def _lbfgs(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float
     """
     value, gradient, terms = evaluate(x)
     pairs = _Pairs(x)
-    inverse = torch.full_like(value, curvature)
-    inverse = torch.where(inverse > 0, inverse, FIRST_STEP / caution / _rms(gradient))
+    measured = torch.full_like(value, curvature)
     longest = torch.full_like(value, LONGEST_STEP / caution)
     radius = longest
     while True:
-        yield _Best(x, value, terms, inverse)
+        yield _Best(x, value, terms, measured)
+        inverse = torch.where(measured > 0, measured, FIRST_STEP / caution / _rms(gradient))
         step = -pairs.inverse_hessian(gradient, inverse)
         step = step * (radius / _rms(step)).clamp(max=1)
         tried = (x + step).clamp(0, 1)
         tried_value, tried_gradient, tried_terms = evaluate(tried)
-        inverse = pairs.add(tried - x, tried_gradient - gradient, inverse)
+        measured = pairs.add(tried - x, tried_gradient - gradient, measured)
         better = tried_value < value  # false for NaN
         radius = torch.where(better, torch.minimum(2 * radius, longest), _rms(step) / 4)
         x, value = torch.where(better, tried, x), torch.where(better, tried_value, value)
@@ -139,8 +139,8 @@ class _Pairs:
         self.order = torch.stack([torch.arange(HISTORY).roll(-shift) for shift in range(HISTORY)]).to(like.device)
         self.count = 0
 
-    def add(self, step: Tensor, change: Tensor, inverse: Tensor) -> Tensor:
-        """Remember a pair if its curvature is positive; returns s.y / y.y, or `inverse` if it is not to be believed."""
+    def add(self, step: Tensor, change: Tensor, measured: Tensor) -> Tensor:
+        """Remember a pair if its curvature is positive; returns s.y / y.y, or `measured` if it is not to be believed."""
         s, y = step.flatten(), change.flatten()
         ss, sy, yy = s @ s, s @ y, y @ y
         believed = sy > CURVATURE_FLOOR * (ss * yy).sqrt()  # false for NaN
@@ -150,7 +150,7 @@ class _Pairs:
         self.steps[slot] = torch.where(believed, s / length, 0)
         self.changes[slot] = torch.where(believed, y / length, 0)
         self.count += 1
-        return torch.where(believed, sy / yy, inverse)
+        return torch.where(believed, sy / yy, measured)
 
     def inverse_hessian(self, gradient: Tensor, inverse: Tensor) -> Tensor:
         """H g for H from the remembered pairs and H_0 = inverse * I; the shape of `gradient`."""

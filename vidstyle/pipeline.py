@@ -144,7 +144,6 @@ class _Task:
             inputs["init"] = settings.init
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
-        media.check_file(content)
         self.manifest = _manifest(job, inputs, settings, self.network, self.device.type)
 
     def run(
@@ -154,8 +153,8 @@ class _Task:
         with open_job(self.output, self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
             render(source, stylizer, job, on_frame)
             with open_sink(self.output, source.info, crf=self.settings.crf, sound=sound) as sink:
-                for index in source.playback:
-                    sink.write(job.image(index))
+                for pixels in job.images(source.playback):
+                    sink.write(pixels)
             if not keep_job:
                 job.discard()
         return self.output

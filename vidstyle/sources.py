@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from typing import TypeVar
@@ -49,9 +49,9 @@ class VideoSource:
         own = self.clip.info
         width, height = media.fit(own.width, own.height, settings.size)
         self.info = ClipInfo(width, height, own.fps, own.frames, own.timestamps)
-        self.playback = range(own.frames)
+        self.playback: Sequence[int] = range(own.frames)
 
-    def frames(self, start: int) -> Iterator[Frame]:
+    def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on. Decodes from the one before it, whose motion it needs."""
         first = max(start - 1, 0)
         previous = None
@@ -99,11 +99,11 @@ class PictureSource:
         width, height = media.fit(picture.shape[1], picture.shape[0], settings.size)
         self.image = to_tensor(media.resize(picture, width, height))
         self.mix, self.alphas = tuple(mix), tuple(alphas)
-        self.playback = range(len(self.alphas)) if playback is None else playback
+        self.playback: Sequence[int] = range(len(self.alphas)) if playback is None else playback
         fps = Fraction(settings.fps).limit_denominator(1001)
         self.info = ClipInfo(width, height, fps, len(self.playback))
 
-    def frames(self, start: int) -> Iterator[Frame]:
+    def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on."""
         _, height, width = self.image.shape
         still = Motion(flow=torch.zeros(2, height, width), visible=torch.ones(1, height, width))
@@ -130,7 +130,7 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(unit))
 
 
-def ahead(items: Iterator[T], depth: int = AHEAD) -> Iterator[T]:
+def ahead(items: Generator[T], depth: int = AHEAD) -> Generator[T]:
     """The same items, made in a thread that runs at most `depth` ahead.
 
     What the thread raises is raised here; closing this generator stops and joins the thread.
@@ -155,8 +155,7 @@ def ahead(items: Iterator[T], depth: int = AHEAD) -> Iterator[T]:
         except BaseException as error:
             put(None, error)
         finally:
-            if hasattr(items, "close"):
-                items.close()
+            items.close()
 
     thread = threading.Thread(target=fill, name="vidstyle-ahead", daemon=True)
     thread.start()

@@ -75,15 +75,16 @@ class Stylizer:
 
     def _paint_anew(self, frame: Frame, content: Tensor) -> optimize.Minimum:
         """Coarse to fine: each scale starts from the last one's pastiche plus the fine detail of the initial picture."""
-        sizes = scales(content.shape[-2:]) if self.settings.coarse_to_fine else [tuple(content.shape[-2:])]
+        full = size_of(content)
+        sizes = scales(full) if self.settings.coarse_to_fine else [full]
         initial = self._initial(content)
         pastiche = None
         for size in sizes:
             scaled = resized(content, size)
             start = resized(initial, size)
             if pastiche is not None:
-                coarse = pastiche.shape[-2:]
-                start = start + resized(pastiche - resized(initial, coarse), size)
+                coarse = resized(initial, size_of(pastiche))
+                start = start + resized(pastiche - coarse, size)
             loss = self._loss(frame, scaled)
             minimum = self._minimise(frame, loss, start, self.settings.first_iterations)
             pastiche = minimum.image
@@ -107,7 +108,7 @@ class Stylizer:
             return torch.rand(content.shape, generator=generator).to(self.device)
         if self.init is None:
             raise UsageError(f"--init is {self.settings.init!r} but no picture was given with it")
-        return resized(self.init.to(self.device)[None], content.shape[-2:])
+        return resized(self.init.to(self.device)[None], size_of(content))
 
     def _loss(
         self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
@@ -117,7 +118,7 @@ class Stylizer:
         with torch.no_grad():
             features = self._features(content)
             own = losses.Statistics.of(features, settings.content_layers, settings.style_layers, self.readouts)
-            style = losses.Statistics.mixed(self._styles(content.shape[-2:]), frame.mix)
+            style = losses.Statistics.mixed(self._styles(size_of(content)), frame.mix)
             targets = {x: losses.project(features[x], self.readouts.get(x)) for x in settings.content_layers}
             positions = {layer: len(target) for layer, target in targets.items()}
             weights = settings.style_layer_weights or (1.0,) * len(settings.style_layers)
@@ -188,11 +189,16 @@ def scales(size: Size) -> list[Size]:
     return [(round(height / 2**step), round(width / 2**step)) for step in range(steps, -1, -1)]
 
 
+def size_of(image: Tensor) -> Size:
+    """Height and width of (…, H, W)."""
+    return image.shape[-2], image.shape[-1]
+
+
 def resized(image: Tensor, size: Size) -> Tensor:
     """(1, 3, H, W) at another size: bicubic, low-passed when it shrinks; the same tensor if nothing changes."""
-    if tuple(image.shape[-2:]) == tuple(size):
+    if size_of(image) == size:
         return image
-    return functional.interpolate(image, size=tuple(size), mode="bicubic", antialias=True, align_corners=False)
+    return functional.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
 def to_pixels(image: Tensor) -> np.ndarray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
@@ -244,7 +244,7 @@ class Source(Protocol):
     info: ClipInfo  #: of the moving picture that the painted frames make
     playback: Sequence[int]  #: painted frame numbers in the order in which they are shown
 
-    def frames(self, start: int) -> Iterator[Frame]:
+    def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on."""
         ...
 

@@ -1,0 +1,295 @@
+"""The tool as its users meet it: the three jobs, what is refused, and with which words and exit codes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from conftest import pixels, texture
+from vidstyle import networks
+from vidstyle.cli import app
+from typer.testing import CliRunner
+
+FAST = ["--size", "96", "--first-iterations", "4", "--device", "cpu"]
+
+
+@pytest.fixture
+def vidstyle():
+    """Run the command line in this process."""
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(a) for a in arguments])
+
+    return run
+
+
+@pytest.fixture
+def network(tmp_path, tiny_network):
+    """A tiny network in a file, as `--network FILE` reads it."""
+    channels = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}
+    tiny_network.readouts = {layer: torch.eye(count) for layer, count in channels.items()}
+    path = tmp_path / "tiny.safetensors"
+    networks.save_compact(tiny_network, path)
+    return path
+
+
+@pytest.fixture
+def content(tmp_path):
+    path = tmp_path / "content.png"
+    Image.fromarray(pixels(texture(64, 96, seed=1))).save(path)
+    return path
+
+
+@pytest.fixture
+def style(tmp_path):
+    path = tmp_path / "style.png"
+    Image.fromarray(pixels(texture(80, 80, seed=2))).save(path)
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Eight frames at 24 frames a second that pan over a texture, with sound."""
+    path = tmp_path / "clip.mp4"
+    write_clip(path, frames=8)
+    return path
+
+
+def write_clip(path, frames):
+    wide = pixels(texture(64, 96 + 2 * 64, seed=3))
+    with av.open(str(path), "w") as file:
+        video = file.add_stream("libx264", rate=24, width=96, height=64, pix_fmt="yuv420p")
+        sound = file.add_stream("aac", rate=48000, layout="mono")
+        for number in range(frames):
+            shift = 2 * number % 128
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(wide[:, shift : shift + 96]), format="rgb24")
+            file.mux(video.encode(frame))
+        file.mux(video.encode())
+        samples = np.sin(np.arange(frames * 2000) * 0.05, dtype=np.float32)[None]
+        block = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        block.sample_rate = 48000
+        file.mux(sound.encode(block))
+        file.mux(sound.encode())
+
+
+def looked_at(path):
+    """(frames, average rate, seconds of video, has sound) by a second reader."""
+    with av.open(str(path)) as file:
+        stream = file.streams.video[0]
+        frames = sum(1 for _ in file.decode(stream))
+        return frames, stream.average_rate, file.duration / av.time_base, bool(file.streams.audio)
+
+
+def test_video(vidstyle, clip, style, network, tmp_path):
+    out = tmp_path / "out.mp4"
+    done = vidstyle("video", clip, style, "-o", out, "--network", network, *FAST)
+    assert done.exit_code == 0, done.output
+    frames, rate, seconds, sound = looked_at(out)
+    assert (frames, rate, sound) == (8, 24, True)
+    assert seconds == pytest.approx(8 / 24, abs=0.05)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "out.mp4", "style.png", "tiny.safetensors"]
+
+
+def test_balance_makes_a_loop(vidstyle, content, style, network, tmp_path):
+    out = tmp_path / "balance.gif"
+    done = vidstyle("balance", content, style, "-o", out, "--network", network, "--seconds", 1, "--fps", 10, *FAST)
+    assert done.exit_code == 0, done.output
+    with Image.open(out) as gif:
+        assert gif.n_frames == 10
+        assert gif.info["loop"] == 0
+
+
+def test_balance_begins_with_the_photo(vidstyle, content, style, network, tmp_path):
+    out = tmp_path / "balance.gif"
+    vidstyle("balance", content, style, "-o", out, "--network", network, "--seconds", 1, "--fps", 10, "--keep-job", *FAST)
+    frames = [np.asarray(Image.open(p)) for p in sorted((tmp_path / "balance.gif.job" / "frames").iterdir())]
+    photo = np.asarray(Image.open(content))
+    change = [np.abs(frame.astype(int) - photo).mean() for frame in frames]
+    assert change[0] == 0
+    assert max(change) == change[-1] > 1
+
+
+def test_image_with_two_styles_and_the_same_bytes_twice(vidstyle, content, style, network, tmp_path):
+    outs = [tmp_path / "one.png", tmp_path / "two.png"]
+    for out in outs:
+        done = vidstyle(
+            "image", content, style, content, "-o", out, "--network", network, "--mix", ".7,.3", "--init", "noise", *FAST
+        )
+        assert done.exit_code == 0, done.output
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--optimizer", "adam"),
+        ("--keep-color", "1"),
+        ("--tv-weight", ".1"),
+        ("--style-scale", "0.7"),
+        ("--no-coarse-to-fine",),
+        ("--style-layers", "relu1_1,relu3_1", "--style-layer-weights", "1,2"),
+        ("--seed", "3", "--init", "noise"),
+        ("--precision", "bfloat16"),
+    ],
+)
+def test_every_option_changes_the_picture(vidstyle, content, style, network, tmp_path, options):
+    plain, other = tmp_path / "plain.png", tmp_path / "other.png"
+    for out, added in ((plain, ()), (other, options)):
+        done = vidstyle("image", content, style, "-o", out, "--network", network, "--size", 128, *FAST[2:], *added)
+        assert done.exit_code == 0, done.output
+    assert plain.read_bytes() != other.read_bytes()
+
+
+def test_keep_color_keeps_color(vidstyle, content, style, network, tmp_path):
+    out = tmp_path / "out.png"
+    vidstyle("image", content, style, "-o", out, "--network", network, "--alpha", 0, "--keep-color", 1, *FAST)
+    painted, photo = (np.asarray(Image.open(p), dtype=float) for p in (out, content))
+
+    def chroma(x):
+        return x - (x @ [0.2126, 0.7152, 0.0722])[..., None]
+
+    inside = ((painted > 0) & (painted < 255)).all(-1)
+    assert inside.mean() > 0.5
+    assert np.abs(chroma(painted) - chroma(photo))[inside].max() < 1.5
+
+
+def test_a_picture_as_start(vidstyle, content, style, network, tmp_path):
+    out = tmp_path / "out.png"
+    done = vidstyle(
+        "image", content, style, "-o", out, "--network", network, "--init", style, *FAST, "--first-iterations", 1
+    )
+    assert done.exit_code == 0, done.output
+    begun = np.asarray(Image.open(style).resize((96, 64), Image.Resampling.BICUBIC), dtype=float)
+    assert np.abs(np.asarray(Image.open(out), dtype=float) - begun).mean() < 3
+
+
+def refusals(tmp_path, content, clip, style, network):
+    text = tmp_path / "notes.jpg"
+    text.write_text("these are notes")
+    pickle = tmp_path / "weights.pth"
+    torch.save({"surprise": print}, pickle)
+    other = tmp_path / "other.pth"
+    torch.save({"features.0.weight": torch.zeros(2, 3, 3, 3)}, other)
+    out, gif, png = tmp_path / "o.mp4", tmp_path / "o.gif", tmp_path / "o.png"
+    there = tmp_path / "there.png"
+    there.write_bytes(b"precious")
+    return {
+        "missing clip": (3, "no-such", ["video", tmp_path / "no-such.mp4", style, "-o", out]),
+        "not a clip": (3, "notes.jpg", ["video", text, style, "-o", out]),
+        "not a picture": (3, "notes.jpg", ["image", text, style, "-o", png]),
+        "unreadable style": (3, "notes.jpg", ["image", content, text, "-o", png]),
+        "alpha": (2, "--alpha is 1.5", ["image", content, style, "-o", png, "--alpha", "1.5"]),
+        "size": (2, "--size", ["image", content, style, "-o", png, "--size", "-5"]),
+        "suffix": (2, ".mp4", ["balance", content, style, "-o", tmp_path / "o.xyz"]),
+        "still suffix": (2, ".png", ["video", clip, style, "-o", png]),
+        "folder": (7, "nowhere", ["image", content, style, "-o", tmp_path / "nowhere" / "o.png"]),
+        "exists": (4, "-y", ["image", content, style, "-o", there]),
+        "mix": (2, "--mix has 2", ["image", content, style, "-o", png, "--mix", ".5,.5"]),
+        "mix text": (2, "--mix is 'a'", ["image", content, style, "-o", png, "--mix", "a"]),
+        "layer": (2, "relu9_1", ["image", content, style, "-o", png, "--style-layers", "relu9_1"]),
+        "preset": (2, "presets: blog", ["image", content, style, "-o", png, "--preset", "x"]),
+        "optimizer": (2, "lbfgs, adam", ["image", content, style, "-o", png, "--optimizer", "sgd"]),
+        "range": (2, "--end", ["video", clip, style, "-o", out, "--start", "2", "--end", "1"]),
+        "too late": (2, "start", ["video", clip, style, "-o", out, "--start", "200"]),
+        "one frame": (2, "takes two", ["balance", content, style, "-o", gif, "--seconds", ".01"]),
+        "pickle": (8, "weights.pth", ["image", content, style, "-o", png, "--network", "vgg19", "--weights", pickle]),
+        "other network": (8, "features", ["image", content, style, "-o", png, "--network", "vgg19", "--weights", other]),
+        "no weights": (8, "no-such", ["image", content, style, "-o", png, "--network", "vgg19", "--weights", "no-such"]),
+        "not ours": (8, "other.pth", ["image", content, style, "-o", png, "--network", other]),
+        "weights of compact": (2, "--weights", ["image", content, style, "-o", png, "--weights", network]),
+        "init": (3, "no-such", ["image", content, style, "-o", png, "--init", "no-such.png"]),
+    }
+
+
+CASES = [
+    "missing clip", "not a clip", "not a picture", "unreadable style", "alpha", "size", "suffix", "still suffix", "folder",
+    "exists", "mix", "mix text", "layer", "preset", "optimizer", "range", "too late", "one frame", "pickle",
+    "other network", "no weights", "not ours", "weights of compact", "init",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refuses_in_one_sentence(vidstyle, tmp_path, content, clip, style, network, case):
+    code, words, arguments = refusals(tmp_path, content, clip, style, network)[case]
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    done = vidstyle(*arguments, "-q")
+    assert done.exit_code == code, done.output
+    assert words in done.output
+    assert len(done.output.strip().splitlines()) == 1
+    assert "Traceback" not in done.output
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_diverged_network_names_the_frame(vidstyle, tmp_path, content, style, tiny_network, network):
+    tiny_network.convolutions["conv2_1"].weight.fill_(float("nan"))
+    networks.save_compact(tiny_network, network)
+    done = vidstyle("image", content, style, "-o", tmp_path / "o.png", "--network", network, "-q", *FAST)
+    assert done.exit_code == 6
+    assert "frame 0" in done.output
+
+
+def test_help_is_fast_and_does_not_import_torch():
+    code = "import sys; from vidstyle.cli import app; app(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False")
+
+
+def test_doctor_finds_everything(vidstyle):
+    done = vidstyle("doctor")
+    assert done.exit_code == 0, done.output
+    for subject in ("device", "memory", "ffmpeg", "compact network", "VGG-19 weights", "disk"):
+        assert subject in done.output
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "vidstyle", *map(str, arguments)]
+
+
+def start_and_wait_for_frames(arguments, job, frames):
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if job.exists() and len(list((job / "frames").glob("*.png"))) >= frames:
+            break
+        time.sleep(0.005)
+    return process
+
+
+def test_interrupt_then_the_same_command_goes_on(clip, style, network, tmp_path):
+    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    options = ["--network", network, *FAST, "--iterations", 20, "--tolerance", 0]
+    subprocess.run(command("video", clip, style, "-o", whole, *options), check=True, capture_output=True)
+    arguments = command("video", clip, style, "-o", out, *options)
+    process = start_and_wait_for_frames(arguments, tmp_path / "out.mp4.job", 3)
+    process.send_signal(signal.SIGINT)
+    text = process.communicate()[1].decode()
+    assert process.returncode == 130, text
+    assert "same command" in text
+    assert not out.exists()
+    lines = (tmp_path / "out.mp4.job" / "journal.jsonl").read_text().splitlines()
+    assert 3 <= len(lines) < 8
+    assert json.loads(lines[0])["losses"]["total"] > 0
+    subprocess.run(arguments, check=True, capture_output=True)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_changed_settings_are_shown_and_restart_begins_anew(vidstyle, clip, style, network, tmp_path):
+    out = tmp_path / "out.mp4"
+    arguments = ["video", clip, style, "-o", out, "--network", network, *FAST, "-q"]
+    process = start_and_wait_for_frames(command(*arguments, "--iterations", 30), tmp_path / "out.mp4.job", 2)
+    process.kill()
+    process.communicate()
+    assert vidstyle(*arguments, "--iterations", 30, "--device", "cpu", "--alpha", ".7").exit_code == 9
+    done = vidstyle(*arguments, "--iterations", 30, "--alpha", ".7")
+    assert "alpha" in done.output
+    assert "0.7" in done.output
+    assert "--restart" in done.output
+    assert vidstyle(*arguments, "--alpha", ".7", "--restart").exit_code == 0
+    assert out.exists()

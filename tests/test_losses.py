@@ -1,0 +1,129 @@
+"""The losses against second implementations and pictures whose loss is known."""
+
+import pytest
+import torch
+from torch import nn
+
+from conftest import texture
+from vidstyle import losses, networks
+from vidstyle.stylizer import Stylizer
+from vidstyle.types import Frame, Settings
+
+
+def terms_of(stylizer, frame, pastiche):
+    """(total, [content, style, temporal, tv]) of a pastiche (3, H, W)."""
+    total, terms = stylizer._loss(frame, frame.image[None])(pastiche[None])
+    return float(total), terms.tolist()
+
+
+def frame_of(image, alpha=0.5):
+    return Frame(0, image, None, alpha, (1.0,))
+
+
+def test_gram_by_hand():
+    features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # two channels, two positions
+    expected = torch.tensor([[1 + 4, 3 + 8], [3 + 8, 9 + 16]]) / 2
+    assert torch.allclose(losses.gram(features), expected)
+    readout = torch.tensor([[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]])
+    through = torch.einsum("kc,nchw->nkhw", readout, features)
+    assert torch.allclose(losses.gram(features, readout), losses.gram(through))
+    assert torch.allclose(losses.project(features, readout), losses.project(through))
+
+
+@pytest.mark.parametrize("size", [(72, 96), (150, 110)])
+def test_normalized_terms_are_one_where_they_are_worst(tiny_network, style, size):
+    content = texture(*size, seed=3)
+    settings = Settings(device="cpu")
+    stylizer = Stylizer(tiny_network, [style], settings)
+    _, (content_term, style_term, *_) = terms_of(stylizer, frame_of(content), content)
+    assert content_term == 0
+    assert style_term == pytest.approx(1, rel=1e-4)
+
+
+def test_content_term_of_unrelated_features_is_one(tiny_network):
+    """The style's own features at shuffled places, compared by a plain mean over many pairs of positions."""
+    content, style = texture(64, 64, seed=4), texture(64, 64, seed=5)
+    features_c, features_s = (tiny_network(x[None], ["relu4_2"])["relu4_2"][0].flatten(1).T for x in (content, style))
+    pairs = torch.cdist(features_c, features_s).square().mean()
+    statistics = [losses.Statistics.of(tiny_network(x[None], ["relu4_2"]), ["relu4_2"], [], {}) for x in (content, style)]
+    units = losses.normalized_units(*statistics, {"relu4_2": len(features_c)}, ())
+    assert float(units.content["relu4_2"] * pairs * len(features_c)) == pytest.approx(
+        losses.CONTENT_CALIBRATION, rel=1e-3
+    )
+
+
+def test_mixed_styles_lie_between(tiny_network, picture):
+    one, other = texture(80, 80, seed=6), texture(80, 80, seed=7)
+    stylizer = Stylizer(tiny_network, [one, other], Settings(device="cpu"))
+    parts = stylizer._styles((72, 96))
+    mixed = losses.Statistics.mixed(parts, (0.25, 0.75))
+    for layer, found in mixed.grams.items():
+        assert torch.allclose(found, 0.25 * parts[0].grams[layer] + 0.75 * parts[1].grams[layer])
+    alone = losses.Statistics.mixed(parts, (1.0, 0.0))
+    assert all(torch.equal(alone.grams[layer], parts[0].grams[layer]) for layer in alone.grams)
+
+
+def test_a_style_equal_to_the_content_stays_finite(tiny_network, picture):
+    total, _ = terms_of(Stylizer(tiny_network, [picture], Settings(device="cpu")), frame_of(picture), picture * 0.9)
+    assert total == pytest.approx(total)
+    assert total < 1e3
+
+
+def test_plain_pictures_stay_finite(tiny_network):
+    black, white = torch.zeros(3, 64, 64), torch.ones(3, 64, 64)
+    total, _ = terms_of(Stylizer(tiny_network, [white], Settings(device="cpu")), frame_of(black), black + 0.5)
+    assert total == pytest.approx(total)
+
+
+def test_pixel_losses_by_hand():
+    pastiche, warped = torch.full((1, 3, 2, 2), 0.5), torch.full((1, 3, 2, 2), 0.4)
+    visible = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+    assert losses.temporal_loss(pastiche, warped, visible).item() == pytest.approx(0.25, rel=1e-4)
+    stripes = torch.tensor([0.0, 0.1, 0.0, 0.1]).expand(1, 3, 4, 4)
+    assert losses.total_variation(stripes).item() == pytest.approx(1, rel=1e-4)
+
+
+def blog_loss(convolutions, pastiche, content, style, alpha):
+    """The blog post's loss, written plainly: three forwards through convolutions counted in order, before the ReLU."""
+    names = ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"]
+
+    def taps(x):
+        found = []
+        for name in names:
+            if name in ("conv2_1", "conv3_1"):
+                x = nn.functional.max_pool2d(x, 2, 2)
+            x = nn.functional.conv2d(x, convolutions[name].weight, convolutions[name].bias, padding=1)
+            found.append(x)
+            x = nn.functional.relu(x)
+        return found
+
+    def gram(x):
+        _, c, h, w = x.shape
+        f = x.view(c, h * w)
+        return torch.mm(f, f.t()) / (c * h * w)
+
+    p, c, s = taps(pastiche), taps(content), taps(style)
+    mse = nn.MSELoss()
+    content_score = mse(p[3] * 1, c[3] * 1)
+    style_score = sum(mse(gram(x) * 1000, gram(y) * 1000) for x, y in zip(p, s, strict=True))
+    return alpha * content_score + (1 - alpha) * style_score
+
+
+def check_blog_preset(network):
+    content, style, pastiche = (texture(64, 64, seed=seed) for seed in (8, 9, 10))
+    settings = Settings.preset("blog", device="cpu", alpha=0.3)
+    total, _ = terms_of(Stylizer(network, [style], settings), frame_of(content, alpha=0.3), pastiche)
+    expected = blog_loss(network.convolutions, pastiche[None], content[None], style[None], 0.3)
+    assert total == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_blog_preset_is_the_posts_loss():
+    torch.manual_seed(1)
+    network = networks.FeatureNetwork(((8, 8), (8, 8), (8,)), padding="zeros", normalize=False)
+    check_blog_preset(network.requires_grad_(False))
+
+
+def test_blog_preset_is_the_posts_loss_with_vgg19(vgg19_weights):
+    from vidstyle.pipeline import load_network
+
+    check_blog_preset(load_network(Settings.preset("blog", weights=vgg19_weights)))

@@ -1,0 +1,138 @@
+"""The only place that starts a process: ffmpeg, to encode.
+
+imageio-ffmpeg brings the executable; its own writer is not used, because it raises nothing when the disk is full or
+the encoder fails.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from vidstyle.errors import DiskError, VidstyleError
+
+DISK_FULL = ("No space left", "Disk quota exceeded", "File too large")
+DISK_FULL_CODE = 228  # ffmpeg exits with the low byte of -ENOSPC
+FILE_TOO_LARGE_SIGNAL = getattr(signal, "SIGXFSZ", None)
+
+
+def executable() -> str:
+    """Path of the ffmpeg that imageio-ffmpeg brings (or that IMAGEIO_FFMPEG_EXE names). Raises `VidstyleError`."""
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise VidstyleError(
+            f"there is no ffmpeg ({error}); reinstall imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE"
+        ) from error
+
+
+def version() -> str:
+    """The first line that `ffmpeg -version` prints. Raises `VidstyleError` if it cannot be run."""
+    try:
+        done = subprocess.run([executable(), "-version"], capture_output=True, stdin=subprocess.DEVNULL, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise VidstyleError(f"ffmpeg cannot be run ({error})") from error
+    return done.stdout.decode(errors="replace").partition("\n")[0].strip()
+
+
+def file_url(path: Path) -> str:
+    """`path` so that ffmpeg takes it for a file, whatever it looks like (a leading dash, a colon)."""
+    return "file:" + os.path.abspath(path)
+
+
+def file_input(path: Path, *, formats: str) -> list[str]:
+    """Arguments that read `path`; only the container `formats` are tried, and it cannot make ffmpeg open anything else."""
+    return ["-protocol_whitelist", "file", "-format_whitelist", formats, "-i", file_url(path)]
+
+
+def frames_input(width: int, height: int, fps: Fraction) -> list[str]:
+    """Arguments that read RGB frames of 8 bits a channel from the pipe."""
+    size, rate = f"{width}x{height}", f"{fps.numerator}/{fps.denominator}"
+    raw = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size, "-framerate", rate]
+    return [*raw, "-protocol_whitelist", "pipe", "-i", "pipe:0"]
+
+
+class Process:
+    """A running ffmpeg that takes bytes on its standard input.
+
+    Whoever starts one ends it with `finish` or `kill`. Messages go to a temporary file: a pipe that nobody reads would
+    fill up and stop both sides. It runs in its own session, so that Ctrl-C reaches only us, who then kill it.
+    """
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        command = [executable(), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
+        self._messages = tempfile.TemporaryFile()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._messages,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._messages.close()
+            raise VidstyleError(f"ffmpeg cannot be started ({error})") from error
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Feed it. Raises `DiskError` or `VidstyleError` if it has died."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+        except OSError:  # a broken pipe; EINVAL on Windows
+            self.finish()
+            raise VidstyleError("ffmpeg stopped reading before the last frame") from None
+
+    def finish(self) -> None:
+        """Say that this was all, wait until it is done. Raises `DiskError` if the disk is full, else `VidstyleError`."""
+        try:
+            self._close_input()
+            code = self._process.wait()
+            self._messages.seek(0)
+            text = self._messages.read().decode(errors="replace").strip()
+        finally:
+            self.kill()
+        if code == 0:
+            return
+        last = text.rpartition("\n")[2] or (f"it was ended by signal {-code}" if code < 0 else f"exit code {code}")
+        if any(words in text for words in DISK_FULL) or code == DISK_FULL_CODE or -code == FILE_TOO_LARGE_SIGNAL:
+            raise DiskError(f"the disk is full ({last}); free some space and run the same command again")
+        raise VidstyleError(f"ffmpeg failed: {last}")
+
+    def kill(self) -> None:
+        """End it now, whatever it is doing; harmless when it has ended."""
+        self._process.kill()
+        self._process.wait()
+        self._close_input()
+        self._messages.close()
+
+    def _close_input(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except OSError:  # it died with bytes still on their way; its exit code tells why
+            pass
+
+
+def run(arguments: Sequence[str], frames: Iterable[bytes] = ()) -> None:
+    """Run ffmpeg to its end, feeding it `frames`.
+
+    Raises:
+        DiskError: the disk is full.
+        VidstyleError: it failed otherwise; the text ends with the last line it said.
+    """
+    process = Process(arguments)
+    try:
+        for frame in frames:
+            process.write(frame)
+        process.finish()
+    except BaseException:
+        process.kill()
+        raise

@@ -1,0 +1,396 @@
+"""Where painted frames go: one class a kind of file, one entry in `SINKS` a suffix.
+
+Every sink writes hidden part files beside the output, reads the result back, and only then puts it in its place. So an
+output is there whole or not at all, and an old one stays until the new one is good.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import heapq
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import av
+import numpy as np
+from PIL import Image
+
+from vidstyle import ffmpeg
+from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
+from vidstyle.media import CLIP_FORMATS, Clip
+from vidstyle.types import ClipInfo, Sink
+
+# x264's result depends on the number of its threads, so it must not follow the machine's.
+X264 = ["-c:v", "libx264", "-preset", "medium", "-threads", "8"]
+BT709 = (
+    "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,"
+    "format=yuv420p,setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+)
+COPIED_SOUND = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # what MP4 players take
+GIF_TICK = Fraction(1, 100)
+GIF_SHORTEST = 2  # ticks; browsers show a shorter frame for 10
+MP4_TICKS, FINEST_CLOCK = 90_000, 10_000_000
+
+
+def check_output(path: Path, *, moving: bool, overwrite: bool) -> None:
+    """Find out before any painting whether `path` can be written.
+
+    Args:
+        moving: whether there will be more than one frame.
+        overwrite: whether a file that is there already may be replaced.
+
+    Raises:
+        UsageError: the suffix is unknown, or of a still where frames move or the other way round.
+        DiskError: the folder is missing or cannot be written, or `path` is not a plain file.
+        OutputExistsError: the file is there and may not be replaced.
+    """
+    known = ", ".join(suffix for suffix, sink in SINKS.items() if sink.moving == moving)
+    sink = SINKS.get(path.suffix.lower())
+    if sink is None or sink.moving != moving:
+        what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise UsageError(f"output {path} {what}; a {'moving' if moving else 'still'} picture is written as {known}")
+    if not path.parent.is_dir():
+        raise DiskError(f"there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise DiskError(f"output {path} is a folder; give the name of a file in it")
+    if path.exists() and not path.is_file():
+        raise DiskError(f"output {path} is no plain file; give another name")
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.part"):
+            pass
+    except OSError as error:
+        raise DiskError(f"{path} cannot be written ({error.strerror}); give another output") from error
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"output {path} is there already; give -y to overwrite it, or another name")
+
+
+def open_sink(path: str | Path, info: ClipInfo, *, crf: int = 18, sound: Clip | None = None) -> Sink:
+    """The sink for the suffix of `path`.
+
+    Args:
+        info: of the frames that will be written.
+        crf: quality of an MP4, 0 lossless to 51 worst.
+        sound: the clip whose sound goes into an MP4, cut to its selection; None for none.
+
+    Raises:
+        UsageError: the suffix is unknown.
+    """
+    path = Path(path)
+    sink = SINKS.get(path.suffix.lower())
+    if sink is None:
+        raise UsageError(f"output {path} has an unknown suffix; known: {', '.join(SINKS)}")
+    return sink(path, info, crf, sound)
+
+
+class _Sink:
+    """What sinks share: the part files, and the order of encoding, checking and replacing.
+
+    A context manager. Leaving it without an error finishes the file; it raises `DiskError` if the disk is full and
+    `VidstyleError` if frames are missing or the file does not read back as written.
+    """
+
+    moving: ClassVar[bool]
+
+    def __init__(self, path: Path, info: ClipInfo, crf: int, sound: Clip | None) -> None:
+        self.path, self.info, self.crf, self.sound = path, info, crf, sound
+        self._parts: list[Path] = []
+        self._written = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._clean()
+            raise
+        return self
+
+    def write(self, pixels: np.ndarray) -> None:
+        """Append one frame, (H, W, 3) uint8 sRGB of the size in `info`."""
+        wanted = (self.info.height, self.info.width, 3)
+        if pixels.shape != wanted or pixels.dtype != np.uint8:
+            raise ValueError(f"got a frame of {pixels.shape} {pixels.dtype}, wanted {wanted} uint8")
+        self._write(pixels)
+        self._written += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                if self._written != self.info.frames:
+                    raise VidstyleError(f"{self._written} frames were written to {self.path}, not {self.info.frames}")
+                part = self._finish()
+                os.replace(part, self.path)
+        except OSError as failure:
+            raise _disk_error(self.path, failure) from failure
+        finally:
+            self._stop()
+            self._clean()
+
+    def _part(self, kind: str) -> Path:
+        part = self.path.with_name(f".{self.path.name}.part{kind}")
+        self._parts.append(part)
+        return part
+
+    def _clean(self) -> None:
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+    def _start(self) -> None:
+        """Get ready to take frames."""
+
+    def _write(self, pixels: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def _finish(self) -> Path:
+        """Complete and check the file; the part file that holds it."""
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        """End what may still run."""
+
+
+class _Encoded(_Sink):
+    """A sink that feeds ffmpeg, frames at a constant rate; timestamps are set afterwards."""
+
+    moving = True
+    _process: ffmpeg.Process | None = None
+
+    def _encode(self, width: int, height: int, arguments: Sequence[str], part: Path) -> None:
+        source = ffmpeg.frames_input(width, height, self.info.fps)
+        exact = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]  # the same bytes at every run
+        self._process = ffmpeg.Process([*source, *arguments, *exact, ffmpeg.file_url(part)])
+
+    def _write(self, pixels: np.ndarray) -> None:
+        assert self._process is not None
+        self._process.write(np.ascontiguousarray(pixels).data)
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+
+class Mp4Sink(_Encoded):
+    """H.264 in MP4, BT.709 and tagged so, the index in front; odd sides grow by a repeated row or column.
+
+    A clip of varying rate keeps every frame once, at its own time. The sound of `sound` comes along with all its
+    tracks: as it is if the whole clip is kept and MP4 players take its coding, else as AAC of 192 kbit/s, cut to the
+    sample. It keeps its offset to the pictures, and its length where the clip is kept whole.
+    """
+
+    def _start(self) -> None:
+        self._video = self._part(".mp4")
+        self._pad = ((0, self.info.height % 2), (0, self.info.width % 2), (0, 0))
+        height, width = self.info.height + self._pad[0][1], self.info.width + self._pad[1][1]
+        arguments = ["-vf", BT709, *X264, "-crf", str(self.crf), "-movflags", "+faststart"]
+        self._encode(width, height, arguments, self._video)
+
+    def _write(self, pixels: np.ndarray) -> None:
+        super()._write(np.pad(pixels, self._pad, mode="edge"))
+
+    def _finish(self) -> Path:
+        assert self._process is not None
+        self._process.finish()
+        part = self._video
+        sound = self.sound if self.sound is not None and self.sound.has_audio else None
+        if sound is not None or self.info.timestamps is not None:
+            part = self._part(".muxed.mp4")
+            with av.open(
+                ffmpeg.file_url(part), "w", "mp4", options={"movflags": "faststart", "fflags": "bitexact"}
+            ) as out:
+                _mux(out, self._video, self.info, *(self._track(sound) if sound is not None else ()))
+        height, width = self.info.height + self._pad[0][1], self.info.width + self._pad[1][1]
+        _verify(part, (width, height), self.info.frames, self.info.seconds, 1 / self.info.fps)
+        return part
+
+    def _track(self, sound: Clip) -> tuple[Path, Fraction]:
+        """A file with the sound, in a coding that fits MP4, and the time in it that goes with the first frame."""
+        with av.open(ffmpeg.file_url(sound.path)) as source:
+            codecs = [stream.codec_context.name for stream in source.streams.audio if stream.codec_context]
+        if sound.whole and all(codec in COPIED_SOUND for codec in codecs):
+            return sound.path, sound.origin
+        start = sound.origin + sound.start_seconds
+        end = "" if sound.whole else f":end={float(start + self.info.seconds):.6f}"
+        cut = f"atrim=start={float(start):.6f}{end},asetpts=PTS-{float(start):.6f}/TB,aresample=async=1:first_pts=0"
+        part = self._part(".sound.mp4")
+        source_arguments = ["-copyts", *ffmpeg.file_input(sound.path, formats=",".join(CLIP_FORMATS))]
+        ffmpeg.run([*source_arguments, "-map", "0:a", "-af", cut, "-c:a", "aac", "-b:a", "192k", ffmpeg.file_url(part)])
+        return part, Fraction(0)
+
+
+class GifSink(_Encoded):
+    """A GIF that loops for ever, with one palette of 256 colours for all frames.
+
+    GIF counts hundredths of a second: frame i is shown from the nearest one to its time, so that the whole runs as
+    long as it should. Browsers slow down frames shorter than two of them: of more than 50 a second some are left out.
+    The palette needs all frames first, so they wait in a lossless part file.
+    """
+
+    def _start(self) -> None:
+        self._lossless = self._part(".nut")
+        times = self.info.timestamps or [number / self.info.fps for number in range(self.info.frames)]
+        ticks = [round(time / GIF_TICK) for time in times]
+        self._total = max(round(self.info.seconds / GIF_TICK), ticks[-1] + GIF_SHORTEST)
+        self._kept: dict[int, int] = {}
+        last = -GIF_SHORTEST
+        for number, tick in enumerate(ticks):
+            if tick - last >= GIF_SHORTEST:
+                self._kept[number] = last = tick
+        codec = ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0"]
+        self._encode(self.info.width, self.info.height, [*codec, "-f", "nut"], self._lossless)
+
+    def _write(self, pixels: np.ndarray) -> None:
+        if self._written in self._kept:
+            super()._write(pixels)
+
+    def _finish(self) -> Path:
+        assert self._process is not None
+        self._process.finish()
+        palette, encoded, part = self._part(".palette.nut"), self._part(".encoded.gif"), self._part(".gif")
+        frames = ffmpeg.file_input(self._lossless, formats="nut")
+        ffmpeg.run([*frames, "-vf", "palettegen", "-c:v", "rawvideo", "-f", "nut", ffmpeg.file_url(palette)])
+        colors = ffmpeg.file_input(palette, formats="nut")
+        ffmpeg.run([*frames, *colors, "-lavfi", "paletteuse", ffmpeg.file_url(encoded)])
+        ticks = [*self._kept.values(), self._total]
+        with av.open(ffmpeg.file_url(encoded)) as source, av.open(ffmpeg.file_url(part), "w", "gif") as out:
+            _retime(source, out, ticks)
+        size = (self.info.width, self.info.height)
+        _verify(part, size, len(self._kept), self._total * GIF_TICK, GIF_TICK)
+        return part
+
+
+class StillSink(_Sink):
+    """One picture: PNG (lossless) or JPEG (quality 95, colours at full resolution)."""
+
+    moving = False
+
+    def _write(self, pixels: np.ndarray) -> None:
+        self._pixels = pixels
+
+    def _finish(self) -> Path:
+        part = self._part(self.path.suffix)
+        options: dict[str, Any] = {"optimize": True}
+        if self.path.suffix.lower() != ".png":
+            options |= {"quality": 95, "subsampling": 0}
+        Image.fromarray(self._pixels).save(part, **options)
+        with Image.open(part) as image:
+            image.load()
+            if image.size != (self.info.width, self.info.height):
+                raise VidstyleError(f"{self.path} reads back as {image.width}x{image.height} pixels; nothing was kept")
+        return part
+
+
+SINKS: dict[str, type[_Sink]] = {
+    ".mp4": Mp4Sink,
+    ".gif": GifSink,
+    ".png": StillSink,
+    ".jpg": StillSink,
+    ".jpeg": StillSink,
+}
+
+
+def _mux(
+    out: av.container.OutputContainer,
+    video: Path,
+    info: ClipInfo,
+    sound: Path | None = None,
+    origin: Fraction = Fraction(0),
+) -> None:
+    """Copy the pictures of `video` into `out`, at their own times, with the sound of `sound`, where `origin` becomes 0."""
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(av.open(ffmpeg.file_url(video)))
+        pictures = source.streams.video[0]
+        target = out.add_stream_from_template(pictures)
+        target.time_base = _clock(info)
+        tracks = [_pictures(source, target, info)]
+        if sound is not None:
+            heard = stack.enter_context(av.open(ffmpeg.file_url(sound)))
+            targets = {stream.index: out.add_stream_from_template(stream) for stream in heard.streams.audio}
+            tracks.append(_sounds(heard, targets, origin))
+        out.start_encoding()
+        for packet in heapq.merge(*tracks, key=lambda packet: packet.dts * packet.time_base):
+            out.mux(packet)
+
+
+def _pictures(source: av.container.InputContainer, target: av.VideoStream, info: ClipInfo) -> Iterator[av.Packet[Any]]:
+    """The packets of a file of constant rate, at the times of `info`. In decoding order, which times must follow, too."""
+    clock = _clock(info)
+
+    def ticks(number: int) -> int:
+        if info.timestamps is None or number < 0:  # decoding starts before the first picture is shown
+            return round(number / info.fps / clock)
+        seconds = info.timestamps[number] if number < info.frames else info.seconds
+        return round(seconds / clock)
+
+    for packet in source.demux(video=0):
+        if packet.dts is None:
+            continue
+        shown, decoded = (round(tick * packet.time_base * info.fps) for tick in (packet.pts, packet.dts))
+        packet.duration = ticks(shown + 1) - ticks(shown)
+        packet.pts, packet.dts, packet.time_base, packet.stream = ticks(shown), ticks(decoded), clock, target
+        yield packet
+
+
+def _sounds(
+    source: av.container.InputContainer, targets: dict[int, av.AudioStream], origin: Fraction
+) -> Iterator[av.Packet[Any]]:
+    for packet in source.demux(audio=tuple(range(len(targets)))):
+        if packet.dts is None:
+            continue
+        shift = round(origin / packet.time_base)
+        packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, targets[packet.stream.index]
+        yield packet
+
+
+def _clock(info: ClipInfo) -> Fraction:
+    """A unit of time that every picture's time is a multiple of, or nearly."""
+    times = [1 / info.fps] if info.timestamps is None else info.timestamps
+    common = math.lcm(*(time.denominator for time in times))
+    return Fraction(1, common if common <= FINEST_CLOCK else MP4_TICKS)
+
+
+def _retime(source: av.container.InputContainer, out: av.container.OutputContainer, ticks: list[int]) -> None:
+    """Copy the pictures of a GIF so that number i is shown from ticks[i] to ticks[i + 1], in hundredths of a second."""
+    target = out.add_stream_from_template(source.streams.video[0])
+    target.time_base = GIF_TICK
+    number = 0
+    for packet in source.demux(video=0):
+        if packet.dts is None:
+            continue
+        packet.pts = packet.dts = ticks[number]
+        packet.duration, packet.time_base, packet.stream = ticks[number + 1] - ticks[number], GIF_TICK, target
+        out.mux(packet)
+        number += 1
+
+
+def _verify(part: Path, size: tuple[int, int], frames: int, seconds: Fraction, tolerance: Fraction) -> None:
+    """Decode a file that was just written. Raises `VidstyleError` if it does not hold what it should."""
+    try:
+        with av.open(ffmpeg.file_url(part)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            count, end, got = 0, Fraction(0), size
+            for frame in container.decode(stream):
+                count += 1
+                end = (frame.pts + frame.duration) * Fraction(frame.time_base)
+                got = (frame.width, frame.height)
+    except (av.FFmpegError, ValueError) as error:
+        raise VidstyleError(f"the encoded file cannot be read back ({error}); nothing was kept") from error
+    if count != frames or got != size or abs(end - seconds) > tolerance:
+        raise VidstyleError(
+            f"the encoded file reads back as {count} frames of {got[0]}x{got[1]}, {float(end):.3f} s, not {frames} of "
+            f"{size[0]}x{size[1]}, {float(seconds):.3f} s; nothing was kept"
+        )
+
+
+def _disk_error(path: Path, error: OSError) -> DiskError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskError(f"the disk is full ({error.strerror}); free some space and run the same command again")
+    return DiskError(f"{path} cannot be written ({error.strerror or error}); nothing was kept")
