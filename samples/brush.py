@@ -18,6 +18,10 @@ class Canvas:
         self.pixels[:] = [*(int(255 * c) for c in ground), 40]
         self.rng = np.random.default_rng(seed)
 
+    def underpaint(self, target: Array) -> None:
+        """A thin first coat, so that no bare ground shows between strokes."""
+        self.pixels[..., :3] = np.clip(target * 215, 0, 255)
+
     def layer(self, target: Array, angle: Array, width: float, length: float, *, cover: float = 1.6, wet: float = 0.07,
               mask: Array | None = None, bend: float = 0.0, gap: float = 0.0) -> None:  # fmt: skip
         """Cover the canvas with strokes.
@@ -38,8 +42,10 @@ class Canvas:
         paths = self._paths(start, angle, length * (0.6 + 0.8 * self.rng.random(len(start))), bend)
         middle = np.clip(paths[:, paths.shape[1] // 2].astype(int), 0, [w - 1, h - 1])
         colours = target[middle[:, 1], middle[:, 0]]
-        light = self.rng.normal(0, wet, (len(paths), 1)) + self.rng.normal(0, wet * 0.6, (len(paths), 3))
-        for path, colour, thick in zip(paths, colours + light, width * (0.7 + 0.6 * self.rng.random(len(paths))), strict=True):
+        light = self.rng.normal(0, wet, (len(paths), 1)) + self.rng.normal(0, wet * 0.4, (len(paths), 3))
+        for path, colour, thick in zip(
+            paths, colours + light, width * (0.7 + 0.6 * self.rng.random(len(paths))), strict=True
+        ):
             self.stroke(path, colour, float(thick), gap)
 
     def _paths(self, start: Array, angle: Array, length: Array, bend: float, points: int = 11) -> Array:
@@ -73,9 +79,10 @@ class Canvas:
         for k in rng.permutation(count):
             if missing[k]:
                 continue
-            line = path[ends[k, 0] : n - ends[k, 1]] + across[ends[k, 0] : n - ends[k, 1]] * (place[k] * width / 2) * taper[
-                ends[k, 0] : n - ends[k, 1]
-            ]
+            line = (
+                path[ends[k, 0] : n - ends[k, 1]]
+                + across[ends[k, 0] : n - ends[k, 1]] * (place[k] * width / 2) * taper[ends[k, 0] : n - ends[k, 1]]
+            )
             paint = np.clip(255 * (colour + 0.045 * streak[k]), 0, 255)
             value = (*paint.tolist(), float(np.clip(ridge[k], 0, 255)))
             points = np.round(line * (1 << SUB)).astype(np.int32)

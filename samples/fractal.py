@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]  # float32 throughout
 _TURN = (np.float32(0.8), np.float32(0.6))  # each octave is turned by 37 degrees, so that no lattice direction shows
+
+
+def f32(values: object) -> Array:
+    """A float32 array."""
+    return np.array(values, np.float32)
 
 
 def _table(seed: int) -> Array:

@@ -18,6 +18,7 @@ from pathlib import Path
 import clip
 import cv2
 import imageio_ffmpeg
+import marks
 import numpy as np
 import paintings
 import scenes
@@ -30,8 +31,8 @@ PICTURES: dict[str, Callable[[], Array]] = {
     "valley": scenes.valley,
     "swirls": paintings.swirls,
     "facets": paintings.facets,
-    "woodcut": paintings.woodcut,
-    "dots": paintings.dots,
+    "woodcut": marks.woodcut,
+    "dots": marks.dots,
 }
 BT709 = (
     "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,"
@@ -62,7 +63,9 @@ def tune(seconds: float) -> NDArray[np.int16]:
     for k, note in enumerate(melody):
         since = np.clip(t - 0.25 * k, 0, None)
         pitch = 293.66 * 2 ** (note / 12)
-        pluck = sum(np.sin(2 * np.pi * pitch * h * since) * np.exp(-since * (2.2 + 1.8 * h)) / h**1.3 for h in range(1, 7))
+        pluck = sum(
+            np.sin(2 * np.pi * pitch * h * since) * np.exp(-since * (2.2 + 1.8 * h)) / h**1.3 for h in range(1, 7)
+        )
         side = 0.5 + 0.35 * np.sin(k)
         sound += 0.16 * np.outer(pluck * (1 - np.exp(-since * 900)), [1 - side, side])
     fade = np.clip((seconds - t) / 0.12, 0, 1)[:, None]
@@ -70,7 +73,7 @@ def tune(seconds: float) -> NDArray[np.int16]:
 
 
 def encode(path: Path, images: Iterable[NDArray[np.uint8]], width: int, height: int, sound: NDArray[np.int16]) -> None:
-    """Write an MP4: H.264 4:2:0 tagged BT.709, AAC, index first. Raises `RuntimeError` with ffmpeg's words on failure."""
+    """Write an MP4: H.264 4:2:0 tagged BT.709, AAC, index first. Raises `RuntimeError` with ffmpeg's words."""
     with tempfile.TemporaryDirectory() as folder:
         track, video = Path(folder, "sound.wav"), Path(folder, "video.rgb")
         with wave.open(str(track), "wb") as file:
@@ -82,9 +85,31 @@ def encode(path: Path, images: Iterable[NDArray[np.uint8]], width: int, height: 
             for image in images:
                 raw.write(image.tobytes())
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-y"]
-        command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(clip.FPS), "-i", str(video)]
+        command += [
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-s",
+            f"{width}x{height}",
+            "-r",
+            str(clip.FPS),
+            "-i",
+            str(video),
+        ]
         command += ["-i", str(track), "-vf", BT709, "-c:v", "libx264", "-preset", "slow", "-crf", "20", "-threads", "1"]
-        command += ["-c:a", "aac", "-b:a", "96k", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"]
+        command += [
+            "-c:a",
+            "aac",
+            "-b:a",
+            "96k",
+            "-fflags",
+            "+bitexact",
+            "-flags:v",
+            "+bitexact",
+            "-flags:a",
+            "+bitexact",
+        ]
         command += ["-movflags", "+faststart", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -98,7 +123,7 @@ def make_clip(path: Path, frames: int = 60, width: int = 480, height: int = 270)
 
 
 def write_truth(folder: Path, frames: int = 60, width: int = 480, height: int = 270) -> None:
-    """Write frame_0000.png …, flow_0001.npy … ((2, H, W) float32) and visible_0001.png … (255 = seen before, 0 = not)."""
+    """Write frame_0000.png …, flow_0001.npy … ((2, H, W) float32) and visible_0001.png … (0 = hidden before)."""
     folder.mkdir(parents=True, exist_ok=True)
     for n, (image, flow, visible) in enumerate(clip.render_clip(frames, width, height)):
         cv2.imwrite(str(folder / f"frame_{n:04d}.png"), image[..., ::-1])

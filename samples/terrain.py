@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from fractal import Array, fbm, mix, ramp
+from fractal import Array, f32, fbm, mix, ramp
 
 Height = Callable[[Array, Array], Array]  # metres above the water at (x right, z ahead)
 Paint = Callable[["Hits"], Array]  # colour of the ground
@@ -113,8 +113,8 @@ def sky(view: View, air: Air) -> Array:
     across, rise = np.meshgrid(right, np.maximum(up, 0))
     length = np.sqrt(across**2 + rise**2 + 1)
     toward = np.clip((across * view.sun[0] + rise * view.sun[1] + view.sun[2]) / length, 0, 1)
-    colour = mix(_rgb(air.low), _rgb(air.zenith), 1 - np.exp(-3.2 * rise))
-    colour = colour + _rgb(air.glow) * (0.55 * toward**12 + 0.8 * toward**90 + 1.2 * toward**900)[..., None]
+    colour = mix(f32(air.low), f32(air.zenith), 1 - np.exp(-3.2 * rise))
+    colour = colour + f32(air.glow) * (0.40 * toward**12 + 0.8 * toward**90 + 4.0 * toward**2500)[..., None]
     far = 1 / (rise + 0.055)  # the cloud layer is a plane overhead; the constant stands for the earth's curve
     x, y = across * far * 1.1, far * 1.9
     warp = fbm(x * 0.6 + 9, y * 0.6, 4, air.seed + 1) * 1.6
@@ -122,7 +122,7 @@ def sky(view: View, air: Air) -> Array:
     dense = ramp(body, 0.62 - 0.35 * air.cover, 0.86 - 0.35 * air.cover)
     side = fbm(x + warp + 0.10 * np.sign(view.sun[0]), y + warp - 0.16, 6, air.seed, 0.53)
     lit = np.clip(0.55 + (body - side) * 5.5, 0, 1) * (1 - 0.45 * dense) + 0.5 * toward**6
-    clouds = mix(_rgb(air.shade), _rgb(air.cloud), np.clip(lit, 0, 1.25)) + _rgb(air.glow) * (0.5 * toward**30)[..., None]
+    clouds = mix(f32(air.shade), f32(air.cloud), np.clip(lit, 0, 1.25)) + f32(air.glow) * (0.5 * toward**30)[..., None]
     return mix(colour, clouds, dense * ramp(rise, 0.0, 0.09) * 0.94)
 
 
@@ -133,7 +133,7 @@ def shade(view: View, air: Air, hits: Hits, albedo: Array, sunlight: Array, skyl
     colour = albedo * (sunlight * direct[:, None] + skylight * ambient[:, None])
     distance = hits.z * np.exp(-np.maximum(hits.y, 0) / 900)  # the air is thinner up high
     toward = np.clip(view.sun[2] + 0.5 * view.sun[0] * np.sign(hits.x), 0, 1)
-    air_colour = _rgb(air.low) + _rgb(air.glow) * (0.25 * toward**4)[:, None]
+    air_colour = f32(air.low) + f32(air.glow) * (0.25 * toward**4)[:, None]
     return mix(colour, air_colour, 1 - np.exp(-distance / np.float32(air.haze)))
 
 
@@ -159,7 +159,7 @@ def water(view: View, depth: Array, picture: Array, mirror: Array, deep: tuple[f
     facing = np.clip(-up[row] + slope * 2.2, 0.0, 1)
     fresnel = 0.04 + 0.96 * (1 - facing) ** 5
     result = picture.copy()
-    result[row, col] = mix(_rgb(deep) * (1 + 2.5 * slope[:, None]), seen, fresnel)
+    result[row, col] = mix(f32(deep) * (1 + 2.5 * slope[:, None]), seen, fresnel)
     return result
 
 
@@ -167,7 +167,11 @@ def develop(linear: Array, size: tuple[int, int], exposure: float = 1.0, grain: 
     """Linear light to sRGB in [0, 1] at `size` (W, H): bloom, a film curve, vignette and grain."""
     image = cv2.resize(np.maximum(linear, 0) * np.float32(exposure), size, interpolation=cv2.INTER_AREA)
     bright = np.clip(image - 0.85, 0, 4)
-    image = image + 0.35 * cv2.GaussianBlur(bright, (0, 0), size[0] / 90) + 0.12 * cv2.GaussianBlur(bright, (0, 0), size[0] / 20)
+    image = (
+        image
+        + 0.35 * cv2.GaussianBlur(bright, (0, 0), size[0] / 90)
+        + 0.12 * cv2.GaussianBlur(bright, (0, 0), size[0] / 20)
+    )
     image = image * (2.51 * image + 0.03) / (image * (2.43 * image + 0.59) + 0.14)  # Narkowicz's fit of ACES
     image = np.clip(image, 0, 1) ** np.float32(1 / 2.2)
     y, x = np.mgrid[-1 : 1 : size[1] * 1j, -1 : 1 : size[0] * 1j].astype(np.float32)
@@ -182,7 +186,3 @@ def _sample(image: Array, x: Array, y: Array) -> Array:
     parts = [cv2.remap(image, x[i : i + rows], y[i : i + rows], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
              for i in range(0, len(x), rows)]  # fmt: skip
     return np.concatenate(parts)[:, 0]
-
-
-def _rgb(colour: tuple[float, float, float]) -> Array:
-    return np.array(colour, np.float32)

@@ -11,7 +11,16 @@ import av
 import cv2
 import numpy as np
 
-PATCHES = ((255, 255, 255), (0, 0, 0), (220, 40, 40), (40, 200, 60), (40, 60, 220), (230, 220, 50), (128, 128, 128), (200, 120, 40))
+PATCHES = (
+    (255, 255, 255),
+    (0, 0, 0),
+    (220, 40, 40),
+    (40, 200, 60),
+    (40, 60, 220),
+    (230, 220, 50),
+    (128, 128, 128),
+    (200, 120, 40),
+)
 
 
 def texture(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -30,7 +39,7 @@ def pan(count: int, width: int = 96, height: int = 64, *, seed: int = 0, speed: 
 
 
 def numbered(count: int, width: int = 96, height: int = 64) -> Iterator[np.ndarray]:
-    """`count` frames that `number_of` tells apart even after lossy encoding: the number in eight black or white bars."""
+    """`count` frames that `number_of` tells apart after lossy encoding, too: eight black or white bars."""
     for number in range(count):
         bits = np.array([255 * (number >> bit & 1) for bit in range(8)], np.uint8)
         bars = np.repeat(bits, -(-width // 8))[:width]
@@ -56,11 +65,9 @@ def patch_error(frame: np.ndarray, side: int = 32) -> int:
     return max(int(np.abs(square - colour).max()) for square, colour in zip(squares, PATCHES, strict=True))
 
 
-def tone(path: Path | None, seconds: float, *, start: float = 0.0, rate: int = 48_000) -> np.ndarray:
-    """Samples with a click of 2 ms at every tenth of a second, (N,) float32; the clicks are `start` late."""
-    del path
-    time = np.arange(int(seconds * rate)) / rate - start
-    return np.where((time % 0.1 < 0.002) & (time >= 0), 0.8, 0.0).astype(np.float32)
+def clicks(seconds: float, rate: int = 48_000) -> np.ndarray:
+    """Samples with a click of 2 ms at every tenth of a second, (N,) float32."""
+    return np.where(np.arange(int(seconds * rate)) / rate % 0.1 < 0.002, 0.8, 0.0).astype(np.float32)
 
 
 def make_clip(
@@ -107,20 +114,19 @@ def make_clip(
 
 
 def probe(path: Path) -> dict[str, Any]:
-    """What a second reader sees: frames decoded, seconds of the pictures, codec and seconds of each sound track."""
+    """What PyAV alone makes of a clip: frames, seconds and times of the pictures, codec of each sound track."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
         last = frames[-1]
         end = (last.pts + last.duration) * last.time_base
         pts = [frame.pts * frame.time_base for frame in frames]
-    with av.open(str(path)) as container:
-        audio = [(track.codec_context.name, float(track.duration * track.time_base)) for track in container.streams.audio]
+        audio = [track.codec_context.name for track in container.streams.audio]
     return {"frames": len(frames), "seconds": end, "times": pts, "audio": audio, "size": (last.width, last.height)}
 
 
 def heard_clicks(path: Path, track: int = 0) -> tuple[list[float], float]:
-    """Seconds of the clicks of `tone` in a file, and the seconds of its sound."""
+    """Seconds of the `clicks` in a file, and the seconds of its sound."""
     samples, first, rate = [], None, 48_000
     with av.open(str(path)) as container:
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)

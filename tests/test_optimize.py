@@ -71,7 +71,7 @@ def test_never_gets_worse_and_stays_a_picture(bowl):
 
     losses = [optimize.minimise(rough, torch.zeros_like(center), evaluations=n).loss for n in (1, 3, 10, 40)]
     assert losses == sorted(losses, reverse=True)
-    assert all(0 <= x.min() and x.max() <= 1 for x in seen)
+    assert all(x.min() >= 0 and x.max() <= 1 for x in seen)
 
 
 def test_steps_into_nan_are_taken_back(bowl):

@@ -19,7 +19,9 @@ def options_table():
         default = option.default
         if isinstance(default, tuple):
             default = ",".join(default)
-        shown = {None: "", True: "on", False: "off"}.get(default, default) if not isinstance(default, float) else default
+        shown = (
+            {None: "", True: "on", False: "off"}.get(default, default) if not isinstance(default, float) else default
+        )
         text = option.metadata["text"].replace("|", "\\|")
         rows.append(f"| `{option_name(option)}` | {text} | {shown} | {', '.join(option.metadata['only'])} |")
     return "\n".join(rows) + "\n"

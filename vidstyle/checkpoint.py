@@ -56,7 +56,7 @@ def open_job(output: Path, manifest: dict[str, Any], *, restart: bool = False, f
         frames: how many frames the job has.
 
     Raises:
-        JobError: the folder belongs to other inputs or settings or to a running process, is damaged, or is no job folder.
+        JobError: the folder belongs to other inputs or settings or to a running process, is damaged or no job folder.
         DiskError: the folder cannot be written.
     """
     path = output.with_name(output.name + ".job")
@@ -131,7 +131,7 @@ class JobFolder:
                 (self.path / STATE.format(index - 1)).unlink(missing_ok=True)
 
     def images(self, order: Sequence[int] | None = None) -> Iterator[np.ndarray]:
-        """Painted frames, (H, W, 3) uint8: all, or those of `order`. Raises `JobError` at one that is missing or damaged."""
+        """Painted frames, (H, W, 3) uint8: all, or those of `order`. Raises `JobError` at one missing or damaged."""
         for index in range(self.frames) if order is None else order:
             path = self.path / FRAME.format(index)
             if index not in self._journal or not path.is_file():
@@ -253,7 +253,7 @@ def _disk(path: Path, hope: str = "") -> Iterator[None]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Raise `JobError` unless `path` is a job folder, or the beginning or the end of one, without manifest or pictures."""
+    """Raise `JobError` unless `path` is a job folder, or one that is just being made or removed."""
     try:
         known = json.loads((path / MANIFEST).read_bytes()).get("format") == FORMAT
     except FileNotFoundError:

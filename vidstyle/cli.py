@@ -95,7 +95,7 @@ def job_options(job: Job) -> Callable[[Callable[..., None]], Callable[..., None]
 
 
 def _flag(option: dataclasses.Field[Any]) -> Any:
-    """The Typer annotation of an option; unset is None, so that a preset's value can be told from one that was typed."""
+    """The Typer annotation of an option; unset is None, so that a preset's value and a typed one can be told apart."""
     kind = get_type_hints(Settings)[option.name]
     name, default, text = option_name(option), option.default, option.metadata["text"]
     if kind is bool:
@@ -189,7 +189,14 @@ def _progress(output: Path, quiet: bool) -> Iterator[Callable[[Result, int], Non
     if quiet:
         yield None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     began = time.perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

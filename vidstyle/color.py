@@ -26,11 +26,12 @@ def match_statistics(image: Tensor, source: Tensor, target: Tensor, weight: Tens
     target_mean, target_root = _statistics(target, weight)
     # A = L_t L_s^-1, the paper's Cholesky variant: A Cov_s A^T = Cov_t, and the identity where they are equal.
     matrix = torch.linalg.solve_triangular(source_root, target_root, upper=False, left=False)
-    return (matrix @ (image.flatten(1) - source_mean) + target_mean).view_as(image).clamp(0, 1)
+    recoloured: Tensor = matrix @ (image.flatten(1) - source_mean) + target_mean
+    return recoloured.view_as(image).clamp(0, 1)
 
 
 def keep_color(pastiche: Tensor, content: Tensor, share: float) -> Tensor:
-    """The pastiche's luminance with `share` (0 to 1) of its colour differences taken from the content, clamped to [0, 1]."""
+    """The pastiche's luminance with `share` (0 to 1) of its colour differences the content's, clamped to [0, 1]."""
     if share == 0:
         return pastiche
     luminance = pastiche.new_tensor(LUMINANCE).view(3, 1, 1)

@@ -33,6 +33,7 @@ LAYER_WEIGHTS = {"relu5_1": 2.0, **dict.fromkeys(HELPERS, 0.5)}  #: of the regre
 GRAM_WEIGHT = 2.0
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 HELD_OUT = 40  #: pictures kept for validation
+SCALE_CROPS = 32  #: crops that the teacher's channels are measured on
 
 Answers = Mapping[str, tuple[Tensor, Tensor]]  #: for each layer features (N, positions, K) and Gram matrices (N, K, K)
 
@@ -45,8 +46,8 @@ class Recipe:
     steps: int = 12000  #: updates of the weights; the learning rate has fallen to zero by then
     minutes: float = math.inf  #: ... or by then, if that comes first
     crop: int = 160  #: pixels
-    batch: int = 6  #: crops in an update
-    pool: int = 8  #: batches that the teacher labels in a round, the last of which are pastiches
+    batch: int = 3  #: crops in an update
+    pool: int = 16  #: batches that the teacher labels in a round, the last of which are pastiches
     repeats: int = 3  #: times that the student sees each of them
     paint: int = 10  #: evaluations that the pastiches are carried on for in a round
     lr: float = 2e-3  #: highest learning rate
@@ -220,7 +221,9 @@ class Distiller:
         network = FeatureNetwork(self.recipe.blocks, pool="average")
         network.load_state_dict(self.average.network.state_dict())
         for layer in self.layers:
-            network.readouts[layer] = reduce_readout(self.scales[layer][:, None] * self.average.readouts[layer].detach())
+            network.readouts[layer] = reduce_readout(
+                self.scales[layer][:, None] * self.average.readouts[layer].detach()
+            )
         save_compact(network, path)
 
     def state_dict(self) -> dict[str, object]:
@@ -247,11 +250,16 @@ class Distiller:
             torch.save(self.state_dict(), part)
             os.replace(part, path)
         except OSError as error:
-            raise DiskError(f"the checkpoint {path} could not be written ({error}); free some space or choose another") from error
+            raise DiskError(
+                f"the checkpoint {path} could not be written ({error}); make room or choose another"
+            ) from error
 
     def load(self, path: Path) -> None:
-        """Continue where a checkpoint of the same recipe stopped. Raises `JobError` if it is of another recipe."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        """Continue where a checkpoint stopped. Raises `JobError` if it is damaged or of another recipe."""
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load raises a dozen kinds for a file that is none of its own
+            raise JobError(f"the checkpoint {path} cannot be read; remove it to start anew") from error
         if state["recipe"] != _lasting(self.recipe):
             raise JobError(f"{path} is of another recipe ({state['recipe']}); repeat its options or remove it")
         self.student.load_state_dict(state["student"])
@@ -274,7 +282,7 @@ class Distiller:
         channels that no Gram matrix shows.
         """
         scales, spreads = {}, {}
-        for layer, features in self.teacher(self._crops(8 * self.recipe.batch), self.learnt).items():
+        for layer, features in self.teacher(self._crops(SCALE_CROPS), self.learnt).items():
             deviation = features.std(dim=(0, 2, 3))
             whole = deviation.square().mean().sqrt()
             scales[layer] = (deviation.clamp_min(1e-3 * whole) * whole).sqrt()
@@ -340,7 +348,9 @@ class Distiller:
         for _ in range(self.recipe.paint):
             painter.zero_grad()
             got = self._grams(image)
-            torch.stack([relative_gram_error(got[layer], wanted[layer]).sum() for layer in self.layers]).sum().backward()
+            torch.stack(
+                [relative_gram_error(got[layer], wanted[layer]).sum() for layer in self.layers]
+            ).sum().backward()
             painter.step()
             with torch.no_grad():
                 image.clamp_(0, 1)
@@ -363,8 +373,9 @@ def train(
 
 
 def _lasting(recipe: Recipe) -> dict[str, object]:
-    """The recipe as a checkpoint holds it."""
-    return {**dataclasses.asdict(recipe), "blocks": [list(widths) for widths in recipe.blocks]}
+    """What a checkpoint must share with the run that continues it: all but the end, so that a run can be prolonged."""
+    lasting = {**dataclasses.asdict(recipe), "blocks": [list(widths) for widths in recipe.blocks]}
+    return {name: value for name, value in lasting.items() if name not in ("steps", "minutes")}
 
 
 def _middle(image: np.ndarray) -> np.ndarray:  # (H, W, 3) -> (S, S, 3)

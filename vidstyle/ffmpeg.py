@@ -6,6 +6,7 @@ the encoder fails.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,7 +27,7 @@ FILE_TOO_LARGE_SIGNAL = getattr(signal, "SIGXFSZ", None)
 def executable() -> str:
     """Path of the ffmpeg that imageio-ffmpeg brings (or that IMAGEIO_FFMPEG_EXE names). Raises `VidstyleError`."""
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
         raise VidstyleError(
             f"there is no ffmpeg ({error}); reinstall imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE"
@@ -48,7 +49,7 @@ def file_url(path: Path) -> str:
 
 
 def file_input(path: Path, *, formats: str) -> list[str]:
-    """Arguments that read `path`; only the container `formats` are tried, and it cannot make ffmpeg open anything else."""
+    """Arguments that read `path`: only as one of the container `formats`, and nothing it may refer to."""
     return ["-protocol_whitelist", "file", "-format_whitelist", formats, "-i", file_url(path)]
 
 
@@ -68,7 +69,7 @@ class Process:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         command = [executable(), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
-        self._messages = tempfile.TemporaryFile()
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         try:
             self._process = subprocess.Popen(
                 command,
@@ -91,7 +92,7 @@ class Process:
             raise VidstyleError("ffmpeg stopped reading before the last frame") from None
 
     def finish(self) -> None:
-        """Say that this was all, wait until it is done. Raises `DiskError` if the disk is full, else `VidstyleError`."""
+        """Say that this was all and wait. Raises `DiskError` if the disk is full, else `VidstyleError` if it failed."""
         try:
             self._close_input()
             code = self._process.wait()
@@ -115,10 +116,8 @@ class Process:
 
     def _close_input(self) -> None:
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):  # it died with bytes still on their way; its exit code tells why
             self._process.stdin.close()
-        except OSError:  # it died with bytes still on their way; its exit code tells why
-            pass
 
 
 def run(arguments: Sequence[str], frames: Iterable[bytes] = ()) -> None:

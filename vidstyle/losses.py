@@ -19,7 +19,7 @@ Features = Mapping[str, Tensor]
 CONTENT_CALIBRATION = 0.25
 # Unit of the pixel losses: a mean squared difference of this size (a tenth of the range of sRGB, squared) counts as 1.
 PIXEL_UNIT = 0.1**2
-# A layer in which content and style hardly differ must not get an unbounded weight: share of |G(S)|^2 that counts at least.
+# A layer in which content and style hardly differ must not weigh without bound: least share of |G(S)|^2 that counts.
 STYLE_UNIT_FLOOR = 0.01
 BLOG_STYLE_WEIGHT = 1000.0
 
@@ -64,7 +64,10 @@ class Statistics:
         def mix(field: str) -> dict[str, Tensor]:
             tables = [getattr(part, field) for part in parts]
             return {
-                layer: sum((share * table[layer] for share, table in zip(shares, tables, strict=True)), torch.zeros(()).to(tables[0][layer]))
+                layer: sum(
+                    (share * table[layer] for share, table in zip(shares, tables, strict=True)),
+                    torch.zeros(()).to(tables[0][layer]),
+                )
                 for layer in tables[0]
             }
 
@@ -79,7 +82,9 @@ class Units:
     style: dict[str, Tensor]
 
 
-def normalized_units(content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]) -> Units:
+def normalized_units(
+    content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]
+) -> Units:
     """Units in which both losses are about 1 where they are worst.
 
     L_S is 1 for the content picture itself: each layer is divided by |G(C) - G(S)|^2. L_C is 1 for a picture that has
@@ -104,7 +109,7 @@ def normalized_units(content: Statistics, style: Statistics, positions: Mapping[
 
 
 def blog_units(content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]) -> Units:
-    """Units of the blog post: mean squared errors of features, and of 1000 * F F^T / (C H W), summed over the layers."""
+    """Units of the blog post: mean squared errors of features, and of 1000 F F^T / (C H W), summed over layers."""
     content_units = {}
     for layer, mean in content.means.items():
         content_units[layer] = torch.ones_like(content.powers[layer]) / (positions[layer] * len(mean))

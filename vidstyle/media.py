@@ -13,12 +13,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.types import ClipInfo
@@ -51,8 +52,8 @@ def load_picture(path: str | Path) -> np.ndarray:
     """A still picture, upright, in sRGB, (H, W, 3) float32 in [0, 1].
 
     Orientation (EXIF) and colour profile (ICC) are applied; a profile that is broken or belongs to another kind of
-    picture is ignored, as browsers do. Transparency is composited over white. Grey pictures of 16 bits keep them; Pillow
-    reads others at 8. Of an animation the first frame counts. The content decides, not the suffix.
+    picture is ignored, as browsers do. Transparency is composited over white. Grey pictures of 16 bits keep them;
+    Pillow reads others at 8. Of an animation the first frame counts. The content decides, not the suffix.
 
     Raises:
         MediaError: the file is missing, damaged, no picture, or larger than 100 megapixels.
@@ -70,7 +71,7 @@ def load_picture(path: str | Path) -> np.ndarray:
             raise
         except Image.DecompressionBombError as error:
             raise MediaError(f"{path} is larger than 100 megapixels; make it smaller first") from error
-        except Image.UnidentifiedImageError as error:
+        except UnidentifiedImageError as error:
             raise MediaError(f"{path} is not a picture: {_look(path)}") from error
         except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged files
             raise MediaError(f"{path} is damaged or of a kind that cannot be read ({error})") from error
@@ -197,17 +198,27 @@ def survey(
         )
 
 
+def open_container(path: Path) -> av.container.InputContainer:
+    """Open a clip so that nothing but this one file is read, whatever it says. Raises `MediaError`."""
+    check_file(path)
+    options = {"format_whitelist": ",".join(CLIP_FORMATS), "protocol_whitelist": "file"}
+    try:
+        return av.open("file:" + os.path.abspath(path), options=options, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise MediaError(f"{path} is not a clip that can be read: {_look(path)}") from error
+
+
+def sound_tracks(container: av.container.InputContainer) -> list[av.AudioStream]:
+    """The sound tracks of an open clip that can be decoded."""
+    return [stream for stream in container.streams.audio if stream.codec_context is not None]
+
+
 class _Reader:
     """An open clip: its best video stream, decoded from the start."""
 
     def __init__(self, path: Path) -> None:
-        check_file(path)
         self.path = path
-        options = {"format_whitelist": ",".join(CLIP_FORMATS), "protocol_whitelist": "file"}
-        try:
-            self._container = av.open("file:" + os.path.abspath(path), options=options, metadata_errors="replace")
-        except (av.FFmpegError, ValueError) as error:
-            raise MediaError(f"{path} is not a clip that can be read: {_look(path)}") from error
+        self._container = open_container(path)
         try:
             self._open_stream()
         except BaseException:
@@ -220,15 +231,17 @@ class _Reader:
         if stream is None or cover or stream.codec_context is None:
             what = "only sound" if self.has_audio else "no moving pictures"
             raise MediaError(f"{self.path} holds {what}; give a video clip")
-        self._stream = stream
-        self.time_base = Fraction(stream.time_base)
-        _require_pixels(self.path, stream.codec_context.width, stream.codec_context.height)
-        self._decoder = stream.codec_context
-        if stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
+        self._stream: Any = stream  # PyAV's stubs do not tell that it is one of video
+        self.time_base: Fraction = self._stream.time_base
+        self._decoder: Any = self._stream.codec_context
+        _require_pixels(self.path, self._decoder.width, self._decoder.height)
+        tags = {name.lower(): value for name, value in stream.metadata.items()}
+        if tags.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
             # The built-in decoders of VP8 and VP9 ignore transparency.
             self._decoder = av.CodecContext.create(f"libvpx{'-vp9' if stream.codec_context.name == 'vp9' else ''}", "r")
         self._decoder.thread_type = "AUTO"
-        self._packets = self._discarded = 0
+        self._discarded = 0
+        self._packet_ticks: list[int | None] = []
         self._end = Fraction(0)
 
     def __enter__(self) -> _Reader:
@@ -239,7 +252,7 @@ class _Reader:
 
     @property
     def has_audio(self) -> bool:
-        return any(stream.codec_context is not None for stream in self._container.streams.audio)
+        return bool(sound_tracks(self._container))
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """All frames in the order of showing. Raises `MediaError` at a damaged one."""
@@ -257,11 +270,11 @@ class _Reader:
         except av.FFmpegError as error:
             raise MediaError(f"{self.path} is damaged after {count} frames ({error.strerror}); get it again") from error
 
-    def _watch(self, packet: av.Packet) -> None:
+    def _watch(self, packet: av.Packet[Any]) -> None:
         if packet.pts is not None and packet.time_base:
             self._end = max(self._end, (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base))
         if packet.stream.index == self._stream.index and packet.size:
-            self._packets += 1
+            self._packet_ticks.append(packet.pts)
             self._discarded += packet.is_discard
 
     def require_complete(self, frames: int) -> None:
@@ -285,7 +298,7 @@ class _Reader:
             short = not _ends_with_trailer(self.path)
         else:
             promised = self._stream.frames
-            short = self._packets < promised
+            short = len(self._packet_ticks) < promised
         if short:
             wanted = f" of {promised}" if promised else ""
             raise MediaError(f"{self.path} is cut short: it holds only {got}{wanted}; get it again")
@@ -302,6 +315,8 @@ class _Reader:
     def ticks(self, frame: av.VideoFrame, before: list[int]) -> int:
         """When `frame` is shown, in units of `time_base`."""
         ticks = frame.dts if frame.pts is None else frame.pts
+        if self._container.format.name == "avi":  # knows the order of decoding only; the times are the same, sorted
+            ticks = self._packet_ticks[len(before)]
         if ticks is None:  # raw streams do not say; they run at a constant rate
             rate = next(self.rates(), Fraction(25))
             return round(len(before) / (rate * self.time_base))
@@ -329,7 +344,7 @@ class _Reader:
         return width, height
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        """(H, W, 3) uint8 sRGB. An untagged frame is taken for BT.709 if it is of HD size, else BT.601, as players do."""
+        """(H, W, 3) uint8 sRGB. Untagged, it is taken for BT.709 if of HD size, else for BT.601, as players do."""
         if frame.color_trc in HDR_TRANSFERS:
             raise MediaError(
                 f"{self.path} is an HDR clip ({HDR_TRANSFERS[frame.color_trc]}), whose brightness sRGB cannot hold; "
@@ -359,7 +374,7 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
     From the display matrix ((a, b, u), (c, d, v), (x, y, w)): the pixel at (p, q) is shown at (a p + c q, b p + d q).
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return False, False, False
     (a, b, _), (c, d, _) = np.frombuffer(bytes(data), "=i4").reshape(3, 3)[:2].tolist()
@@ -373,7 +388,7 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 def _clip_info(
     size: tuple[int, int], times: list[Fraction], time_base: Fraction, rates: Iterable[Fraction]
 ) -> ClipInfo:
-    """What frames shown at `times` are: of the constant rate that explains these best, or of a varying one if none does."""
+    """What frames shown at `times` are: of the constant rate that explains them best, else of a varying one."""
     times = [time - times[0] for time in times]
     claimed = list(rates)
     if len(times) == 1:
@@ -417,17 +432,22 @@ def _to_srgb(image: Image.Image) -> np.ndarray:
 
 
 def _over_white(rgba: np.ndarray) -> np.ndarray:  # (H, W, 4) float in [0, 1] -> (H, W, 3)
-    alpha = rgba[:, :, 3:]
-    return rgba[:, :, :3] * alpha + (1 - alpha)
+    alpha: np.ndarray = rgba[:, :, 3:]
+    return np.asarray(rgba[:, :, :3] * alpha + (1 - alpha))
 
 
-def check_file(path: Path) -> None:
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder; give a file")
-    if not path.is_file():
-        raise MediaError(f"there is no file {path}")
-    if not os.access(path, os.R_OK):
-        raise MediaError(f"{path} may not be read; change its permissions")
+def check_file(path: str | Path) -> None:
+    """Raise `MediaError` if `path` is not a file that may be read."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise MediaError(f"{path} is a folder; give a file")
+        if not path.is_file():
+            raise MediaError(f"there is no file {path}")
+        if not os.access(path, os.R_OK):
+            raise MediaError(f"{path} may not be read; change its permissions")
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a zero
+        raise MediaError(f"{path} is no name of a file ({error})") from error
 
 
 def _require_pixels(path: Path, width: int, height: int) -> None:

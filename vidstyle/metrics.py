@@ -27,8 +27,8 @@ class Judge(Protocol):
 def warping_error(warped_previous: Tensor, current: Tensor, visible: Tensor) -> float:
     """Mean squared difference per channel of a painting from its predecessor, where the input can still be seen.
 
-    E_warp of Lai et al. 2018, https://arxiv.org/abs/1808.00449, with motion and visibility of the input. Compare it with
-    that of a render whose frames know nothing of each other.
+    E_warp of Lai et al. 2018, https://arxiv.org/abs/1808.00449, with motion and visibility of the input. Compare it
+    with that of a render whose frames know nothing of each other.
 
     Args:
         warped_previous: the previous painting carried along the motion of the input, (3, H, W).
@@ -58,7 +58,7 @@ def style_distance(
 
 @torch.no_grad()
 def content_distance(network: Judge, pastiche: Tensor, content: Tensor, layer: str) -> float:
-    """Mean squared difference of features, in units of their variance over the content image: 1 = as far as its mean."""
+    """Mean squared difference of features, in units of the content image's variance: 1 = as far as its mean feature."""
     painted, photo = (_features(network, image, (layer,))[layer] for image in (pastiche, content))
     return _ratio((painted - photo).square().sum(), (photo - photo.mean(1, keepdim=True)).square().sum())
 

@@ -46,6 +46,9 @@ class FeatureNetwork(nn.Module):
             distilled from. R never touches pixels: the Gram matrix of R f is R G(f) R^T.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         blocks: Blocks,
@@ -81,10 +84,11 @@ class FeatureNetwork(nn.Module):
         self.require(wanted)
         features: dict[str, Tensor] = {}
         x = (image - self.mean) / self.std if self.normalize else image
-        x = x.to(self.convolutions["conv1_1"].weight.dtype)
         for name, convolution in self.convolutions.items():
+            assert isinstance(convolution, nn.Conv2d)
             if name.endswith("_1") and name != "conv1_1":
                 x = functional.max_pool2d(x, 2) if self.pool == "max" else functional.avg_pool2d(x, 2)
+            x = x.to(convolution.weight.dtype)
             if name == "conv1_1" and self.padding == "replicate":
                 x = functional.conv2d(replicate_border(x), convolution.weight, convolution.bias)
             else:
@@ -99,7 +103,7 @@ class FeatureNetwork(nn.Module):
         return features
 
     def require(self, layers: Iterable[str]) -> None:
-        """Raise `UsageError` for a layer that this network does not have, or (if distilled) was not trained to predict."""
+        """Raise `UsageError` for a layer that this network does not have or, if distilled, never learnt."""
         known = list(self.readouts) or [kind + name[4:] for name in self.convolutions for kind in ("conv", "relu")]
         for layer in layers:
             if layer not in known:
@@ -107,16 +111,18 @@ class FeatureNetwork(nn.Module):
 
     def smallest_side(self, layers: Iterable[str]) -> int:
         """Pixels that the short side of a picture needs for every layer to see at least one position."""
-        return max(2 ** (int(layer[4]) - 1) for layer in layers)
+        return max(1 << (int(layer[4]) - 1) for layer in layers)
 
 
 def replicate_border(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H + 2, W + 2)
-    """Repeat the outermost pixels once. Written as concatenations, whose gradient is the same bits at every run on CUDA."""
+    """Repeat the outermost pixels once, by concatenation, whose gradient is the same bits at every run on CUDA."""
     x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
     return torch.cat([x[:, :, :, :1], x, x[:, :, :, -1:]], dim=3)
 
 
-def vgg19(weights: str | Path | None = None, *, padding: Padding = "replicate", normalize: bool = True) -> FeatureNetwork:
+def vgg19(
+    weights: str | Path | None = None, *, padding: Padding = "replicate", normalize: bool = True
+) -> FeatureNetwork:
     """VGG-19 without its classifier.
 
     Args:
@@ -181,7 +187,8 @@ def fingerprint(network: FeatureNetwork) -> str:
 
 def reduce_readout(readout: Tensor) -> Tensor:  # (K, C) -> (C, C)
     """The small matrix U with U^T U = R^T R, so that |R G R^T| = |U G U^T| and |R f| = |U f| (QR decomposition)."""
-    return torch.linalg.qr(readout, mode="r").R
+    square: Tensor = torch.linalg.qr(readout, mode="r").R
+    return square
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -101,7 +101,7 @@ def _evaluator(loss: Loss) -> Callable[[Tensor], Evaluation]:
 
 
 def _lbfgs(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float, caution: float) -> Iterator[_Best]:
-    """Limited-memory BFGS without a line search: a step that does not lower the loss is taken back, its curvature is kept.
+    """Limited-memory BFGS without a line search: a step that does not lower the loss is undone, its curvature is kept.
 
     Every evaluation yields the best picture so far; it never gets worse. After a refused step the next one is a quarter
     as long, after an accepted one it may be twice as long again.
@@ -140,7 +140,7 @@ class _Pairs:
         self.count = 0
 
     def add(self, step: Tensor, change: Tensor, measured: Tensor) -> Tensor:
-        """Remember a pair if its curvature is positive; returns s.y / y.y, or `measured` if it is not to be believed."""
+        """Remember a pair if its curvature is positive; returns s.y / y.y, or `measured` if it is not believed."""
         s, y = step.flatten(), change.flatten()
         ss, sy, yy = s @ s, s @ y, y @ y
         believed = sy > CURVATURE_FLOOR * (ss * yy).sqrt()  # false for NaN
@@ -164,15 +164,16 @@ class _Pairs:
         diagonal = sy.diagonal()
         r = sy.triu() + torch.diag((diagonal == 0).to(self.small))
         q = torch.linalg.solve_triangular(r, sg[:, None], upper=True)
-        right = (torch.diag(diagonal) + gamma * yy) @ q - gamma * yg[:, None]
+        right: Tensor = (torch.diag(diagonal) + gamma * yy) @ q - gamma * yg[:, None]
         p = torch.linalg.solve_triangular(r.T, right, upper=False)
         back = torch.empty_like(order).scatter_(0, order, torch.arange(HISTORY, device=order.device))
         p, q = p[back, 0].to(g.dtype), q[back, 0].to(g.dtype)
-        return (inverse * g + p @ self.steps - inverse * (q @ self.changes)).view_as(gradient)
+        product: Tensor = inverse * g + p @ self.steps - inverse * (q @ self.changes)
+        return product.view_as(gradient)
 
 
 def _adam(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float, caution: float) -> Iterator[_Best]:
-    """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980) at the step length FIRST_STEP, yielding the best picture so far."""
+    """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980), steps of FIRST_STEP, yielding the best picture so far."""
     value, gradient, terms = evaluate(x)
     best = _Best(x, value, terms, torch.zeros_like(value))
     first, second = torch.zeros_like(x), torch.zeros_like(x)
@@ -217,7 +218,8 @@ def pick_device(name: str) -> torch.device:
 
 def place(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
     """The network on its device, in its precision, its weights in the memory format that convolutions like."""
-    return network.to(device=device, dtype=getattr(torch, precision), memory_format=torch.channels_last)
+    kinds: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    return network.to(device=device, dtype=kinds[precision]).to(memory_format=torch.channels_last)
 
 
 @contextmanager

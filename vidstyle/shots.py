@@ -45,8 +45,8 @@ class CutDetector:
         return list(self._cuts)
 
     def _is_flash(self) -> bool:
-        """Whether the change just found is undone, or undoes one: two pictures across it are closer than its own two."""
-        *before, last, changed = list(self._recent)[: -WINDOW]
+        """Whether the change just found is undone, or undoes one: two pictures across it are alike."""
+        *before, last, changed = list(self._recent)[:-WINDOW]
         after = list(self._recent)[-WINDOW:]
         across = [_distance(one, other) for one in (*before, last) for other in (changed, *after)]
         return min(across) < _distance(last, changed) / 2

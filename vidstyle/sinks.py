@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import heapq
+import io
 import math
 import os
 import tempfile
@@ -24,7 +25,7 @@ from PIL import Image
 
 from vidstyle import ffmpeg
 from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
-from vidstyle.media import CLIP_FORMATS, Clip
+from vidstyle.media import CLIP_FORMATS, Clip, load_picture, open_container, sound_tracks
 from vidstyle.types import ClipInfo, Sink
 
 # x264's result depends on the number of its threads, so it must not follow the machine's.
@@ -56,13 +57,13 @@ def check_output(path: Path, *, moving: bool, overwrite: bool) -> None:
     if sink is None or sink.moving != moving:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         raise UsageError(f"output {path} {what}; a {'moving' if moving else 'still'} picture is written as {known}")
-    if not path.parent.is_dir():
-        raise DiskError(f"there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise DiskError(f"output {path} is a folder; give the name of a file in it")
-    if path.exists() and not path.is_file():
-        raise DiskError(f"output {path} is no plain file; give another name")
     try:
+        if not path.parent.is_dir():
+            raise DiskError(f"there is no folder {path.parent}; make it first")
+        if path.is_dir():
+            raise DiskError(f"output {path} is a folder; give the name of a file in it")
+        if path.exists() and not path.is_file():
+            raise DiskError(f"output {path} is no plain file; give another name")
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.part"):
             pass
     except OSError as error:
@@ -128,8 +129,8 @@ class _Sink:
                     raise VidstyleError(f"{self._written} frames were written to {self.path}, not {self.info.frames}")
                 part = self._finish()
                 os.replace(part, self.path)
-        except OSError as failure:
-            raise _disk_error(self.path, failure) from failure
+        except (OSError, av.FFmpegError) as failure:
+            raise _failure(self.path, failure) from failure
         finally:
             self._stop()
             self._clean()
@@ -212,16 +213,18 @@ class Mp4Sink(_Encoded):
 
     def _track(self, sound: Clip) -> tuple[Path, Fraction]:
         """A file with the sound, in a coding that fits MP4, and the time in it that goes with the first frame."""
-        with av.open(ffmpeg.file_url(sound.path)) as source:
-            codecs = [stream.codec_context.name for stream in source.streams.audio if stream.codec_context]
-        if sound.whole and all(codec in COPIED_SOUND for codec in codecs):
+        with open_container(sound.path) as source:
+            tracks = sound_tracks(source)
+            fits = all(_fits_mp4(stream) for stream in tracks)
+            maps = [word for stream in tracks for word in ("-map", f"0:{stream.index}")]
+        if sound.whole and fits:
             return sound.path, sound.origin
         start = sound.origin + sound.start_seconds
         end = "" if sound.whole else f":end={float(start + self.info.seconds):.6f}"
         cut = f"atrim=start={float(start):.6f}{end},asetpts=PTS-{float(start):.6f}/TB,aresample=async=1:first_pts=0"
         part = self._part(".sound.mp4")
         source_arguments = ["-copyts", *ffmpeg.file_input(sound.path, formats=",".join(CLIP_FORMATS))]
-        ffmpeg.run([*source_arguments, "-map", "0:a", "-af", cut, "-c:a", "aac", "-b:a", "192k", ffmpeg.file_url(part)])
+        ffmpeg.run([*source_arguments, *maps, "-af", cut, "-c:a", "aac", "-b:a", "192k", ffmpeg.file_url(part)])
         return part, Fraction(0)
 
 
@@ -230,7 +233,8 @@ class GifSink(_Encoded):
 
     GIF counts hundredths of a second: frame i is shown from the nearest one to its time, so that the whole runs as
     long as it should. Browsers slow down frames shorter than two of them: of more than 50 a second some are left out.
-    The palette needs all frames first, so they wait in a lossless part file.
+    The palette needs all frames first, so they wait in a lossless part file. Dithering is ordered: it keeps still from
+    frame to frame, where diffused errors would flicker, and packs better.
     """
 
     def _start(self) -> None:
@@ -257,7 +261,7 @@ class GifSink(_Encoded):
         frames = ffmpeg.file_input(self._lossless, formats="nut")
         ffmpeg.run([*frames, "-vf", "palettegen", "-c:v", "rawvideo", "-f", "nut", ffmpeg.file_url(palette)])
         colors = ffmpeg.file_input(palette, formats="nut")
-        ffmpeg.run([*frames, *colors, "-lavfi", "paletteuse", ffmpeg.file_url(encoded)])
+        ffmpeg.run([*frames, *colors, "-lavfi", "paletteuse=dither=bayer:bayer_scale=5", ffmpeg.file_url(encoded)])
         ticks = [*self._kept.values(), self._total]
         with av.open(ffmpeg.file_url(encoded)) as source, av.open(ffmpeg.file_url(part), "w", "gif") as out:
             _retime(source, out, ticks)
@@ -276,14 +280,14 @@ class StillSink(_Sink):
 
     def _finish(self) -> Path:
         part = self._part(self.path.suffix)
-        options: dict[str, Any] = {"optimize": True}
-        if self.path.suffix.lower() != ".png":
-            options |= {"quality": 95, "subsampling": 0}
-        Image.fromarray(self._pixels).save(part, **options)
-        with Image.open(part) as image:
-            image.load()
-            if image.size != (self.info.width, self.info.height):
-                raise VidstyleError(f"{self.path} reads back as {image.width}x{image.height} pixels; nothing was kept")
+        lossless = self.path.suffix.lower() == ".png"
+        options: dict[str, Any] = {"optimize": True} if lossless else {"quality": 95, "subsampling": 0}
+        encoded = io.BytesIO()  # Pillow does not notice when a disk is full
+        Image.fromarray(self._pixels).save(encoded, "PNG" if lossless else "JPEG", **options)
+        part.write_bytes(encoded.getvalue())
+        read_back = np.rint(load_picture(part) * 255)
+        if read_back.shape != self._pixels.shape or (lossless and not np.array_equal(read_back, self._pixels)):
+            raise VidstyleError(f"{self.path} does not read back as it was written; nothing was kept")
         return part
 
 
@@ -303,7 +307,7 @@ def _mux(
     sound: Path | None = None,
     origin: Fraction = Fraction(0),
 ) -> None:
-    """Copy the pictures of `video` into `out`, at their own times, with the sound of `sound`, where `origin` becomes 0."""
+    """Copy the pictures of `video` into `out`, at their times, and the sound of `sound`, whose `origin` becomes 0."""
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(av.open(ffmpeg.file_url(video)))
         pictures = source.streams.video[0]
@@ -311,16 +315,16 @@ def _mux(
         target.time_base = _clock(info)
         tracks = [_pictures(source, target, info)]
         if sound is not None:
-            heard = stack.enter_context(av.open(ffmpeg.file_url(sound)))
-            targets = {stream.index: out.add_stream_from_template(stream) for stream in heard.streams.audio}
+            heard = stack.enter_context(open_container(sound))
+            targets = {stream.index: out.add_stream_from_template(stream) for stream in sound_tracks(heard)}
             tracks.append(_sounds(heard, targets, origin))
         out.start_encoding()
-        for packet in heapq.merge(*tracks, key=lambda packet: packet.dts * packet.time_base):
+        for packet in heapq.merge(*tracks, key=lambda packet: packet.dts * Fraction(packet.time_base)):
             out.mux(packet)
 
 
-def _pictures(source: av.container.InputContainer, target: av.VideoStream, info: ClipInfo) -> Iterator[av.Packet[Any]]:
-    """The packets of a file of constant rate, at the times of `info`. In decoding order, which times must follow, too."""
+def _pictures(source: av.container.InputContainer, target: av.VideoStream, info: ClipInfo) -> Iterator[Any]:
+    """The packets of a file of constant rate, at the times of `info`; in decoding order, which has times, too."""
     clock = _clock(info)
 
     def ticks(number: int) -> int:
@@ -329,8 +333,9 @@ def _pictures(source: av.container.InputContainer, target: av.VideoStream, info:
         seconds = info.timestamps[number] if number < info.frames else info.seconds
         return round(seconds / clock)
 
+    packet: Any  # of a file of ours, where every packet has its times
     for packet in source.demux(video=0):
-        if packet.dts is None:
+        if packet.dts is None:  # the end
             continue
         shown, decoded = (round(tick * packet.time_base * info.fps) for tick in (packet.pts, packet.dts))
         packet.duration = ticks(shown + 1) - ticks(shown)
@@ -338,15 +343,22 @@ def _pictures(source: av.container.InputContainer, target: av.VideoStream, info:
         yield packet
 
 
-def _sounds(
-    source: av.container.InputContainer, targets: dict[int, av.AudioStream], origin: Fraction
-) -> Iterator[av.Packet[Any]]:
-    for packet in source.demux(audio=tuple(range(len(targets)))):
+def _sounds(source: av.container.InputContainer, targets: dict[int, av.AudioStream], origin: Fraction) -> Iterator[Any]:
+    packet: Any
+    for packet in source.demux(*sound_tracks(source)):
         if packet.dts is None:
             continue
         shift = round(origin / packet.time_base)
-        packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, targets[packet.stream.index]
+        packet.pts = (packet.dts if packet.pts is None else packet.pts) - shift
+        packet.dts, packet.stream = packet.dts - shift, targets[packet.stream.index]
         yield packet
+
+
+def _fits_mp4(stream: av.AudioStream) -> bool:
+    codec = stream.codec_context
+    if codec is None or codec.name.removesuffix("float") not in COPIED_SOUND:
+        return False
+    return codec.name != "aac" or bool(codec.extradata)  # the AAC of a transport stream has its headers in the packets
 
 
 def _clock(info: ClipInfo) -> Fraction:
@@ -379,9 +391,9 @@ def _verify(part: Path, size: tuple[int, int], frames: int, seconds: Fraction, t
             count, end, got = 0, Fraction(0), size
             for frame in container.decode(stream):
                 count += 1
-                end = (frame.pts + frame.duration) * Fraction(frame.time_base)
+                end = ((frame.pts or 0) + frame.duration) * Fraction(frame.time_base or 1)
                 got = (frame.width, frame.height)
-    except (av.FFmpegError, ValueError) as error:
+    except (av.FFmpegError, ValueError, IndexError) as error:
         raise VidstyleError(f"the encoded file cannot be read back ({error}); nothing was kept") from error
     if count != frames or got != size or abs(end - seconds) > tolerance:
         raise VidstyleError(
@@ -390,7 +402,9 @@ def _verify(part: Path, size: tuple[int, int], frames: int, seconds: Fraction, t
         )
 
 
-def _disk_error(path: Path, error: OSError) -> DiskError:
+def _failure(path: Path, error: OSError | av.FFmpegError) -> VidstyleError:
+    """What an error of the operating system or of PyAV, whose errors carry the same numbers, means to the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DiskError(f"the disk is full ({error.strerror}); free some space and run the same command again")
-    return DiskError(f"{path} cannot be written ({error.strerror or error}); nothing was kept")
+    kind = VidstyleError if isinstance(error, av.FFmpegError) else DiskError
+    return kind(f"{path} cannot be written ({error.strerror or error}); nothing was kept")

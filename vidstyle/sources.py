@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from fractions import Fraction
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -118,7 +118,9 @@ def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[float]
     """
     shown = round(settings.seconds * settings.fps)
     if shown < 2:
-        raise UsageError(f"{settings.seconds:g} s at {settings.fps:g} frames a second are {shown} frame(s); it takes two")
+        raise UsageError(
+            f"{settings.seconds:g} s at {settings.fps:g} frames a second are {shown} frame(s); it takes two"
+        )
     painted = shown // 2 + 1 if settings.bounce else shown
     playback = there_and_back(painted) if settings.bounce else None
     return PictureSource(picture, settings, mix, ramp(settings.alpha_from, settings.alpha_to, painted), playback)
@@ -135,38 +137,12 @@ def ahead(items: Generator[T], depth: int = AHEAD) -> Generator[T]:
 
     What the thread raises is raised here; closing this generator stops and joins the thread.
     """
-    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def put(item: T | None, error: BaseException | None = None) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put((item, error), timeout=0.1)
-            except queue.Full:
-                continue
-
-    def fill() -> None:
+    end = object()
+    with closing(items), ThreadPoolExecutor(1, "vidstyle-ahead") as pool:
         try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(None, StopIteration())
-        except BaseException as error:
-            put(None, error)
+            pending = deque(pool.submit(next, items, end) for _ in range(depth))
+            while (item := pending.popleft().result()) is not end:
+                pending.append(pool.submit(next, items, end))
+                yield cast(T, item)
         finally:
-            items.close()
-
-    thread = threading.Thread(target=fill, name="vidstyle-ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item  # type: ignore[misc]
-    finally:
-        stopped.set()
-        thread.join()
+            pool.shutdown(cancel_futures=True)

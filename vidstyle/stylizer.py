@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,8 +17,7 @@ from vidstyle.types import Frame, Result, Settings, State
 
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 TERMS = ("content", "style", "temporal", "tv")
-# Given up as diverged: a loss this many times that of the start, and how much shorter the steps of the second attempt are.
-EXPLODED, CAUTION = 10.0, 10.0
+CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 
 Size = tuple[int, int]  # height, width
 
@@ -74,7 +73,7 @@ class Stylizer:
         return result, State(index=frame.index, pastiche=pastiche, curvature=minimum.curvature)
 
     def _paint_anew(self, frame: Frame, content: Tensor) -> optimize.Minimum:
-        """Coarse to fine: each scale starts from the last one's pastiche plus the fine detail of the initial picture."""
+        """Coarse to fine: each scale starts from the last pastiche plus the fine detail of the initial picture."""
         full = size_of(content)
         sizes = scales(full) if self.settings.coarse_to_fine else [full]
         initial = self._initial(content)
@@ -91,7 +90,7 @@ class Stylizer:
         return minimum
 
     def _paint_on(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
-        """From the previous pastiche carried along by the motion; what was hidden starts from the recoloured content."""
+        """From the previous pastiche carried along by the motion; what was hidden, from the recoloured content."""
         assert frame.motion is not None
         visible = frame.motion.visible.to(self.device)
         warped = flow.warp(state.pastiche.to(self.device), frame.motion.flow.to(self.device)).clamp(0, 1)
@@ -113,7 +112,7 @@ class Stylizer:
     def _loss(
         self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
     ) -> optimize.Loss:
-        """The loss of `frame` at the size of `content`: everything that does not depend on the pastiche is computed here."""
+        """The loss of `frame` at the size of `content`; all that does not depend on the pastiche is computed here."""
         settings, layers = self.settings, self.layers
         with torch.no_grad():
             features = self._features(content)
@@ -157,7 +156,7 @@ class Stylizer:
                 return minimum
             curvature = 0.0
         raise DivergedError(
-            f"frame {frame.index} has no finite loss (got {minimum.loss} after {minimum.evaluations} evaluations, twice); "
+            f"frame {frame.index} has no finite loss (twice; got {minimum.loss} after {minimum.evaluations} evaluations); "
             "check the weights, or try --precision float32 and another --alpha"
         )
 
@@ -205,5 +204,3 @@ def to_pixels(image: Tensor) -> np.ndarray:
     """(3, H, W) in [0, 1] as (H, W, 3) uint8."""
     pixels: np.ndarray = image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     return np.ascontiguousarray(pixels)
-
-

@@ -76,17 +76,19 @@ class Settings:
     style_layers: tuple[str, ...] = setting(
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "Layers compared by Gram matrix."
     )
-    style_layer_weights: tuple[float, ...] = setting(
-        (), "A weight for each style layer; all equal when empty.", low=0
-    )
+    style_layer_weights: tuple[float, ...] = setting((), "A weight for each style layer; all equal when empty.", low=0)
     style_scale: float = setting(
         1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8
     )
-    mix: tuple[float, ...] = setting((), "Share of each style, blended in their statistics; all equal when empty.", low=0)
+    mix: tuple[float, ...] = setting(
+        (), "Share of each style, blended in their statistics; all equal when empty.", low=0
+    )
     keep_color: float = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
     tv_weight: float = setting(0.0, "Weight of total variation: smooths the result.", low=0)
     init: str = setting("content", "What a frame without predecessor starts from: content, noise, or a picture file.")
-    objective: Objective = setting("normalized", "normalized: both losses about 1 at the start; blog: raw, as in the post.")
+    objective: Objective = setting(
+        "normalized", "normalized: both losses about 1 at the start; blog: raw, as in the post."
+    )
     coarse_to_fine: bool = setting(True, "Paint a frame without predecessor at small sizes first.")
     temporal_weight: float = setting(
         1.0, "Weight of staying with the previous pastiche where the motion is known.", low=0, only=("video",)
@@ -102,7 +104,9 @@ class Settings:
     bounce: bool = setting(
         True, "Play back to the start, so that the animation loops without a seam.", only=("balance",)
     )
-    crf: int = setting(18, "Quality of an MP4: 0 lossless, 51 worst.", low=0, high=51, only=("video", "balance"), paints=False)
+    crf: int = setting(
+        18, "Quality of an MP4: 0 lossless, 51 worst.", low=0, high=51, only=("video", "balance"), paints=False
+    )
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self), include_extras=True)
@@ -119,7 +123,8 @@ class Settings:
             raise UsageError("--style-layers and --content-layers need at least one layer each")
         if self.style_layer_weights and len(self.style_layer_weights) != len(self.style_layers):
             raise UsageError(
-                f"--style-layer-weights has {len(self.style_layer_weights)} numbers for {len(self.style_layers)} style layers"
+                f"--style-layer-weights has {len(self.style_layer_weights)} numbers "
+                f"for {len(self.style_layers)} style layers"
             )
         for name in ("mix", "style_layer_weights"):
             numbers = getattr(self, name)

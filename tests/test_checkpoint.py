@@ -1,0 +1,338 @@
+import errno
+import hashlib
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vidstyle import checkpoint
+from vidstyle.checkpoint import open_job
+from vidstyle.errors import DiskError, JobError
+from vidstyle.types import Result, State
+
+MANIFEST = {"vidstyle": "1.0", "inputs": {"content": "a" * 64}, "settings": {"alpha": 0.3, "mix": ()}, "device": "cpu"}
+FRAMES = 40
+
+# Paints frames that depend on the state of the one before, like the real thing. Arguments: the output, seconds a frame.
+PAINTER = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = [sys.argv[3]]
+from test_checkpoint import FRAMES, MANIFEST, paint
+from vidstyle.checkpoint import open_job
+with open_job(Path(sys.argv[1]), MANIFEST, frames=FRAMES) as job:
+    print("open", flush=True)
+    state = job.state
+    for index in range(job.done, FRAMES):
+        result, state = paint(index, state)
+        job.save(result, state)
+        time.sleep(float(sys.argv[2]))
+"""
+
+
+def paint(index: int, before: State | None) -> tuple[Result, State]:
+    generator = torch.Generator().manual_seed(index)
+    pastiche = torch.rand(3, 16, 20, generator=generator)
+    if before is not None:
+        assert before.index == index - 1
+        pastiche = (pastiche + before.pastiche) / 2
+    image = (pastiche * 255).byte().permute(1, 2, 0).numpy()
+    result = Result(index=index, image=image, losses={"total": 1 / (index + 3)}, iterations=3, seconds=0.1)
+    return result, State(index=index, pastiche=pastiche, curvature=1 / (index + 3))
+
+
+def paint_until(output: Path, end: int, frames: int = FRAMES) -> None:
+    with open_job(output, MANIFEST, frames=frames) as job:
+        state = job.state
+        for index in range(job.done, end):
+            result, state = paint(index, state)
+            job.save(result, state)
+
+
+@contextmanager
+def painter(output: Path, pause: float = 0.0):
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])}
+    command = [sys.executable, "-c", PAINTER, str(output), str(pause), str(here)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "open\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def hashes(output: Path) -> list[str]:
+    with open_job(output, MANIFEST, frames=FRAMES) as job:
+        return [line["sha256"] for line in job.results()]
+
+
+def test_a_finished_job(tmp_path):
+    output = tmp_path / "clip.mp4"
+    paint_until(output, FRAMES)
+    with open_job(output, MANIFEST, frames=FRAMES) as job:
+        assert job.done == FRAMES
+        for index, image in enumerate(job.images()):
+            assert image.dtype == np.uint8 and image.shape == (16, 20, 3)
+            assert job.results()[index]["index"] == index
+        first, last = job.images([0, FRAMES - 1])
+        assert np.array_equal(first, paint(0, None)[0].image) and not np.array_equal(first, last)
+        assert job.results()[2]["losses"] == {"total": 1 / 5}
+        job.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_state_comes_back_bit_for_bit(tmp_path):
+    with open_job(tmp_path / "a.gif", MANIFEST, frames=9) as job:
+        assert job.done == 0 and job.state is None
+        result, state = paint(0, None)
+        job.save(result, state)
+    with open_job(tmp_path / "a.gif", MANIFEST, frames=9) as job:
+        assert job.done == 1 and job.state.index == 0
+        assert job.state.curvature == state.curvature
+        assert torch.equal(job.state.pastiche, state.pastiche)
+    assert [path.name for path in (tmp_path / "a.gif.job" / "states").iterdir()] == ["000000.safetensors"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_killed_job_resumes_with_the_same_bytes(tmp_path):
+    paint_until(tmp_path / "straight", FRAMES)
+    killed, chance, interrupted = tmp_path / "killed", random.Random(0), 0
+    for _ in range(10):
+        child = os.fork()  # a new interpreter would spend seconds importing torch, to be killed within milliseconds
+        if child == 0:
+            try:
+                paint_until(killed, FRAMES)
+            finally:
+                os._exit(0)
+        time.sleep(chance.uniform(0, 0.08))
+        os.kill(child, signal.SIGKILL)
+        interrupted += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        with open_job(killed, MANIFEST, frames=FRAMES) as job:
+            assert (job.state.index + 1 if job.state else 0) == job.done
+            assert len(job.results()) == job.done
+            assert len(list(job.images(range(job.done)))) == job.done
+            assert not list(job.path.rglob("*.part"))
+            assert len(list((job.path / "states").iterdir())) <= 2
+    assert interrupted >= 2
+    paint_until(killed, FRAMES)
+    assert hashes(killed) == hashes(tmp_path / "straight")
+
+
+def test_every_point_of_saving_can_be_the_last(tmp_path, monkeypatch):
+    """The process dies at the n-th call that changes the folder, for every n."""
+    paint_until(tmp_path / "straight", 4, 4)
+    changes = [(os, "replace"), (os, "fsync"), (Path, "unlink"), (checkpoint, "_flush_folder")]
+
+    class Killed(BaseException):
+        pass
+
+    def deadly(real, calls, last):
+        def call(*args, **kwargs):
+            if next(calls) >= last:
+                raise Killed
+            return real(*args, **kwargs)
+
+        return call
+
+    for last in range(200):
+        output, calls = tmp_path / f"killed {last}", itertools.count()
+        with monkeypatch.context() as patch:
+            for owner, name in changes:
+                patch.setattr(owner, name, deadly(getattr(owner, name), calls, last))
+            try:
+                paint_until(output, 4, 4)
+                break
+            except Killed:
+                pass
+        paint_until(output, 4, 4)
+        for name in ("000000.png", "000001.png", "000002.png", "000003.png"):
+            written = [
+                (tmp_path / job / "frames" / name).read_bytes() for job in (f"killed {last}.job", "straight.job")
+            ]
+            assert written[0] == written[1]
+    assert last > 40
+
+
+def test_a_torn_journal_line_is_dropped(tmp_path):
+    paint_until(tmp_path / "a", 3)
+    journal = tmp_path / "a.job" / "journal.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"index": 3, "los')
+    with open_job(tmp_path / "a", MANIFEST, frames=FRAMES) as job:
+        assert job.done == 3
+    assert journal.read_bytes() == whole
+
+
+def test_a_damaged_journal_is_an_error(tmp_path):
+    paint_until(tmp_path / "a", 3)
+    journal = tmp_path / "a.job" / "journal.jsonl"
+    journal.write_bytes(b"rubbish\n" + journal.read_bytes())
+    with pytest.raises(JobError, match="damaged.*--restart"), open_job(tmp_path / "a", MANIFEST, frames=FRAMES):
+        pass
+
+
+def test_steps_back_to_the_last_frame_that_can_be_continued(tmp_path):
+    paint_until(tmp_path / "a", 5)
+    (tmp_path / "a.job" / "frames" / "000003.png").unlink()
+    with open_job(tmp_path / "a", MANIFEST, frames=FRAMES) as job:
+        assert job.done == 0 and job.state is None
+        assert (job.path / "frames" / "000004.png").is_file()
+
+
+def test_frames_of_another_shot_are_left_alone(tmp_path):
+    paint_until(tmp_path / "a", 2)
+    result, state = paint(7, None)
+    with open_job(tmp_path / "a", MANIFEST, frames=FRAMES) as job:
+        job.save(result, state)
+        assert job.done == 2
+    with open_job(tmp_path / "a", MANIFEST, frames=FRAMES) as job:
+        assert job.done == 2 and job.state.index == 1
+        assert np.array_equal(next(job.images([7])), result.image)
+        assert (job.path / "states" / "000007.safetensors").is_file()
+        with pytest.raises(JobError, match=r"000002.png is not painted yet"):
+            list(job.images())
+
+
+def test_a_damaged_picture_is_found(tmp_path):
+    paint_until(tmp_path / "a", 2)
+    path = tmp_path / "a.job" / "frames" / "000001.png"
+    path.write_bytes(path.read_bytes()[:-30])
+    with open_job(tmp_path / "a", MANIFEST, frames=FRAMES) as job, pytest.raises(JobError, match="damaged"):
+        list(job.images([0, 1]))
+
+
+def test_a_running_job_is_locked_and_a_dead_one_is_not(tmp_path):
+    with painter(tmp_path / "a", 0.2) as process:
+        with pytest.raises(JobError, match="in use"), open_job(tmp_path / "a", MANIFEST, frames=FRAMES):
+            pass
+        assert process.poll() is None
+    with (
+        open_job(tmp_path / "a", MANIFEST, frames=FRAMES),
+        pytest.raises(JobError, match="in use"),
+        open_job(tmp_path / "a", MANIFEST, frames=FRAMES),
+    ):
+        pass
+
+
+def test_another_manifest_is_refused_with_the_differences(tmp_path):
+    paint_until(tmp_path / "a", 2)
+    other = {**MANIFEST, "inputs": {"content": "b" * 64}, "settings": {"alpha": 0.5, "mix": (), "new": "x"}}
+    with pytest.raises(JobError) as caught, open_job(tmp_path / "a", other, frames=FRAMES):
+        pass
+    for text in (
+        "alpha was 0.3, now 0.5",
+        "inputs.content was aaaaaaaa…, now bbbbbbbb…",
+        "new was not set, now x",
+        "--restart",
+    ):
+        assert text in str(caught.value)
+    assert "mix" not in str(caught.value)
+    with open_job(tmp_path / "a", other, restart=True, frames=FRAMES) as job:
+        assert job.done == 0 and job.state is None and job.results() == []
+    with open_job(tmp_path / "a", other, frames=FRAMES) as job:
+        assert not list((job.path / "frames").iterdir())
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("name", ["thesis.txt", "manifest.json", "frames/000000.png"])
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path, restart, name):
+    file = tmp_path / "a.job" / name
+    file.parent.mkdir(parents=True)
+    file.write_text('{"name": "a web page"}')
+    with pytest.raises(JobError, match="no job folder"), open_job(tmp_path / "a", MANIFEST, restart=restart, frames=3):
+        pass
+    assert [path for path in (tmp_path / "a.job").rglob("*") if path.is_file()] == [file]
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "a.job").write_text("mine")
+    with pytest.raises(JobError, match="in the way"), open_job(tmp_path / "a", MANIFEST, frames=3):
+        pass
+    assert (tmp_path / "a.job").read_text() == "mine"
+
+
+def test_foreign_files_in_a_job_folder_survive(tmp_path):
+    paint_until(tmp_path / "a", 2)
+    notes = tmp_path / "a.job" / "frames" / "notes.txt"
+    notes.write_text("keep")
+    with open_job(tmp_path / "a", MANIFEST, restart=True, frames=FRAMES) as job:
+        job.discard()
+    assert [path for path in (tmp_path / "a.job").rglob("*") if path.is_file()] == [notes]
+
+
+def test_no_folder_to_write_to(tmp_path):
+    with pytest.raises(DiskError, match="there is no folder"), open_job(tmp_path / "b" / "a", MANIFEST, frames=3):
+        pass
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from test_checkpoint import FRAMES, MANIFEST, paint
+from vidstyle.checkpoint import open_job
+from vidstyle.errors import DiskError
+with open_job(Path(sys.argv[1]), MANIFEST, frames=FRAMES) as job:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    state = job.state
+    try:
+        for index in range(job.done, FRAMES):
+            result, state = paint(index, state)
+            job.save(result, state)
+    except DiskError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to inject")
+@pytest.mark.parametrize(
+    "limit", [700, 2000, 4500]
+)  # of bytes in a file: neither fits; the picture fits; the journal fails
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, limit):
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])}
+    run = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "a"), str(limit)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert "cannot write" in run.stdout and "free some space" in run.stdout and "will continue at frame" in run.stdout
+    assert not list(tmp_path.rglob("*.part"))
+    with open_job(tmp_path / "a", MANIFEST, frames=FRAMES) as job:
+        assert f"frame {job.done}\n" in run.stdout
+        assert (job.done > 0) == (limit > 4000)
+    paint_until(tmp_path / "a", FRAMES)
+    paint_until(tmp_path / "straight", FRAMES)
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "straight")
+
+
+def test_a_read_only_folder(tmp_path, monkeypatch):
+    """Root may write anywhere, so the refusal is made by hand."""
+    paint_until(tmp_path / "a", 1)
+
+    def refuse(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with open_job(tmp_path / "a", MANIFEST, frames=FRAMES) as job:
+        monkeypatch.setattr(os, "replace", refuse)
+        with pytest.raises(DiskError, match=r"Read-only.*make the folder writable.*continue at frame 1"):
+            job.save(*paint(1, job.state))
+
+
+def test_file_hash(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 3_000_000)
+    assert checkpoint.file_hash(tmp_path / "a") == hashlib.sha256(b"x" * 3_000_000).hexdigest()

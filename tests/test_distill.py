@@ -1,0 +1,201 @@
+"""The distiller, with a teacher small enough to train a student on in a second."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vidstyle import distill
+from vidstyle.distill import Distiller, Recipe, disturbed_crop, load_pictures, product, relative_gram_error, train
+from vidstyle.errors import JobError, MediaError, UsageError
+from vidstyle.networks import FeatureNetwork, compact
+
+LAYERS = ("relu1_1", "relu2_1")
+RECIPE = Recipe(blocks=((6,), (10,)), steps=24, crop=24, batch=2, pool=3, repeats=2, paint=2, lr=1e-2)
+
+
+def small_pictures() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (8, 6, 6, 3), dtype=np.uint8)
+    return [cv2.resize(image, (48, 40), interpolation=cv2.INTER_CUBIC) for image in coarse]
+
+
+def small_distiller(recipe: Recipe = RECIPE) -> Distiller:
+    torch.manual_seed(0)  # the teacher's weights; the distiller itself draws from its own generator
+    teacher = FeatureNetwork(((8, 8), (12,)))
+    return Distiller(teacher, small_pictures(), recipe, layers=LAYERS, helpers=())
+
+
+def silent(distiller: Distiller, loss: float) -> None:
+    pass
+
+
+def test_learns_and_predicts_held_out_pictures(tmp_path: Path) -> None:
+    distiller = small_distiller(dataclasses.replace(RECIPE, steps=240))
+    before = distiller.validate(side=32)
+    losses: list[float] = []
+    train(distiller, tmp_path / "run.checkpoint", on_round=lambda _, loss: losses.append(loss))
+    after = distiller.validate(side=32)
+    assert distiller.step == 240
+    assert losses[-1] < 0.3 * losses[0]
+    for layer in LAYERS:
+        assert after[layer][0] < min(0.5, 0.5 * before[layer][0])
+        assert after[layer][1] < before[layer][1]
+
+
+def test_loss_is_the_sum_of_its_definitions() -> None:
+    distiller = small_distiller()
+    images = distiller._crops(2)
+    got = distiller._loss(images, distiller._ask(images))
+    own, features = distiller.student.network(images, LAYERS), distiller.teacher(images, LAYERS)
+    wanted = torch.zeros(())
+    for layer in LAYERS:
+        scale = distiller.scales[layer].view(1, -1, 1, 1)
+        guess = torch.einsum("kc,nchw->nkhw", distiller.student.readouts[layer], own[layer])
+        error = (guess - features[layer] / scale).square().sum(dim=1).mean()
+        grams = [torch.einsum("nahw,nbhw->nab", f, f) / f[0, 0].numel() for f in (guess * scale, features[layer])]
+        of_gram = sum((a - b).square().sum() / b.square().sum() for a, b in zip(*grams, strict=True)) / 2
+        wanted = wanted + error / distiller.spreads[layer] + distill.GRAM_WEIGHT * of_gram
+    assert torch.allclose(got, wanted, rtol=1e-4)
+
+
+def test_validate_is_zero_for_a_student_that_is_the_teacher() -> None:
+    recipe = dataclasses.replace(RECIPE, blocks=((8, 8), (12,)))
+    distiller = small_distiller(recipe)
+    distiller.teacher = distiller.average.network  # average pooling on both sides
+    for layer, readout in distiller.average.readouts.items():
+        readout.copy_(torch.diag(1 / distiller.scales[layer]))
+    for error, of_gram in distiller.validate(side=32).values():
+        assert error == pytest.approx(0, abs=1e-6)
+        assert of_gram == pytest.approx(0, abs=1e-6)
+
+
+def test_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    straight = small_distiller()
+    train(straight, tmp_path / "straight.checkpoint", on_round=silent)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(distiller: Distiller, loss: float) -> None:
+        if distiller.step >= 12:
+            raise Interrupted
+
+    checkpoint = tmp_path / "halted.checkpoint"
+    with pytest.raises(Interrupted):
+        train(small_distiller(), checkpoint, save_every=1, on_round=interrupt)
+    resumed = small_distiller()
+    train(resumed, checkpoint, save_every=1, on_round=silent)
+    assert resumed.step == straight.step == 24
+    for module in ("student", "average"):
+        wanted, got = getattr(straight, module).state_dict(), getattr(resumed, module).state_dict()
+        assert all(torch.equal(wanted[key], got[key]) for key in wanted)
+    assert torch.equal(straight.pastiches, resumed.pastiches)
+    assert torch.equal(straight.generator.get_state(), resumed.generator.get_state())
+
+
+def test_finished_run_is_left_alone_and_can_be_prolonged(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    train(small_distiller(), checkpoint, on_round=silent)
+    again = small_distiller()
+    train(again, checkpoint, on_round=lambda *_: pytest.fail("the run was over"))
+    assert again.step == 24
+    longer = small_distiller(dataclasses.replace(RECIPE, steps=36))
+    train(longer, checkpoint, on_round=silent)
+    assert longer.step == 36
+
+
+def test_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    small_distiller().save(tmp_path / "run.checkpoint")
+    with pytest.raises(JobError, match="another recipe"):
+        small_distiller(dataclasses.replace(RECIPE, lr=1e-3)).load(tmp_path / "run.checkpoint")
+
+
+def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.checkpoint").write_bytes(b"not a checkpoint")
+    with pytest.raises(JobError, match="cannot be read"):
+        small_distiller().load(tmp_path / "run.checkpoint")
+
+
+def test_minutes_end_a_run() -> None:
+    distiller = small_distiller(dataclasses.replace(RECIPE, minutes=2.0))
+    distiller.seconds = 60.0
+    assert distiller.progress == pytest.approx(0.5)
+    distiller.seconds = 1000.0
+    assert distiller.progress == 1
+
+
+def test_exported_file_reloads_and_keeps_the_gram_distances(tmp_path: Path) -> None:
+    distiller = small_distiller()
+    distiller.round()
+    path = tmp_path / "small.safetensors"
+    distiller.export(path)
+    network = compact(path)
+    assert path.stat().st_size < 10_000
+    assert set(network.readouts) == set(LAYERS)
+    image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    own = distiller.average.network(image, LAYERS)
+    for layer, features in network(image, LAYERS).items():
+        small = network.readouts[layer]
+        assert small.shape == (features.shape[1], features.shape[1])
+        flat = features.flatten(2)
+        grams = flat @ flat.mT / flat.shape[2]
+        raw = distiller.scales[layer][:, None] * distiller.average.readouts[layer]
+        assert torch.allclose(features, own[layer], atol=0.01 * float(own[layer].max()))  # float16 in the file
+        first, second = (raw @ g @ raw.T for g in grams)
+        wanted = (first - second).norm()
+        assert float((small @ (grams[0] - grams[1]) @ small.T).norm()) == pytest.approx(float(wanted), rel=5e-3)
+
+
+def test_embedded_network_answers_every_layer_and_is_small() -> None:
+    path = Path(distill.__file__).parent / "assets" / "compact.safetensors"
+    network = compact()
+    assert path.stat().st_size <= 4_000_000
+    features = network(torch.rand(1, 3, 64, 48), distill.LAYERS)
+    assert tuple(features) == distill.LAYERS
+    for layer, own in features.items():
+        assert torch.isfinite(own).all()
+        assert network.readouts[layer].shape == (own.shape[1], own.shape[1])
+
+
+def test_crops_are_pictures_and_repeat_for_a_seed() -> None:
+    pictures = small_pictures()
+    first, second = (
+        [disturbed_crop(pictures, 24, torch.Generator().manual_seed(s)) for s in range(30)] for _ in range(2)
+    )
+    for one, other in zip(first, second, strict=True):
+        assert one.shape == (3, 24, 24)
+        assert 0 <= float(one.min()) and float(one.max()) <= 1
+        assert torch.equal(one, other)
+    assert len({float(crop.mean()) for crop in first}) == 30
+
+
+def test_gram_error_of_a_known_matrix() -> None:
+    features = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])  # two positions, two channels
+    assert torch.equal(product(features, features), torch.tensor([[[5.0, 7.0], [7.0, 10.0]]]))
+    grams = product(features, features)
+    assert float(relative_gram_error(1.1 * grams, grams)) == pytest.approx(0.01, rel=1e-4)
+
+
+def test_pictures_are_read_in_order_and_small_ones_left_out(tmp_path: Path) -> None:
+    for number, side in enumerate((40, 20, 60)):
+        image = np.zeros((side, 50, 3), np.uint8)
+        image[..., 2] = 10 * (number + 1)  # OpenCV writes BGR: this is red
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+    (tmp_path / "broken.jpg").write_text("no picture")
+    pictures = load_pictures([tmp_path], 30)
+    assert [image.shape for image in pictures] == [(40, 50, 3), (60, 50, 3)]
+    assert pictures[1][0, 0].tolist() == [30, 0, 0]
+    with pytest.raises(MediaError, match="found 1 pictures"):
+        load_pictures([tmp_path], 50)
+
+
+@pytest.mark.parametrize(("name", "value"), [("steps", 0), ("lr", -1.0), ("pool", 1), ("minutes", 0.0)])
+def test_recipe_refuses_what_cannot_be_meant(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"--{name}"):
+        Recipe(**{name: value})

@@ -1,0 +1,137 @@
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vidstyle import flow
+
+
+def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).random((height, width, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2)
+    return ((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8)
+
+
+def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:
+    return torch.tensor([x, y], dtype=torch.float32).view(2, 1, 1).expand(2, height, width).clone()
+
+
+def test_dis_finds_a_known_shift_backwards():
+    big = texture(120, 160)
+    previous, current = big[10:106, 10:138], big[13:109, 15:143]  # what is here at (0, 0) was there at (5, 3)
+    motion = flow.estimate(previous, current, "dis")
+    inner = motion.flow[:, 16:-16, 16:-16]
+    assert inner[0].mean() == pytest.approx(5, abs=0.05)
+    assert inner[1].mean() == pytest.approx(3, abs=0.05)
+    assert motion.visible[:, 16:-16, 16:-16].mean() > 0.95
+    assert motion.visible[:, :, -4:].max() == 0  # came in from the right
+
+
+def test_dis_repeats_bit_for_bit_with_any_number_of_threads():
+    previous, current = texture(90, 130), np.roll(texture(90, 130), (2, 3), (0, 1))
+    threads, motions = cv2.getNumThreads(), []
+    try:
+        for number in (1, 2, 3):
+            cv2.setNumThreads(number)
+            motions.append(flow.estimate(previous, current, "dis"))
+    finally:
+        cv2.setNumThreads(threads)
+    for motion in motions[1:]:
+        assert torch.equal(motion.flow, motions[0].flow)
+        assert torch.equal(motion.visible, motions[0].visible)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (16, 16), (8, 64), (12, 640), (31, 200)])
+def test_dis_takes_small_and_narrow_pictures(shape):
+    motion = flow.estimate(texture(*shape), texture(*shape), "dis")
+    assert motion.flow.shape == (2, *shape) and motion.visible.shape == (1, *shape)
+    assert motion.flow.abs().max() < 0.1
+
+
+def test_none_is_no_motion():
+    motion = flow.estimate(texture(20, 30), texture(20, 30, seed=1), "none")
+    assert motion.flow.shape == (2, 20, 30) and not motion.flow.any()
+    assert motion.visible.shape == (1, 20, 30) and motion.visible.min() == 1
+
+
+def test_pictures_of_different_shapes_are_refused():
+    with pytest.raises(ValueError, match="different shapes"):
+        flow.estimate(texture(20, 30), texture(20, 31), "dis")
+
+
+def test_visibility_of_a_moving_square():
+    """A square of 20 pixels moves right by 6 over a still ground: it uncovers the 6 columns it came from."""
+    backward, forward = np.zeros((2, 2, 60, 60), np.float32)
+    backward[0, 20:40, 26:46] = -6  # where the square is now
+    forward[0, 20:40, 20:40] = 6  # where it was
+    visible = flow.visibility(backward, forward)[0]
+    assert visible.dtype == np.float32
+    assert not visible[20:40, 20:26].any()  # uncovered
+    assert visible[25:35, 31:41].min() == 1  # inside the square
+    assert visible[:15].min() == 1 and visible[:, 50:].min() == 1  # far from it
+    assert visible[28:32, 45:47].max() < 0.5  # a motion boundary, blurred
+
+
+def test_what_came_from_outside_is_not_visible():
+    backward = constant(4.0, 0.0, 20, 30).numpy()
+    visible = flow.visibility(backward, -backward)[0]
+    assert not visible[:, -4:].any()
+    assert visible[:, :20].min() == 1
+
+
+def test_warp_is_exact_for_whole_pixels_and_repeats_the_border():
+    image = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(flow.warp(image, constant(0, 0, 40, 50)), image, atol=2e-6, rtol=0)
+    moved = flow.warp(image, constant(3, -2, 40, 50))
+    torch.testing.assert_close(moved[:, 2:, :-3], image[:, :-2, 3:], atol=2e-6, rtol=0)
+    torch.testing.assert_close(moved[:, 2:, -3:], image[:, :-2, -1:].expand(3, 38, 3), atol=2e-6, rtol=0)
+
+
+def test_warp_follows_a_wave_between_pixels():
+    def wave(x: torch.Tensor) -> torch.Tensor:
+        return 0.5 + 0.4 * torch.sin(x / 2)
+
+    x = torch.arange(80.0)
+    image = wave(x).expand(1, 12, 80)
+    moved = flow.warp(image, constant(0.3, 0, 12, 80))
+    torch.testing.assert_close(moved[0, 5, 12:-12], wave(x + 0.3)[12:-12], atol=1e-5, rtol=0)
+
+
+def test_warp_matches_an_independent_spline():
+    """The interpolating spline solved as linear equations, at one point."""
+    row = torch.rand(1, 1, 60, generator=torch.Generator().manual_seed(1))
+    taps = np.array([1, 26, 66, 26, 1]) / 120  # a quintic B-spline at the whole numbers
+    matrix = np.zeros((60, 60))
+    for i in range(60):
+        for offset, value in zip(range(-2, 3), taps, strict=True):
+            matrix[i, 59 - abs(59 - abs(i + offset))] += value
+    coefficients = np.linalg.solve(matrix, row[0, 0].numpy().astype(np.float64))
+    halves = np.array([1, 237, 1682, 1682, 237, 1]) / 3840  # and between them
+    moved = flow.warp(row, constant(0.5, 0, 1, 60))
+    assert moved[0, 0, 30].item() == pytest.approx(coefficients[28:34] @ halves, abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 2), (16, 3)])
+def test_warp_takes_tiny_pictures_and_any_flow(shape):
+    image = torch.rand(3, *shape)
+    warped = flow.warp(image, torch.full((2, *shape), 1e4))
+    torch.testing.assert_close(warped, image[:, -1:, -1:].expand(3, *shape), atol=2e-6, rtol=0)
+
+
+def test_dis_on_real_pairs_with_known_flow():
+    """Middlebury pairs, if VIDSTYLE_MEDIA names a folder that holds flow/middlebury."""
+    media = os.environ.get("VIDSTYLE_MEDIA")
+    if not media:
+        pytest.skip("VIDSTYLE_MEDIA is not set")
+    for pair in sorted((Path(media) / "flow" / "middlebury").iterdir()):
+        then, now = (cv2.imread(str(pair / name))[..., ::-1] for name in ("frame11.png", "frame10.png"))
+        data = np.fromfile(pair / "flow10.flo", np.float32)
+        truth = torch.from_numpy(data[3:].reshape(*now.shape[:2], 2)).permute(2, 0, 1)
+        motion = flow.estimate(np.ascontiguousarray(then), np.ascontiguousarray(now), "dis")
+        error = (motion.flow - truth).norm(dim=0)
+        seen = (motion.visible[0] > 0.5) & (truth.abs() < 1e6).all(0)
+        assert error[seen].mean() < 0.3, pair
+        assert error[~seen & (truth.abs() < 1e6).all(0)].mean() > 2 * error[seen].mean(), pair

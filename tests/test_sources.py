@@ -1,0 +1,109 @@
+"""Sources start anywhere and give the same frames; the thread that runs ahead stops when told, and hands errors on."""
+
+import threading
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from clips import make_clip, pan
+
+from vidstyle.errors import UsageError
+from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source
+from vidstyle.types import Settings
+
+
+def same(one, other):
+    if not (torch.equal(one.image, other.image) and one.index == other.index):
+        return False
+    if one.motion is None or other.motion is None:
+        return one.motion is None and other.motion is None
+    return torch.equal(one.motion.flow, other.motion.flow) and torch.equal(one.motion.visible, other.motion.visible)
+
+
+def test_a_clip_can_be_entered_anywhere(tmp_path):
+    make_clip(tmp_path / "clip.mp4", pan(6), rate=24)
+    source = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64), (1.0,))
+    whole = list(source.frames(0))
+    assert [frame.index for frame in whole] == list(range(6))
+    assert whole[0].motion is None
+    assert all(frame.motion is not None for frame in whole[1:])
+    for start in range(7):
+        assert all(same(*pair) for pair in zip(source.frames(start), whole[start:], strict=True))
+
+
+def test_the_motion_of_a_pan(tmp_path):
+    make_clip(tmp_path / "clip.mp4", pan(3), rate=24)
+    source = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=0), (1.0,))
+    flow = next(source.frames(2)).motion.flow
+    inside = flow[:, 16:-16, 16:-16]
+    assert inside[0].median().item() == pytest.approx(2, abs=0.1)  # the camera moves right by 2 pixels a frame
+    assert inside[1].median().item() == pytest.approx(0, abs=0.1)
+
+
+def test_a_range_of_seconds(tmp_path):
+    make_clip(tmp_path / "clip.mp4", pan(8), rate=24)
+    whole = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64), (1.0,))
+    part = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64, start=0.125, end=0.25), (1.0,))
+    assert part.info.frames == 3  # frames 3, 4 and 5 at 24 a second: the end is exclusive
+    assert torch.equal(next(part.frames(0)).image, next(whole.frames(3)).image)
+
+
+def test_balance_goes_there_and_back():
+    picture = np.zeros((32, 48, 3), np.float32)
+    source = balance_source(picture, Settings(seconds=2, fps=10), (1.0,))
+    alphas = [frame.alpha for frame in source.frames(0)]
+    shown = [alphas[number] for number in source.playback]
+    assert len(shown) == source.info.frames == 20
+    assert shown[0] == 1
+    assert min(shown) == shown[10] == 0
+    assert shown[1:] == shown[:0:-1]
+    assert source.info.fps == Fraction(10)
+
+
+def test_balance_one_way():
+    picture = np.zeros((32, 48, 3), np.float32)
+    source = balance_source(picture, Settings(seconds=1, fps=5, bounce=False, alpha_from=0.8, alpha_to=0.2), (1.0,))
+    assert [frame.alpha for frame in source.frames(0)] == pytest.approx([0.8, 0.65, 0.5, 0.35, 0.2])
+    with pytest.raises(UsageError):
+        balance_source(picture, Settings(seconds=0.1, fps=10), (1.0,))
+
+
+def test_pictures_keep_more_than_eight_bits():
+    picture = np.full((32, 32, 3), 0.12345, np.float32)
+    source = PictureSource(picture, Settings(size=0), (1.0,), (0.5,))
+    assert next(source.frames(0)).image.unique().tolist() == [pytest.approx(0.12345)]
+
+
+def numbers(closed, count=1000, fail_at=None):
+    try:
+        for number in range(count):
+            if number == fail_at:
+                raise ValueError("broken")
+            yield number
+    finally:
+        closed.set()
+
+
+def test_ahead_gives_everything_in_order():
+    closed = threading.Event()
+    assert list(ahead(numbers(closed))) == list(range(1000))
+    assert closed.is_set()
+
+
+def test_ahead_hands_errors_on_after_what_came_before():
+    closed, seen = threading.Event(), []
+    with pytest.raises(ValueError, match="broken"):
+        seen.extend(ahead(numbers(closed, fail_at=5)))
+    assert closed.is_set()
+    assert threading.active_count() == 1
+
+
+def test_ahead_stops_when_closed_and_does_not_run_away():
+    closed, made = threading.Event(), []
+    items = ahead((made.append(number) or number for number in numbers(closed)), depth=3)
+    assert [next(items), next(items)] == [0, 1]
+    items.close()
+    assert closed.is_set()
+    assert len(made) <= 2 + 3 + 1
+    assert threading.active_count() == 1
