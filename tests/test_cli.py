@@ -1,6 +1,7 @@
 """The tool as its users meet it: the three jobs, what is refused, and with which words and exit codes."""
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def network(tmp_path, tiny_network):
 @pytest.fixture
 def content(tmp_path):
     path = tmp_path / "content.png"
-    Image.fromarray(pixels(texture(64, 96, seed=1))).save(path)
+    Image.fromarray(pixels(texture(128, 192, seed=1))).save(path)
     return path
 
 
@@ -83,7 +84,21 @@ def test_balance_makes_a_loop(vidstyle, content, style, network, tmp_path):
 def test_balance_begins_with_the_photo(vidstyle, content, style, network, tmp_path):
     out = tmp_path / "balance.gif"
     vidstyle(
-        "balance", content, style, "-o", out, "--network", network, "--seconds", 1, "--fps", 10, "--keep-job", *FAST
+        "balance",
+        content,
+        style,
+        "-o",
+        out,
+        "--network",
+        network,
+        "--seconds",
+        1,
+        "--fps",
+        10,
+        "--keep-job",
+        *FAST,
+        "--size",
+        0,
     )
     frames = [np.asarray(Image.open(p)) for p in sorted((tmp_path / "balance.gif.job" / "frames").iterdir())]
     photo = np.asarray(Image.open(content))
@@ -130,14 +145,16 @@ def test_image_with_two_styles_and_the_same_bytes_twice(vidstyle, content, style
 def test_every_option_changes_the_picture(vidstyle, content, style, network, tmp_path, options):
     plain, other = tmp_path / "plain.png", tmp_path / "other.png"
     for out, added in ((plain, ()), (other, options)):
-        done = vidstyle("image", content, style, "-o", out, "--network", network, "--size", 128, *FAST[2:], *added)
+        done = vidstyle("image", content, style, "-o", out, "--network", network, *FAST, "--size", 192, *added)
         assert done.exit_code == 0, done.output
     assert plain.read_bytes() != other.read_bytes()
 
 
 def test_keep_color_keeps_color(vidstyle, content, style, network, tmp_path):
     out = tmp_path / "out.png"
-    vidstyle("image", content, style, "-o", out, "--network", network, "--alpha", 0, "--keep-color", 1, *FAST)
+    vidstyle(
+        "image", content, style, "-o", out, "--network", network, "--alpha", 0, "--keep-color", 1, *FAST, "--size", 0
+    )
     painted, photo = (np.asarray(Image.open(p), dtype=float) for p in (out, content))
 
     def chroma(x):
@@ -185,7 +202,7 @@ def refusals(tmp_path, content, clip, style, network):
         "preset": (2, "presets: blog", ["image", content, style, "-o", png, "--preset", "x"]),
         "optimizer": (2, "lbfgs, adam", ["image", content, style, "-o", png, "--optimizer", "sgd"]),
         "range": (2, "--end", ["video", clip, style, "-o", out, "--start", "2", "--end", "1"]),
-        "too late": (2, "start", ["video", clip, style, "-o", out, "--start", "200"]),
+        "too late": (2, "no frame from 200 s", ["video", clip, style, "-o", out, "--start", "200"]),
         "one frame": (2, "takes two", ["balance", content, style, "-o", gif, "--seconds", ".01"]),
         "pickle": (8, "weights.pth", ["image", content, style, "-o", png, "--network", "vgg19", "--weights", pickle]),
         "other network": (
@@ -256,7 +273,7 @@ def wait_for_frames(process, job, frames):
         if journal.exists() and journal.read_text().count("\n") >= frames:
             return
         time.sleep(0.002)
-    raise AssertionError(process.communicate()[1].decode())
+    raise AssertionError(f"it ended with {process.returncode} before frame {frames}")
 
 
 def test_interrupt_then_the_same_command_goes_on(clip, style, network, tmp_path):
@@ -277,3 +294,24 @@ def test_interrupt_then_the_same_command_goes_on(clip, style, network, tmp_path)
     subprocess.run(arguments, check=True, capture_output=True)
     assert out.read_bytes() == whole.read_bytes()
     assert not job.exists()
+
+
+def test_killed_at_ten_random_moments_gives_the_same_bytes(style, network, tmp_path):
+    """kill -9 at the start, while frames are painted and written, and while the output is encoded."""
+    whole, out, job = tmp_path / "whole.mp4", tmp_path / "out.mp4", tmp_path / "out.mp4.job"
+    clip = make_clip(tmp_path / "long.mp4", pan(20), rate=24, sound=clicks(20 / 24))
+    options = ["--network", network, *FAST, "--iterations", 12, "--tolerance", 0]
+    subprocess.run(command("video", clip, style, "-o", whole, *options), check=True, capture_output=True)
+    arguments = command("video", clip, style, "-o", out, *options)
+    moments = random.Random(7)
+    for kill in range(10):
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        journal = job / "journal.jsonl"
+        begun = journal.read_text().count("\n") if journal.exists() else 0
+        wait_for_frames(process, job, min(begun + 1, 20) if kill % 3 else begun)
+        time.sleep(moments.uniform(0, 0.1))
+        process.kill()
+        process.wait()
+    subprocess.run(arguments, check=True, capture_output=True)
+    assert out.read_bytes() == whole.read_bytes()
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []

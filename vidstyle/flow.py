@@ -48,7 +48,7 @@ def _dis(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndar
     search.setFinestScale(0)
     backward, forward = (
         np.ascontiguousarray(flow[:height, :width].transpose(2, 0, 1))
-        for flow in (search.calc(now, then, None), search.calc(then, now, None))
+        for flow in (search.calc(now, then, None), search.calc(then, now, None))  # type: ignore[call-overload]
     )
     return backward, visibility(backward, forward)
 

@@ -18,7 +18,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from vidstyle.errors import MediaError, UsageError
@@ -226,20 +226,22 @@ class _Reader:
             raise
 
     def _open_stream(self) -> None:
-        stream = self._container.streams.best("video")
+        # PyAV's stubs do not tell that it is a stream of video.
+        stream: Any = self._container.streams.best("video")
         cover = stream is not None and bool(stream.disposition & av.stream.Disposition.attached_pic)
         if stream is None or cover or stream.codec_context is None:
             what = "only sound" if self.has_audio else "no moving pictures"
             raise MediaError(f"{self.path} holds {what}; give a video clip")
-        self._stream: Any = stream  # PyAV's stubs do not tell that it is one of video
-        self.time_base: Fraction = self._stream.time_base
-        self._decoder: Any = self._stream.codec_context
+        self._stream = stream
+        self.time_base: Fraction = stream.time_base
+        self._decoder = stream.codec_context
         _require_pixels(self.path, self._decoder.width, self._decoder.height)
         tags = {name.lower(): value for name, value in stream.metadata.items()}
         if tags.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
             # The built-in decoders of VP8 and VP9 ignore transparency.
             self._decoder = av.CodecContext.create(f"libvpx{'-vp9' if stream.codec_context.name == 'vp9' else ''}", "r")
         self._decoder.thread_type = "AUTO"
+        self._reformatter = VideoReformatter()  # one for all frames: making it nearly doubles the cost of a frame
         self._discarded = 0
         self._packet_ticks: list[int | None] = []
         self._end = Fraction(0)
@@ -356,8 +358,8 @@ class _Reader:
         if not pixels.is_rgb and frame.colorspace in UNTAGGED:
             matrix = Colorspace.ITU709 if frame.width >= 1280 or frame.height >= 720 else Colorspace.ITU601
         width, height = self._square(frame)
-        converted = frame.reformat(
-            width, height, "rgba" if alpha else "rgb24", src_colorspace=matrix, interpolation=SCALING
+        converted = self._reformatter.reformat(
+            frame, width, height, "rgba" if alpha else "rgb24", src_colorspace=matrix, interpolation=SCALING
         )
         image = converted.to_ndarray()
         if alpha:

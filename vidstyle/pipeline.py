@@ -136,6 +136,7 @@ class _Task:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
         check_output(self.output, moving=job != "image", overwrite=overwrite)
+        media.check_file(content)
         self.styles = [to_tensor(media.load_picture(style)) for style in styles]
         self.init = None
         inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
