@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from vidstyle import networks
 from vidstyle.cli import app
 
-FAST = ["--size", "96", "--first-iterations", "4", "--device", "cpu"]
+FAST = ["--size", "96", "--first-iterations", "8", "--device", "cpu"]
 
 
 @pytest.fixture
@@ -104,7 +104,8 @@ def test_balance_begins_with_the_photo(vidstyle, content, style, network, tmp_pa
     photo = np.asarray(Image.open(content))
     change = [np.abs(frame.astype(int) - photo).mean() for frame in frames]
     assert change[0] == 0
-    assert max(change) == change[-1] > 1
+    assert change == sorted(change)
+    assert change[-1] > 0.5
 
 
 def test_image_with_two_styles_and_the_same_bytes_twice(vidstyle, content, style, network, tmp_path):

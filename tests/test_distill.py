@@ -170,7 +170,7 @@ def test_crops_are_pictures_and_repeat_for_a_seed() -> None:
     )
     for one, other in zip(first, second, strict=True):
         assert one.shape == (3, 24, 24)
-        assert 0 <= float(one.min()) and float(one.max()) <= 1
+        assert float(one.min()) >= 0 and float(one.max()) <= 1
         assert torch.equal(one, other)
     assert len({float(crop.mean()) for crop in first}) == 30
 

@@ -156,7 +156,7 @@ class Stylizer:
                 return minimum
             curvature = 0.0
         raise DivergedError(
-            f"frame {frame.index} has no finite loss (twice; got {minimum.loss} after {minimum.evaluations} evaluations); "
+            f"frame {frame.index} has no finite loss ({minimum.loss}, twice, after {minimum.evaluations} evaluations); "
             "check the weights, or try --precision float32 and another --alpha"
         )
 
