@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 PATCHES = (
     (255, 255, 255),
     (0, 0, 0),
@@ -56,6 +57,12 @@ def number_of(frame: np.ndarray) -> int:
 def patches(side: int = 32) -> np.ndarray:
     """The eight colours of `PATCHES` in a row, each a flat square."""
     return np.repeat(np.repeat(np.array([PATCHES], np.uint8), side, axis=0), side, axis=1)
+
+
+def quarters(side: int = 16) -> np.ndarray:
+    """Red, green above blue, white."""
+    top, bottom = np.array([[RED, GREEN], [BLUE, WHITE]], np.uint8)
+    return np.repeat(np.repeat(np.stack([top, bottom]), side, axis=0), side, axis=1)
 
 
 def patch_error(frame: np.ndarray, side: int = 32) -> int:

@@ -42,7 +42,7 @@ def test_learns_and_predicts_held_out_pictures(tmp_path: Path) -> None:
     train(distiller, tmp_path / "run.checkpoint", on_round=lambda _, loss: losses.append(loss))
     after = distiller.validate(side=32)
     assert distiller.step == 240
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.5 * losses[0]
     for layer in LAYERS:
         assert after[layer][0] < min(0.5, 0.5 * before[layer][0])
         assert after[layer][1] < before[layer][1]

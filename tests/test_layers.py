@@ -8,8 +8,10 @@ import vidstyle
 LAYERS = (
     {"errors"},
     {"types"},
-    {"networks", "losses", "optimize", "flow", "color", "schedule", "shots", "metrics", "ffmpeg", "media"},
-    {"stylizer", "sources", "sinks", "checkpoint", "distill"},
+    {"networks", "losses", "optimize", "flow", "color", "schedule", "shots", "metrics", "ffmpeg", "pictures"},
+    {"media"},
+    {"stylizer", "sources", "mux", "checkpoint", "distill"},
+    {"sinks"},
     {"pipeline", "doctor"},
     {"cli"},
     {"__init__", "__main__"},

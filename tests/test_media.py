@@ -5,151 +5,17 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import clicks, make_clip, number_of, numbered, pan, patch_error, patches
-from PIL import Image, ImageCms
+from clips import BLUE, GREEN, RED, WHITE, clicks, make_clip, number_of, numbered, pan, patch_error, patches, quarters
+from PIL import Image
 
-from vidstyle import media
+from vidstyle import media, pictures
 from vidstyle.errors import MediaError, UsageError
-
-RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-
-
-def quarters(side=16):
-    """Red, green above blue, white."""
-    top, bottom = np.array([[RED, GREEN], [BLUE, WHITE]], np.uint8)
-    return np.repeat(np.repeat(np.stack([top, bottom]), side, axis=0), side, axis=1)
 
 
 def corner_colors(image):
     """The colours of the four corners: top left, top right, bottom left, bottom right."""
     scale = 255 if image.dtype != np.uint8 else 1
     return [tuple(int(v) for v in np.rint(image[y, x] * scale / 51) * 51) for y in (3, -4) for x in (3, -4)]
-
-
-class TestPicture:
-    def test_pixels_are_exact_floats(self, tmp_path):
-        pixels = patches()
-        Image.fromarray(pixels).save(tmp_path / "a.png")
-        image = media.load_picture(tmp_path / "a.png")
-        assert image.dtype == np.float32
-        np.testing.assert_array_equal(image, pixels.astype(np.float32) / 255)
-
-    @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_exif_orientation(self, tmp_path, orientation):
-        upright = Image.fromarray(quarters()[:, :24])  # 24 wide, 32 high
-        undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Image.Transpose that the orientation undoes
-        stored = upright if orientation == 1 else upright.transpose(undo[orientation])
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        stored.save(tmp_path / "a.png", exif=exif)
-        np.testing.assert_array_equal(media.load_picture(tmp_path / "a.png") * 255, np.asarray(upright))
-
-    def test_transparency_is_over_white(self, tmp_path):
-        pixels = np.array([[[255, 0, 0, 255], [255, 0, 0, 51], [9, 9, 9, 0]]], np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "a.png")
-        expected = [[[1, 0, 0], [1, 0.8, 0.8], [1, 1, 1]]]
-        np.testing.assert_allclose(media.load_picture(tmp_path / "a.png"), expected, atol=1e-6)
-
-    def test_sixteen_bits_are_kept(self, tmp_path):
-        grey = np.array([[0, 257, 300, 65535]], np.uint16)
-        Image.fromarray(grey).save(tmp_path / "a.png")
-        image = media.load_picture(tmp_path / "a.png")
-        np.testing.assert_allclose(image[0, :, 1], grey[0] / 65535, rtol=1e-6)
-
-    @pytest.mark.parametrize(
-        ("mode", "suffix"), [("L", ".png"), ("P", ".gif"), ("CMYK", ".jpg"), ("LA", ".png"), ("1", ".png")]
-    )
-    def test_other_modes(self, tmp_path, mode, suffix):
-        Image.new("RGB", (20, 20), "white").convert(mode).save(tmp_path / f"a.{suffix}")
-        image = media.load_picture(tmp_path / f"a.{suffix}")
-        assert image.shape == (20, 20, 3)
-        assert image.min() > 0.99
-
-    def test_color_profile_is_applied(self, tmp_path):
-        # sRGB with the primaries red and green swapped in its table of contents: what is stored as red looks green.
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-        swapped = profile.replace(b"rXYZ", b"xxxx").replace(b"gXYZ", b"rXYZ").replace(b"xxxx", b"gXYZ")
-        Image.new("RGB", (20, 20), RED).save(tmp_path / "a.png", icc_profile=swapped)
-        np.testing.assert_allclose(media.load_picture(tmp_path / "a.png")[0, 0], [0, 1, 0], atol=2 / 255)
-
-    def test_broken_profile_is_ignored(self, tmp_path):
-        Image.new("RGB", (20, 20), RED).save(tmp_path / "a.png", icc_profile=b"no profile")
-        np.testing.assert_array_equal(media.load_picture(tmp_path / "a.png")[0, 0], [1, 0, 0])
-
-    def test_content_decides_not_the_suffix(self, tmp_path):
-        Image.new("RGB", (20, 20), RED).save(tmp_path / "a.png")
-        (tmp_path / "a.png").rename(tmp_path / "-a: b%03d ü.jpg")
-        assert media.load_picture(tmp_path / "-a: b%03d ü.jpg")[0, 0].tolist() == [1, 0, 0]
-
-    def test_animation_gives_its_first_frame(self, tmp_path):
-        red, blue = Image.new("RGB", (20, 20), RED), Image.new("RGB", (20, 20), BLUE)
-        red.save(tmp_path / "a.gif", save_all=True, append_images=[blue])
-        assert media.load_picture(tmp_path / "a.gif")[0, 0].tolist() == [1, 0, 0]
-
-    def test_too_large_is_refused_from_the_header(self, tmp_path):
-        Image.new("1", (10_001, 10_000)).save(tmp_path / "a.png")
-        with pytest.raises(MediaError, match="100 megapixels"):
-            media.load_picture(tmp_path / "a.png")
-
-    @pytest.mark.parametrize(
-        ("content", "words"),
-        [
-            (b"", "empty"),
-            (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-            (b"hello", "it is text"),
-            (b"\0\1\2" * 99, "unknown kind"),
-        ],
-    )
-    def test_what_is_no_picture_is_named(self, tmp_path, content, words):
-        (tmp_path / "a.jpg").write_bytes(content)
-        for read in (media.load_picture, media.survey):
-            with pytest.raises(MediaError, match=words):
-                read(tmp_path / "a.jpg")
-
-    def test_truncated(self, tmp_path):
-        Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / "a.jpg")
-        whole = (tmp_path / "a.jpg").read_bytes()
-        (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(MediaError, match="damaged"):
-            media.load_picture(tmp_path / "a.jpg")
-
-    def test_missing_and_folder(self, tmp_path):
-        for read in (media.load_picture, media.survey):
-            with pytest.raises(MediaError, match="there is no file"):
-                read(tmp_path / "none.png")
-            with pytest.raises(MediaError, match="folder"):
-                read(tmp_path)
-
-
-class TestSize:
-    @pytest.mark.parametrize(
-        ("size", "long_side", "expected"),
-        [
-            ((1920, 1080), 512, (512, 288)),
-            ((1080, 1920), 512, (288, 512)),
-            ((640, 480), 0, (640, 480)),
-            ((437, 251), 0, (437, 251)),
-            ((437, 251), 512, (436, 250)),
-            ((100, 100), 99, (98, 98)),
-        ],
-    )
-    def test_fit(self, size, long_side, expected):
-        assert media.fit(*size, long_side) == expected
-
-    def test_too_narrow(self):
-        with pytest.raises(MediaError, match="16 pixels"):
-            media.fit(2048, 64, 256)
-
-    @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-    def test_resize_keeps_mean_and_range(self, dtype):
-        image = quarters() if dtype == np.uint8 else (quarters() / 255).astype(np.float32)
-        for size in ((16, 8), (100, 80), (8, 100)):
-            new = media.resize(image, *size)
-            assert new.shape == (size[1], size[0], 3)
-            assert new.dtype == dtype
-            assert new.max() <= (255 if dtype == np.uint8 else 1)
-            assert new.min() >= 0
-            np.testing.assert_allclose(new.mean((0, 1)), image.mean((0, 1)), rtol=0.02)
 
 
 class TestSurvey:
@@ -398,7 +264,7 @@ def hostile():
 def test_hostile_files_are_read_or_refused(hostile):
     """Nothing but a MediaError comes out, and every clip decodes to what its survey promised."""
     for path in sorted(hostile.iterdir()):
-        for read in (media.load_picture, media.survey):
+        for read in (pictures.load_picture, media.survey):
             try:
                 result = read(path)
             except MediaError:

@@ -30,8 +30,10 @@ from vidstyle.networks import Blocks, FeatureNetwork, reduce_readout, save_compa
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
 HELPERS = ("relu3_3", "relu4_4")  #: learnt along with them, to lead the deep convolutions; not saved
 LAYER_WEIGHTS = {"relu5_1": 2.0, **dict.fromkeys(HELPERS, 0.5)}  #: of the regression; 1 where not named
-GRAM_WEIGHT = 2.0
+GRAM_WEIGHT = 0.25
+KEPT = 0.995  #: share of the averaged weights that an update keeps
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+RIDGE = 1e-4  #: of the mean square of the features: keeps a dead channel from being divided by
 HELD_OUT = 40  #: pictures kept for validation
 SCALE_CROPS = 32  #: crops that the teacher's channels are measured on
 
@@ -50,11 +52,12 @@ class Recipe:
     pool: int = 16  #: batches that the teacher labels in a round, the last of which are pastiches
     repeats: int = 3  #: times that the student sees each of them
     paint: int = 10  #: evaluations that the pastiches are carried on for in a round
-    lr: float = 2e-3  #: highest learning rate
+    lr: float = 0.02  #: highest learning rate of the convolutions (Muon)
+    lr_rest: float = 1e-3  #: highest learning rate of biases and read-outs (Adam)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "crop", "batch", "repeats", "lr", "minutes"):
+        for name in ("steps", "crop", "batch", "repeats", "lr", "lr_rest", "minutes"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"--{name} is {getattr(self, name)}; it must be above 0")
         if self.pool < 2:
@@ -137,6 +140,38 @@ class Student(nn.Module):
         return {layer: (flatten(own), self.readouts[layer]) for layer, own in features.items()}
 
 
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update of a weight is orthogonalised, so that all directions are learnt at the same pace.
+
+    Jordan 2024, https://kellerjordan.github.io/posts/muon; a convolution counts as the matrix (out, in * 3 * 3).
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.9) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every weight along its orthogonalised momentum."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+                momentum.lerp_(weight.grad, 1 - group["momentum"])
+                update = weight.grad.lerp(momentum, group["momentum"]).flatten(1)
+                gain = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
+                weight.add_(orthogonalised(update).view_as(weight), alpha=-gain * group["lr"])
+
+
+def orthogonalised(matrix: Tensor) -> Tensor:  # (A, B) -> (A, B)
+    """The matrix with its singular values brought near 1, by five Newton-Schulz iterations of the fifth order."""
+    x = matrix / (matrix.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.mT if tall else x
+    for _ in range(5):
+        square = x @ x.mT
+        x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
+    return x.mT if tall else x
+
+
 class Distiller:
     """A training run: everything that changes is in `state_dict`, everything else follows from the arguments.
 
@@ -164,9 +199,15 @@ class Distiller:
         self.scales, self.spreads = self._measure()
         channels = {layer: scale.numel() for layer, scale in self.scales.items()}
         self.student = Student(recipe.blocks, channels, self.generator)
+        self.solve_readouts(self.student, batches=4)
         self.average = Student(recipe.blocks, channels, self.generator).requires_grad_(False)
         self.average.load_state_dict(self.student.state_dict())
-        self.optimizer = torch.optim.Adam(self.student.parameters(), lr=recipe.lr, betas=(0.9, 0.98))
+        weights = [p for p in self.student.network.parameters() if p.ndim == 4]
+        rest = [p for p in self.student.parameters() if all(p is not weight for weight in weights)]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "muon": Muon(weights, recipe.lr),
+            "adam": torch.optim.Adam(rest, recipe.lr_rest, betas=(0.9, 0.98)),
+        }
         self.step, self.seconds = 0, 0.0
         self.pastiches, self.styles = self._crops(recipe.batch), self._crops(recipe.batch)
 
@@ -216,6 +257,23 @@ class Distiller:
             result[layer] = (float(error.mean() / spread), float((guesses - grams).square().sum() / between))
         return result
 
+    def solve_readouts(self, student: Student, batches: int = 40) -> None:
+        """Replace the read-outs of `student` by the least-squares ones over fresh crops: the best for its features."""
+        squares = dict.fromkeys(self.learnt, torch.zeros(()))
+        products = dict.fromkeys(self.learnt, torch.zeros(()))
+        with torch.no_grad():
+            for _ in range(batches):
+                images = self._crops(self.recipe.batch)
+                wanted = self._ask(images)
+                for layer, (own, _) in student(images, self.learnt).items():
+                    squares[layer] = squares[layer] + product(own, own).sum(dim=0)
+                    products[layer] = products[layer] + product(wanted[layer][0], own).sum(dim=0)
+            for layer in self.learnt:
+                left = squares[layer].double()
+                left += RIDGE * left.diagonal().mean() * torch.eye(len(left), dtype=left.dtype)
+                readout = torch.linalg.solve(left, products[layer].double().mT).mT.float()
+                student.readouts[layer].copy_(readout / self.scales[layer][:, None])
+
     def export(self, path: str | Path) -> None:
         """Write the averaged network, as `networks.compact` reads it; its read-outs predict the teacher's raw features."""
         network = FeatureNetwork(self.recipe.blocks, pool="average")
@@ -234,7 +292,7 @@ class Distiller:
             "seconds": self.seconds,
             "student": self.student.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "generator": self.generator.get_state(),
             "pastiches": self.pastiches,
             "styles": self.styles,
@@ -264,7 +322,8 @@ class Distiller:
             raise JobError(f"{path} is of another recipe ({state['recipe']}); repeat its options or remove it")
         self.student.load_state_dict(state["student"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])
         self.generator.set_state(state["generator"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.pastiches, self.styles = state["pastiches"], state["styles"]
@@ -296,17 +355,18 @@ class Distiller:
         return {layer: (f, product(f, f)) for layer, f in flat.items()}
 
     def _update(self, images: Tensor, wanted: Answers) -> float:
-        warm = min(1.0, (self.step + 1) / 200)
-        rate = self.recipe.lr * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        warm = min(1.0, (self.step + 1) / 50)
+        share = warm * 0.5 * (1 + math.cos(math.pi * self.progress))
+        for name, rate in (("muon", self.recipe.lr), ("adam", self.recipe.lr_rest)):
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = share * rate
         loss = self._loss(images, wanted)
-        self.optimizer.zero_grad()
+        self.student.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
         self.step += 1
-        keep = min(0.999, (1 + self.step) / (10 + self.step))
+        keep = min(KEPT, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
                 mean.lerp_(now, 1 - keep)
@@ -416,6 +476,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             run.export(chosen.out)
 
     train(distiller, chosen.checkpoint or chosen.out.with_suffix(".checkpoint"), on_round=on_round)
+    distiller.solve_readouts(distiller.average)
+    print(f"held out, read-outs solved: {_table(distiller.validate())}", flush=True)
     distiller.export(chosen.out)
 
 

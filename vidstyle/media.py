@@ -1,14 +1,8 @@
-"""The only module that opens input media: stills through Pillow, clips through PyAV.
-
-Pillow is used directly, not through imageio: the size must be known before anything is decoded, colour profiles must be
-applied, and the choice of decoder must not follow the suffix or reach programs like Ghostscript.
-"""
+"""Clips: the only module that opens them, through PyAV."""
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,18 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.pictures import check_file, look, over_white, require_pixels
 from vidstyle.types import ClipInfo
 
-MAX_PIXELS = 100_000_000
-MIN_SIDE = 16
-PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 # Containers that hold their own pictures. None of these opens another file, as a playlist would.
 CLIP_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -46,64 +35,6 @@ CLIP_FORMATS = (
 UNTAGGED = (0, 2, 3)  # colour matrix "RGB" (on a YUV picture), "unspecified", "reserved"
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-
-
-def load_picture(path: str | Path) -> np.ndarray:
-    """A still picture, upright, in sRGB, (H, W, 3) float32 in [0, 1].
-
-    Orientation (EXIF) and colour profile (ICC) are applied; a profile that is broken or belongs to another kind of
-    picture is ignored, as browsers do. Transparency is composited over white. Grey pictures of 16 bits keep them;
-    Pillow reads others at 8. Of an animation the first frame counts. The content decides, not the suffix.
-
-    Raises:
-        MediaError: the file is missing, damaged, no picture, or larger than 100 megapixels.
-    """
-    path = Path(path)
-    check_file(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of what is checked here or does not matter
-        try:
-            with Image.open(path, formats=PICTURE_FORMATS) as image:
-                _require_pixels(path, image.width, image.height)
-                image.load()
-                return _to_srgb(ImageOps.exif_transpose(image))
-        except (MediaError, MemoryError):
-            raise
-        except Image.DecompressionBombError as error:
-            raise MediaError(f"{path} is larger than 100 megapixels; make it smaller first") from error
-        except UnidentifiedImageError as error:
-            raise MediaError(f"{path} is not a picture: {_look(path)}") from error
-        except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged files
-            raise MediaError(f"{path} is damaged or of a kind that cannot be read ({error})") from error
-
-
-def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """`image` (H, W, 3), uint8 or float in [0, 1], at another size: averaged when shrinking, bicubic when enlarging."""
-    if image.shape[:2] == (height, width):
-        return image
-    shrinking = width <= image.shape[1] and height <= image.shape[0]
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
-    return resized if image.dtype == np.uint8 else np.clip(resized, 0, 1)  # bicubic overshoots; uint8 saturates itself
-
-
-def fit(width: int, height: int, long_side: int) -> tuple[int, int]:
-    """Width and height of the same shape whose longer side is `long_side`, both even; never larger than given.
-
-    0 keeps the size, odd or even. Raises `MediaError` if a side would be shorter than 16 pixels.
-    """
-    own = max(width, height)
-    if long_side == 0:
-        new = (width, height)
-    else:
-        long = min(long_side, own) // 2 * 2
-        new_width, new_height = (long if side == own else round(side * long / own / 2) * 2 for side in (width, height))
-        new = (new_width, new_height)
-    if min(new) < MIN_SIDE:
-        raise MediaError(
-            f"a picture of {width}x{height} pixels would be painted at {new[0]}x{new[1]}; "
-            f"each side needs at least {MIN_SIDE} pixels: take a larger or less narrow picture, or a larger --size"
-        )
-    return new
 
 
 @dataclass(frozen=True)
@@ -205,7 +136,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     try:
         return av.open("file:" + os.path.abspath(path), options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise MediaError(f"{path} is not a clip that can be read: {_look(path)}") from error
+        raise MediaError(f"{path} is not a clip that can be read: {look(path)}") from error
 
 
 def sound_tracks(container: av.container.InputContainer) -> list[av.AudioStream]:
@@ -235,7 +166,7 @@ class _Reader:
         self._stream = stream
         self.time_base: Fraction = stream.time_base
         self._decoder = stream.codec_context
-        _require_pixels(self.path, self._decoder.width, self._decoder.height)
+        require_pixels(self.path, self._decoder.width, self._decoder.height)
         tags = {name.lower(): value for name, value in stream.metadata.items()}
         if tags.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
             # The built-in decoders of VP8 and VP9 ignore transparency.
@@ -342,7 +273,7 @@ class _Reader:
         aspect = Fraction(self._stream.sample_aspect_ratio or 1)
         width = round(frame.width * max(aspect, Fraction(1)))
         height = round(frame.height / min(aspect, Fraction(1)))
-        _require_pixels(self.path, width, height)
+        require_pixels(self.path, width, height)
         return width, height
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
@@ -363,7 +294,7 @@ class _Reader:
         )
         image = converted.to_ndarray()
         if alpha:
-            image = _over_white(image.astype(np.float32) / 255)
+            image = over_white(image.astype(np.float32) / 255)
             image = np.rint(image * 255).astype(np.uint8)
         transpose, mirror_x, mirror_y = _orientation(frame)
         if transpose:
@@ -408,68 +339,6 @@ def _clip_info(
 def _deviation(times: list[Fraction], rate: Fraction) -> Fraction:
     """How far, at most, frame i is shown from i / rate; in seconds."""
     return max(abs(time - number / rate) for number, time in enumerate(times))
-
-
-def _to_srgb(image: Image.Image) -> np.ndarray:
-    """Any mode that Pillow decodes -> (H, W, 3) float32 sRGB in [0, 1], transparency over white."""
-    if image.mode in SIXTEEN_BITS:
-        grey = np.asarray(image).astype(np.float32) / 65535
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits a channel have no known scale")
-    profile = image.info.get("icc_profile")
-    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-    if image.mode in ("P", "PA", "LA", "1", "RGBA", "RGBX"):
-        image = image.convert("L" if image.mode in ("LA", "1") else "RGB")
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass
-    rgb = np.asarray(image.convert("RGB")).astype(np.float32) / 255
-    if alpha is None:
-        return rgb
-    return _over_white(np.dstack([rgb, np.asarray(alpha).astype(np.float32) / 255]))
-
-
-def _over_white(rgba: np.ndarray) -> np.ndarray:  # (H, W, 4) float in [0, 1] -> (H, W, 3)
-    alpha: np.ndarray = rgba[:, :, 3:]
-    return np.asarray(rgba[:, :, :3] * alpha + (1 - alpha))
-
-
-def check_file(path: str | Path) -> None:
-    """Raise `MediaError` if `path` is not a file that may be read."""
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise MediaError(f"{path} is a folder; give a file")
-        if not path.is_file():
-            raise MediaError(f"there is no file {path}")
-        if not os.access(path, os.R_OK):
-            raise MediaError(f"{path} may not be read; change its permissions")
-    except (OSError, ValueError) as error:  # a name that is too long, or holds a zero
-        raise MediaError(f"{path} is no name of a file ({error})") from error
-
-
-def _require_pixels(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise MediaError(
-            f"{path} has {width}x{height} pixels; at most 100 megapixels can be read: make it smaller first"
-        )
-
-
-def _look(path: Path) -> str:
-    """What a file is that no decoder wants, for the text of an error."""
-    with open(path, "rb") as file:
-        head = file.read(1024)
-    if not head:
-        return "it is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer; run `git lfs pull` to get the file itself"
-    if b"\0" not in head:
-        return "it is text"
-    return "it is of an unknown kind, or damaged at its start"
 
 
 def _ends_with_trailer(path: Path) -> bool:

@@ -14,9 +14,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from vidstyle import media, networks
+from vidstyle import networks, pictures
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.errors import UsageError
+from vidstyle.media import Clip
 from vidstyle.optimize import pick_device
 from vidstyle.sinks import check_output, open_sink
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, to_tensor
@@ -83,7 +84,7 @@ def animate_balance(
     """
     settings = settings or Settings()
     task = _Task("balance", content, styles, output, settings, overwrite)
-    source = balance_source(media.load_picture(content), settings, settings.shares(len(styles)))
+    source = balance_source(pictures.load_picture(content), settings, settings.shares(len(styles)))
     return task.run(source, None, restart, keep_job, on_frame)
 
 
@@ -109,7 +110,7 @@ def stylize_image(
     settings = settings or Settings()
     task = _Task("image", content, styles, output, settings, overwrite)
     mix = settings.shares(len(styles))
-    source = PictureSource(media.load_picture(content), settings, mix, (settings.alpha,))
+    source = PictureSource(pictures.load_picture(content), settings, mix, (settings.alpha,))
     return task.run(source, None, restart, keep_job, on_frame)
 
 
@@ -136,20 +137,18 @@ class _Task:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
         check_output(self.output, moving=job != "image", overwrite=overwrite)
-        media.check_file(content)
-        self.styles = [to_tensor(media.load_picture(style)) for style in styles]
+        pictures.check_file(content)
+        self.styles = [to_tensor(pictures.load_picture(style)) for style in styles]
         self.init = None
         inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
         if settings.init not in ("content", "noise"):
-            self.init = to_tensor(media.load_picture(settings.init))
+            self.init = to_tensor(pictures.load_picture(settings.init))
             inputs["init"] = settings.init
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
         self.manifest = _manifest(job, inputs, settings, self.network, self.device.type)
 
-    def run(
-        self, source: Source, sound: media.Clip | None, restart: bool, keep_job: bool, on_frame: OnFrame | None
-    ) -> Path:
+    def run(self, source: Source, sound: Clip | None, restart: bool, keep_job: bool, on_frame: OnFrame | None) -> Path:
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
         with open_job(self.output, self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
             render(source, stylizer, job, on_frame)

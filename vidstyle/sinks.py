@@ -6,14 +6,11 @@ output is there whole or not at all, and an old one stays until the new one is g
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import heapq
 import io
-import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +20,11 @@ import av
 import numpy as np
 from PIL import Image
 
-from vidstyle import ffmpeg
+from vidstyle import ffmpeg, mux
 from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
-from vidstyle.media import CLIP_FORMATS, Clip, load_picture, open_container, sound_tracks
+from vidstyle.media import CLIP_FORMATS, Clip, open_container, sound_tracks
+from vidstyle.mux import GIF_TICK
+from vidstyle.pictures import load_picture
 from vidstyle.types import ClipInfo, Sink
 
 # x264's result depends on the number of its threads, so it must not follow the machine's.
@@ -34,10 +33,7 @@ BT709 = (
     "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,"
     "format=yuv420p,setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 )
-COPIED_SOUND = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # what MP4 players take
-GIF_TICK = Fraction(1, 100)
 GIF_SHORTEST = 2  # ticks; browsers show a shorter frame for 10
-MP4_TICKS, FINEST_CLOCK = 90_000, 10_000_000
 
 
 def check_output(path: Path, *, moving: bool, overwrite: bool) -> None:
@@ -206,16 +202,16 @@ class Mp4Sink(_Encoded):
             with av.open(
                 ffmpeg.file_url(part), "w", "mp4", options={"movflags": "faststart", "fflags": "bitexact"}
             ) as out:
-                _mux(out, self._video, self.info, *(self._track(sound) if sound is not None else ()))
+                mux.combine(out, self._video, self.info, *(self._track(sound) if sound is not None else ()))
         height, width = self.info.height + self._pad[0][1], self.info.width + self._pad[1][1]
-        _verify(part, (width, height), self.info.frames, self.info.seconds, 1 / self.info.fps)
+        mux.verify(part, (width, height), self.info.frames, self.info.seconds, 1 / self.info.fps)
         return part
 
     def _track(self, sound: Clip) -> tuple[Path, Fraction]:
         """A file with the sound, in a coding that fits MP4, and the time in it that goes with the first frame."""
         with open_container(sound.path) as source:
             tracks = sound_tracks(source)
-            fits = all(_fits_mp4(stream) for stream in tracks)
+            fits = all(mux.fits_mp4(stream) for stream in tracks)
             maps = [word for stream in tracks for word in ("-map", f"0:{stream.index}")]
         if sound.whole and fits:
             return sound.path, sound.origin
@@ -264,9 +260,9 @@ class GifSink(_Encoded):
         ffmpeg.run([*frames, *colors, "-lavfi", "paletteuse=dither=bayer:bayer_scale=5", ffmpeg.file_url(encoded)])
         ticks = [*self._kept.values(), self._total]
         with av.open(ffmpeg.file_url(encoded)) as source, av.open(ffmpeg.file_url(part), "w", "gif") as out:
-            _retime(source, out, ticks)
+            mux.retime_gif(source, out, ticks)
         size = (self.info.width, self.info.height)
-        _verify(part, size, len(self._kept), self._total * GIF_TICK, GIF_TICK)
+        mux.verify(part, size, len(self._kept), self._total * GIF_TICK, GIF_TICK)
         return part
 
 
@@ -298,108 +294,6 @@ SINKS: dict[str, type[_Sink]] = {
     ".jpg": StillSink,
     ".jpeg": StillSink,
 }
-
-
-def _mux(
-    out: av.container.OutputContainer,
-    video: Path,
-    info: ClipInfo,
-    sound: Path | None = None,
-    origin: Fraction = Fraction(0),
-) -> None:
-    """Copy the pictures of `video` into `out`, at their times, and the sound of `sound`, whose `origin` becomes 0."""
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(av.open(ffmpeg.file_url(video)))
-        pictures = source.streams.video[0]
-        target = out.add_stream_from_template(pictures)
-        target.time_base = _clock(info)
-        tracks = [_pictures(source, target, info)]
-        if sound is not None:
-            heard = stack.enter_context(open_container(sound))
-            targets = {stream.index: out.add_stream_from_template(stream) for stream in sound_tracks(heard)}
-            tracks.append(_sounds(heard, targets, origin))
-        out.start_encoding()
-        for packet in heapq.merge(*tracks, key=lambda packet: packet.dts * Fraction(packet.time_base)):
-            out.mux(packet)
-
-
-def _pictures(source: av.container.InputContainer, target: av.VideoStream, info: ClipInfo) -> Iterator[Any]:
-    """The packets of a file of constant rate, at the times of `info`; in decoding order, which has times, too."""
-    clock = _clock(info)
-
-    def ticks(number: int) -> int:
-        if info.timestamps is None or number < 0:  # decoding starts before the first picture is shown
-            return round(number / info.fps / clock)
-        seconds = info.timestamps[number] if number < info.frames else info.seconds
-        return round(seconds / clock)
-
-    packet: Any  # of a file of ours, where every packet has its times
-    for packet in source.demux(video=0):
-        if packet.dts is None:  # the end
-            continue
-        shown, decoded = (round(tick * packet.time_base * info.fps) for tick in (packet.pts, packet.dts))
-        packet.duration = ticks(shown + 1) - ticks(shown)
-        packet.pts, packet.dts, packet.time_base, packet.stream = ticks(shown), ticks(decoded), clock, target
-        yield packet
-
-
-def _sounds(source: av.container.InputContainer, targets: dict[int, av.AudioStream], origin: Fraction) -> Iterator[Any]:
-    packet: Any
-    for packet in source.demux(*sound_tracks(source)):
-        if packet.dts is None:
-            continue
-        shift = round(origin / packet.time_base)
-        packet.pts = (packet.dts if packet.pts is None else packet.pts) - shift
-        packet.dts, packet.stream = packet.dts - shift, targets[packet.stream.index]
-        yield packet
-
-
-def _fits_mp4(stream: av.AudioStream) -> bool:
-    codec = stream.codec_context
-    if codec is None or codec.name.removesuffix("float") not in COPIED_SOUND:
-        return False
-    return codec.name != "aac" or bool(codec.extradata)  # the AAC of a transport stream has its headers in the packets
-
-
-def _clock(info: ClipInfo) -> Fraction:
-    """A unit of time that every picture's time is a multiple of, or nearly."""
-    times = [1 / info.fps] if info.timestamps is None else info.timestamps
-    common = math.lcm(*(time.denominator for time in times))
-    return Fraction(1, common if common <= FINEST_CLOCK else MP4_TICKS)
-
-
-def _retime(source: av.container.InputContainer, out: av.container.OutputContainer, ticks: list[int]) -> None:
-    """Copy the pictures of a GIF so that number i is shown from ticks[i] to ticks[i + 1], in hundredths of a second."""
-    target = out.add_stream_from_template(source.streams.video[0])
-    target.time_base = GIF_TICK
-    number = 0
-    for packet in source.demux(video=0):
-        if packet.dts is None:
-            continue
-        packet.pts = packet.dts = ticks[number]
-        packet.duration, packet.time_base, packet.stream = ticks[number + 1] - ticks[number], GIF_TICK, target
-        out.mux(packet)
-        number += 1
-
-
-def _verify(part: Path, size: tuple[int, int], frames: int, seconds: Fraction, tolerance: Fraction) -> None:
-    """Decode a file that was just written. Raises `VidstyleError` if it does not hold what it should."""
-    try:
-        with av.open(ffmpeg.file_url(part)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            count, end, got = 0, Fraction(0), size
-            for frame in container.decode(stream):
-                count += 1
-                end = ((frame.pts or 0) + frame.duration) * Fraction(frame.time_base or 1)
-                got = (frame.width, frame.height)
-    except (av.FFmpegError, ValueError, IndexError) as error:
-        raise VidstyleError(f"the encoded file cannot be read back ({error}); nothing was kept") from error
-    if count != frames or got != size or abs(end - seconds) > tolerance:
-        raise VidstyleError(
-            f"the encoded file reads back as {count} frames of {got[0]}x{got[1]}, {float(end):.3f} s, not {frames} of "
-            f"{size[0]}x{size[1]}, {float(seconds):.3f} s; nothing was kept"
-        )
 
 
 def _failure(path: Path, error: OSError | av.FFmpegError) -> VidstyleError:

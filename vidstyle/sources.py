@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle import flow, media
+from vidstyle import flow, media, pictures
 from vidstyle.errors import UsageError
 from vidstyle.schedule import ramp, there_and_back
 from vidstyle.shots import CutDetector
@@ -47,7 +47,7 @@ class VideoSource:
         self.settings, self.mix = settings, tuple(mix)
         self.shots = frozenset({0, *(detector.cuts() if detector else ())})
         own = self.clip.info
-        width, height = media.fit(own.width, own.height, settings.size)
+        width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = ClipInfo(width, height, own.fps, own.frames, own.timestamps)
         self.playback: Sequence[int] = range(own.frames)
 
@@ -55,9 +55,9 @@ class VideoSource:
         """The frames from number `start` on. Decodes from the one before it, whose motion it needs."""
         first = max(start - 1, 0)
         previous = None
-        with closing(self.clip.decode(first)) as pictures:
-            for index, picture in enumerate(pictures, first):
-                pixels = media.resize(picture, self.info.width, self.info.height)
+        with closing(self.clip.decode(first)) as decoded:
+            for index, picture in enumerate(decoded, first):
+                pixels = pictures.resize(picture, self.info.width, self.info.height)
                 if index >= start:
                     yield self._frame(index, pixels, previous)
                 previous = pixels
@@ -96,8 +96,8 @@ class PictureSource:
         alphas: Sequence[float],
         playback: Sequence[int] | None = None,
     ) -> None:
-        width, height = media.fit(picture.shape[1], picture.shape[0], settings.size)
-        self.image = to_tensor(media.resize(picture, width, height))
+        width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
+        self.image = to_tensor(pictures.resize(picture, width, height))
         self.mix, self.alphas = tuple(mix), tuple(alphas)
         self.playback: Sequence[int] = range(len(self.alphas)) if playback is None else playback
         fps = Fraction(settings.fps).limit_denominator(1001)
