@@ -180,7 +180,7 @@ def test_a_damaged_journal_is_an_error(tmp_path):
     paint_until(tmp_path / "a", 3)
     journal = tmp_path / "a.job" / "journal.jsonl"
     journal.write_bytes(b"rubbish\n" + journal.read_bytes())
-    with pytest.raises(JobError, match="damaged.*--restart"), open_job(tmp_path / "a", MANIFEST, frames=FRAMES):
+    with pytest.raises(JobError, match=r"damaged.*--restart"), open_job(tmp_path / "a", MANIFEST, frames=FRAMES):
         pass
 
 

@@ -8,7 +8,7 @@ import vidstyle
 LAYERS = (
     {"errors"},
     {"types"},
-    {"networks", "losses", "optimize", "flow", "color", "schedule", "shots", "metrics", "ffmpeg", "pictures"},
+    {"networks", "muon", "losses", "optimize", "flow", "color", "schedule", "shots", "metrics", "ffmpeg", "pictures"},
     {"media"},
     {"stylizer", "sources", "mux", "checkpoint", "distill"},
     {"sinks"},

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.errors import DiskError, JobError, MediaError, UsageError
+from vidstyle.muon import Muon
 from vidstyle.networks import Blocks, FeatureNetwork, reduce_readout, save_compact, vgg19
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
@@ -65,7 +66,7 @@ class Recipe:
 
 
 def load_pictures(folders: Iterable[str | Path], smallest: int) -> list[np.ndarray]:
-    """All pictures in `folders` whose short side has at least `smallest` pixels: (H, W, 3) uint8 RGB, sorted by path."""
+    """All pictures in `folders` with a short side of `smallest` pixels or more: (H, W, 3) uint8 RGB, sorted by path."""
     paths = sorted(path for folder in folders for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
     decoded = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in paths)
     pictures = [np.ascontiguousarray(image[..., ::-1]) for image in decoded if image is not None]
@@ -90,7 +91,7 @@ def random_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Gene
 
 
 def disturbed_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Generator) -> Tensor:  # (3, side, side)
-    """A random crop, often blended with another, recoloured or noisy: what pictures pass through on their way to a pastiche."""
+    """A random crop, often blended with another, recoloured or noisy: what a pastiche passes through."""
     blend, recolour, shuffle, noise, share, strength = torch.rand(6, generator=generator).tolist()
     crop = random_crop(pictures, side, generator)
     if blend < 0.2:
@@ -126,6 +127,7 @@ class Student(nn.Module):
         super().__init__()
         self.network = FeatureNetwork(blocks, pool="average")
         for convolution in self.network.convolutions.values():
+            assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(convolution.bias)
         self.readouts = nn.ParameterDict()
@@ -138,38 +140,6 @@ class Student(nn.Module):
         """For each layer the student's own features, (N, positions, C), and its read-out, (K, C)."""
         features = self.network(image.contiguous(memory_format=torch.channels_last), layers)
         return {layer: (flatten(own), self.readouts[layer]) for layer, own in features.items()}
-
-
-class Muon(torch.optim.Optimizer):
-    """Momentum whose update of a weight is orthogonalised, so that all directions are learnt at the same pace.
-
-    Jordan 2024, https://kellerjordan.github.io/posts/muon; a convolution counts as the matrix (out, in * 3 * 3).
-    """
-
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.9) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move every weight along its orthogonalised momentum."""
-        for group in self.param_groups:
-            for weight in group["params"]:
-                momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
-                momentum.lerp_(weight.grad, 1 - group["momentum"])
-                update = weight.grad.lerp(momentum, group["momentum"]).flatten(1)
-                gain = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
-                weight.add_(orthogonalised(update).view_as(weight), alpha=-gain * group["lr"])
-
-
-def orthogonalised(matrix: Tensor) -> Tensor:  # (A, B) -> (A, B)
-    """The matrix with its singular values brought near 1, by five Newton-Schulz iterations of the fifth order."""
-    x = matrix / (matrix.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.mT if tall else x
-    for _ in range(5):
-        square = x @ x.mT
-        x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
-    return x.mT if tall else x
 
 
 class Distiller:
@@ -213,7 +183,7 @@ class Distiller:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is over, in [0, 1]. Depends on the machine's speed only if `minutes` is what ends the run."""
+        """Share of the run that is over, in [0, 1]; depends on the machine's speed only if `minutes` ends the run."""
         return min(1.0, max(self.step / self.recipe.steps, self.seconds / 60 / self.recipe.minutes))
 
     def round(self) -> float:
@@ -275,7 +245,7 @@ class Distiller:
                 student.readouts[layer].copy_(readout / self.scales[layer][:, None])
 
     def export(self, path: str | Path) -> None:
-        """Write the averaged network, as `networks.compact` reads it; its read-outs predict the teacher's raw features."""
+        """Write the averaged network, as `networks.compact` reads it; read-outs predict the teacher's raw features."""
         network = FeatureNetwork(self.recipe.blocks, pool="average")
         network.load_state_dict(self.average.network.state_dict())
         for layer in self.layers:

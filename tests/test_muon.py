@@ -1,0 +1,29 @@
+import torch
+from torch import nn
+
+from vidstyle.muon import Muon, orthogonalised
+
+
+def test_singular_values_are_brought_near_one():
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((16, 27), (80, 40), (64, 64)):
+        found = torch.linalg.svdvals(orthogonalised(torch.randn(shape, generator=generator)))
+        assert found.max() < 1.3
+        assert found.median() > 0.6
+
+
+def test_learns_a_convolution():
+    torch.manual_seed(0)
+    goal, learnt = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
+    optimizer = Muon([learnt.weight], lr=0.02)
+    losses = []
+    for step in range(150):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.02 * (1 - step / 150)
+        images = torch.randn(8, 3, 8, 8)
+        loss = (learnt(images) - learnt.bias.view(-1, 1, 1) - goal(images) + goal.bias.view(-1, 1, 1)).square().mean()
+        learnt.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.01 * losses[0]
