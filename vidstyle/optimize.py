@@ -216,10 +216,13 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def place(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
-    """The network on its device, in its precision, its weights in the memory format that convolutions like."""
+def place(network: nn.Module, device: torch.device, precision: str) -> None:
+    """Move the network to its device, its convolutions to their precision and the memory format that they like."""
     kinds: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    return network.to(device=device, dtype=kinds[precision]).to(memory_format=torch.channels_last)
+    network.to(device).to(memory_format=torch.channels_last)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(kinds[precision])
 
 
 @contextmanager
