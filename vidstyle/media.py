@@ -1,4 +1,4 @@
-"""Clips: the only module that opens them, through PyAV."""
+"""Clips: the only module that opens moving input, through PyAV."""
 
 from __future__ import annotations
 

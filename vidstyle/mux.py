@@ -1,5 +1,4 @@
-"""Packets from one container into another through PyAV: pictures at their true times, sound beside them. And a check
-that decodes the result."""
+"""Packets from one container into another, through PyAV and without coding them anew; and the check of the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Still pictures: the only module that opens them, through Pillow; and the sizes at which pictures are painted.
+"""Stills: the only module that opens input pictures, through Pillow; and the sizes at which they are painted.
 
 Pillow is used directly, not through imageio: the size must be known before anything is decoded, colour profiles must be
 applied, and the choice of decoder must not follow the suffix or reach programs like Ghostscript.
