@@ -353,6 +353,7 @@ class TestFfmpeg:
         """Half a megabyte on stderr, more than a pipe holds."""
         source = ["-loglevel", "trace", *ffmpeg.frames_input(16, 16, Fraction(25))]
         ffmpeg.run([*source, "-f", "nut", ffmpeg.file_url(tmp_path / "a.nut")], [bytes(768)] * 1000)
+        assert (tmp_path / "a.nut").stat().st_size > 0
 
     def test_nothing_is_left_running_after_an_error(self, tmp_path):
         def frames():

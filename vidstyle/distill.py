@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidstyle.errors import DiskError, JobError, MediaError, UsageError
+from vidstyle.crops import disturbed_crop, load_pictures, middle_square
+from vidstyle.errors import DiskError, JobError, UsageError
 from vidstyle.muon import Muon
 from vidstyle.networks import Blocks, FeatureNetwork, reduce_readout, save_compact, vgg19
 
@@ -33,7 +34,6 @@ HELPERS = ("relu3_3", "relu4_4")  #: learnt along with them, to lead the deep co
 LAYER_WEIGHTS = {"relu5_1": 2.0, **dict.fromkeys(HELPERS, 0.5)}  #: of the regression; 1 where not named
 GRAM_WEIGHT = 0.25
 KEPT = 0.995  #: share of the averaged weights that an update keeps
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 RIDGE = 1e-4  #: of the mean square of the features: keeps a dead channel from being divided by
 HELD_OUT = 40  #: pictures kept for validation
 SCALE_CROPS = 32  #: crops that the teacher's channels are measured on
@@ -63,48 +63,6 @@ class Recipe:
                 raise UsageError(f"--{name} is {getattr(self, name)}; it must be above 0")
         if self.pool < 2:
             raise UsageError(f"--pool is {self.pool}; it must be at least 2, one batch of which are pastiches")
-
-
-def load_pictures(folders: Iterable[str | Path], smallest: int) -> list[np.ndarray]:
-    """All pictures in `folders` with a short side of `smallest` pixels or more: (H, W, 3) uint8 RGB, sorted by path."""
-    paths = sorted(path for folder in folders for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
-    decoded = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in paths)
-    pictures = [np.ascontiguousarray(image[..., ::-1]) for image in decoded if image is not None]
-    pictures = [image for image in pictures if min(image.shape[:2]) >= smallest]
-    if len(pictures) < 2:
-        raise MediaError(f"found {len(pictures)} pictures of at least {smallest} px; give folders with more (--images)")
-    return pictures
-
-
-def random_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Generator) -> Tensor:  # (3, side, side)
-    """A square of a random picture, of random place and size, resized to `side`; sRGB in [0, 1]."""
-    image = pictures[int(torch.randint(len(pictures), (), generator=generator))]
-    size, left, top, flip = torch.rand(4, generator=generator).tolist()
-    largest = min(image.shape[:2])
-    smallest = min(largest, round(0.6 * side))
-    wide = round(smallest * (largest / smallest) ** size)
-    y, x = round(top * (image.shape[0] - wide)), round(left * (image.shape[1] - wide))
-    how = cv2.INTER_AREA if wide > side else cv2.INTER_CUBIC
-    square = cv2.resize(image[y : y + wide, x : x + wide], (side, side), interpolation=how)
-    crop = torch.from_numpy(square).permute(2, 0, 1).float() / 255
-    return crop.flip(2) if flip < 0.5 else crop
-
-
-def disturbed_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Generator) -> Tensor:  # (3, side, side)
-    """A random crop, often blended with another, recoloured or noisy: what a pastiche passes through."""
-    blend, recolour, shuffle, noise, share, strength = torch.rand(6, generator=generator).tolist()
-    crop = random_crop(pictures, side, generator)
-    if blend < 0.2:
-        crop = torch.lerp(crop, random_crop(pictures, side, generator), share)
-    if recolour < 0.4:
-        order = torch.randperm(3, generator=generator) if shuffle < 0.5 else torch.arange(3)
-        mixing = torch.eye(3)[order] + 0.25 * torch.randn(3, 3, generator=generator)
-        mean = crop.mean(dim=(1, 2), keepdim=True)
-        goal = (mean + 0.15 * torch.randn(3, 1, 1, generator=generator)).clamp(0.1, 0.9)
-        crop = torch.einsum("ij,jhw->ihw", mixing, crop - mean) + goal
-    if noise < 0.3:
-        crop = crop + 0.2 * strength**2 * torch.randn(crop.shape, generator=generator)
-    return crop.clamp(0, 1)
 
 
 def flatten(features: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H W, C), without a copy if channels come last in memory
@@ -208,7 +166,9 @@ class Distiller:
             1 - R^2 (squared error over variance of the features around each channel's mean), and the squared error of
             the Gram matrix over the variation of the Gram matrix between pictures.
         """
-        squares = [cv2.resize(_middle(image), (side, side), interpolation=cv2.INTER_AREA) for image in self.held_out]
+        squares = [
+            cv2.resize(middle_square(image), (side, side), interpolation=cv2.INTER_AREA) for image in self.held_out
+        ]
         images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
         parts: dict[str, list[tuple[Tensor, ...]]] = {layer: [] for layer in self.layers}
         for batch in images.split(self.recipe.batch):
@@ -406,13 +366,6 @@ def _lasting(recipe: Recipe) -> dict[str, object]:
     """What a checkpoint must share with the run that continues it: all but the end, so that a run can be prolonged."""
     lasting = {**dataclasses.asdict(recipe), "blocks": [list(widths) for widths in recipe.blocks]}
     return {name: value for name, value in lasting.items() if name not in ("steps", "minutes")}
-
-
-def _middle(image: np.ndarray) -> np.ndarray:  # (H, W, 3) -> (S, S, 3)
-    height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return image[top : top + side, left : left + side]
 
 
 def _table(figures: Mapping[str, tuple[float, float]]) -> str:
