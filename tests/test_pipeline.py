@@ -156,7 +156,7 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, style, settings):
 
 
 def test_the_embedded_network_paints(tmp_path, samples):
-    settings = Settings(size=96, seconds=0.5, fps=8, first_iterations=10, iterations=4, device="cpu")
+    settings = Settings(size=96, seconds=0.5, fps=8, first_iterations=10, iterations=10, device="cpu")
     results = []
     animate_balance(
         samples / "harbor.jpg",
