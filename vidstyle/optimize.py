@@ -34,6 +34,7 @@ class Minimum:
     image: Tensor  #: (1, 3, H, W) in [0, 1]: the best picture seen
     loss: float  #: its loss; not finite if no picture had a finite loss
     first_loss: float  #: the loss of the start
+    last_loss: float  #: the loss of the last picture tried, which need not be the best
     terms: list[float]  #: the parts of the loss, in the order of the loss function
     evaluations: int  #: of the loss and its gradient
     curvature: float  #: step per gradient that suited last, 0 if unknown; a good start for a similar minimisation
@@ -72,8 +73,9 @@ def minimise(
             if not math.isfinite(value) or last - value < tolerance * last or value == 0:
                 break
             last = value
-    numbers = torch.cat([best.terms.float(), torch.stack([best.value, first.value, best.curvature])]).tolist()
-    return Minimum(best.image, numbers[-3], numbers[-2], numbers[:-3], done, numbers[-1])
+    ends = torch.stack([best.value, first.value, best.tried_value, best.curvature])
+    *terms, value, first_value, last_value, measured = torch.cat([best.terms.float(), ends]).tolist()
+    return Minimum(best.image, value, first_value, last_value, terms, done, measured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,7 @@ class _Best:
     image: Tensor
     value: Tensor
     terms: Tensor
+    tried_value: Tensor
     curvature: Tensor
 
 
@@ -111,8 +114,9 @@ def _lbfgs(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float
     measured = torch.full_like(value, curvature)
     longest = torch.full_like(value, LONGEST_STEP / caution)
     radius = longest
+    tried_value = value
     while True:
-        yield _Best(x, value, terms, measured)
+        yield _Best(x, value, terms, tried_value, measured)
         inverse = torch.where(measured > 0, measured, FIRST_STEP / caution / _rms(gradient))
         step = -pairs.inverse_hessian(gradient, inverse)
         step = step * (radius / _rms(step)).clamp(max=1)
@@ -175,7 +179,7 @@ class _Pairs:
 def _adam(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float, caution: float) -> Iterator[_Best]:
     """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980), steps of FIRST_STEP, yielding the best picture so far."""
     value, gradient, terms = evaluate(x)
-    best = _Best(x, value, terms, torch.zeros_like(value))
+    best = _Best(x, value, terms, value, torch.zeros_like(value))
     first, second = torch.zeros_like(x), torch.zeros_like(x)
     count = 0
     while True:
@@ -191,6 +195,7 @@ def _adam(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float,
             torch.where(better, x, best.image),
             torch.where(better, value, best.value),
             torch.where(better, terms, best.terms),
+            value,
             best.curvature,
         )
 

@@ -18,6 +18,7 @@ from vidstyle.types import Frame, Result, Settings, State
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 TERMS = ("content", "style", "temporal", "tv")
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
+EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
 
 Size = tuple[int, int]  # height, width
 
@@ -152,12 +153,13 @@ class Stylizer:
                 curvature=curvature,
                 caution=caution,
             )
-            if np.isfinite(minimum.loss):
+            # A comparison with NaN is false: a loss or a gradient that is not finite ends here, too.
+            if minimum.loss < minimum.first_loss or minimum.last_loss <= EXPLODED * minimum.first_loss:
                 return minimum
             curvature = 0.0
         raise DivergedError(
-            f"frame {frame.index} has no finite loss ({minimum.loss}, twice, after {minimum.evaluations} evaluations); "
-            "check the weights, or try --precision float32 and another --alpha"
+            f"frame {frame.index} diverged twice (loss {minimum.last_loss}, from {minimum.first_loss}, after "
+            f"{minimum.evaluations} evaluations); check the weights, or try --precision float32 and another --alpha"
         )
 
     def _styles(self, size: Size) -> list[losses.Statistics]:
