@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -12,14 +13,23 @@ def test_singular_values_are_brought_near_one():
         assert found.median() > 0.6
 
 
+def test_a_step_is_a_share_of_the_weights_own_length():
+    for scale in (0.01, 100.0):
+        weight = nn.Parameter(scale * torch.randn(8, 27, generator=torch.Generator().manual_seed(0)))
+        weight.grad = torch.randn(8, 27, generator=torch.Generator().manual_seed(1))
+        before = weight.detach().clone()
+        Muon([weight], lr=0.02).step()
+        assert float((weight.detach() - before).norm() / before.norm()) == pytest.approx(0.02, rel=1e-3)
+
+
 def test_learns_a_convolution():
     torch.manual_seed(0)
     goal, learnt = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
-    optimizer = Muon([learnt.weight], lr=0.02)
+    optimizer = Muon([learnt.weight], lr=0.05)
     losses = []
     for step in range(150):
         for group in optimizer.param_groups:
-            group["lr"] = 0.02 * (1 - step / 150)
+            group["lr"] = 0.05 * (1 - step / 150)
         images = torch.randn(8, 3, 8, 8)
         loss = (learnt(images) - learnt.bias.view(-1, 1, 1) - goal(images) + goal.bias.view(-1, 1, 1)).square().mean()
         learnt.zero_grad()

@@ -58,14 +58,14 @@ def _errors() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def job_options(job: Job) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options that every job has and one for each field of `Settings` that `job` reads.
+def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each field of `Settings` that `job` reads and, if it runs one, those of every job.
 
     The command receives them as the keyword arguments of its pipeline function.
     """
     fields = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
     presets = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
-    flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet}
+    flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
     options: dict[str, Any] = {**{option.name: _flag(option) for option in fields}, "preset": presets}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -76,8 +76,10 @@ def job_options(job: Job) -> Callable[[Callable[..., None]], Callable[..., None]
             with _errors():
                 changes = {name: _from_flag(name, value) for name, value in given.items() if value is not None}
                 settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
+                if not runs:
+                    return command(**values, settings=settings)
                 with _progress(values["output"], values.pop("quiet")) as on_frame:
-                    command(**values, settings=settings, on_frame=on_frame)
+                    return command(**values, settings=settings, on_frame=on_frame)
 
         hints = get_type_hints(command, include_extras=True)
         own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -156,6 +158,29 @@ def image(content: Content, styles: Styles, output: Output, **job: Any) -> None:
     from vidstyle.pipeline import stylize_image
 
     stylize_image(content, styles, output, **job)
+
+
+@app.command(no_args_is_help=True)
+@job_options("image", runs=False)
+def compare(
+    contents: Annotated[Path, typer.Argument(metavar="CONTENTS", help="A picture, or a folder of pictures.")],
+    styles: Annotated[Path, typer.Argument(metavar="STYLES", help="A picture, or a folder of pictures.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="For pictures and figures.")],
+    tries: Annotated[int, typer.Option(min=0, help="Paintings to make the content distances agree.")] = 2,
+    **job: Any,
+) -> None:
+    """Paint with a network and with VGG-19 and let VGG-19 judge: is the network good enough?"""
+    from vidstyle import comparison
+
+    done = 0
+
+    def on_pair(pair: comparison.Pair, total: int) -> None:
+        nonlocal done
+        done += 1
+        console.print(f"{done}/{total} {pair}", markup=False, soft_wrap=True)
+
+    for line in comparison.compare(contents, styles, output, tries=tries, on_pair=on_pair, **job).lines():
+        typer.echo(line)
 
 
 @app.command()

@@ -3,9 +3,10 @@
     python -m vidstyle.distill --teacher VGG_FILE --images FOLDER... --out FILE
 
 The student is regressed, layer by layer and through a linear read-out, on what the teacher answers to crops of the
-given pictures; it never sees the teacher's weights. Training goes in rounds: the teacher, the dearest part, labels a
-pool of crops, and the student learns from each of them a few times. One batch of every pool are pastiches that the
-student itself is optimising, because those are the pictures it will be asked about later.
+given pictures; it never sees the teacher's weights. It begins as an apprentice (see `vidstyle.student`), then works on
+its own and learns, besides crops, from pastiches that it is optimising itself: the optimiser finds every picture that a
+network misjudges, so those are what it must be taught. Training goes in rounds: the teacher, the dearest part, labels a
+pool of pictures, and the student learns from each of them a few times.
 """
 
 from __future__ import annotations
@@ -15,89 +16,68 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vidstyle import optimize
 from vidstyle.crops import disturbed_crop, load_pictures, middle_square
+from vidstyle.easel import Easel
 from vidstyle.errors import DiskError, JobError, UsageError
 from vidstyle.muon import Muon
-from vidstyle.networks import Blocks, FeatureNetwork, reduce_readout, save_compact, vgg19
+from vidstyle.networks import Blocks, FeatureNetwork, save_compact, vgg19
+from vidstyle.student import Answers, Student, Yardstick, width_at
+from vidstyle.types import Device, Precision, Settings
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
-HELPERS = ("relu3_3", "relu4_4")  #: learnt along with them, to lead the deep convolutions; not saved
-LAYER_WEIGHTS = {"relu5_1": 2.0, **dict.fromkeys(HELPERS, 0.5)}  #: of the regression; 1 where not named
-GRAM_WEIGHT = 0.25
-KEPT = 0.995  #: share of the averaged weights that an update keeps
-RIDGE = 1e-4  #: of the mean square of the features: keeps a dead channel from being divided by
+CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content
+HELPERS = ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4", "relu4_3", "relu4_4")  #: learnt to lead the others
+HELPER_WEIGHT = 0.2  #: of a helper's regression once the student works on its own
+GRAM_WEIGHT = 1.0  #: of the Gram matrices' relative error
+KEPT = 0.998  #: share of the averaged weights that an update keeps
 HELD_OUT = 40  #: pictures kept for validation
-SCALE_CROPS = 32  #: crops that the teacher's channels are measured on
-
-Answers = Mapping[str, tuple[Tensor, Tensor]]  #: for each layer features (N, positions, K) and Gram matrices (N, K, K)
+MEASURED = 64  #: crops that the teacher's units are measured on
+COOLING = ((1.0, 0.2), (0.4, 0.2), (0.35, 0.0))  #: share of the learning rate as each phase begins and ends
+RENEWED = 0.12  #: share of the pastiches that are begun anew in a round
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Every number a training run depends on."""
 
-    blocks: Blocks = ((16, 16), (32, 48), (80,) * 4, (160,) * 4, (320,))  #: channels of each convolution
+    blocks: Blocks = ((16, 16), (48, 64), (96, 64, 64, 64), (160, 192, 192, 192), (288,))  #: channels
     steps: int = 12000  #: updates of the weights; the learning rate has fallen to zero by then
     minutes: float = math.inf  #: ... or by then, if that comes first
+    apprenticeship: float = 0.07  #: share of the run in which the convolutions learn each for itself
+    stages: float = 0.2  #: share, after that, in which the convolutions between two of `layers` learn together
     crop: int = 160  #: pixels
-    batch: int = 3  #: crops in an update
-    pool: int = 16  #: batches that the teacher labels in a round, the last of which are pastiches
-    repeats: int = 3  #: times that the student sees each of them
-    paint: int = 10  #: evaluations that the pastiches are carried on for in a round
-    lr: float = 0.02  #: highest learning rate of the convolutions (Muon)
-    lr_rest: float = 1e-3  #: highest learning rate of biases and read-outs (Adam)
+    batch: int = 8  #: crops in an update
+    pool: int = 8  #: batches that the teacher labels in a round
+    pastiches: int = 16  #: pictures of the pool that are pastiches, once the student works on its own
+    repeats: int = 3  #: times that the student sees each picture of the pool
+    paint: int = 8  #: evaluations that the pastiches are carried on for in a round
+    lr: float = 0.03  #: highest learning rate of the convolutions (Muon): share of its own length a weight may move
+    lr_rest: float = 2e-3  #: highest learning rate of biases and read-outs (Adam)
     seed: int = 0
+    device: Device = "auto"  #: where to compute
+    precision: Precision = "bfloat16"  #: of the teacher, and of the student where it paints
 
     def __post_init__(self) -> None:
-        for name in ("steps", "crop", "batch", "repeats", "lr", "lr_rest", "minutes"):
+        for name in ("steps", "crop", "batch", "pool", "repeats", "lr", "lr_rest", "minutes"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"--{name} is {getattr(self, name)}; it must be above 0")
-        if self.pool < 2:
-            raise UsageError(f"--pool is {self.pool}; it must be at least 2, one batch of which are pastiches")
-
-
-def flatten(features: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H W, C), without a copy if channels come last in memory
-    return features.permute(0, 2, 3, 1).flatten(1, 2)
-
-
-def product(first: Tensor, second: Tensor) -> Tensor:  # (N, P, A), (N, P, B) -> (N, A, B)
-    """Mean over positions of the outer products: of features with themselves, their Gram matrix."""
-    return first.mT @ second / first.shape[1]
-
-
-def relative_gram_error(got: Tensor, wanted: Tensor) -> Tensor:  # (N, C, C) twice -> (N,)
-    return (got - wanted).square().sum(dim=(1, 2)) / wanted.square().sum(dim=(1, 2)).clamp_min(1e-12)
-
-
-class Student(nn.Module):
-    """The network in training, with its read-outs as parameters."""
-
-    def __init__(self, blocks: Blocks, channels: Mapping[str, int], generator: torch.Generator) -> None:
-        super().__init__()
-        self.network = FeatureNetwork(blocks, pool="average")
-        for convolution in self.network.convolutions.values():
-            assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
-            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(convolution.bias)
-        self.readouts = nn.ParameterDict()
-        for layer, count in channels.items():
-            width = blocks[int(layer[4]) - 1][int(layer[6]) - 1]
-            self.readouts[layer] = nn.Parameter(torch.randn(count, width, generator=generator) / width**0.5)
-        self.to(memory_format=torch.channels_last)
-
-    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
-        """For each layer the student's own features, (N, positions, C), and its read-out, (K, C)."""
-        features = self.network(image.contiguous(memory_format=torch.channels_last), layers)
-        return {layer: (flatten(own), self.readouts[layer]) for layer, own in features.items()}
+        if not 0 <= self.pastiches < self.batch * self.pool:
+            raise UsageError(f"--pastiches is {self.pastiches}; it must be below the pool's {self.batch * self.pool}")
+        for name in ("apprenticeship", "stages"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"--{name} is {getattr(self, name)}; it must lie between 0 and 1")
+        if self.apprenticeship + self.stages > 1:
+            raise UsageError(f"--apprenticeship {self.apprenticeship} and --stages {self.stages} are more than the run")
 
 
 class Distiller:
@@ -107,6 +87,7 @@ class Distiller:
         teacher: the network to imitate; not trained.
         pictures: (H, W, 3) uint8 RGB, in a fixed order.
         layers, helpers: of the teacher and the student, to predict; only `layers` are exported.
+        content: the layer, one of them, that is compared by feature when a pastiche is painted, the others by Gram.
     """
 
     def __init__(
@@ -116,28 +97,24 @@ class Distiller:
         recipe: Recipe,
         *,
         layers: Sequence[str] = LAYERS,
+        content: str = CONTENT,
         helpers: Sequence[str] = HELPERS,
     ) -> None:
-        self.recipe, self.layers, self.learnt = recipe, tuple(layers), (*layers, *helpers)
-        self.teacher = teacher.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        self.recipe, self.content = recipe, content
+        self.layers, self.learnt = tuple(layers), (*layers, *helpers)
+        self.device = optimize.pick_device(recipe.device)
+        self.teacher = teacher.requires_grad_(False).eval()
+        optimize.place(self.teacher, self.device, recipe.precision)
         every = max(2, len(pictures) // HELD_OUT)
         self.held_out = pictures[::every]
         self.pictures = [image for number, image in enumerate(pictures) if number % every]
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.scales, self.spreads = self._measure()
-        channels = {layer: scale.numel() for layer, scale in self.scales.items()}
-        self.student = Student(recipe.blocks, channels, self.generator)
-        self.solve_readouts(self.student, batches=4)
-        self.average = Student(recipe.blocks, channels, self.generator).requires_grad_(False)
-        self.average.load_state_dict(self.student.state_dict())
-        weights = [p for p in self.student.network.parameters() if p.ndim == 4]
-        rest = [p for p in self.student.parameters() if all(p is not weight for weight in weights)]
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "muon": Muon(weights, recipe.lr),
-            "adam": torch.optim.Adam(rest, recipe.lr_rest, betas=(0.9, 0.98)),
-        }
-        self.step, self.seconds = 0, 0.0
-        self.pastiches, self.styles = self._crops(recipe.batch), self._crops(recipe.batch)
+        self.yardsticks = self._measure()
+        self.student = Student(recipe.blocks, self.yardsticks, self.generator).to(self.device)
+        self.average = Student(recipe.blocks, self.yardsticks, self.generator).to(self.device).requires_grad_(False)
+        self.step, self.averaged, self.seconds, self.phase = 0, 0, 0.0, 0
+        self.easel = self._begin(recipe.pastiches)
+        self._settle()
 
     @property
     def progress(self) -> float:
@@ -145,13 +122,17 @@ class Distiller:
         return min(1.0, max(self.step / self.recipe.steps, self.seconds / 60 / self.recipe.minutes))
 
     def round(self) -> float:
-        """Label a pool of crops, learn from it; returns the mean loss."""
+        """Label a pool of pictures, learn from it; returns the mean loss."""
         began = time.monotonic()
         recipe = self.recipe
-        self._paint()
-        images = torch.cat([self._crops(recipe.batch * (recipe.pool - 1)), self.pastiches])
-        images = images[torch.randperm(len(images), generator=self.generator)]
-        pool = [(batch, self._ask(batch)) for batch in images.split(recipe.batch)]
+        if self.phase != (phase := self._due()):
+            self._advance(phase)
+        images = self.crops(recipe.batch * recipe.pool)
+        if self.student.joined and recipe.pastiches:
+            self._paint()
+            images[: recipe.pastiches] = self.easel.pastiches
+        images = images[torch.randperm(len(images), generator=self.generator).to(self.device)]
+        pool = [(batch, self.ask(batch)) for batch in images.split(recipe.batch)]
         losses = []
         for _ in range(recipe.repeats):
             for number in torch.randperm(len(pool), generator=self.generator).tolist():
@@ -159,75 +140,56 @@ class Distiller:
         self.seconds += time.monotonic() - began
         return sum(losses) / len(losses)
 
-    def validate(self, side: int = 192) -> dict[str, tuple[float, float]]:
-        """How well the averaged weights predict held-out pictures, layer by layer, in the teacher's own units.
+    @torch.no_grad()
+    def ask(self, images: Tensor) -> Answers:
+        """What the teacher says of (N, 3, H, W)."""
+        features = self.teacher(images.contiguous(memory_format=torch.channels_last), self.learnt)
+        return {layer: self.yardsticks[layer].read(f) for layer, f in features.items()}
 
-        Returns:
-            1 - R^2 (squared error over variance of the features around each channel's mean), and the squared error of
-            the Gram matrix over the variation of the Gram matrix between pictures.
-        """
+    def crops(self, count: int) -> Tensor:  # (count, 3, crop, crop)
+        """Fresh pictures to learn from."""
+        made = [disturbed_crop(self.pictures, self.recipe.crop, self.generator) for _ in range(count)]
+        return torch.stack(made).to(self.device) if made else torch.zeros(0, 3, self.recipe.crop, self.recipe.crop)
+
+    @torch.no_grad()
+    def validate(self, side: int = 192) -> dict[str, tuple[float, float]]:
+        """How well the averaged weights predict held-out pictures, layer by layer: `Student.losses`, averaged."""
         squares = [
             cv2.resize(middle_square(image), (side, side), interpolation=cv2.INTER_AREA) for image in self.held_out
         ]
-        images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
-        parts: dict[str, list[tuple[Tensor, ...]]] = {layer: [] for layer in self.layers}
-        for batch in images.split(self.recipe.batch):
-            wanted = self._ask(batch)
-            with torch.no_grad():
-                for layer, (own, readout) in self.average(batch, self.layers).items():
-                    target, grams = wanted[layer]
-                    guess = own @ (self.scales[layer][:, None] * readout).T
-                    error = (guess - target).square().mean(dim=1).sum(dim=1)
-                    parts[layer].append((error, target.mean(dim=1), grams, product(guess, guess)))
-        result = {}
-        for layer in self.layers:
-            error, means, grams, guesses = (torch.cat(part) for part in zip(*parts[layer], strict=True))
-            spread = grams.diagonal(dim1=1, dim2=2).sum(dim=1).mean() - means.mean(dim=0).square().sum()
-            between = (grams - grams.mean(dim=0)).square().sum()
-            result[layer] = (float(error.mean() / spread), float((guesses - grams).square().sum() / between))
-        return result
+        images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float().to(self.device) / 255
+        return self._examine(images)
 
-    def solve_readouts(self, student: Student, batches: int = 40) -> None:
-        """Replace the read-outs of `student` by the least-squares ones over fresh crops: the best for its features."""
-        squares = dict.fromkeys(self.learnt, torch.zeros(()))
-        products = dict.fromkeys(self.learnt, torch.zeros(()))
-        with torch.no_grad():
-            for _ in range(batches):
-                images = self._crops(self.recipe.batch)
-                wanted = self._ask(images)
-                for layer, (own, _) in student(images, self.learnt).items():
-                    squares[layer] = squares[layer] + product(own, own).sum(dim=0)
-                    products[layer] = products[layer] + product(wanted[layer][0], own).sum(dim=0)
-            for layer in self.learnt:
-                left = squares[layer].double()
-                left += RIDGE * left.diagonal().mean() * torch.eye(len(left), dtype=left.dtype)
-                readout = torch.linalg.solve(left, products[layer].double().mT).mT.float()
-                student.readouts[layer].copy_(readout / self.scales[layer][:, None])
+    @torch.no_grad()
+    def examine_pastiches(self) -> dict[str, tuple[float, float]]:
+        """The same on the pastiches in the making: what the optimiser has found that the student misjudges."""
+        return self._examine(self.easel.pastiches)
+
+    def solve_readouts(self, batches: int = 40) -> None:
+        """Replace the averaged student's read-outs by the least-squares ones over fresh crops and the pastiches."""
+        images = [self.crops(self.recipe.batch) for _ in range(batches)]
+        if self.average.joined:
+            images += list(self.easel.pastiches.split(self.recipe.batch))
+        self.average.solve_readouts((batch, self.ask(batch)) for batch in images)
 
     def export(self, path: str | Path) -> None:
         """Write the averaged network, as `networks.compact` reads it; read-outs predict the teacher's raw features."""
-        network = FeatureNetwork(self.recipe.blocks, pool="average")
-        network.load_state_dict(self.average.network.state_dict())
-        for layer in self.layers:
-            network.readouts[layer] = reduce_readout(
-                self.scales[layer][:, None] * self.average.readouts[layer].detach()
-            )
-        save_compact(network, path)
+        save_compact(self.average.export(self.layers), path)
 
     def state_dict(self) -> dict[str, object]:
         """All that the next round depends on."""
         return {
             "recipe": _lasting(self.recipe),
             "step": self.step,
+            "averaged": self.averaged,
+            "phase": self.phase,
             "seconds": self.seconds,
             "student": self.student.state_dict(),
             "average": self.average.state_dict(),
             **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "generator": self.generator.get_state(),
-            "pastiches": self.pastiches,
-            "styles": self.styles,
-            "scales": self.scales,
-            "spreads": self.spreads,
+            "easel": vars(self.easel),
+            "yardsticks": {layer: yardstick.state_dict() for layer, yardstick in self.yardsticks.items()},
         }
 
     def save(self, path: Path) -> None:
@@ -245,106 +207,130 @@ class Distiller:
     def load(self, path: Path) -> None:
         """Continue where a checkpoint stopped. Raises `JobError` if it is damaged or of another recipe."""
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(path, map_location=self.device, weights_only=True)
         except Exception as error:  # torch.load raises a dozen kinds for a file that is none of its own
             raise JobError(f"the checkpoint {path} cannot be read; remove it to start anew") from error
         if state["recipe"] != _lasting(self.recipe):
             raise JobError(f"{path} is of another recipe ({state['recipe']}); repeat its options or remove it")
+        self.phase = state["phase"]
+        self.student.led, self.average.led = self._led(self.phase), self._led(self.phase)
         self.student.load_state_dict(state["student"])
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state[name])
-        self.generator.set_state(state["generator"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.pastiches, self.styles = state["pastiches"], state["styles"]
-        self.scales, self.spreads = state["scales"], state["spreads"]
-
-    def _crops(self, count: int) -> Tensor:  # (count, 3, crop, crop)
-        return torch.stack([disturbed_crop(self.pictures, self.recipe.crop, self.generator) for _ in range(count)])
+        self.generator.set_state(state["generator"].cpu())
+        self.step, self.averaged, self.seconds = state["step"], state["averaged"], state["seconds"]
+        self.easel = Easel(**state["easel"])
+        for layer, yardstick in self.yardsticks.items():
+            yardstick.load_state_dict(state["yardsticks"][layer])
 
     @torch.no_grad()
-    def _measure(self) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """For each layer a divisor for each channel, (K,), and the variance of the features so divided.
-
-        A divisor is halfway (geometrically) between the channel's deviation and the layer's: raw activations differ a
-        hundredfold and let the loudest channels drown the others, while fully equalised ones spend the student on
-        channels that no Gram matrix shows.
-        """
-        scales, spreads = {}, {}
-        for layer, features in self.teacher(self._crops(SCALE_CROPS), self.learnt).items():
-            deviation = features.std(dim=(0, 2, 3))
-            whole = deviation.square().mean().sqrt()
-            scales[layer] = (deviation.clamp_min(1e-3 * whole) * whole).sqrt()
-            spreads[layer] = float((deviation / scales[layer]).square().sum())
-        return scales, spreads
+    def _examine(self, images: Tensor) -> dict[str, tuple[float, float]]:
+        found: dict[str, list[Tensor]] = {layer: [] for layer in self.layers}
+        for batch in images.split(self.recipe.batch):
+            answers = self.ask(batch)
+            own = self.average(batch, self.learnt, answers)
+            for layer, figures in self.average.losses(own, answers).items():
+                if layer in found:
+                    found[layer].append(torch.stack(figures) * len(batch))
+        means = {layer: torch.stack(figures).sum(dim=0) / len(images) for layer, figures in found.items()}
+        return {layer: (float(error), float(of_gram)) for layer, (error, of_gram) in means.items()}
 
     @torch.no_grad()
-    def _ask(self, images: Tensor) -> Answers:
-        features = self.teacher(images.contiguous(memory_format=torch.channels_last), self.learnt)
-        flat = {layer: flatten(f) for layer, f in features.items()}
-        return {layer: (f, product(f, f)) for layer, f in flat.items()}
+    def _measure(self) -> dict[str, Yardstick]:
+        images = self.crops(MEASURED).contiguous(memory_format=torch.channels_last)
+        blocks = self.recipe.blocks
+        return {layer: Yardstick(f, width_at(blocks, layer)) for layer, f in self.teacher(images, self.learnt).items()}
 
-    def _update(self, images: Tensor, wanted: Answers) -> float:
-        warm = min(1.0, (self.step + 1) / 50)
-        share = warm * 0.5 * (1 + math.cos(math.pi * self.progress))
+    def _settle(self) -> None:
+        """Begin to learn from the weights as they are: read-outs solved, the average and the optimisers afresh."""
+        batches = [self.crops(self.recipe.batch) for _ in range(8)]
+        self.student.solve_readouts([(batch, self.ask(batch)) for batch in batches])
+        self._restart()
+
+    def _restart(self) -> None:
+        self.average.load_state_dict(self.student.state_dict())
+        self.averaged = 0
+        weights = [convolution.weight for convolution in self.student.convolutions]
+        rest = [p for p in self.student.parameters() if all(p is not weight for weight in weights)]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "muon": Muon(weights, self.recipe.lr),
+            "adam": torch.optim.Adam(rest, self.recipe.lr_rest, betas=(0.9, 0.98)),
+        }
+
+    def _due(self) -> int:
+        """0: each convolution learns for itself; 1: those between two of `layers` together; 2: all together."""
+        first, second = self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
+        return int(self.progress >= first) + int(self.progress >= second)
+
+    def _led(self, phase: int) -> set[str]:
+        return {0: set(self.learnt), 1: set(self.layers) - {self.content}, 2: set()}[phase]
+
+    def _advance(self, phase: int) -> None:
+        self.solve_readouts(16)
+        self.student.load_state_dict(self.average.state_dict())
+        self.student.join(self.student.led - self._led(phase))
+        self.average.led = set(self.student.led)
+        self.phase = phase
+        self._settle()
+
+    def _update(self, images: Tensor, answers: Answers) -> float:
+        share = min(1.0, (self.averaged + 1) / 100) * self._cooling()
         for name, rate in (("muon", self.recipe.lr), ("adam", self.recipe.lr_rest)):
             for group in self.optimizers[name].param_groups:
                 group["lr"] = share * rate
-        loss = self._loss(images, wanted)
+        loss = self._loss(images, answers)
         self.student.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers.values():
             optimizer.step()
         self.step += 1
-        keep = min(KEPT, (1 + self.step) / (10 + self.step))
+        self.averaged += 1
+        keep = min(KEPT, self.averaged / (10 + self.averaged))
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
                 mean.lerp_(now, 1 - keep)
         return loss.item()
 
-    def _loss(self, images: Tensor, wanted: Answers) -> Tensor:
-        """Regression error over variance, and relative error of the Gram matrices, summed over the layers.
+    def _cooling(self) -> float:
+        """Share of the highest learning rate: half a cosine in each phase."""
+        first, second = self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
+        begin, end = ((0.0, first), (first, second), (second, 1.0))[self.phase]
+        part = min(1.0, max(0.0, (self.progress - begin) / max(end - begin, 1e-9)))
+        high, low = COOLING[self.phase]
+        return low + (high - low) * 0.5 * (1 + math.cos(math.pi * part))
 
-        The regression error |R f - t|^2 is multiplied out into tr(R G(f) R^T) - 2 <R, t f^T> + tr(G(t)): the
-        predictions, eight times as large as the student's own features, are never written down.
-        """
-        loss = torch.zeros(())
-        for layer, (own, readout) in self.student(images, self.learnt).items():
-            (target, grams), scale = wanted[layer], self.scales[layer][:, None]
-            own_grams, cross = product(own, own), product(target, own) / scale
-            error = ((readout @ own_grams - 2 * cross) * readout).sum(dim=(1, 2))
-            error = error + (grams.diagonal(dim1=1, dim2=2) / scale[:, 0].square()).sum(dim=1)
-            loss = loss + LAYER_WEIGHTS.get(layer, 1.0) * error.mean() / self.spreads[layer]
-            if layer in self.layers:
-                raw = scale * readout
-                loss = loss + GRAM_WEIGHT * relative_gram_error(raw @ own_grams @ raw.T, grams).mean()
-        return loss
+    def _loss(self, images: Tensor, answers: Answers) -> Tensor:
+        """Regression errors of all layers; once the student works on its own, relative errors of Gram matrices, too."""
+        own = self.student(images, self.learnt, answers)
+        total = torch.zeros((), device=self.device)
+        for layer, (error, of_gram) in self.student.losses(own, answers).items():
+            if self.phase == 0:
+                total = total + error
+            elif layer in self.layers:
+                total = total + error + GRAM_WEIGHT * of_gram
+            else:
+                total = total + HELPER_WEIGHT * error
+        return total
 
-    def _grams(self, images: Tensor) -> dict[str, Tensor]:
-        """What the averaged student takes for the teacher's Gram matrices of `images`."""
-        answers = self.average(images, self.layers)
-        raw = {layer: self.scales[layer][:, None] * readout for layer, (_, readout) in answers.items()}
-        return {layer: raw[layer] @ product(own, own) @ raw[layer].T for layer, (own, _) in answers.items()}
+    def _begin(self, count: int) -> Easel:
+        contents, styles = self.crops(count), self.crops(count)
+        return Easel.begun(contents, styles, torch.rand(count, generator=self.generator).square().to(self.device))
 
     def _paint(self) -> None:
-        """Carry the pastiches on a little, by the student's own Gram matrices; now and then start one anew."""
-        fresh = torch.rand(self.recipe.batch, generator=self.generator) < 0.15
-        if count := int(fresh.sum()):
-            self.pastiches[fresh], self.styles[fresh] = self._crops(count), self._crops(count)
-        with torch.no_grad():
-            wanted = self._grams(self.styles)
-        image = self.pastiches.clone().requires_grad_()
-        painter = torch.optim.Adam([image], lr=0.02)
-        for _ in range(self.recipe.paint):
-            painter.zero_grad()
-            got = self._grams(image)
-            torch.stack(
-                [relative_gram_error(got[layer], wanted[layer]).sum() for layer in self.layers]
-            ).sum().backward()
-            painter.step()
-            with torch.no_grad():
-                image.clamp_(0, 1)
-        self.pastiches = image.detach()
+        """Carry the pastiches on by the averaged student's own judgement; now and then begin one anew."""
+        recipe, network = self.recipe, self.average.export(self.layers)
+        fresh = (torch.rand(recipe.pastiches, generator=self.generator) < RENEWED).to(self.device)
+        easel = self.easel.renewed(fresh, self._begin(int(fresh.sum())))
+        settings = Settings(
+            iterations=recipe.paint,
+            tolerance=0,
+            device=recipe.device,
+            precision=recipe.precision,
+            content_layers=(self.content,),
+            style_layers=tuple(layer for layer in self.layers if layer != self.content),
+        )
+        self.easel = easel.carried_on(network, settings)
 
 
 def train(
@@ -365,7 +351,7 @@ def train(
 def _lasting(recipe: Recipe) -> dict[str, object]:
     """What a checkpoint must share with the run that continues it: all but the end, so that a run can be prolonged."""
     lasting = {**dataclasses.asdict(recipe), "blocks": [list(widths) for widths in recipe.blocks]}
-    return {name: value for name, value in lasting.items() if name not in ("steps", "minutes")}
+    return {name: value for name, value in lasting.items() if name not in ("steps", "minutes", "device")}
 
 
 def _table(figures: Mapping[str, tuple[float, float]]) -> str:
@@ -395,11 +381,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"step {run.step}  {run.seconds:.0f} s  {100 * run.progress:.1f} %  loss {loss:.4f}", flush=True)
         if rounds % chosen.validate_every == 0 or run.progress >= 1:
             print(f"held out, 1 - R2 / Gram: {_table(run.validate())}", flush=True)
+            if run.student.joined:
+                print(f"pastiches, 1 - R2 / Gram: {_table(run.examine_pastiches())}", flush=True)
         if chosen.export_every and rounds % chosen.export_every == 0:
             run.export(chosen.out)
 
     train(distiller, chosen.checkpoint or chosen.out.with_suffix(".checkpoint"), on_round=on_round)
-    distiller.solve_readouts(distiller.average)
+    distiller.solve_readouts()
     print(f"held out, read-outs solved: {_table(distiller.validate())}", flush=True)
     distiller.export(chosen.out)
 

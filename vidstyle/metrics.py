@@ -17,7 +17,10 @@ from torch import Tensor
 class Judge(Protocol):
     """A feature network, as `vidstyle.networks` makes them; usually VGG-19."""
 
-    readouts: Mapping[str, Tensor]
+    @property
+    def readouts(self) -> Mapping[str, Tensor]:
+        """Matrices that features are to be multiplied by, of layers that have one."""
+        ...
 
     def __call__(self, image: Tensor, layers: Iterable[str], /) -> dict[str, Tensor]:
         """Features (1, C, H, W) at `layers` of an image (1, 3, H, W)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -70,12 +70,15 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def forward(
+        self, image: Tensor, layers: Iterable[str], hand_on: Callable[[str, Tensor], Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """Features of `image` at `layers`; nothing above the last of them is computed.
 
         Args:
             image: (N, 3, H, W) sRGB in [0, 1].
             layers: names like relu4_2 or conv2_2.
+            hand_on: called with the name and the features of each ReLU layer; what it returns, the next layer sees.
 
         Returns:
             For each layer its features, (N, channels, H / 2^(block-1), W / 2^(block-1)), in the network's precision.
@@ -100,6 +103,8 @@ class FeatureNetwork(nn.Module):
                 features[relu] = x
             if len(features) == len(wanted):
                 break
+            if hand_on is not None:
+                x = hand_on(relu, x)
         return features
 
     def require(self, layers: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ from vidstyle.errors import MediaError
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 16
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -79,6 +80,21 @@ def fit(width: int, height: int, long_side: int) -> tuple[int, int]:
             f"each side needs at least {MIN_SIDE} pixels: take a larger or less narrow picture, or a larger --size"
         )
     return new
+
+
+def in_folder(path: str | Path) -> list[Path]:
+    """The picture at `path` or, if that is a folder, those in it with a picture's suffix, sorted by name.
+
+    Raises `MediaError` if there is none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        check_file(path)
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+    if not found:
+        raise MediaError(f"the folder {path} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
+    return found
 
 
 def check_file(path: str | Path) -> None:

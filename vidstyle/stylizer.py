@@ -169,12 +169,11 @@ class Stylizer:
         return self._styles_at[size]
 
     def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
-        height, width = style.shape[-2:]
-        factor = self.settings.style_scale * max(size) / max(height, width)
-        scaled = (max(round(height * factor), 1), max(round(width * factor), 1))
-        if min(scaled) < (least := self.network.smallest_side(self.layers)):
-            raise UsageError(f"a style of {scaled[1]}x{scaled[0]} pixels is too small; its short side needs {least}")
-        features = self._features(resized(style.to(self.device)[None], scaled))
+        picture = scaled_style(style.to(self.device), size, self.settings.style_scale)
+        if min(size_of(picture)) < (least := self.network.smallest_side(self.layers)):
+            height, width = size_of(picture)
+            raise UsageError(f"a style of {width}x{height} pixels is too small; its short side needs {least}")
+        features = self._features(picture)
         settings = self.settings
         return losses.Statistics.of(features, settings.content_layers, settings.style_layers, self.readouts)
 
@@ -188,6 +187,13 @@ def scales(size: Size) -> list[Size]:
     height, width = size
     steps = max(int(np.log2(min(size) / SMALLEST_SCALE)), 0)
     return [(round(height / 2**step), round(width / 2**step)) for step in range(steps, -1, -1)]
+
+
+def scaled_style(style: Tensor, size: Size, scale: float) -> Tensor:
+    """A style (3, H, W) as a pastiche of `size` looks at it, (1, 3, H', W'): its long side is `scale` times as long."""
+    height, width = size_of(style)
+    factor = scale * max(size) / max(height, width)
+    return resized(style[None], (max(round(height * factor), 1), max(round(width * factor), 1)))
 
 
 def size_of(image: Tensor) -> Size:
