@@ -54,6 +54,17 @@ def test_content_term_of_unrelated_features_is_one(tiny_network):
     )
 
 
+def test_the_networks_content_weight_moves_the_content_term_only(tiny_network, style):
+    content = texture(64, 64, seed=4)
+    terms = []
+    for weight in (1.0, 3.0):
+        tiny_network.content_weight = weight
+        stylizer = Stylizer(tiny_network, [style], Settings(device="cpu"))
+        terms.append(terms_of(stylizer, frame_of(content), content * 0.8)[1])
+    assert terms[1][0] == pytest.approx(3 * float(terms[0][0]), rel=1e-5)
+    assert terms[1][1] == pytest.approx(float(terms[0][1]), rel=1e-5)
+
+
 def test_mixed_styles_lie_between(tiny_network, picture):
     one, other = texture(80, 80, seed=6), texture(80, 80, seed=7)
     stylizer = Stylizer(tiny_network, [one, other], Settings(device="cpu"))

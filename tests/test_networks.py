@@ -61,13 +61,17 @@ def test_a_readout_is_reduced_without_changing_lengths():
 
 def test_a_network_survives_its_file(tmp_path, tiny_network):
     tiny_network.readouts = {"relu1_1": torch.eye(4), "relu2_1": torch.rand(6, 6).half().float()}
+    tiny_network.content_weight = 1.5
     for parameter in tiny_network.parameters():
         parameter.copy_(parameter.half())
     networks.save_compact(tiny_network, tmp_path / "n.safetensors")
     read = networks.compact(tmp_path / "n.safetensors")
     image = torch.rand(1, 3, 32, 32)
     assert torch.equal(read(image, ["relu2_1"])["relu2_1"], tiny_network(image, ["relu2_1"])["relu2_1"])
+    assert read.content_weight == 1.5
     assert networks.fingerprint(read) == networks.fingerprint(tiny_network)
+    read.content_weight = 1.0
+    assert networks.fingerprint(read) != networks.fingerprint(tiny_network)
     with pytest.raises(UsageError, match="relu1_1, relu2_1"):
         read.require(["relu3_1"])
 

@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +26,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle import optimize
+from vidstyle import metrics, optimize
 from vidstyle.crops import disturbed_crop, load_pictures, middle_square
 from vidstyle.easel import Easel
 from vidstyle.errors import DiskError, JobError, UsageError
 from vidstyle.muon import Muon
 from vidstyle.networks import Blocks, FeatureNetwork, save_compact, vgg19
 from vidstyle.student import Answers, Student, Yardstick, width_at
-from vidstyle.types import Device, Precision, Settings
+from vidstyle.stylizer import Stylizer
+from vidstyle.types import Device, Frame, Precision, Settings
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
 CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content
@@ -43,6 +45,9 @@ KEPT = 0.998  #: share of the averaged weights that an update keeps
 HELD_OUT = 40  #: pictures kept for validation
 MEASURED = 64  #: crops that the teacher's units are measured on
 COOLING = ((1.0, 0.2), (0.4, 0.2), (0.35, 0.0))  #: share of the learning rate as each phase begins and ends
+CONTENT_SLOPE = 0.4  #: - d log(content distance) / d log(content weight), roughly
+CONTENT_WEIGHT_BOUND = math.log(30)  #: on either side of 1
+CALIBRATION_SIDE = 192  #: pixels of the pictures that alpha is calibrated on
 RENEWED = 0.12  #: share of the pastiches that are begun anew in a round
 
 
@@ -154,11 +159,7 @@ class Distiller:
     @torch.no_grad()
     def validate(self, side: int = 192) -> dict[str, tuple[float, float]]:
         """How well the averaged weights predict held-out pictures, layer by layer: `Student.losses`, averaged."""
-        squares = [
-            cv2.resize(middle_square(image), (side, side), interpolation=cv2.INTER_AREA) for image in self.held_out
-        ]
-        images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float().to(self.device) / 255
-        return self._examine(images)
+        return self._examine(torch.stack([self._square(image, side) for image in self.held_out]).to(self.device))
 
     @torch.no_grad()
     def examine_pastiches(self) -> dict[str, tuple[float, float]]:
@@ -172,9 +173,37 @@ class Distiller:
             images += list(self.easel.pastiches.split(self.recipe.batch))
         self.average.solve_readouts((batch, self.ask(batch)) for batch in images)
 
-    def export(self, path: str | Path) -> None:
+    def calibrate(self, pairs: int = 8) -> float:
+        """The `content_weight` at which the student keeps as much of held-out contents as the teacher does.
+
+        Both paint some pairs at the alpha in the middle; the teacher judges. Four steps of Newton's, on logarithmic
+        scales, with the slope that is usual.
+        """
+        network = self.average.export(self.layers)
+        chosen = [self._square(image, CALIBRATION_SIDE) for image in self.held_out]
+        chosen = [chosen[number * (len(chosen) - 1) // (2 * pairs - 1)] for number in range(2 * pairs)]
+        settings = self._painting_settings(40)
+
+        def distance(painter: FeatureNetwork) -> float:
+            found = []
+            for content, style in zip(chosen[pairs:], chosen[:pairs], strict=True):
+                frame = Frame(0, content, None, 0.5, (1.0,))
+                pastiche = Stylizer(painter, [style], settings).step(frame, None)[1].pastiche
+                found.append(metrics.content_distance(self.teacher, pastiche, content.to(self.device), self.content))
+            return math.log(statistics.fmean(found))
+
+        wanted, weight = distance(self.teacher), 0.0
+        for _ in range(4):
+            network.content_weight = math.exp(weight)
+            weight += (distance(network) - wanted) / CONTENT_SLOPE
+            weight = min(max(weight, -CONTENT_WEIGHT_BOUND), CONTENT_WEIGHT_BOUND)
+        return math.exp(weight)
+
+    def export(self, path: str | Path, content_weight: float = 1.0) -> None:
         """Write the averaged network, as `networks.compact` reads it; read-outs predict the teacher's raw features."""
-        save_compact(self.average.export(self.layers), path)
+        network = self.average.export(self.layers)
+        network.content_weight = content_weight
+        save_compact(network, path)
 
     def state_dict(self) -> dict[str, object]:
         """All that the next round depends on."""
@@ -223,6 +252,10 @@ class Distiller:
         self.easel = Easel(**state["easel"])
         for layer, yardstick in self.yardsticks.items():
             yardstick.load_state_dict(state["yardsticks"][layer])
+
+    def _square(self, image: np.ndarray, side: int) -> Tensor:  # (H, W, 3) -> (3, side, side)
+        square = cv2.resize(middle_square(image), (side, side), interpolation=cv2.INTER_AREA)
+        return torch.from_numpy(square).permute(2, 0, 1).float() / 255
 
     @torch.no_grad()
     def _examine(self, images: Tensor) -> dict[str, tuple[float, float]]:
@@ -322,15 +355,18 @@ class Distiller:
         recipe, network = self.recipe, self.average.export(self.layers)
         fresh = (torch.rand(recipe.pastiches, generator=self.generator) < RENEWED).to(self.device)
         easel = self.easel.renewed(fresh, self._begin(int(fresh.sum())))
-        settings = Settings(
-            iterations=recipe.paint,
+        self.easel = easel.carried_on(network, self._painting_settings(recipe.paint))
+
+    def _painting_settings(self, evaluations: int) -> Settings:
+        return Settings(
+            iterations=evaluations,
+            first_iterations=evaluations,
             tolerance=0,
-            device=recipe.device,
-            precision=recipe.precision,
+            device=self.recipe.device,
+            precision=self.recipe.precision,
             content_layers=(self.content,),
             style_layers=tuple(layer for layer in self.layers if layer != self.content),
         )
-        self.easel = easel.carried_on(network, settings)
 
 
 def train(
@@ -389,7 +425,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train(distiller, chosen.checkpoint or chosen.out.with_suffix(".checkpoint"), on_round=on_round)
     distiller.solve_readouts()
     print(f"held out, read-outs solved: {_table(distiller.validate())}", flush=True)
-    distiller.export(chosen.out)
+    weight = distiller.calibrate()
+    print(f"content weight {weight:.2f}", flush=True)
+    distiller.export(chosen.out, weight)
 
 
 if __name__ == "__main__":

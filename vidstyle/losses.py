@@ -83,7 +83,11 @@ class Units:
 
 
 def normalized_units(
-    content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]
+    content: Statistics,
+    style: Statistics,
+    positions: Mapping[str, int],
+    weights: Sequence[float],
+    content_weight: float = 1.0,
 ) -> Units:
     """Units in which both losses are about 1 where they are worst.
 
@@ -94,12 +98,13 @@ def normalized_units(
     Args:
         positions: H * W of each content layer.
         weights: of each style layer; only their ratios count.
+        content_weight: of the network (see `networks.FeatureNetwork`).
     """
     content_units = {}
     for layer, mean in content.means.items():
         distance = content.powers[layer] + style.powers[layer] - 2 * mean @ style.means[layer]
         scale = len(content.means) * positions[layer] * distance.clamp_min(torch.finfo(torch.float32).tiny)
-        content_units[layer] = CONTENT_CALIBRATION / scale
+        content_units[layer] = CONTENT_CALIBRATION * content_weight / scale
     style_units = {}
     for (layer, target), weight in zip(style.grams.items(), weights, strict=True):
         distance = (content.grams[layer] - target).square().sum()
@@ -108,8 +113,17 @@ def normalized_units(
     return Units(content_units, style_units)
 
 
-def blog_units(content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]) -> Units:
-    """Units of the blog post: mean squared errors of features, and of 1000 F F^T / (C H W), summed over layers."""
+def blog_units(
+    content: Statistics,
+    style: Statistics,
+    positions: Mapping[str, int],
+    weights: Sequence[float],
+    content_weight: float = 1.0,
+) -> Units:
+    """Units of the blog post: mean squared errors of features, and of 1000 F F^T / (C H W), summed over layers.
+
+    The arguments are those of `normalized_units`; the post knows no `content_weight`.
+    """
     content_units = {}
     for layer, mean in content.means.items():
         content_units[layer] = torch.ones_like(content.powers[layer]) / (positions[layer] * len(mean))
@@ -120,7 +134,7 @@ def blog_units(content: Statistics, style: Statistics, positions: Mapping[str, i
     return Units(content_units, style_units)
 
 
-UNITS: dict[str, Callable[[Statistics, Statistics, Mapping[str, int], Sequence[float]], Units]] = {
+UNITS: dict[str, Callable[[Statistics, Statistics, Mapping[str, int], Sequence[float], float], Units]] = {
     "normalized": normalized_units,
     "blog": blog_units,
 }

@@ -44,6 +44,8 @@ class FeatureNetwork(nn.Module):
         normalize: subtract the ImageNet mean and divide by its deviation first, as VGG was trained.
         readouts: for each layer a matrix R of shape (K, channels) that maps this network's features to those it was
             distilled from. R never touches pixels: the Gram matrix of R f is R G(f) R^T.
+        content_weight: factor of the normalised content loss that makes alpha mean with this network what it means with
+            the one that it was distilled from.
     """
 
     mean: Tensor
@@ -57,10 +59,12 @@ class FeatureNetwork(nn.Module):
         padding: Padding = "replicate",
         normalize: bool = True,
         readouts: Mapping[str, Tensor] | None = None,
+        content_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.blocks, self.pool, self.padding, self.normalize = blocks, pool, padding, normalize
         self.readouts: dict[str, Tensor] = dict(readouts or {})
+        self.content_weight = content_weight
         self.convolutions = nn.ModuleDict()
         channels = 3
         for block, widths in enumerate(blocks, 1):
@@ -169,7 +173,12 @@ def compact(path: str | Path | None = None) -> FeatureNetwork:
         raise WeightsError(f"{source} is no network of vidstyle.distill: its format is {metadata.get('format')!r}")
     shape = json.loads(metadata["network"])
     readouts = {key.removeprefix("readouts."): t.float() for key, t in tensors.items() if key.startswith("readouts.")}
-    network = FeatureNetwork(tuple(map(tuple, shape["blocks"])), pool=shape["pool"], readouts=readouts)
+    network = FeatureNetwork(
+        tuple(map(tuple, shape["blocks"])),
+        pool=shape["pool"],
+        readouts=readouts,
+        content_weight=shape.get("content_weight", 1.0),
+    )
     network.load_state_dict({key: t.float() for key, t in tensors.items() if not key.startswith("readouts.")})
     return network.requires_grad_(False).eval()
 
@@ -177,14 +186,15 @@ def compact(path: str | Path | None = None) -> FeatureNetwork:
 def save_compact(network: FeatureNetwork, path: str | Path) -> None:
     """Write a network with its read-outs in half precision, as `compact` reads it."""
     tensors = {**network.state_dict(), **{f"readouts.{layer}": matrix for layer, matrix in network.readouts.items()}}
-    shape = json.dumps({"blocks": network.blocks, "pool": network.pool})
+    shape = json.dumps({"blocks": network.blocks, "pool": network.pool, "content_weight": network.content_weight})
     halves = {key: tensor.detach().half().cpu().contiguous() for key, tensor in tensors.items()}
     save_file(halves, path, metadata={"format": FILE_FORMAT, "network": shape})
 
 
 def fingerprint(network: FeatureNetwork) -> str:
     """A hash of everything that a network computes with; the same on every device."""
-    digest = hashlib.sha256(repr((network.blocks, network.pool, network.padding, network.normalize)).encode())
+    shape = (network.blocks, network.pool, network.padding, network.normalize, network.content_weight)
+    digest = hashlib.sha256(repr(shape).encode())
     for name, tensor in [*network.state_dict().items(), *network.readouts.items()]:
         digest.update(name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

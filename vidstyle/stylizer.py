@@ -122,7 +122,8 @@ class Stylizer:
             targets = {x: losses.project(features[x], self.readouts.get(x)) for x in settings.content_layers}
             positions = {layer: len(target) for layer, target in targets.items()}
             weights = settings.style_layer_weights or (1.0,) * len(settings.style_layers)
-            units = losses.UNITS[settings.objective](own, style, positions, weights)
+            make_units = losses.UNITS[settings.objective]
+            units = make_units(own, style, positions, weights, self.network.content_weight)
         zero = torch.zeros((), device=self.device)
 
         def loss(pastiche: Tensor) -> tuple[Tensor, Tensor]:
