@@ -112,8 +112,8 @@ def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_calibration_finds_the_weight_that_keeps_as_much_content() -> None:
     distiller = small_distiller(dataclasses.replace(RECIPE, blocks=((8, 8), (12,))))
     distiller.average.join(distiller.average.led)
-    distiller.teacher.pool = "average"
-    distiller.average.network.load_state_dict(distiller.teacher.state_dict())
+    distiller.teacher = distiller.average.export(LAYERS)  # what the student is; its answers are raw features
+    distiller.teacher.readouts = {}
     distiller.solve_readouts(4)
     assert distiller.calibrate(2) == pytest.approx(1, rel=0.1)  # the student is the teacher
     distiller.teacher.content_weight = 4.0

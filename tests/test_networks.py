@@ -52,6 +52,20 @@ def test_the_border_is_replicated(tiny_network):
     assert torch.equal(networks.replicate_border(image), expected)
 
 
+def test_a_block_also_sees_the_first_convolution_of_the_block_below():
+    torch.manual_seed(0)
+    network = networks.FeatureNetwork(((4, 5), (6,), (7,)), pool="average", skip=True).requires_grad_(False)
+    assert [c.in_channels for c in network.convolutions.values()] == [3, 4, 9, 6]  # a block of one has nothing more
+    image = torch.rand(1, 3, 17, 20)
+    found = network(image, ["relu1_1", "relu1_2", "relu2_1", "relu3_1"])
+    both = torch.cat([found["relu1_2"], found["relu1_1"]], dim=1)
+    convolution = network.convolutions["conv2_1"]
+    expected = torch.relu(convolution(torch.nn.functional.avg_pool2d(both, 2)))
+    assert torch.allclose(found["relu2_1"], expected, atol=1e-6)
+    with pytest.raises(RuntimeError):  # the file must say it
+        networks.FeatureNetwork(((4, 5), (6,), (7,))).load_state_dict(network.state_dict())
+
+
 def test_a_readout_is_reduced_without_changing_lengths():
     readout, features = torch.randn(40, 6), torch.randn(6, 100)
     small = networks.reduce_readout(readout)
@@ -59,19 +73,19 @@ def test_a_readout_is_reduced_without_changing_lengths():
     assert torch.allclose((small @ features).norm(dim=0), (readout @ features).norm(dim=0), rtol=1e-4)
 
 
-def test_a_network_survives_its_file(tmp_path, tiny_network):
-    tiny_network.readouts = {"relu1_1": torch.eye(4), "relu2_1": torch.rand(6, 6).half().float()}
-    tiny_network.content_weight = 1.5
-    for parameter in tiny_network.parameters():
+def test_a_network_survives_its_file(tmp_path):
+    network = networks.FeatureNetwork(((4, 5), (6,)), pool="average", skip=True, content_weight=1.5)
+    network.readouts = {"relu1_1": torch.eye(4), "relu2_1": torch.rand(6, 6).half().float()}
+    for parameter in network.requires_grad_(False).parameters():
         parameter.copy_(parameter.half())
-    networks.save_compact(tiny_network, tmp_path / "n.safetensors")
+    networks.save_compact(network, tmp_path / "n.safetensors")
     read = networks.compact(tmp_path / "n.safetensors")
     image = torch.rand(1, 3, 32, 32)
-    assert torch.equal(read(image, ["relu2_1"])["relu2_1"], tiny_network(image, ["relu2_1"])["relu2_1"])
+    assert torch.equal(read(image, ["relu2_1"])["relu2_1"], network(image, ["relu2_1"])["relu2_1"])
     assert read.content_weight == 1.5
-    assert networks.fingerprint(read) == networks.fingerprint(tiny_network)
+    assert networks.fingerprint(read) == networks.fingerprint(network)
     read.content_weight = 1.0
-    assert networks.fingerprint(read) != networks.fingerprint(tiny_network)
+    assert networks.fingerprint(read) != networks.fingerprint(network)
     with pytest.raises(UsageError, match="relu1_1, relu2_1"):
         read.require(["relu3_1"])
 

@@ -55,11 +55,11 @@ RENEWED = 0.12  #: share of the pastiches that are begun anew in a round
 class Recipe:
     """Every number a training run depends on."""
 
-    blocks: Blocks = ((16, 16), (48, 64), (96, 64, 64, 64), (160, 192, 192, 192), (288,))  #: channels
+    blocks: Blocks = ((16, 8), (48, 32), (96, 56, 56, 56), (160, 144, 128, 128), (256,))  #: channels
     steps: int = 12000  #: updates of the weights; the learning rate has fallen to zero by then
     minutes: float = math.inf  #: ... or by then, if that comes first
-    apprenticeship: float = 0.07  #: share of the run in which the convolutions learn each for itself
-    stages: float = 0.2  #: share, after that, in which the convolutions between two of `layers` learn together
+    apprenticeship: float = 0.05  #: share of the run in which the convolutions learn each for itself
+    stages: float = 0.25  #: share, after that, in which the convolutions between two of `layers` learn together
     crop: int = 160  #: pixels
     batch: int = 8  #: crops in an update
     pool: int = 8  #: batches that the teacher labels in a round

@@ -39,6 +39,7 @@ class FeatureNetwork(nn.Module):
     Args:
         blocks: output channels of each convolution, block by block.
         pool: how a block is halved; VGG takes the maximum.
+        skip: whether a block also sees what the first convolution of the block below made, beside its last.
         padding: what the first convolution sees beyond the border. "replicate" avoids the frame that zeros paint
             around the picture; the deeper ones always pad with zeros, as trained.
         normalize: subtract the ImageNet mean and divide by its deviation first, as VGG was trained.
@@ -56,13 +57,15 @@ class FeatureNetwork(nn.Module):
         blocks: Blocks,
         *,
         pool: Literal["max", "average"] = "max",
+        skip: bool = False,
         padding: Padding = "replicate",
         normalize: bool = True,
         readouts: Mapping[str, Tensor] | None = None,
         content_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        self.blocks, self.pool, self.padding, self.normalize = blocks, pool, padding, normalize
+        self.blocks, self.pool, self.skip = blocks, pool, skip
+        self.padding, self.normalize = padding, normalize
         self.readouts: dict[str, Tensor] = dict(readouts or {})
         self.content_weight = content_weight
         self.convolutions = nn.ModuleDict()
@@ -71,6 +74,8 @@ class FeatureNetwork(nn.Module):
             for number, width in enumerate(widths, 1):
                 self.convolutions[f"conv{block}_{number}"] = nn.Conv2d(channels, width, 3, padding=1)
                 channels = width
+            if skip and len(widths) > 1:
+                channels += widths[0]
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -91,10 +96,14 @@ class FeatureNetwork(nn.Module):
         self.require(wanted)
         features: dict[str, Tensor] = {}
         x = (image - self.mean) / self.std if self.normalize else image
+        first: Tensor | None = None
         for name, convolution in self.convolutions.items():
             assert isinstance(convolution, nn.Conv2d)
             if name.endswith("_1") and name != "conv1_1":
-                x = functional.max_pool2d(x, 2) if self.pool == "max" else functional.avg_pool2d(x, 2)
+                halved = [self._halve(x)]
+                if first is not None and x is not first:
+                    halved.append(self._halve(first))
+                x = torch.cat(halved, dim=1) if len(halved) > 1 else halved[0]
             x = x.to(convolution.weight.dtype)
             if name == "conv1_1" and self.padding == "replicate":
                 x = functional.conv2d(replicate_border(x), convolution.weight, convolution.bias)
@@ -109,7 +118,12 @@ class FeatureNetwork(nn.Module):
                 break
             if hand_on is not None:
                 x = hand_on(relu, x)
+            if self.skip and name.endswith("_1"):
+                first = x
         return features
+
+    def _halve(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H / 2, W / 2)
+        return functional.max_pool2d(x, 2) if self.pool == "max" else functional.avg_pool2d(x, 2)
 
     def require(self, layers: Iterable[str]) -> None:
         """Raise `UsageError` for a layer that this network does not have or, if distilled, never learnt."""
@@ -176,6 +190,7 @@ def compact(path: str | Path | None = None) -> FeatureNetwork:
     network = FeatureNetwork(
         tuple(map(tuple, shape["blocks"])),
         pool=shape["pool"],
+        skip=shape.get("skip", False),
         readouts=readouts,
         content_weight=shape.get("content_weight", 1.0),
     )
@@ -186,14 +201,16 @@ def compact(path: str | Path | None = None) -> FeatureNetwork:
 def save_compact(network: FeatureNetwork, path: str | Path) -> None:
     """Write a network with its read-outs in half precision, as `compact` reads it."""
     tensors = {**network.state_dict(), **{f"readouts.{layer}": matrix for layer, matrix in network.readouts.items()}}
-    shape = json.dumps({"blocks": network.blocks, "pool": network.pool, "content_weight": network.content_weight})
+    shape = json.dumps(
+        {"blocks": network.blocks, "pool": network.pool, "skip": network.skip, "content_weight": network.content_weight}
+    )
     halves = {key: tensor.detach().half().cpu().contiguous() for key, tensor in tensors.items()}
     save_file(halves, path, metadata={"format": FILE_FORMAT, "network": shape})
 
 
 def fingerprint(network: FeatureNetwork) -> str:
     """A hash of everything that a network computes with; the same on every device."""
-    shape = (network.blocks, network.pool, network.padding, network.normalize, network.content_weight)
+    shape = (network.blocks, network.pool, network.skip, network.padding, network.normalize, network.content_weight)
     digest = hashlib.sha256(repr(shape).encode())
     for name, tensor in [*network.state_dict().items(), *network.readouts.items()]:
         digest.update(name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes())

@@ -98,7 +98,7 @@ class Student(nn.Module):
 
     def __init__(self, blocks: Blocks, yardsticks: Mapping[str, Yardstick], generator: torch.Generator) -> None:
         super().__init__()
-        self.network = FeatureNetwork(blocks, pool="average")
+        self.network = FeatureNetwork(blocks, pool="average", skip=True)
         for convolution in self.convolutions:
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
@@ -170,18 +170,30 @@ class Student(nn.Module):
 
         Averaging, which lies between the blocks, commutes with the read-out, so that becomes part of the weights.
         """
-        names = list(self.network.convolutions)
-        for below, convolution in zip(names, self.convolutions[1:], strict=False):
-            layer = below.replace("conv", "relu")
-            if layer not in self.led or layer not in layers:
-                continue
+        ended = self.led & set(layers)
+        for layer in ended:
             handed = self.yardsticks[layer].handed[:, None] * self.raw(layer)  # (C, C)
-            convolution.weight.copy_(torch.einsum("ojhw,ji->oihw", convolution.weight, handed))
-        self.led -= set(layers)
+            for convolution, begin in self._seen_by(layer):
+                part = convolution.weight[:, begin : begin + len(handed)]
+                part.copy_(torch.einsum("ojhw,ji->oihw", part, handed))
+        self.led -= ended
+
+    def _seen_by(self, layer: str) -> list[tuple[nn.Conv2d, int]]:
+        """The convolutions that work on a layer, with the number of its first channel among theirs."""
+        blocks, block, number = self.network.blocks, int(layer[4]), int(layer[6])
+        convolutions = self.network.convolutions
+        found = []
+        if number < len(blocks[block - 1]):
+            found.append((convolutions[f"conv{block}_{number + 1}"], 0))
+        if block < len(blocks) and number == len(blocks[block - 1]):
+            found.append((convolutions[f"conv{block + 1}_1"], 0))
+        elif block < len(blocks) and number == 1:
+            found.append((convolutions[f"conv{block + 1}_1"], blocks[block - 1][-1]))
+        return found  # type: ignore[return-value]
 
     def export(self, layers: Iterable[str]) -> FeatureNetwork:
         """A copy without training's furniture, with read-outs in the teacher's own units."""
-        network = FeatureNetwork(self.network.blocks, pool="average")
+        network = FeatureNetwork(self.network.blocks, pool="average", skip=True)
         network.load_state_dict(self.network.state_dict())
         network.readouts = {layer: reduce_readout(self.raw(layer).detach()) for layer in layers}
         return network.requires_grad_(False).eval()
