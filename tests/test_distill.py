@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torchvision.models.vgg import cfgs, make_layers
 
 from vidstyle import distill
 from vidstyle.crops import disturbed_crop, load_pictures
@@ -110,14 +111,14 @@ def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_calibration_finds_the_weight_that_keeps_as_much_content() -> None:
-    distiller = small_distiller(dataclasses.replace(RECIPE, blocks=((8, 8), (12,))))
+    distiller = small_distiller(dataclasses.replace(RECIPE, blocks=((8, 8), (12,)), calibration=2))
     distiller.average.join(distiller.average.led)
     distiller.teacher = distiller.average.export(LAYERS)  # what the student is; its answers are raw features
     distiller.teacher.readouts = {}
     distiller.solve_readouts(4)
-    assert distiller.calibrate(2) == pytest.approx(1, rel=0.1)  # the student is the teacher
+    assert distiller.calibrate() == pytest.approx(1, rel=0.1)  # the student is the teacher
     distiller.teacher.content_weight = 4.0
-    assert distiller.calibrate(2) > 1.5
+    assert distiller.calibrate() > 1.5
 
 
 def test_minutes_end_a_run() -> None:
@@ -191,3 +192,24 @@ def test_pictures_are_read_in_order_and_small_ones_left_out(tmp_path: Path) -> N
 def test_recipe_refuses_what_cannot_be_meant(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"--{name}"):
         Recipe(**{name: value})
+
+
+def test_command_line_trains_exports_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, layers = tmp_path / "vgg19.pth", make_layers(cfgs["E"])
+    for layer in layers:
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight, generator=torch.Generator().manual_seed(0))
+    torch.save({f"features.{key}": value for key, value in layers.state_dict().items()}, weights)
+    for number, image in enumerate(small_pictures()):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+    line = ["--teacher", str(weights), "--images", str(tmp_path), "--out", str(tmp_path / "own.safetensors")]
+    small = ["--blocks", "4,4/4,4/6,6,6,6/6,6,6,6/6", "--steps", "8", "--crop", "32", "--batch", "2", "--pool", "2"]
+    small += ["--pastiches", "1", "--paint", "1", "--calibration", "0", "--device", "cpu", "--precision", "float32"]
+    distill.main([*line, *small])
+    assert "content weight" in capsys.readouterr().out
+    compact(tmp_path / "own.safetensors").require(distill.LAYERS)
+    for wrong, code in ((["--blocks", "4,x"], 2), (["--steps", "0"], 2), (["--teacher", str(tmp_path / "none")], 8)):
+        with pytest.raises(SystemExit) as stopped:
+            distill.main([*line, *small, *wrong])
+        assert stopped.value.code == code
+        assert capsys.readouterr().err.startswith("vidstyle.distill: ")

@@ -15,10 +15,8 @@ import argparse
 import dataclasses
 import math
 import os
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -26,15 +24,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle import metrics, optimize
+from vidstyle import optimize
+from vidstyle.calibration import content_weight
 from vidstyle.crops import disturbed_crop, load_pictures, middle_square
 from vidstyle.easel import Easel
-from vidstyle.errors import DiskError, JobError, UsageError
+from vidstyle.errors import DiskError, JobError, VidstyleError
 from vidstyle.muon import Muon
-from vidstyle.networks import Blocks, FeatureNetwork, save_compact, vgg19
+from vidstyle.networks import FeatureNetwork, save_compact, vgg19
+from vidstyle.recipe import Recipe, blocks_from, written
 from vidstyle.student import Answers, Student, Yardstick, width_at
-from vidstyle.stylizer import Stylizer
-from vidstyle.types import Device, Frame, Precision, Settings
+from vidstyle.types import Settings
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
 CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content
@@ -45,44 +44,8 @@ KEPT = 0.998  #: share of the averaged weights that an update keeps
 HELD_OUT = 40  #: pictures kept for validation
 MEASURED = 64  #: crops that the teacher's units are measured on
 COOLING = ((1.0, 0.2), (0.4, 0.2), (0.35, 0.0))  #: share of the learning rate as each phase begins and ends
-CONTENT_SLOPE = 0.4  #: - d log(content distance) / d log(content weight), roughly
-CONTENT_WEIGHT_BOUND = math.log(30)  #: on either side of 1
-CALIBRATION_SIDE = 192  #: pixels of the pictures that alpha is calibrated on
+CALIBRATION_SIDE, CALIBRATION_EVALUATIONS = 192, 40  #: pixels, and evaluations at each scale, for the content weight
 RENEWED = 0.12  #: share of the pastiches that are begun anew in a round
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Every number a training run depends on."""
-
-    blocks: Blocks = ((16, 8), (48, 32), (96, 56, 56, 56), (160, 144, 128, 128), (256,))  #: channels
-    steps: int = 12000  #: updates of the weights; the learning rate has fallen to zero by then
-    minutes: float = math.inf  #: ... or by then, if that comes first
-    apprenticeship: float = 0.05  #: share of the run in which the convolutions learn each for itself
-    stages: float = 0.25  #: share, after that, in which the convolutions between two of `layers` learn together
-    crop: int = 160  #: pixels
-    batch: int = 8  #: crops in an update
-    pool: int = 8  #: batches that the teacher labels in a round
-    pastiches: int = 16  #: pictures of the pool that are pastiches, once the student works on its own
-    repeats: int = 3  #: times that the student sees each picture of the pool
-    paint: int = 8  #: evaluations that the pastiches are carried on for in a round
-    lr: float = 0.03  #: highest learning rate of the convolutions (Muon): share of its own length a weight may move
-    lr_rest: float = 2e-3  #: highest learning rate of biases and read-outs (Adam)
-    seed: int = 0
-    device: Device = "auto"  #: where to compute
-    precision: Precision = "bfloat16"  #: of the teacher, and of the student where it paints
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "crop", "batch", "pool", "repeats", "lr", "lr_rest", "minutes"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"--{name} is {getattr(self, name)}; it must be above 0")
-        if not 0 <= self.pastiches < self.batch * self.pool:
-            raise UsageError(f"--pastiches is {self.pastiches}; it must be below the pool's {self.batch * self.pool}")
-        for name in ("apprenticeship", "stages"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"--{name} is {getattr(self, name)}; it must lie between 0 and 1")
-        if self.apprenticeship + self.stages > 1:
-            raise UsageError(f"--apprenticeship {self.apprenticeship} and --stages {self.stages} are more than the run")
 
 
 class Distiller:
@@ -173,36 +136,22 @@ class Distiller:
             images += list(self.easel.pastiches.split(self.recipe.batch))
         self.average.solve_readouts((batch, self.ask(batch)) for batch in images)
 
-    def calibrate(self, pairs: int = 8) -> float:
-        """The `content_weight` at which the student keeps as much of held-out contents as the teacher does.
+    def calibrate(self) -> float:
+        """The `content_weight` of the averaged network, found on pairs of held-out pictures."""
+        pairs = self.recipe.calibration
+        if not pairs:
+            return 1.0
+        squares = [self._square(image, CALIBRATION_SIDE) for image in self.held_out]
+        squares = [squares[number * (len(squares) - 1) // (2 * pairs - 1)] for number in range(2 * pairs)]
+        settings = dataclasses.replace(self._painting_settings(CALIBRATION_EVALUATIONS), alpha=0.5)
+        return content_weight(
+            self.average.export(self.layers), self.teacher, squares[pairs:], squares[:pairs], settings
+        )
 
-        Both paint some pairs at the alpha in the middle; the teacher judges. Four steps of Newton's, on logarithmic
-        scales, with the slope that is usual.
-        """
+    def export(self, path: str | Path, weight: float = 1.0) -> None:
+        """Write the averaged network, with its content weight, as `networks.compact` reads it."""
         network = self.average.export(self.layers)
-        chosen = [self._square(image, CALIBRATION_SIDE) for image in self.held_out]
-        chosen = [chosen[number * (len(chosen) - 1) // (2 * pairs - 1)] for number in range(2 * pairs)]
-        settings = self._painting_settings(40)
-
-        def distance(painter: FeatureNetwork) -> float:
-            found = []
-            for content, style in zip(chosen[pairs:], chosen[:pairs], strict=True):
-                frame = Frame(0, content, None, 0.5, (1.0,))
-                pastiche = Stylizer(painter, [style], settings).step(frame, None)[1].pastiche
-                found.append(metrics.content_distance(self.teacher, pastiche, content.to(self.device), self.content))
-            return math.log(statistics.fmean(found))
-
-        wanted, weight = distance(self.teacher), 0.0
-        for _ in range(4):
-            network.content_weight = math.exp(weight)
-            weight += (distance(network) - wanted) / CONTENT_SLOPE
-            weight = min(max(weight, -CONTENT_WEIGHT_BOUND), CONTENT_WEIGHT_BOUND)
-        return math.exp(weight)
-
-    def export(self, path: str | Path, content_weight: float = 1.0) -> None:
-        """Write the averaged network, as `networks.compact` reads it; read-outs predict the teacher's raw features."""
-        network = self.average.export(self.layers)
-        network.content_weight = content_weight
+        network.content_weight = weight
         save_compact(network, path)
 
     def state_dict(self) -> dict[str, object]:
@@ -387,7 +336,7 @@ def train(
 def _lasting(recipe: Recipe) -> dict[str, object]:
     """What a checkpoint must share with the run that continues it: all but the end, so that a run can be prolonged."""
     lasting = {**dataclasses.asdict(recipe), "blocks": [list(widths) for widths in recipe.blocks]}
-    return {name: value for name, value in lasting.items() if name not in ("steps", "minutes", "device")}
+    return {name: value for name, value in lasting.items() if name not in ("steps", "minutes", "device", "calibration")}
 
 
 def _table(figures: Mapping[str, tuple[float, float]]) -> str:
@@ -404,23 +353,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--export-every", type=int, default=0, metavar="ROUNDS", help="write OUT on the way, too")
     parser.add_argument("--validate-every", type=int, default=40, metavar="ROUNDS")
     for option in dataclasses.fields(Recipe):
-        if option.name != "blocks":
-            parser.add_argument(f"--{option.name}", type=type(option.default), default=option.default)
+        default = written(Recipe.blocks) if option.name == "blocks" else getattr(Recipe, option.name)
+        flag, text = option.name.replace("_", "-"), f"{option.metadata['text']} [%(default)s]"
+        parser.add_argument(f"--{flag}", type=type(default), default=default, help=text)
     chosen = parser.parse_args(arguments)
-    recipe = Recipe(**{o.name: getattr(chosen, o.name) for o in dataclasses.fields(Recipe) if o.name != "blocks"})
+    try:
+        run(chosen)
+    except VidstyleError as error:
+        parser.exit(error.exit_code, f"vidstyle.distill: {error}\n")
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Train as the command line says, and print how it goes."""
+    options = {option.name: getattr(chosen, option.name) for option in dataclasses.fields(Recipe)}
+    recipe = Recipe(**options | {"blocks": blocks_from(chosen.blocks)})
     distiller = Distiller(vgg19(chosen.teacher), load_pictures(chosen.images, recipe.crop), recipe)
     rounds = 0
 
-    def on_round(run: Distiller, loss: float) -> None:
+    def on_round(distiller: Distiller, loss: float) -> None:
         nonlocal rounds
         rounds += 1
-        print(f"step {run.step}  {run.seconds:.0f} s  {100 * run.progress:.1f} %  loss {loss:.4f}", flush=True)
-        if rounds % chosen.validate_every == 0 or run.progress >= 1:
-            print(f"held out, 1 - R2 / Gram: {_table(run.validate())}", flush=True)
-            if run.student.joined:
-                print(f"pastiches, 1 - R2 / Gram: {_table(run.examine_pastiches())}", flush=True)
+        print(
+            f"step {distiller.step}  {distiller.seconds:.0f} s  {100 * distiller.progress:.1f} %  loss {loss:.4f}",
+            flush=True,
+        )
+        if rounds % chosen.validate_every == 0 or distiller.progress >= 1:
+            print(f"held out, 1 - R2 / Gram: {_table(distiller.validate())}", flush=True)
+            if distiller.student.joined:
+                print(f"pastiches, 1 - R2 / Gram: {_table(distiller.examine_pastiches())}", flush=True)
         if chosen.export_every and rounds % chosen.export_every == 0:
-            run.export(chosen.out)
+            distiller.export(chosen.out)
 
     train(distiller, chosen.checkpoint or chosen.out.with_suffix(".checkpoint"), on_round=on_round)
     distiller.solve_readouts()

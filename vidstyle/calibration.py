@@ -1,0 +1,52 @@
+"""What alpha means with a distilled network: found by painting with it and with its teacher."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from vidstyle import metrics, optimize
+from vidstyle.networks import FeatureNetwork
+from vidstyle.stylizer import Stylizer
+from vidstyle.types import Frame, Settings
+
+SLOPE = 0.4  # - d log(content distance) / d log(content weight), roughly
+BOUND = math.log(30)  # on the logarithm of the weight, on either side of 0
+STEPS = 4
+
+
+def content_weight(
+    network: FeatureNetwork,
+    teacher: FeatureNetwork,
+    contents: Sequence[Tensor],
+    styles: Sequence[Tensor],
+    settings: Settings,
+) -> float:
+    """The `content_weight` at which `network` keeps as much of the contents as `teacher` does, judged by `teacher`.
+
+    Both paint each content in the style of the same number at `settings.alpha`. A few steps of Newton's, on
+    logarithmic scales, with the slope that is usual.
+
+    Args:
+        contents, styles: (3, H, W).
+    """
+    device = optimize.pick_device(settings.device)
+
+    def distance(painter: FeatureNetwork) -> float:
+        found = []
+        for content, style in zip(contents, styles, strict=True):
+            frame = Frame(0, content, None, settings.alpha, (1.0,))
+            pastiche = Stylizer(painter, [style], settings).step(frame, None)[1].pastiche
+            (layer,) = settings.content_layers
+            found.append(metrics.content_distance(teacher, pastiche, content.to(device), layer))
+        return math.log(statistics.fmean(found))
+
+    wanted, weight = distance(teacher), 0.0
+    for _ in range(STEPS):
+        network.content_weight = math.exp(weight)
+        weight += (distance(network) - wanted) / SLOPE
+        weight = min(max(weight, -BOUND), BOUND)
+    return math.exp(weight)
