@@ -63,7 +63,8 @@ def test_every_pair_is_painted_judged_and_shown_once(tmp_path, weights, network,
         assert sheet.width > 2 * 2 * 200  # two columns of pairs
     pictures = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*-*.png")}
     assert 8 <= len(pictures) <= 12
-    assert run(*folders, "-o", tmp_path / "out", *options, "--tries", 1).exit_code == 0
+    assert run(*folders, "-o", tmp_path / "out", *options, "--tries", 1, "--pairs", 3).exit_code == 0
+    assert len(json.loads((tmp_path / "out" / "report.json").read_text())["pairs"]) == 3
     assert pictures == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*-*.png")}
 
 
@@ -84,6 +85,7 @@ def test_refusals(tmp_path, weights, folders):
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty", styles, "-o", tmp_path / "out", "--weights", weights).exit_code == 3
     assert run(contents, styles, "-o", tmp_path / "out", "--weights", tmp_path / "none").exit_code == 8
+    assert run(contents, styles, "-o", contents / "1.png", "--weights", weights).exit_code == 7
     with pytest.raises(UsageError, match="vgg19"):
         comparison.Comparison(tmp_path / "out", Settings(network="vgg19"))
 

@@ -98,6 +98,20 @@ def test_finished_run_is_left_alone_and_can_be_prolonged(tmp_path: Path) -> None
     assert longer.step == 48
 
 
+def test_goes_on_from_an_exported_network(tmp_path: Path) -> None:
+    first = small_distiller()
+    train(first, tmp_path / "first.checkpoint", on_round=silent)
+    first.export(tmp_path / "first.safetensors")
+    second = small_distiller(dataclasses.replace(RECIPE, apprenticeship=0, stages=0))
+    second.begin_with(compact(tmp_path / "first.safetensors"))
+    for layer, (error, _) in second.validate(side=32).items():
+        assert error == pytest.approx(first.validate(side=32)[layer][0], rel=0.3)
+    second.round()
+    assert second.student.joined
+    with pytest.raises(UsageError, match="--blocks"):
+        small_distiller().begin_with(compact(tmp_path / "first.safetensors"))
+
+
 def test_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     small_distiller().save(tmp_path / "run.checkpoint")
     with pytest.raises(JobError, match="another recipe"):

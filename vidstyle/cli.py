@@ -167,6 +167,7 @@ def compare(
     styles: Annotated[Path, typer.Argument(metavar="STYLES", help="A picture, or a folder of pictures.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="For pictures and figures.")],
     tries: Annotated[int, typer.Option(min=0, help="Paintings to make the content distances agree.")] = 2,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Stop after so many pairs [all].")] = None,
     **job: Any,
 ) -> None:
     """Paint with a network and with VGG-19 and let VGG-19 judge: is the network good enough?"""
@@ -179,7 +180,8 @@ def compare(
         done += 1
         console.print(f"{done}/{total} {pair}", markup=False, soft_wrap=True)
 
-    for line in comparison.compare(contents, styles, output, tries=tries, on_pair=on_pair, **job).lines():
+    report = comparison.compare(contents, styles, output, tries=tries, limit=pairs, on_pair=on_pair, **job)
+    for line in report.lines():
         typer.echo(line)
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ import torch
 
 from vidstyle import losses, metrics, networks, optimize, pictures
 from vidstyle.checkpoint import file_hash
-from vidstyle.errors import UsageError
+from vidstyle.errors import DiskError, UsageError
 from vidstyle.pipeline import load_network, stylize_image
 from vidstyle.sinks import open_sink
 from vidstyle.sources import to_tensor
@@ -105,7 +107,10 @@ class Comparison:
         optimize.place(self.judge, self.device, "float32")
         self.network = load_network(self.settings)
         self.prints = {"vgg19": networks.fingerprint(self.judge), "network": networks.fingerprint(self.network)}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DiskError(f"the folder {folder} cannot be made ({error.strerror}); give another") from error
 
     def pairs(self, contents: Sequence[Path], styles: Sequence[Path], *, tries: int = 2) -> Iterator[Pair]:
         """Every content in every style, in turn.
@@ -262,6 +267,7 @@ def compare(
     settings: Settings,
     *,
     tries: int = 2,
+    limit: int | None = None,
     on_pair: Callable[[Pair, int], None] | None = None,
 ) -> Report:
     """Compare a network with VGG-19; `output` gets the pictures, `sheet.png` and `report.json`.
@@ -271,6 +277,7 @@ def compare(
         output: a folder; pictures that it holds from an earlier call with the same inputs are not painted again.
         settings: `network` names the one that is judged, `weights` are VGG-19's.
         tries: times that alpha is moved to make the content distances of a pair agree; 0 leaves it.
+        limit: pairs to stop after; the first ones show every content, in different styles.
         on_pair: called after each pair with it and the number of pairs in all.
 
     Raises:
@@ -279,10 +286,11 @@ def compare(
     comparison = Comparison(output, settings)
     pairs: list[Pair] = []
     chosen = [pictures.in_folder(path) for path in (contents, styles)]
-    for pair in comparison.pairs(*chosen, tries=tries):
+    total = min(len(chosen[0]) * len(chosen[1]), limit or sys.maxsize)
+    for pair in itertools.islice(comparison.pairs(*chosen, tries=tries), total):
         pairs.append(pair)
         if on_pair is not None:
-            on_pair(pair, len(chosen[0]) * len(chosen[1]))
+            on_pair(pair, total)
     sheet = contact_sheet(pairs)
     info = ClipInfo(sheet.shape[1], sheet.shape[0], Fraction(1), 1)
     with open_sink(output / "sheet.png", info) as sink:

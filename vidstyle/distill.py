@@ -28,9 +28,9 @@ from vidstyle import optimize
 from vidstyle.calibration import content_weight
 from vidstyle.crops import disturbed_crop, load_pictures, middle_square
 from vidstyle.easel import Easel
-from vidstyle.errors import DiskError, JobError, VidstyleError
+from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
 from vidstyle.muon import Muon
-from vidstyle.networks import FeatureNetwork, save_compact, vgg19
+from vidstyle.networks import FeatureNetwork, compact, save_compact, vgg19
 from vidstyle.recipe import Recipe, blocks_from, written
 from vidstyle.student import Answers, Student, Yardstick, width_at
 from vidstyle.types import Settings
@@ -82,6 +82,17 @@ class Distiller:
         self.average = Student(recipe.blocks, self.yardsticks, self.generator).to(self.device).requires_grad_(False)
         self.step, self.averaged, self.seconds, self.phase = 0, 0, 0.0, 0
         self.easel = self._begin(recipe.pastiches)
+        self._settle()
+
+    def begin_with(self, network: FeatureNetwork) -> None:
+        """Start from a network that an earlier run exported. Raises `UsageError` if it has another shape."""
+        if network.blocks != self.recipe.blocks or not network.skip or self.recipe.apprenticeship or self.recipe.stages:
+            raise UsageError(
+                f"the network to begin with has the channels {written(network.blocks)}; give them as --blocks, "
+                "with --apprenticeship 0 --stages 0"
+            )
+        self.student.network.load_state_dict(network.state_dict())
+        self.student.led, self.average.led, self.phase = set(), set(), 2
         self._settle()
 
     @property
@@ -349,6 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--teacher", required=True, help="VGG-19 weights")
     parser.add_argument("--images", required=True, nargs="+", help="folders of pictures")
     parser.add_argument("--out", required=True, type=Path, help="the network to write (.safetensors)")
+    parser.add_argument("--begin", metavar="NETWORK", help="a network of an earlier run to go on from")
     parser.add_argument("--checkpoint", type=Path, help="default: OUT with the suffix .checkpoint")
     parser.add_argument("--export-every", type=int, default=0, metavar="ROUNDS", help="write OUT on the way, too")
     parser.add_argument("--validate-every", type=int, default=40, metavar="ROUNDS")
@@ -368,6 +380,9 @@ def run(chosen: argparse.Namespace) -> None:
     options = {option.name: getattr(chosen, option.name) for option in dataclasses.fields(Recipe)}
     recipe = Recipe(**options | {"blocks": blocks_from(chosen.blocks)})
     distiller = Distiller(vgg19(chosen.teacher), load_pictures(chosen.images, recipe.crop), recipe)
+    checkpoint = chosen.checkpoint or chosen.out.with_suffix(".checkpoint")
+    if chosen.begin and not checkpoint.exists():
+        distiller.begin_with(compact(chosen.begin))
     rounds = 0
 
     def on_round(distiller: Distiller, loss: float) -> None:
@@ -384,7 +399,7 @@ def run(chosen: argparse.Namespace) -> None:
         if chosen.export_every and rounds % chosen.export_every == 0:
             distiller.export(chosen.out)
 
-    train(distiller, chosen.checkpoint or chosen.out.with_suffix(".checkpoint"), on_round=on_round)
+    train(distiller, checkpoint, on_round=on_round)
     distiller.solve_readouts()
     print(f"held out, read-outs solved: {_table(distiller.validate())}", flush=True)
     weight = distiller.calibrate()
