@@ -13,9 +13,11 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from vidstyle import distill
 from vidstyle.crops import disturbed_crop, load_pictures
-from vidstyle.distill import Distiller, Recipe, train
+from vidstyle.distiller import LAYERS as ALL_LAYERS
+from vidstyle.distiller import Distiller, train
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.networks import FeatureNetwork, compact
+from vidstyle.recipe import Recipe
 
 LAYERS = ("relu1_1", "relu2_1")
 RECIPE = Recipe(
@@ -167,8 +169,8 @@ def test_embedded_network_answers_every_layer_and_is_small() -> None:
     path = Path(distill.__file__).parent / "assets" / "compact.safetensors"
     network = compact()
     assert path.stat().st_size <= 4_000_000
-    features = network(torch.rand(1, 3, 64, 48), distill.LAYERS)
-    assert tuple(features) == distill.LAYERS
+    features = network(torch.rand(1, 3, 64, 48), ALL_LAYERS)
+    assert tuple(features) == ALL_LAYERS
     for layer, own in features.items():
         assert torch.isfinite(own).all()
         assert network.readouts[layer].shape == (own.shape[1], own.shape[1])
@@ -221,7 +223,7 @@ def test_command_line_trains_exports_and_refuses(tmp_path: Path, capsys: pytest.
     small += ["--pastiches", "1", "--paint", "1", "--calibration", "0", "--device", "cpu", "--precision", "float32"]
     distill.main([*line, *small])
     assert "content weight" in capsys.readouterr().out
-    compact(tmp_path / "own.safetensors").require(distill.LAYERS)
+    compact(tmp_path / "own.safetensors").require(ALL_LAYERS)
     for wrong, code in ((["--blocks", "4,x"], 2), (["--steps", "0"], 2), (["--teacher", str(tmp_path / "none")], 8)):
         with pytest.raises(SystemExit) as stopped:
             distill.main([*line, *small, *wrong])

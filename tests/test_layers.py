@@ -25,8 +25,8 @@ LAYERS = (
     {"media", "student", "recipe"},
     {"stylizer", "sources", "mux", "checkpoint"},
     {"sinks", "easel", "calibration"},
-    {"pipeline", "doctor", "distill"},
-    {"comparison"},
+    {"pipeline", "doctor", "distiller"},
+    {"comparison", "distill"},
     {"cli"},
     {"__init__", "__main__"},
 )

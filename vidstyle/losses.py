@@ -81,13 +81,13 @@ class Units:
     content: dict[str, Tensor]
     style: dict[str, Tensor]
 
+    def with_content_weight(self, weight: float) -> Units:
+        """The same with every content unit times `weight`, a network's (see `networks.FeatureNetwork`)."""
+        return Units({layer: weight * unit for layer, unit in self.content.items()}, self.style)
+
 
 def normalized_units(
-    content: Statistics,
-    style: Statistics,
-    positions: Mapping[str, int],
-    weights: Sequence[float],
-    content_weight: float = 1.0,
+    content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]
 ) -> Units:
     """Units in which both losses are about 1 where they are worst.
 
@@ -98,13 +98,12 @@ def normalized_units(
     Args:
         positions: H * W of each content layer.
         weights: of each style layer; only their ratios count.
-        content_weight: of the network (see `networks.FeatureNetwork`).
     """
     content_units = {}
     for layer, mean in content.means.items():
         distance = content.powers[layer] + style.powers[layer] - 2 * mean @ style.means[layer]
         scale = len(content.means) * positions[layer] * distance.clamp_min(torch.finfo(torch.float32).tiny)
-        content_units[layer] = CONTENT_CALIBRATION * content_weight / scale
+        content_units[layer] = CONTENT_CALIBRATION / scale
     style_units = {}
     for (layer, target), weight in zip(style.grams.items(), weights, strict=True):
         distance = (content.grams[layer] - target).square().sum()
@@ -113,17 +112,8 @@ def normalized_units(
     return Units(content_units, style_units)
 
 
-def blog_units(
-    content: Statistics,
-    style: Statistics,
-    positions: Mapping[str, int],
-    weights: Sequence[float],
-    content_weight: float = 1.0,
-) -> Units:
-    """Units of the blog post: mean squared errors of features, and of 1000 F F^T / (C H W), summed over layers.
-
-    The arguments are those of `normalized_units`; the post knows no `content_weight`.
-    """
+def blog_units(content: Statistics, style: Statistics, positions: Mapping[str, int], weights: Sequence[float]) -> Units:
+    """Units of the blog post: mean squared errors of features, and of 1000 F F^T / (C H W), summed over layers."""
     content_units = {}
     for layer, mean in content.means.items():
         content_units[layer] = torch.ones_like(content.powers[layer]) / (positions[layer] * len(mean))
@@ -134,7 +124,7 @@ def blog_units(
     return Units(content_units, style_units)
 
 
-UNITS: dict[str, Callable[[Statistics, Statistics, Mapping[str, int], Sequence[float], float], Units]] = {
+UNITS: dict[str, Callable[[Statistics, Statistics, Mapping[str, int], Sequence[float]], Units]] = {
     "normalized": normalized_units,
     "blog": blog_units,
 }

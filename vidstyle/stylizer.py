@@ -122,8 +122,8 @@ class Stylizer:
             targets = {x: losses.project(features[x], self.readouts.get(x)) for x in settings.content_layers}
             positions = {layer: len(target) for layer, target in targets.items()}
             weights = settings.style_layer_weights or (1.0,) * len(settings.style_layers)
-            make_units = losses.UNITS[settings.objective]
-            units = make_units(own, style, positions, weights, self.network.content_weight)
+            units = losses.UNITS[settings.objective](own, style, positions, weights)
+            units = units.with_content_weight(self.network.content_weight)
         zero = torch.zeros((), device=self.device)
 
         def loss(pastiche: Tensor) -> tuple[Tensor, Tensor]:
