@@ -1,8 +1,8 @@
 """The training run of a network that learns to predict VGG-19's features.
 
 Training goes in rounds: the teacher labels a pool of pictures, and the student learns from each of them a few times. It
-begins as an apprentice (see `vidstyle.student`), then works on its own and learns, besides crops, from pastiches that it
-is optimising itself: the optimiser finds every picture that a network misjudges, so those are what it must be taught.
+begins as an apprentice (see `vidstyle.student`), then works on its own and learns, besides crops, from pastiches that
+it is optimising itself: the optimiser finds every picture that a network misjudges, so those are what it must learn.
 """
 
 from __future__ import annotations
