@@ -95,6 +95,11 @@ def test_finished_run_is_left_alone_and_can_be_prolonged(tmp_path: Path) -> None
     again = small_distiller()
     train(again, checkpoint, on_round=lambda *_: pytest.fail("the run was over"))
     assert again.step == 36
+    much = small_distiller(dataclasses.replace(RECIPE, steps=1000))  # by its steps it would be an apprentice again
+    much.load(checkpoint)
+    much.round()
+    assert much.phase == 2
+    assert much.student.joined
     longer = small_distiller(dataclasses.replace(RECIPE, steps=48))
     train(longer, checkpoint, on_round=silent)
     assert longer.step == 48
@@ -104,14 +109,16 @@ def test_goes_on_from_an_exported_network(tmp_path: Path) -> None:
     first = small_distiller()
     train(first, tmp_path / "first.checkpoint", on_round=silent)
     first.export(tmp_path / "first.safetensors")
-    second = small_distiller(dataclasses.replace(RECIPE, apprenticeship=0, stages=0))
+    second = small_distiller()
     second.begin_with(compact(tmp_path / "first.safetensors"))
     for layer, (error, _) in second.validate(side=32).items():
         assert error == pytest.approx(first.validate(side=32)[layer][0], rel=0.3)
     second.round()
     assert second.student.joined
-    with pytest.raises(UsageError, match="--blocks"):
-        small_distiller().begin_with(compact(tmp_path / "first.safetensors"))
+    with pytest.raises(UsageError, match="--blocks 6,6/10"):
+        small_distiller(dataclasses.replace(RECIPE, blocks=((6, 7), (10,)))).begin_with(
+            compact(tmp_path / "first.safetensors")
+        )
 
 
 def test_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:

@@ -81,11 +81,8 @@ class Distiller:
 
     def begin_with(self, network: FeatureNetwork) -> None:
         """Start from a network that an earlier run exported. Raises `UsageError` if it has another shape."""
-        if network.blocks != self.recipe.blocks or not network.skip or self.recipe.apprenticeship or self.recipe.stages:
-            raise UsageError(
-                f"the network to begin with has the channels {written(network.blocks)}; give them as --blocks, "
-                "with --apprenticeship 0 --stages 0"
-            )
+        if network.blocks != self.recipe.blocks or not network.skip:
+            raise UsageError(f"the network to begin with has other channels; give --blocks {written(network.blocks)}")
         self.student.network.load_state_dict(network.state_dict())
         self.student.led, self.average.led, self.phase = set(), set(), 2
         self._settle()
@@ -247,9 +244,12 @@ class Distiller:
         }
 
     def _due(self) -> int:
-        """0: each convolution learns for itself; 1: those between two of `layers` together; 2: all together."""
+        """0: each convolution learns for itself; 1: those between two of `layers` together; 2: all together.
+
+        A run that is prolonged, or began with a network, does not go back.
+        """
         first, second = self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
-        return int(self.progress >= first) + int(self.progress >= second)
+        return max(self.phase, int(self.progress >= first) + int(self.progress >= second))
 
     def _led(self, phase: int) -> set[str]:
         return {0: set(self.learnt), 1: set(self.layers) - {self.content}, 2: set()}[phase]
