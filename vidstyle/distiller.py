@@ -120,7 +120,7 @@ class Distiller:
     def crops(self, count: int) -> Tensor:  # (count, 3, crop, crop)
         """Fresh pictures to learn from."""
         made = [disturbed_crop(self.pictures, self.recipe.crop, self.generator) for _ in range(count)]
-        return torch.stack(made).to(self.device) if made else torch.zeros(0, 3, self.recipe.crop, self.recipe.crop)
+        return (torch.stack(made) if made else torch.zeros(0, 3, self.recipe.crop, self.recipe.crop)).to(self.device)
 
     @torch.no_grad()
     def validate(self, side: int = 192) -> dict[str, tuple[float, float]]:
