@@ -27,9 +27,9 @@ def load_pictures(folders: Iterable[str | Path], smallest: int) -> list[np.ndarr
 
 
 def random_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Generator) -> Tensor:  # (3, side, side)
-    """A square of a random picture, of random place and size, resized to `side`; sRGB in [0, 1]."""
+    """A square of a random picture, of random place and size, now and then turned; sRGB in [0, 1]."""
     image = pictures[int(torch.randint(len(pictures), (), generator=generator))]
-    size, left, top, flip = torch.rand(4, generator=generator).tolist()
+    size, left, top, flip, turn = torch.rand(5, generator=generator).tolist()
     largest = min(image.shape[:2])
     smallest = min(largest, round(0.6 * side))
     wide = round(smallest * (largest / smallest) ** size)
@@ -37,13 +37,19 @@ def random_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Gene
     how = cv2.INTER_AREA if wide > side else cv2.INTER_CUBIC
     square = cv2.resize(image[y : y + wide, x : x + wide], (side, side), interpolation=how)
     crop = torch.from_numpy(square).permute(2, 0, 1).float() / 255
-    return crop.flip(2) if flip < 0.5 else crop
+    crop = crop.flip(2) if flip < 0.5 else crop
+    return crop.rot90(1 + int(turn * 15), (1, 2)) if turn < 0.2 else crop
 
 
 def disturbed_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Generator) -> Tensor:  # (3, side, side)
-    """A random crop, often blended with another, recoloured or noisy: what a pastiche passes through."""
+    """A random crop, often blended or patched with another, recoloured or noisy: what a pastiche passes through."""
     blend, recolour, shuffle, noise, share, strength = torch.rand(6, generator=generator).tolist()
+    patch, left, top, wide, high = torch.rand(5, generator=generator).tolist()
     crop = random_crop(pictures, side, generator)
+    if patch < 0.25:
+        height, width = (round(side * (0.3 + 0.5 * part)) for part in (high, wide))
+        y, x = round(top * (side - height)), round(left * (side - width))
+        crop[:, y : y + height, x : x + width] = random_crop(pictures, side, generator)[:, :height, :width]
     if blend < 0.2:
         crop = torch.lerp(crop, random_crop(pictures, side, generator), share)
     if recolour < 0.4:

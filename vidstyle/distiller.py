@@ -1,6 +1,6 @@
 """The training run of a network that learns to predict VGG-19's features.
 
-Training goes in rounds: the teacher labels a pool of pictures, and the student learns from each of them a few times. It
+Training goes in rounds: the teacher labels a pool of pictures, and the student learns from those and earlier ones. It
 begins as an apprentice (see `vidstyle.student`), then works on its own and learns, besides crops, from pastiches that
 it is optimising itself: the optimiser finds every picture that a network misjudges, so those are what it must learn.
 """
@@ -11,7 +11,7 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -37,6 +37,7 @@ HELPER_WEIGHT = 0.2  #: of a helper's regression once the student works on its o
 GRAM_WEIGHT = 1.0  #: of the Gram matrices' relative error
 KEPT = 0.998  #: share of the averaged weights that an update keeps
 HELD_OUT = 40  #: pictures kept for validation
+SETTLING = 24  #: batches of crops that read-outs are solved on before learning begins
 MEASURED = 64  #: crops that the teacher's units are measured on
 COOLING = ((1.0, 0.2), (0.4, 0.2), (0.35, 0.0))  #: share of the learning rate as each phase begins and ends
 CALIBRATION_SIDE, CALIBRATION_EVALUATIONS = 192, 40  #: pixels, and evaluations at each scale, for the content weight
@@ -76,6 +77,7 @@ class Distiller:
         self.student = Student(recipe.blocks, self.yardsticks, self.generator).to(self.device)
         self.average = Student(recipe.blocks, self.yardsticks, self.generator).to(self.device).requires_grad_(False)
         self.step, self.averaged, self.seconds, self.phase = 0, 0, 0.0, 0
+        self.memory: list[tuple[Tensor, Answers]] = []
         self.easel = self._begin(recipe.pastiches)
         self._settle()
 
@@ -103,11 +105,11 @@ class Distiller:
             self._paint()
             images[: recipe.pastiches] = self.easel.pastiches
         images = images[torch.randperm(len(images), generator=self.generator).to(self.device)]
-        pool = [(batch, self.ask(batch)) for batch in images.split(recipe.batch)]
+        self._remember(images.split(recipe.batch))
         losses = []
-        for _ in range(recipe.repeats):
-            for number in torch.randperm(len(pool), generator=self.generator).tolist():
-                losses.append(self._update(*pool[number]))
+        while len(losses) < recipe.repeats * recipe.pool:
+            order = torch.randperm(len(self.memory), generator=self.generator).tolist()
+            losses += [self._update(*self.memory[n]) for n in order[: recipe.repeats * recipe.pool - len(losses)]]
         self.seconds += time.monotonic() - began
         return sum(losses) / len(losses)
 
@@ -170,6 +172,7 @@ class Distiller:
             **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "generator": self.generator.get_state(),
             "easel": vars(self.easel),
+            "memory": [images for images, _ in self.memory],
             "yardsticks": {layer: yardstick.state_dict() for layer, yardstick in self.yardsticks.items()},
         }
 
@@ -204,6 +207,8 @@ class Distiller:
         self.easel = Easel(**state["easel"])
         for layer, yardstick in self.yardsticks.items():
             yardstick.load_state_dict(state["yardsticks"][layer])
+        self.memory = []
+        self._remember(state["memory"])
 
     def _square(self, image: np.ndarray, side: int) -> Tensor:  # (H, W, 3) -> (3, side, side)
         square = cv2.resize(middle_square(image), (side, side), interpolation=cv2.INTER_AREA)
@@ -229,8 +234,8 @@ class Distiller:
 
     def _settle(self) -> None:
         """Begin to learn from the weights as they are: read-outs solved, the average and the optimisers afresh."""
-        batches = [self.crops(self.recipe.batch) for _ in range(8)]
-        self.student.solve_readouts([(batch, self.ask(batch)) for batch in batches])
+        batches = (self.crops(self.recipe.batch) for _ in range(SETTLING))
+        self.student.solve_readouts((batch, self.ask(batch)) for batch in batches)
         self._restart()
 
     def _restart(self) -> None:
@@ -262,6 +267,10 @@ class Distiller:
         self.phase = phase
         self._settle()
 
+    def _remember(self, batches: Iterable[Tensor]) -> None:
+        labelled = [(batch, self.ask(batch)) for batch in batches]
+        self.memory = [*self.memory, *labelled][-self.recipe.pool * self.recipe.memory :]
+
     def _update(self, images: Tensor, answers: Answers) -> float:
         share = min(1.0, (self.averaged + 1) / 100) * self._cooling()
         for name, rate in (("muon", self.recipe.lr), ("adam", self.recipe.lr_rest)):
@@ -290,7 +299,8 @@ class Distiller:
 
     def _loss(self, images: Tensor, answers: Answers) -> Tensor:
         """Regression errors of all layers; once the student works on its own, relative errors of Gram matrices, too."""
-        own = self.student(images, self.learnt, answers)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            own = self.student(images, self.learnt, answers)
         total = torch.zeros((), device=self.device)
         for layer, (error, of_gram) in self.student.losses(own, answers).items():
             if self.phase == 0:

@@ -32,17 +32,18 @@ class Recipe:
     batch: int = number(8, "Pictures in an update.")
     pool: int = number(8, "Batches that the teacher labels in a round.")
     pastiches: int = number(16, "How many pictures of the pool are the student's own pastiches, when it works alone.")
-    repeats: int = number(3, "Times that the student sees each picture of the pool.")
+    repeats: int = number(4, "Times that the student sees a picture.")
+    memory: int = number(6, "Rounds that a picture stays in the memory from which the student's batches are drawn.")
     paint: int = number(8, "Evaluations that the pastiches are carried on for in a round.")
     lr: float = number(0.03, "Highest learning rate of the convolutions (Muon): share of its length a weight may move.")
     lr_rest: float = number(2e-3, "Highest learning rate of biases and read-outs (Adam).")
     calibration: int = number(8, "Pairs painted in the end to find what alpha means; 0 leaves that out.")
     seed: int = number(0, "Seed of everything random.")
     device: Device = number("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
-    precision: Precision = number("bfloat16", "Number format of the teacher, and of the student where it paints.")
+    precision: Precision = number("bfloat16", "Number format of the teacher's and the student's convolutions.")
 
     def __post_init__(self) -> None:
-        for name in ("steps", "crop", "batch", "pool", "repeats", "lr", "lr_rest", "minutes"):
+        for name in ("steps", "crop", "batch", "pool", "repeats", "memory", "lr", "lr_rest", "minutes"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"--{name} is {getattr(self, name)}; it must be above 0")
         if not self.blocks or not all(blocks and min(blocks) > 0 for blocks in self.blocks):
