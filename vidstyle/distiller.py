@@ -106,7 +106,7 @@ class Distiller:
             images[: recipe.pastiches] = self.easel.pastiches
         images = images[torch.randperm(len(images), generator=self.generator).to(self.device)]
         self._remember(images.split(recipe.batch))
-        losses = []
+        losses: list[float] = []
         while len(losses) < recipe.repeats * recipe.pool:
             order = torch.randperm(len(self.memory), generator=self.generator).tolist()
             losses += [self._update(*self.memory[n]) for n in order[: recipe.repeats * recipe.pool - len(losses)]]
