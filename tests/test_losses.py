@@ -30,6 +30,15 @@ def test_gram_by_hand():
     assert torch.allclose(losses.project(features, readout), losses.project(through))
 
 
+def test_gradient_of_gram():
+    features = torch.randn(1, 5, 3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    weights = torch.arange(25.0).view(5, 5).sin()  # not symmetric
+    plain = torch.einsum("nchw,ndhw->cd", features, features) / 12
+    (expected,) = torch.autograd.grad((plain * weights).sum(), features)
+    (found,) = torch.autograd.grad((losses.gram(features) * weights).sum(), features)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [(72, 96), (150, 110)])
 def test_normalized_terms_are_one_where_they_are_worst(tiny_network, style, size):
     content = texture(*size, seed=3)

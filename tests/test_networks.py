@@ -1,5 +1,7 @@
 """The networks against torchvision's VGG-19, and the files they come in."""
 
+import math
+
 import pytest
 import torch
 from torchvision.models.vgg import cfgs, make_layers
@@ -50,6 +52,24 @@ def test_the_border_is_replicated(tiny_network):
     image = torch.rand(1, 2, 5, 6)
     expected = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
     assert torch.equal(networks.replicate_border(image), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (2, 3, 6, 7), (1, 4, 9, 2)])
+def test_own_gradients_are_those_of_torch(shape):
+    def gradient(function):
+        image = torch.linspace(-1, 1, math.prod(shape), dtype=torch.float64).view(shape).requires_grad_()
+        made = function(image)
+        return made, torch.autograd.grad((made * torch.arange(made.numel()).view(made.shape).sin()).sum(), image)[0]
+
+    def border(image):
+        return torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
+
+    pairs = [(networks.replicate_border, border)]
+    if min(shape[2:]) > 1:
+        pairs.append((networks.halved, lambda image: torch.nn.functional.avg_pool2d(image, 2)))
+    for own, torchs in pairs:
+        for found, expected in zip(gradient(own), gradient(torchs), strict=True):
+            assert torch.allclose(found, expected)
 
 
 def test_a_block_also_sees_the_first_convolution_of_the_block_below():

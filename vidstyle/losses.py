@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 Features = Mapping[str, Tensor]
 
@@ -26,14 +28,34 @@ BLOG_STYLE_WEIGHT = 1000.0
 
 def gram(features: Tensor, readout: Tensor | None = None) -> Tensor:
     """Gram matrix F F^T / (H W) of features (1, C, H, W), as (C, C); R G R^T with a read-out R."""
-    f = features[0].permute(1, 2, 0).flatten(0, 1)  # (H W, C), a view of channels_last memory
-    g = (f.T @ f).float() / f.shape[0]
+    g: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
     return g if readout is None else readout @ g @ readout.T
+
+
+class _Gram(torch.autograd.Function):
+    """F F^T / (H W), whose gradient is one product instead of two and lies in memory as the features do."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:  # (1, C, H, W) -> (C, C)
+        ctx.save_for_backward(features)
+        f = _positions(features)
+        return (f.T @ f).float() / f.shape[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # (C, C) -> (1, C, H, W)
+        (features,) = ctx.saved_tensors
+        f = _positions(features)
+        both = (gradient + gradient.T) / f.shape[0]
+        return (f @ both.to(f.dtype)).view(*features.shape[2:], -1).permute(2, 0, 1)[None]
+
+
+def _positions(features: Tensor) -> Tensor:  # (1, C, H, W) -> (H W, C), a view of channels_last memory
+    return features[0].permute(1, 2, 0).flatten(0, 1)
 
 
 def project(features: Tensor, readout: Tensor | None = None) -> Tensor:
     """Features (1, C, H, W) as a matrix (H W, C), through the read-out if there is one."""
-    f = features[0].permute(1, 2, 0).flatten(0, 1).float()
+    f = _positions(features).float()
     return f if readout is None else f @ readout.T
 
 

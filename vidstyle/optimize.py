@@ -6,7 +6,10 @@ the loss once in `CHECK_EVERY` evaluations, to stop early.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +28,8 @@ LONGEST_STEP = 0.1  # and the most that any step may change
 CURVATURE_FLOOR = 1e-4  # least cosine between a step and the change of its gradient for the pair to be believed
 CHECK_EVERY = 10  # evaluations between two looks at the loss
 ADAM_BETAS = (0.9, 0.99)
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
+LARGEST_INT = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,10 +229,25 @@ def pick_device(name: str) -> torch.device:
 def place(network: nn.Module, device: torch.device, precision: str) -> None:
     """Move the network to its device, its convolutions to their precision and the memory format that they like."""
     kinds: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if device.type == "cpu":
+        keep_freed_memory()
     network.to(device).to(memory_format=torch.channels_last)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.to(kinds[precision])
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Let what this process frees stay with it, where the C library is glibc; elsewhere nothing happens.
+
+    By default glibc maps every feature map anew, and the system fills each page with zeros as it is first touched: with
+    VGG-19 at 512 pixels that is a third of the time of an evaluation.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, LARGEST_INT)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ class Stylizer:
         """From the previous pastiche carried along by the motion; what was hidden, from the recoloured content."""
         assert frame.motion is not None
         visible = frame.motion.visible.to(self.device)
-        warped = flow.warp(state.pastiche.to(self.device), frame.motion.flow.to(self.device)).clamp(0, 1)
+        warped = flow.warp(state.pastiche.to(self.device), frame.motion.flow).clamp(0, 1)
         fill = color.match_statistics(content[0], content[0], warped, visible)
         start = visible * warped + (1 - visible) * fill
         loss = self._loss(frame, content, warped[None], visible[None])
