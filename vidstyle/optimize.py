@@ -137,8 +137,8 @@ def _lbfgs(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float
 class _Pairs:
     """The last steps s and the changes y of the gradient over them, and the inverse Hessian H that they imply.
 
-    The compact form of Byrd, Nocedal and Schnabel (1994), theorem 2.2, instead of the two-loop recursion: three products
-    with a tall matrix and a few small operations, all on the device. H begins as gamma * `coarse_first`.
+    The compact form of Byrd, Nocedal and Schnabel (1994), theorem 2.2, instead of the two-loop recursion: a few products
+    with tall matrices and some small operations, all on the device. H begins as gamma * `coarse_first`.
     """
 
     def __init__(self, like: Tensor) -> None:
@@ -171,7 +171,8 @@ class _Pairs:
         smooth = coarse_first(gradient)
         gamma = torch.where(gamma > 0, gamma, first / _rms(smooth))
         if not self.count:
-            return gamma * smooth
+            first_step: Tensor = gamma * smooth
+            return first_step
         g = gradient.flatten()
         order = self.order[self.count % HISTORY]  # oldest first
         sg, yg = ((rows @ g)[order].to(self.sy) for rows in (self.steps, self.changes))
