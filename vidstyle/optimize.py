@@ -137,7 +137,7 @@ def _lbfgs(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float
 class _Pairs:
     """The last steps s and the changes y of the gradient over them, and the inverse Hessian H that they imply.
 
-    The compact form of Byrd, Nocedal and Schnabel (1994), theorem 2.2, instead of the two-loop recursion: a few products
+    The compact form of Byrd, Nocedal and Schnabel (1994), theorem 2.2, instead of the two-loop recursion: products
     with tall matrices and some small operations, all on the device. H begins as gamma * `coarse_first`.
     """
 
@@ -198,7 +198,8 @@ def coarse_first(gradient: Tensor) -> Tensor:  # (1, 3, H, W), the same
     down = torch.fft.fftfreq(height, device=gradient.device)[:, None]
     across = torch.fft.rfftfreq(width, device=gradient.device)
     scale = (1 + (down.square() + across.square()) / KNEE**2).rsqrt()
-    return torch.fft.irfft2(scale * torch.fft.rfft2(gradient), s=(height, width))
+    smooth: Tensor = torch.fft.irfft2(scale * torch.fft.rfft2(gradient), s=(height, width))
+    return smooth
 
 
 def _adam(evaluate: Callable[[Tensor], Evaluation], x: Tensor, curvature: float, caution: float) -> Iterator[_Best]:
