@@ -10,10 +10,10 @@ LAYERS = (
     {"types"},
     {
         "networks",
+        "descent",
         "muon",
         "crops",
         "losses",
-        "optimize",
         "flow",
         "color",
         "schedule",
@@ -22,7 +22,7 @@ LAYERS = (
         "ffmpeg",
         "pictures",
     },
-    {"media", "student", "recipe"},
+    {"media", "student", "recipe", "optimize", "goal"},
     {"stylizer", "sources", "mux", "checkpoint"},
     {"sinks", "easel", "calibration"},
     {"pipeline", "doctor", "distiller"},
@@ -30,7 +30,7 @@ LAYERS = (
     {"cli"},
     {"__init__", "__main__"},
 )
-BARE_ENGINE = {"optimize", "stylizer", "networks", "losses", "flow", "color"}
+BARE_ENGINE = {"optimize", "descent", "goal", "stylizer", "networks", "losses", "flow", "color"}
 FOLDER = Path(vidstyle.__file__).parent
 
 

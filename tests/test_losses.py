@@ -12,7 +12,7 @@ from vidstyle.types import Frame, Settings
 
 def terms_of(stylizer, frame, pastiche):
     """(total, [content, style, temporal, tv]) of a pastiche (3, H, W)."""
-    total, terms = stylizer._loss(frame, frame.image[None])(pastiche[None])
+    total, terms = stylizer.goal(frame)(pastiche[None])
     return float(total), terms.tolist()
 
 
@@ -77,11 +77,11 @@ def test_the_networks_content_weight_moves_the_content_term_only(tiny_network, s
 def test_mixed_styles_lie_between(tiny_network, picture):
     one, other = texture(80, 80, seed=6), texture(80, 80, seed=7)
     stylizer = Stylizer(tiny_network, [one, other], Settings(device="cpu"))
-    parts = stylizer._styles((72, 96))
-    mixed = losses.Statistics.mixed(parts, (0.25, 0.75))
+    parts = [stylizer.style((72, 96), shares) for shares in ((1.0, 0.0), (0.0, 1.0))]
+    mixed = stylizer.style((72, 96), (0.25, 0.75))
     for layer, found in mixed.grams.items():
         assert torch.allclose(found, 0.25 * parts[0].grams[layer] + 0.75 * parts[1].grams[layer])
-    alone = losses.Statistics.mixed(parts, (1.0, 0.0))
+    alone = Stylizer(tiny_network, [one], Settings(device="cpu")).style((72, 96), (1.0,))
     assert all(torch.equal(alone.grams[layer], parts[0].grams[layer]) for layer in alone.grams)
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from vidstyle import networks
+from vidstyle.descent import DESCENTS
 from vidstyle.errors import DivergedError
-from vidstyle.optimize import METHODS
 from vidstyle.stylizer import Stylizer, scales
-from vidstyle.types import Frame, Settings
+from vidstyle.types import Frame, Motion, Settings
 
 
 class Poisoned(networks.FeatureNetwork):
@@ -34,7 +34,7 @@ def poisoned(tiny_network, times):
     return network
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", list(DESCENTS))
 def test_gradients_that_are_no_numbers_are_told_not_painted_over(tiny_network, picture, style, method):
     settings = Settings(device="cpu", optimizer=method, first_iterations=12)
     stylizer = Stylizer(poisoned(tiny_network, 10**9), [style], settings)
@@ -53,3 +53,34 @@ def test_a_second_attempt_is_made(tiny_network, picture, style):
 def test_scales_double_up_to_the_size():
     assert scales((288, 512)) == [(72, 128), (144, 256), (288, 512)]
     assert scales((40, 50)) == [(40, 50)]
+
+
+def walk(network, style, pictures, **changes):
+    """The pastiches of a clip that stands still while its content and alpha change; one still at the end."""
+    settings = Settings(iterations=6, first_iterations=8, **changes)
+    stylizer, state, results = Stylizer(network, [style], settings), None, []
+    size = pictures[0].shape[1:]
+    still = Motion(torch.zeros(2, *size), torch.ones(1, *size))
+    for index, image in enumerate(pictures):
+        frame = Frame(index, image, still if index else None, 0.2 + 0.1 * index, (1.0,), temporal_weight=0.5)
+        result, state = stylizer.step(frame, state)
+        results.append(result.image)
+    results.append(stylizer.step(Frame(0, pictures[-1], None, 0.3, (1.0,)), None)[0].image)
+    return results
+
+
+def test_a_canvas_forgets_the_frame_before(tiny_network, picture, style):
+    """Whatever was painted on it, a still comes out as on a new one."""
+    pictures = [picture, picture.flip(2), picture.flip(1)]
+    last = walk(tiny_network, style, pictures, device="cpu")[-1]
+    (*_, alone) = walk(tiny_network, style, pictures[-1:], device="cpu")
+    assert (last == alone).all()
+
+
+@pytest.mark.cuda
+def test_a_recorded_iteration_is_the_plain_one(picture, style):
+    pictures = [picture, picture.flip(2), picture.flip(1), picture, picture.flip(2)]
+    plain, recorded = (
+        walk(networks.compact(), style, pictures, device="cuda", cuda_graphs=graphs) for graphs in (False, True)
+    )
+    assert all((one == other).all() for one, other in zip(plain, recorded, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,11 +13,11 @@ from torch.nn import functional
 
 from vidstyle import color, flow, losses, optimize
 from vidstyle.errors import DivergedError, UsageError
+from vidstyle.goal import TERMS, Goal
 from vidstyle.networks import FeatureNetwork
 from vidstyle.types import Frame, Result, Settings, State
 
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
-TERMS = ("content", "style", "temporal", "tv")
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
 
@@ -44,6 +45,7 @@ class Stylizer:
         self.readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
         self.layers = (*settings.content_layers, *settings.style_layers)
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
+        self._canvases: dict[Size, _Canvas] = {}
 
     def step(self, frame: Frame, state: State | None) -> tuple[Result, State]:
         """Paint `frame`, starting from `state` if it continues a shot.
@@ -73,6 +75,11 @@ class Stylizer:
         )
         return result, State(index=frame.index, pastiche=pastiche, curvature=minimum.curvature)
 
+    def goal(self, frame: Frame) -> Goal:
+        """The loss of `frame` as that of a still, at its own size; good until this stylizer is asked for more."""
+        content = frame.image.to(self.device)[None]
+        return self._aimed(frame, content).goal
+
     def _paint_anew(self, frame: Frame, content: Tensor) -> optimize.Minimum:
         """Coarse to fine: each scale starts from the last pastiche plus the fine detail of the initial picture."""
         full = size_of(content)
@@ -85,8 +92,8 @@ class Stylizer:
             if pastiche is not None:
                 coarse = resized(initial, size_of(pastiche))
                 start = start + resized(pastiche - coarse, size)
-            loss = self._loss(frame, scaled)
-            minimum = self._minimise(frame, loss, start, self.settings.first_iterations)
+            canvas = self._aimed(frame, scaled)
+            minimum = self._minimise(frame, canvas.minimiser, start, self.settings.first_iterations)
             pastiche = minimum.image
         return minimum
 
@@ -97,8 +104,8 @@ class Stylizer:
         warped = flow.warp(state.pastiche.to(self.device), frame.motion.flow).clamp(0, 1)
         fill = color.match_statistics(content[0], content[0], warped, visible)
         start = visible * warped + (1 - visible) * fill
-        loss = self._loss(frame, content, warped[None], visible[None])
-        return self._minimise(frame, loss, start[None], self.settings.iterations, state.curvature)
+        canvas = self._aimed(frame, content, warped[None], visible[None])
+        return self._minimise(frame, canvas.minimiser, start[None], self.settings.iterations, state.curvature)
 
     def _initial(self, content: Tensor) -> Tensor:
         if self.settings.init == "content":
@@ -110,45 +117,32 @@ class Stylizer:
             raise UsageError(f"--init is {self.settings.init!r} but no picture was given with it")
         return resized(self.init.to(self.device)[None], size_of(content))
 
-    def _loss(
+    def _aimed(
         self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
-    ) -> optimize.Loss:
-        """The loss of `frame` at the size of `content`; all that does not depend on the pastiche is computed here."""
-        settings, layers = self.settings, self.layers
-        with torch.no_grad():
-            features = self._features(content)
-            own = losses.Statistics.of(features, settings.content_layers, settings.style_layers, self.readouts)
-            style = losses.Statistics.mixed(self._styles(size_of(content)), frame.mix)
-            targets = {x: losses.project(features[x], self.readouts.get(x)) for x in settings.content_layers}
-            positions = {layer: len(target) for layer, target in targets.items()}
-            weights = settings.style_layer_weights or (1.0,) * len(settings.style_layers)
-            units = losses.UNITS[settings.objective](own, style, positions, weights)
-            units = units.with_content_weight(self.network.content_weight)
-        zero = torch.zeros((), device=self.device)
+    ) -> _Canvas:
+        """The canvas of the size of `content`, with `frame` as its goal."""
+        canvas = self._canvas(size := size_of(content))
+        style = self.style(size, frame.mix)
+        canvas.goal.aim(content, style, frame.alpha, frame.temporal_weight, warped, visible)
+        return canvas
 
-        def loss(pastiche: Tensor) -> tuple[Tensor, Tensor]:
-            found = self.network(pastiche, layers)
-            content_term = losses.content_loss(found, targets, units, self.readouts)
-            style_term = losses.style_loss(found, style.grams, units, self.readouts)
-            temporal = tv = zero
-            if warped is not None and visible is not None and frame.temporal_weight:
-                temporal = losses.temporal_loss(pastiche, warped, visible)
-            if settings.tv_weight:
-                tv = losses.total_variation(pastiche)
-            total = frame.alpha * content_term + (1 - frame.alpha) * style_term
-            total = total + frame.temporal_weight * temporal + settings.tv_weight * tv
-            return total, torch.stack([content_term, style_term, temporal, tv])
-
-        return loss
+    def _canvas(self, size: Size) -> _Canvas:
+        """The goal and its minimiser for pictures of a size. Made once a size."""
+        if size not in self._canvases:
+            like = torch.zeros(1, 3, *size, device=self.device)
+            goal = Goal(self.network, self.settings, self.readouts, like)
+            minimiser = optimize.Minimiser(
+                goal, like, len(TERMS), method=self.settings.optimizer, graphs=self.settings.cuda_graphs
+            )
+            self._canvases[size] = _Canvas(goal, minimiser)
+        return self._canvases[size]
 
     def _minimise(
-        self, frame: Frame, loss: optimize.Loss, start: Tensor, evaluations: int, curvature: float = 0.0
+        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, evaluations: int, curvature: float = 0.0
     ) -> optimize.Minimum:
         for caution in (1.0, CAUTION):
-            minimum = optimize.minimise(
-                loss,
+            minimum = minimiser.run(
                 start,
-                method=self.settings.optimizer,
                 evaluations=evaluations,
                 tolerance=self.settings.tolerance,
                 curvature=curvature,
@@ -163,24 +157,27 @@ class Stylizer:
             f"{minimum.evaluations} evaluations); check the weights, or try --precision float32 and another --alpha"
         )
 
-    def _styles(self, size: Size) -> list[losses.Statistics]:
-        """Statistics of the style images, scaled for a pastiche of `size`. Computed once a size."""
+    @torch.no_grad()
+    def style(self, size: Size, mix: Sequence[float]) -> losses.Statistics:
+        """Statistics of the mixed styles, scaled for a pastiche of `size`. Computed once a size."""
         if size not in self._styles_at:
             self._styles_at[size] = [self._style_statistics(style, size) for style in self.styles]
-        return self._styles_at[size]
+        return losses.Statistics.mixed(self._styles_at[size], mix)
 
     def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
         picture = scaled_style(style.to(self.device), size, self.settings.style_scale)
         if min(size_of(picture)) < (least := self.network.smallest_side(self.layers)):
             height, width = size_of(picture)
             raise UsageError(f"a style of {width}x{height} pixels is too small; its short side needs {least}")
-        features = self._features(picture)
         settings = self.settings
+        features = self.network(picture, self.layers)
         return losses.Statistics.of(features, settings.content_layers, settings.style_layers, self.readouts)
 
-    def _features(self, image: Tensor) -> losses.Features:
-        found: losses.Features = self.network(image, self.layers)
-        return found
+
+@dataclass(frozen=True, eq=False)
+class _Canvas:
+    goal: Goal
+    minimiser: optimize.Minimiser
 
 
 def scales(size: Size) -> list[Size]:

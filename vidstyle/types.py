@@ -63,6 +63,7 @@ class Settings:
     weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
     device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
     precision: Precision = setting("float32", "Number format inside the network (TF32 is used on CUDA for float32).")
+    cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
     seed: int = setting(0, "Seed of everything random.", low=0)
     iterations: int = setting(12, "Evaluations of the loss for a warm-started frame.", low=1, only=("video", "balance"))
     first_iterations: int = setting(
