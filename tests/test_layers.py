@@ -6,11 +6,13 @@ from pathlib import Path
 import vidstyle
 
 LAYERS = (
-    {"errors"},
+    {"errors", "stopwatch"},
     {"types"},
     {
         "networks",
         "descent",
+        "memory",
+        "machine",
         "muon",
         "crops",
         "losses",
@@ -22,11 +24,12 @@ LAYERS = (
         "ffmpeg",
         "pictures",
     },
-    {"media", "student", "recipe", "optimize", "goal"},
+    {"media", "student", "recipe", "optimize", "goal", "baseline", "figures"},
     {"stylizer", "sources", "mux", "checkpoint"},
-    {"sinks", "easel", "calibration"},
-    {"pipeline", "doctor", "distiller"},
-    {"comparison", "distill"},
+    {"sinks", "easel", "calibration", "probe"},
+    {"pipeline", "doctor", "distiller", "specimen"},
+    {"comparison", "distill", "trials"},
+    {"bench"},
     {"cli"},
     {"__init__", "__main__"},
 )

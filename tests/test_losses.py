@@ -54,9 +54,7 @@ def test_content_term_of_unrelated_features_is_one(tiny_network):
     content, style = texture(64, 64, seed=4), texture(64, 64, seed=5)
     features_c, features_s = (tiny_network(x[None], ["relu4_2"])["relu4_2"][0].flatten(1).T for x in (content, style))
     pairs = torch.cdist(features_c, features_s).square().mean()
-    statistics = [
-        losses.Statistics.of(tiny_network(x[None], ["relu4_2"]), ["relu4_2"], [], {}) for x in (content, style)
-    ]
+    statistics = [losses.Statistics.of({"relu4_2": features}, {}) for features in (features_c, features_s)]
     units = losses.normalized_units(*statistics, {"relu4_2": len(features_c)}, ())
     assert float(units.content["relu4_2"] * pairs * len(features_c)) == pytest.approx(
         losses.CONTENT_CALIBRATION, rel=1e-3

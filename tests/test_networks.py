@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.models.vgg import cfgs, make_layers
 
-from vidstyle import networks
+from vidstyle import losses, networks
 from vidstyle.errors import UsageError, WeightsError
 
 
@@ -52,6 +52,24 @@ def test_the_border_is_replicated(tiny_network):
     image = torch.rand(1, 2, 5, 6)
     expected = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
     assert torch.equal(networks.replicate_border(image), expected)
+
+
+@pytest.mark.parametrize("height", [5, 37, 64, 65, 66])
+@pytest.mark.parametrize("skip", [False, True])
+def test_strips_see_what_the_whole_shows(height, skip):
+    """Features, Gram matrices and the gradient, whatever is left for the last strip."""
+    torch.manual_seed(0)
+    network = networks.FeatureNetwork(((4, 5), (6, 6), (8,)), skip=skip).requires_grad_(False).double()
+    image = torch.rand(1, 3, height, 20, dtype=torch.float64).requires_grad_()
+    looks = [networks.Look("conv1_2", losses.gram, losses.joined_grams)]
+    looks += [networks.Look("relu1_1", losses.project, losses.joined_features)]
+    looks += [networks.Look(layer, losses.gram, losses.joined_grams) for layer in ("relu1_1", "relu2_1", "relu3_1")]
+    found = []
+    for frugal in (False, True):
+        seen = network.observe(image, looks, frugal=frugal)
+        found.append([*seen, *torch.autograd.grad(sum(one.square().sum() for one in seen), image)])
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one.float(), other.float(), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 1, 1), (2, 3, 6, 7), (1, 4, 9, 2)])

@@ -19,12 +19,12 @@ class Poisoned(networks.FeatureNetwork):
         self.times -= 1
         return gradient * float("nan") if self.times >= 0 else gradient
 
-    def forward(self, image, layers):
-        features = super().forward(image, layers)
-        for feature in features.values():
-            if feature.requires_grad:
-                feature.register_hook(self.poison)
-        return features
+    def observe(self, *args, **how):
+        seen = super().observe(*args, **how)
+        for tensor in seen:
+            if tensor.requires_grad:
+                tensor.register_hook(self.poison)
+        return seen
 
 
 def poisoned(tiny_network, times):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from vidstyle import ffmpeg, networks
+from vidstyle import ffmpeg, memory, networks
 from vidstyle.checkpoint import file_hash
 from vidstyle.errors import VidstyleError
 
@@ -51,11 +50,8 @@ def _device() -> Finding:
 
 
 def _memory() -> Finding:
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return Finding("memory", "unknown on this system")
-    size = os.sysconf("SC_PAGE_SIZE") / 1e9
-    free = f", {size * os.sysconf('SC_AVPHYS_PAGES'):.1f} GB free" if "SC_AVPHYS_PAGES" in os.sysconf_names else ""
-    return Finding("memory", f"{size * os.sysconf('SC_PHYS_PAGES'):.1f} GB{free}")
+    free = memory.available(torch.device("cpu"))
+    return Finding("memory", "unknown on this system" if free is None else f"{free / 1e9:.1f} GB free")
 
 
 def _ffmpeg() -> Finding:

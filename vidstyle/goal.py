@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from vidstyle import losses
-from vidstyle.networks import FeatureNetwork
+from vidstyle.networks import FeatureNetwork, Look
 from vidstyle.types import Settings
 
 TERMS = ("content", "style", "temporal", "tv")
+
+
+class Observer:
+    """Looks at pictures through a network.
+
+    Args:
+        network: on its device.
+        settings: the layers and `frugal` are read.
+        readouts: of the network, on the device.
+    """
+
+    def __init__(self, network: FeatureNetwork, settings: Settings, readouts: losses.Features) -> None:
+        self.network, self.settings = network, settings
+        self.looks = [
+            Look(layer, functools.partial(see, readout=readouts.get(layer)), join)
+            for layers, see, join in (
+                (settings.content_layers, losses.project, losses.joined_features),
+                (settings.style_layers, losses.gram, losses.joined_grams),
+            )
+            for layer in layers
+        ]
+
+    def __call__(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Of (1, 3, H, W), projected features (H W, C) at the content layers, Gram matrices at the style layers."""
+        settings = self.settings
+        seen = self.network.observe(image, self.looks, frugal=settings.frugal)
+        contents = len(settings.content_layers)
+        return (
+            dict(zip(settings.content_layers, seen[:contents], strict=True)),
+            dict(zip(settings.style_layers, seen[contents:], strict=True)),
+        )
 
 
 class Goal:
@@ -21,14 +53,12 @@ class Goal:
     (see `optimize.Minimiser`) holds for every frame of the size.
 
     Args:
-        network: on its device.
-        readouts: of the network, on the device.
+        observe: what pictures are compared by.
         like: a picture of the size, (1, 3, H, W).
     """
 
-    def __init__(self, network: FeatureNetwork, settings: Settings, readouts: losses.Features, like: Tensor) -> None:
-        self.network, self.settings, self.readouts = network, settings, readouts
-        self.layers = (*settings.content_layers, *settings.style_layers)
+    def __init__(self, observe: Observer, like: Tensor) -> None:
+        self.observe, self.settings = observe, observe.settings
         self.features: dict[str, Tensor] = {}  # wanted at the content layers, projected, (H W, C)
         self.grams: dict[str, Tensor] = {}  # wanted at the style layers, (C, C)
         self.units = losses.Units({}, {})
@@ -56,13 +86,12 @@ class Goal:
                 predecessor.
         """
         settings = self.settings
-        features = self.network(content, self.layers)
-        own = losses.Statistics.of(features, settings.content_layers, settings.style_layers, self.readouts)
-        targets = {x: losses.project(features[x], self.readouts.get(x)) for x in settings.content_layers}
+        targets, grams = self.observe(content)
+        own = losses.Statistics.of(targets, grams)
         positions = {layer: len(target) for layer, target in targets.items()}
         shares = settings.style_layer_weights or (1.0,) * len(settings.style_layers)
         units = losses.UNITS[settings.objective](own, style, positions, shares)
-        units = units.with_content_weight(self.network.content_weight)
+        units = units.with_content_weight(self.observe.network.content_weight)
         _write(self.features, targets)
         _write(self.grams, style.grams)
         _write(self.units.content, units.content)
@@ -77,9 +106,9 @@ class Goal:
 
     def __call__(self, pastiche: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of a pastiche (1, 3, H, W), and its terms in the order of `TERMS`, each before its weight."""
-        found = self.network(pastiche, self.layers)
-        content = losses.content_loss(found, self.features, self.units, self.readouts)
-        style = losses.style_loss(found, self.grams, self.units, self.readouts)
+        features, grams = self.observe(pastiche)
+        content = losses.content_loss(features, self.features, self.units)
+        style = losses.style_loss(grams, self.grams, self.units)
         temporal = losses.temporal_loss(pastiche, self.warped, self.visible)
         total = torch.lerp(style, content, self.alpha) + self.temporal_weight * temporal
         tv = torch.zeros_like(total)

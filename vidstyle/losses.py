@@ -59,6 +59,17 @@ def project(features: Tensor, readout: Tensor | None = None) -> Tensor:
     return f if readout is None else f @ readout.T
 
 
+def joined_grams(parts: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
+    """The Gram matrix of a picture, of those of its strips."""
+    return torch.stack([part * height for part, height in zip(parts, heights, strict=True)]).sum(0) / sum(heights)
+
+
+def joined_features(parts: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
+    """The projected features of a picture, of those of its strips from top to bottom."""
+    assert len(parts) == len(heights)
+    return torch.cat(list(parts))
+
+
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """What a loss knows of a picture apart from where things are. All of it mixes linearly between pictures."""
@@ -68,15 +79,12 @@ class Statistics:
     powers: dict[str, Tensor]  #: content layers: mean squared length of a feature, ()
 
     @classmethod
-    def of(
-        cls, features: Features, content_layers: Sequence[str], style_layers: Sequence[str], readouts: Features
-    ) -> Statistics:
-        """Statistics of the picture that has these features."""
-        projected = {layer: project(features[layer], readouts.get(layer)) for layer in content_layers}
+    def of(cls, features: Features, grams: Features) -> Statistics:
+        """Statistics of a picture with these projected features (H W, C) and Gram matrices (C, C)."""
         return cls(
-            grams={layer: gram(features[layer], readouts.get(layer)) for layer in style_layers},
-            means={layer: f.mean(0) for layer, f in projected.items()},
-            powers={layer: f.square().sum(1).mean() for layer, f in projected.items()},
+            grams=dict(grams),
+            means={layer: f.mean(0) for layer, f in features.items()},
+            powers={layer: f.square().sum(1).mean() for layer, f in features.items()},
         )
 
     @classmethod
@@ -152,22 +160,14 @@ UNITS: dict[str, Callable[[Statistics, Statistics, Mapping[str, int], Sequence[f
 }
 
 
-def content_loss(features: Features, targets: Features, units: Units, readouts: Features) -> Tensor:
-    """L_C: sum over the content layers of unit * |F(P) - F(C)|^2. `targets` are projected features, (H W, C)."""
-    losses = [
-        units.content[layer] * (project(features[layer], readouts.get(layer)) - target).square().sum()
-        for layer, target in targets.items()
-    ]
-    return torch.stack(losses).sum()
+def content_loss(found: Features, targets: Features, units: Units) -> Tensor:
+    """L_C: sum over the content layers of unit * |F(P) - F(C)|^2, of projected features (H W, C)."""
+    return torch.stack([units.content[x] * (found[x] - target).square().sum() for x, target in targets.items()]).sum()
 
 
-def style_loss(features: Features, targets: Features, units: Units, readouts: Features) -> Tensor:
-    """L_S: sum over the style layers of unit * |G(P) - G(S)|^2. `targets` are Gram matrices, (C, C)."""
-    losses = [
-        units.style[layer] * (gram(features[layer], readouts.get(layer)) - target).square().sum()
-        for layer, target in targets.items()
-    ]
-    return torch.stack(losses).sum()
+def style_loss(found: Features, targets: Features, units: Units) -> Tensor:
+    """L_S: sum over the style layers of unit * |G(P) - G(S)|^2, of Gram matrices (C, C)."""
+    return torch.stack([units.style[x] * (found[x] - target).square().sum() for x, target in targets.items()]).sum()
 
 
 def temporal_loss(pastiche: Tensor, warped: Tensor, visible: Tensor) -> Tensor:

@@ -6,13 +6,15 @@ Layers carry the names of the paper: `conv3_1` is the first convolution of the t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,11 +22,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from vidstyle.errors import UsageError, WeightsError
 
 Blocks = tuple[tuple[int, ...], ...]
 Padding = Literal["replicate", "zeros"]
+Join = Callable[[Sequence[Tensor], Sequence[int]], Tensor]
 
 VGG19_BLOCKS: Blocks = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
@@ -32,6 +36,16 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 FILE_FORMAT = "vidstyle-network-1"
 COMPACT_FILE = "compact.safetensors"
+STRIPS = 8  # that a picture is cut into where memory is short
+BLOCKS_IN_STRIPS = 3  # the lowest ones, where most of the memory goes
+
+
+class Look(NamedTuple):
+    """Something to find out about the features at a layer."""
+
+    layer: str
+    see: Callable[[Tensor], Tensor]  #: of features (N, C, H, W)
+    join: Join | None = None  #: makes what was seen of a whole from what was seen of its strips and their heights
 
 
 class FeatureNetwork(nn.Module):
@@ -93,35 +107,77 @@ class FeatureNetwork(nn.Module):
         Returns:
             For each layer its features, (N, channels, H / 2^(block-1), W / 2^(block-1)), in the network's precision.
         """
-        wanted = set(layers)
-        self.require(wanted)
-        features: dict[str, Tensor] = {}
+        layers = tuple(layers)
+        looks = [Look(layer, _as_it_is) for layer in layers]
+        return dict(zip(layers, self.observe(image, looks, hand_on=hand_on), strict=True))
+
+    def observe(
+        self,
+        image: Tensor,
+        looks: Sequence[Look],
+        *,
+        hand_on: Callable[[str, Tensor], Tensor] | None = None,
+        frugal: bool = False,
+    ) -> list[Tensor]:
+        """What each of `looks` makes of the features at its layer.
+
+        Args:
+            image, hand_on: as `forward` takes them.
+            frugal: for the gradient keep nothing of the lower blocks, where most of the memory goes, and compute them
+                once more, in strips: the same but for rounding, in a third more time. Every look needs its `join`.
+        """
+        self.require(look.layer for look in looks)
+        last = max(look.layer[4:] for look in looks)
+        found: dict[int, Tensor] = {}
         x = (image - self.mean) / self.std if self.normalize else image
+        for block in range(1, int(last[0]) + 1):
+            run = functools.partial(self._block, block, last, looks, hand_on)
+            if frugal and block <= BLOCKS_IN_STRIPS:
+                x, seen = _in_strips(run, x, looks, reach=len(self.blocks[block - 1]))
+            else:
+                x, seen = run(x)
+            found |= seen
+        return [found[number] for number in range(len(looks))]
+
+    def _block(
+        self,
+        block: int,
+        last: str,
+        looks: Sequence[Look],
+        hand_on: Callable[[str, Tensor], Tensor] | None,
+        x: Tensor,
+        rows: slice = slice(None),
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """A block on its input: the input of the next one, and what the looks saw, by number, in the `rows` given."""
+        found: dict[int, Tensor] = {}
+
+        def look_at(layer: str, features: Tensor) -> bool:
+            mine = [(number, look.see) for number, look in enumerate(looks) if look.layer == layer]
+            found.update((number, see(features[:, :, rows])) for number, see in mine)
+            return bool(mine)
+
         first: Tensor | None = None
-        for name, convolution in self.convolutions.items():
+        for number in range(1, len(self.blocks[block - 1]) + 1):
+            place = f"{block}_{number}"
+            convolution = self.convolutions[f"conv{place}"]
             assert isinstance(convolution, nn.Conv2d)
-            if name.endswith("_1") and name != "conv1_1":
-                halved = [self._halve(x)]
-                if first is not None and x is not first:
-                    halved.append(self._halve(first))
-                x = torch.cat(halved, dim=1) if len(halved) > 1 else halved[0]
             x = x.to(convolution.weight.dtype)
-            if name == "conv1_1" and self.padding == "replicate":
+            if place == "1_1" and self.padding == "replicate":
                 x = functional.conv2d(replicate_border(x), convolution.weight, convolution.bias)
             else:
                 x = convolution(x)
-            if name in wanted:
-                features[name] = x
-            x = functional.relu(x, inplace=name not in wanted)
-            if (relu := name.replace("conv", "relu")) in wanted:
-                features[relu] = x
-            if len(features) == len(wanted):
-                break
+            kept = look_at(f"conv{place}", x)
+            x = functional.relu(x, inplace=not kept)
+            look_at(f"relu{place}", x)
+            if place == last:
+                return x, found
             if hand_on is not None:
-                x = hand_on(relu, x)
-            if self.skip and name.endswith("_1"):
+                x = hand_on(f"relu{place}", x)
+            if self.skip and number == 1:
                 first = x
-        return features
+        if first is None or first is x:
+            return self._halve(x), found
+        return torch.cat([self._halve(x), self._halve(first)], dim=1), found
 
     def _halve(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H / 2, W / 2)
         return functional.max_pool2d(x, 2) if self.pool == "max" else halved(x)
@@ -136,6 +192,37 @@ class FeatureNetwork(nn.Module):
     def smallest_side(self, layers: Iterable[str]) -> int:
         """Pixels that the short side of a picture needs for every layer to see at least one position."""
         return max(1 << (int(layer[4]) - 1) for layer in layers)
+
+
+def _as_it_is(features: Tensor) -> Tensor:
+    return features
+
+
+def _in_strips(
+    block: Callable[..., tuple[Tensor, dict[int, Tensor]]], x: Tensor, looks: Sequence[Look], reach: int
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """What `FeatureNetwork._block` makes of `x`, with nothing kept for the gradient.
+
+    Args:
+        reach: rows above and below that a row of the result depends on. Each strip is computed with that many more,
+            whose own results, wrong because they lack their neighbours, are cut off.
+    """
+    height, halo = x.shape[2], reach + reach % 2  # even, so that the strip's rows keep their partners when halved
+    rows_each = 2 * math.ceil(height / (2 * STRIPS))
+    halves, heights = [], []
+    parts: dict[int, list[Tensor]] = {}
+    for top in range(0, height, rows_each):
+        bottom = min(top + rows_each, height)
+        above, below = min(halo, top), min(halo, height - bottom)
+        rows = slice(above, above + bottom - top)
+        piece = x[:, :, top - above : bottom + below]
+        half, seen = checkpoint(block, piece, rows, use_reentrant=False, preserve_rng_state=False)
+        halves.append(half[:, :, above // 2 : above // 2 + (bottom - top) // 2])
+        heights.append(bottom - top)
+        for number, part in seen.items():
+            parts.setdefault(number, []).append(part)
+    joins = {number: looks[number].join for number in parts}
+    return torch.cat(halves, dim=2), {n: join(parts[n], heights) for n, join in joins.items() if join is not None}
 
 
 def replicate_border(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H + 2, W + 2)

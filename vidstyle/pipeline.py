@@ -19,8 +19,10 @@ from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.errors import UsageError
 from vidstyle.media import Clip
 from vidstyle.optimize import pick_device
+from vidstyle.probe import require_memory
 from vidstyle.sinks import check_output, open_sink
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, to_tensor
+from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import Job, Result, Settings, Source
 
@@ -119,9 +121,11 @@ def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame
     state = job.state
     total = max(source.playback) + 1
     with closing(ahead(source.frames(start=job.done))) as frames:
-        for frame in frames:
-            result, state = stylizer.step(frame, state)
-            job.save(result, state)
+        for frame in each("wait", frames):
+            with stage("optimise"):
+                result, state = stylizer.step(frame, state)
+            with stage("save"):
+                job.save(result, state)
             if on_frame is not None:
                 on_frame(result, total)
 
@@ -149,6 +153,7 @@ class _Task:
         self.manifest = _manifest(job, inputs, settings, self.network, self.device.type)
 
     def run(self, source: Source, sound: Clip | None, restart: bool, keep_job: bool, on_frame: OnFrame | None) -> Path:
+        require_memory(self.network, self.settings, (source.info.height, source.info.width))
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
         with open_job(self.output, self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
             render(source, stylizer, job, on_frame)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from vidstyle import color, flow, losses, optimize
 from vidstyle.errors import DivergedError, UsageError
-from vidstyle.goal import TERMS, Goal
+from vidstyle.goal import TERMS, Goal, Observer
 from vidstyle.networks import FeatureNetwork
 from vidstyle.types import Frame, Result, Settings, State
 
@@ -42,7 +42,8 @@ class Stylizer:
         self.device = optimize.pick_device(settings.device)
         self.network = network
         optimize.place(network, self.device, settings.precision)
-        self.readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
+        readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
+        self.observe = Observer(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._canvases: dict[Size, _Canvas] = {}
@@ -130,7 +131,7 @@ class Stylizer:
         """The goal and its minimiser for pictures of a size. Made once a size."""
         if size not in self._canvases:
             like = torch.zeros(1, 3, *size, device=self.device)
-            goal = Goal(self.network, self.settings, self.readouts, like)
+            goal = Goal(self.observe, like)
             minimiser = optimize.Minimiser(
                 goal, like, len(TERMS), method=self.settings.optimizer, graphs=self.settings.cuda_graphs
             )
@@ -169,9 +170,7 @@ class Stylizer:
         if min(size_of(picture)) < (least := self.network.smallest_side(self.layers)):
             height, width = size_of(picture)
             raise UsageError(f"a style of {width}x{height} pixels is too small; its short side needs {least}")
-        settings = self.settings
-        features = self.network(picture, self.layers)
-        return losses.Statistics.of(features, settings.content_layers, settings.style_layers, self.readouts)
+        return losses.Statistics.of(*self.observe(picture))
 
 
 @dataclass(frozen=True, eq=False)

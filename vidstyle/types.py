@@ -64,6 +64,7 @@ class Settings:
     device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
     precision: Precision = setting("float32", "Number format inside the network (TF32 is used on CUDA for float32).")
     cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
+    frugal: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
     seed: int = setting(0, "Seed of everything random.", low=0)
     iterations: int = setting(12, "Evaluations of the loss for a warm-started frame.", low=1, only=("video", "balance"))
     first_iterations: int = setting(

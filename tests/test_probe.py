@@ -1,0 +1,85 @@
+"""What fits the memory is known before painting."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from conftest import texture
+from typer.testing import CliRunner
+
+from vidstyle import memory, networks, probe
+from vidstyle.cli import app
+from vidstyle.errors import MemoryLimitError
+from vidstyle.stylizer import Stylizer
+from vidstyle.types import Frame, Settings
+
+CPU = torch.device("cpu")
+SETTINGS = Settings(device="cpu", first_iterations=2, iterations=2)
+
+
+@pytest.fixture
+def wide_network():
+    """A random network that takes more memory than all else, as the real ones do."""
+    return networks.FeatureNetwork(((96, 96), (16, 16), (8, 8), (8, 8), (8,))).requires_grad_(False).eval()
+
+
+def test_tensors_are_counted_as_they_come_and_go():
+    def work():
+        kept = torch.zeros(1000)
+        for _ in range(5):
+            kept = kept + torch.ones(1000)  # three at a time at most
+        view = kept.view(10, 100).t()
+        return view.add_(1)
+
+    assert memory.peak_of(work, CPU) == 3 * 4000
+
+
+def test_the_need_of_a_larger_picture_is_foreseen(wide_network):
+    need = probe.measured(wide_network, SETTINGS)
+    height, width = 256, 400
+    stylizer = Stylizer(wide_network, [torch.rand(3, height, width)], SETTINGS)
+    image = torch.rand(3, height, width)
+    counted = memory.peak_of(lambda: stylizer.step(Frame(0, image, None, 0.5, (1.0,)), None), CPU)
+    assert need.bytes(height * width) == pytest.approx(probe.OVERHEAD["cpu"] * counted, rel=0.1)
+    assert need.pixels(need.bytes(12345)) == pytest.approx(12345, abs=1)
+
+
+def test_what_does_not_fit_is_refused_with_what_would(wide_network, monkeypatch):
+    need = probe.measured(wide_network, SETTINGS)
+    for free in (need.bytes(1500000) + 1, None):
+        monkeypatch.setattr(memory, "available", lambda device, free=free: free)
+        probe.require_memory(wide_network, SETTINGS, (1000, 1500))
+    monkeypatch.setattr(memory, "available", lambda device: need.bytes(1500000 // 4))
+    with pytest.raises(MemoryLimitError, match=r"--size that fits is 7(49|50), and .* --frugal or"):
+        probe.require_memory(wide_network, SETTINGS, (1000, 1500))
+
+
+def test_frugal_takes_less_memory_for_nearly_the_same_picture(wide_network):
+    image, style = texture(150, 90, seed=1), texture(80, 80, seed=2)
+    found, needs = [], []
+    for frugal in (False, True):
+        settings = dataclasses.replace(SETTINGS, first_iterations=6, coarse_to_fine=False, frugal=frugal)
+        result, _ = Stylizer(wide_network, [style], settings).step(Frame(0, image, None, 0.3, (1.0,)), None)
+        found.append(result)
+        needs.append(probe.measured(wide_network, settings))
+    plain, strips = found
+    assert strips.losses["total"] == pytest.approx(plain.losses["total"], rel=1e-3)
+    assert np.abs(strips.image.astype(int) - plain.image).mean() < 0.1  # of 255: rounding, grown in six steps
+    assert needs[1].per_pixel < 0.5 * needs[0].per_pixel
+
+
+def test_too_large_a_picture_is_refused_before_painting(tmp_path, samples, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: 10**7)
+    output = tmp_path / "out.png"
+    run = CliRunner().invoke(
+        app, ["image", str(samples / "valley.jpg"), str(samples / "swirls.jpg"), "-o", str(output)]
+    )
+    assert run.exit_code == 5, run.output
+    assert "GB are free; the largest --size that fits is" in " ".join(run.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not memory.PROC.is_file(), reason="the system does not say")
+def test_available_memory_is_said_by_the_system():
+    assert 0 < memory.available(CPU) < 2**50

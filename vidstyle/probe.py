@@ -1,0 +1,84 @@
+"""Whether pictures of a size fit the memory: measured by painting small ones, before any other painting."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+
+from vidstyle import memory, optimize
+from vidstyle.errors import MemoryLimitError
+from vidstyle.networks import FeatureNetwork
+from vidstyle.stylizer import Size, Stylizer
+from vidstyle.types import Frame, Motion, Settings
+
+SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
+# What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35
+# measured from 0.5 to 2 megapixels), on CUDA the allocator's own count leaves out little.
+OVERHEAD = {"cuda": 1.1, "mps": 1.2, "cpu": 1.35}
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that painting takes, as a function of the picture's size."""
+
+    fixed: float  #: bytes
+    per_pixel: float  #: bytes
+
+    def bytes(self, pixels: int) -> float:
+        """For a picture of so many pixels."""
+        return self.fixed + self.per_pixel * pixels
+
+    def pixels(self, size: float) -> int:
+        """Of the largest picture that `size` bytes suffice for; 0 if there is none."""
+        return max(0, math.floor((size - self.fixed) / self.per_pixel))
+
+
+def measured(network: FeatureNetwork, settings: Settings) -> Need:
+    """What painting with a network takes, cold and warm-started."""
+    short = dataclasses.replace(settings, iterations=1, first_iterations=1, init="content")
+    device = optimize.pick_device(settings.device)
+    small, large = (
+        memory.peak_of(functools.partial(_paint, Stylizer(network, [_noise(side)], short), side), device)
+        for side in SIDES
+    )
+    slope = (large - small) / (SIDES[1] ** 2 - SIDES[0] ** 2)
+    fixed = max(0.0, large - slope * SIDES[1] ** 2)
+    return Need(OVERHEAD[device.type] * fixed, OVERHEAD[device.type] * slope)
+
+
+def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> None:
+    """Raise `MemoryLimitError`, with a sentence that says what would do, if pictures of `size` do not fit."""
+    height, width = size
+    device = optimize.pick_device(settings.device)
+    free = memory.available(device)
+    if free is None or height * width <= SIDES[1] ** 2:
+        return
+    need = measured(network, settings)
+    if need.bytes(height * width) <= free:
+        return
+    largest = math.floor(max(size) * math.sqrt(need.pixels(free) / (height * width)))
+    more = [
+        text
+        for text, used in (("--frugal", settings.frugal), ("--precision bfloat16", settings.precision == "bfloat16"))
+        if not used
+    ]
+    raise MemoryLimitError(
+        f"{width}x{height} pixels need about {need.bytes(height * width) / 1e9:.1f} GB of memory on {device.type} and "
+        f"{free / 1e9:.1f} GB are free; the largest --size that fits is {largest}"
+        + (f", and a larger one with {' or '.join(more)}" if more else "")
+    )
+
+
+def _paint(stylizer: Stylizer, side: int) -> None:
+    image = _noise(side)
+    motion = Motion(torch.full((2, side, side), 0.5), torch.ones(1, side, side))
+    _, state = stylizer.step(Frame(0, image, None, 0.5, (1.0,)), None)
+    stylizer.step(Frame(1, image, motion, 0.5, (1.0,), temporal_weight=1.0), state)
+
+
+def _noise(side: int) -> torch.Tensor:  # (3, side, side)
+    return torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
