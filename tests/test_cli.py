@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from vidstyle import networks
 from vidstyle.cli import app
 
-FAST = ["--size", "96", "--first-iterations", "8", "--device", "cpu"]
+FAST = ["--size", "96", "--first-iterations", "8", "--device", "cpu", "--precision", "float32"]
 
 
 @pytest.fixture

@@ -140,6 +140,15 @@ def test_stops_when_nothing_is_left_to_gain(bowl):
     assert torch.equal(found.image, center)
 
 
+def test_auto_precision_is_what_the_processor_has(monkeypatch):
+    cpu = torch.device("cpu")
+    for flags, expected in (({"avx512f"}, "float32"), ({"avx512f", "avx512_bf16"}, "bfloat16")):
+        monkeypatch.setattr(optimize, "_processor_flags", lambda flags=flags: flags)
+        assert optimize.pick_precision("auto", cpu) == expected
+        assert optimize.pick_precision("float32", cpu) == "float32"
+    assert optimize.pick_precision("auto", torch.device("mps")) == "float32"
+
+
 def test_unavailable_device_is_a_sentence():
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")

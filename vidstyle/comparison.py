@@ -161,7 +161,8 @@ class Comparison:
 
     def _judged(self, content: Path, style: Path, settings: Settings) -> Judgement:
         name = "vgg19" if settings.network == "vgg19" else "network"
-        lasting = dataclasses.replace(settings, weights=None, network="compact", device="auto")
+        precision = optimize.pick_precision(settings.precision, self.device)
+        lasting = dataclasses.replace(settings, weights=None, network="compact", device="auto", precision=precision)
         key = repr((self.prints[name], lasting, file_hash(content), file_hash(style)))
         digest = hashlib.sha256(key.encode()).hexdigest()[:8]
         path = self.folder / f"{content.stem}-{style.stem}-{name}-{settings.alpha:.4g}-{digest}.png"

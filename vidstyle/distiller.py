@@ -299,7 +299,8 @@ class Distiller:
 
     def _loss(self, images: Tensor, answers: Answers) -> Tensor:
         """Regression errors of all layers; once the student works on its own, relative errors of Gram matrices, too."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+        half = optimize.pick_precision(self.recipe.precision, self.device) == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             own = self.student(images, self.learnt, answers)
         total = torch.zeros((), device=self.device)
         for layer, (error, of_gram) in self.student.losses(own, answers).items():

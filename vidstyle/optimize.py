@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from vidstyle.descent import DESCENTS, Evaluate, Evaluation
 from vidstyle.errors import MemoryLimitError, UsageError
+from vidstyle.types import Precision
 
 # A loss: picture (1, 3, H, W) -> its value () and a vector of the terms it is made of, for the record.
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -28,6 +30,7 @@ CHECK_EVERY = 10  # evaluations between two looks at the loss
 WARM_UP = 2  # calls on CUDA before a function is recorded: libraries set themselves up in the first
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 LARGEST_INT = 2**31 - 1
+PROCESSOR, NATIVE_BFLOAT16 = Path("/proc/cpuinfo"), {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,15 +154,30 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def place(network: nn.Module, device: torch.device, precision: str) -> None:
+def pick_precision(name: Precision, device: torch.device) -> Precision:
+    """The number format of that name; "auto" is bfloat16 where the device has instructions for it, else float32."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if device.type == "cpu" and NATIVE_BFLOAT16 & _processor_flags() else "float32"
+
+
+@functools.cache
+def _processor_flags() -> set[str]:
+    return set(PROCESSOR.read_text().split()) if PROCESSOR.is_file() else set()
+
+
+def place(network: nn.Module, device: torch.device, precision: Precision) -> None:
     """Move the network to its device, its convolutions to their precision and the memory format that they like."""
     kinds: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    dtype = kinds[pick_precision(precision, device)]
     if device.type == "cpu":
         keep_freed_memory()
     network.to(device).to(memory_format=torch.channels_last)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            module.to(kinds[precision])
+            module.to(dtype)
 
 
 @functools.cache

@@ -14,11 +14,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vidstyle import networks, pictures
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.errors import UsageError
 from vidstyle.media import Clip
-from vidstyle.optimize import pick_device
+from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.probe import require_memory
 from vidstyle.sinks import check_output, open_sink
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, to_tensor
@@ -150,7 +152,7 @@ class _Task:
             inputs["init"] = settings.init
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
-        self.manifest = _manifest(job, inputs, settings, self.network, self.device.type)
+        self.manifest = _manifest(job, inputs, settings, self.network, self.device)
 
     def run(self, source: Source, sound: Clip | None, restart: bool, keep_job: bool, on_frame: OnFrame | None) -> Path:
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
@@ -176,7 +178,7 @@ def load_network(settings: Settings) -> networks.FeatureNetwork:
 
 
 def _manifest(
-    job: Job, inputs: dict[str, Any], settings: Settings, network: networks.FeatureNetwork, device: str
+    job: Job, inputs: dict[str, Any], settings: Settings, network: networks.FeatureNetwork, device: torch.device
 ) -> dict[str, Any]:
     """What a job's frames depend on: another manifest means other frames."""
     from vidstyle import __version__
@@ -186,6 +188,7 @@ def _manifest(
         for option in dataclasses.fields(settings)
         if option.metadata["paints"] and job in option.metadata["only"]
     }
+    painted["precision"] = pick_precision(settings.precision, device)
     # What is in a file matters, and is hashed below; where it lies does not.
     del painted["weights"]
     for name, words in (("network", ("compact", "vgg19")), ("init", ("content", "noise"))):
@@ -196,5 +199,5 @@ def _manifest(
         "job": job,
         "inputs": {role: file_hash(path) for role, path in inputs.items()},
         "network": networks.fingerprint(network),
-        "settings": painted | {"device": device},
+        "settings": painted | {"device": device.type},
     }

@@ -63,7 +63,10 @@ def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> N
     largest = math.floor(max(size) * math.sqrt(need.pixels(free) / (height * width)))
     more = [
         text
-        for text, used in (("--frugal", settings.frugal), ("--precision bfloat16", settings.precision == "bfloat16"))
+        for text, used in (
+            ("--frugal", settings.frugal),
+            ("--precision bfloat16", optimize.pick_precision(settings.precision, device) == "bfloat16"),
+        )
         if not used
     ]
     raise MemoryLimitError(

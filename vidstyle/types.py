@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Job = Literal["video", "balance", "image"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Optimizer = Literal["lbfgs", "adam"]
 Flow = Literal["dis", "none"]
 Objective = Literal["normalized", "blog"]
@@ -62,7 +62,10 @@ class Settings:
     network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.distill.")
     weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
     device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
-    precision: Precision = setting("float32", "Number format inside the network (TF32 is used on CUDA for float32).")
+    precision: Precision = setting(
+        "auto",
+        "Number format inside the network: float32 (TF32 on CUDA), bfloat16, or auto: bfloat16 where it is native.",
+    )
     cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
     frugal: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
     seed: int = setting(0, "Seed of everything random.", low=0)
