@@ -105,9 +105,10 @@ class FeatureNetwork(nn.Module):
             hand_on: called with the name and the features of each ReLU layer; what it returns, the next layer sees.
 
         Returns:
-            For each layer its features, (N, channels, H / 2^(block-1), W / 2^(block-1)), in the network's precision.
+            For each layer, the lowest first, its features, (N, channels, H / 2^(block-1), W / 2^(block-1)), in the
+            network's precision.
         """
-        layers = tuple(layers)
+        layers = sorted(set(layers), key=lambda layer: (layer[4:], layer))
         looks = [Look(layer, _as_it_is) for layer in layers]
         return dict(zip(layers, self.observe(image, looks, hand_on=hand_on), strict=True))
 
