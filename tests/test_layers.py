@@ -25,7 +25,7 @@ LAYERS = (
         "pictures",
     },
     {"media", "student", "recipe", "optimize", "goal", "baseline", "figures"},
-    {"stylizer", "sources", "mux", "checkpoint"},
+    {"stylizer", "sources", "mux", "checkpoint", "tables"},
     {"sinks", "easel", "calibration", "probe"},
     {"pipeline", "doctor", "distiller", "specimen"},
     {"comparison", "distill", "trials"},

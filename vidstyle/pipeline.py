@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from vidstyle.sinks import check_output, open_sink
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, to_tensor
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import Job, Result, Settings, Source
+from vidstyle.types import Job, Result, Settings, Source, State
 
 OnFrame = Callable[[Result, int], None]
 File = str | Path
@@ -119,17 +120,32 @@ def stylize_image(
 
 
 def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame | None = None) -> None:
-    """Paint every frame of `source` that `job` does not have yet, and keep it there."""
+    """Paint every frame of `source` that `job` does not have yet, and keep it there.
+
+    While a frame is painted the next ones are fetched and the last one is saved, each in a thread of its own. However
+    the painting ends, what was painted is saved first.
+    """
     state = job.state
     total = max(source.playback) + 1
-    with closing(ahead(source.frames(start=job.done))) as frames:
+    with closing(ahead(source.frames(start=job.done))) as frames, ThreadPoolExecutor(1, "vidstyle-save") as saver:
+        saving = None
         for frame in each("wait", frames):
             with stage("optimise"):
                 result, state = stylizer.step(frame, state)
-            with stage("save"):
-                job.save(result, state)
+            if saving is not None:
+                with stage("wait"):
+                    saving.result()
+            saving = saver.submit(_save, job, result, state)
             if on_frame is not None:
                 on_frame(result, total)
+        if saving is not None:
+            with stage("wait"):
+                saving.result()
+
+
+def _save(job: JobFolder, result: Result, state: State) -> None:
+    with stage("save"):
+        job.save(result, state)
 
 
 class _Task:

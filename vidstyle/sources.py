@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from fractions import Fraction
 from typing import TypeVar, cast
@@ -17,6 +18,7 @@ from vidstyle import flow, media, pictures
 from vidstyle.errors import UsageError
 from vidstyle.schedule import ramp, there_and_back
 from vidstyle.shots import CutDetector
+from vidstyle.stopwatch import each, stage
 from vidstyle.types import ClipInfo, Frame, Motion, Settings
 
 AHEAD = 4  # frames that may wait for the device
@@ -52,20 +54,33 @@ class VideoSource:
         self.playback: Sequence[int] = range(own.frames)
 
     def frames(self, start: int) -> Generator[Frame]:
-        """The frames from number `start` on. Decodes from the one before it, whose motion it needs."""
-        first = max(start - 1, 0)
+        """The frames from number `start` on. Decodes from the one before it, whose motion it needs.
+
+        Where there are processors to spare, the motion of several frames is estimated at once.
+        """
+        first, workers = max(start - 1, 0), motion_workers()
         previous = None
-        with closing(self.clip.decode(first)) as decoded:
-            for index, picture in enumerate(decoded, first):
-                pixels = pictures.resize(picture, self.info.width, self.info.height)
-                if index >= start:
-                    yield self._frame(index, pixels, previous)
-                previous = pixels
+        pending: deque[Future[Frame]] = deque()
+        with closing(self.clip.decode(first)) as decoded, ThreadPoolExecutor(workers, "vidstyle-motion") as pool:
+            try:
+                for index, picture in enumerate(each("decode", decoded), first):
+                    with stage("decode"):
+                        pixels = pictures.resize(picture, self.info.width, self.info.height)
+                    if index >= start:
+                        pending.append(pool.submit(self._frame, index, pixels, previous))
+                    previous = pixels
+                    if len(pending) > workers:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _frame(self, index: int, pixels: np.ndarray, previous: np.ndarray | None) -> Frame:
         motion = None
         if previous is not None and index not in self.shots:
-            motion = flow.estimate(previous, pixels, self.settings.flow)
+            with stage("flow"):
+                motion = flow.estimate(previous, pixels, self.settings.flow)
         return Frame(
             index=index,
             image=to_tensor(pixels),
@@ -124,6 +139,11 @@ def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[float]
     painted = shown // 2 + 1 if settings.bounce else shown
     playback = there_and_back(painted) if settings.bounce else None
     return PictureSource(picture, settings, mix, ramp(settings.alpha_from, settings.alpha_to, painted), playback)
+
+
+def motion_workers() -> int:
+    """Frames whose motion is estimated at once: half the processors, since the flow uses more than one."""
+    return max(1, (os.cpu_count() or 1) // 2)
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

@@ -15,6 +15,7 @@ from vidstyle import color, flow, losses, optimize
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.goal import TERMS, Goal, Observer
 from vidstyle.networks import FeatureNetwork
+from vidstyle.stopwatch import stage
 from vidstyle.types import Frame, Result, Settings, State
 
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
@@ -101,10 +102,11 @@ class Stylizer:
     def _paint_on(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
         """From the previous pastiche carried along by the motion; what was hidden, from the recoloured content."""
         assert frame.motion is not None
-        visible = frame.motion.visible.to(self.device)
-        warped = flow.warp(state.pastiche.to(self.device), frame.motion.flow).clamp(0, 1)
-        fill = color.match_statistics(content[0], content[0], warped, visible)
-        start = visible * warped + (1 - visible) * fill
+        with stage("warp"):
+            visible = frame.motion.visible.to(self.device)
+            warped = flow.warp(state.pastiche.to(self.device), frame.motion.flow).clamp(0, 1)
+            fill = color.match_statistics(content[0], content[0], warped, visible)
+            start = visible * warped + (1 - visible) * fill
         canvas = self._aimed(frame, content, warped[None], visible[None])
         return self._minimise(frame, canvas.minimiser, start[None], self.settings.iterations, state.curvature)
 
