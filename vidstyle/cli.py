@@ -186,6 +186,53 @@ def compare(
 
 
 @app.command()
+@job_options("video", runs=False)
+def bench(
+    clip: Annotated[Path | None, typer.Argument(metavar="CLIP", help="A video clip [a generated one].")] = None,
+    styles: Annotated[
+        list[Path] | None, typer.Argument(metavar="STYLE...", help="Style pictures [a generated one].")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write every figure there, too.")
+    ] = None,
+    overwrite: Overwrite = False,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of the whole job.")] = 8,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Race the textbook program, too (--network vgg19; takes long).")
+    ] = False,
+    baseline_steps: Annotated[int, typer.Option(min=1, help="Outer steps of the textbook program.")] = 31,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Measure how the cost grows with size and styles.")
+    ] = False,
+    **job: Any,
+) -> None:
+    """Measure how fast vidstyle is on this machine, which should do nothing else meanwhile. Needs no files."""
+    from vidstyle import bench
+    from vidstyle.tables import tables
+
+    began = time.perf_counter()
+
+    def on_part(text: str) -> None:
+        console.print(f"{time.perf_counter() - began:4.0f} s  {text}", markup=False, soft_wrap=True)
+
+    if output is not None:
+        bench.check_report(output, overwrite=overwrite)
+    steps = baseline_steps if baseline else None
+    try:
+        report = bench.measure(
+            clip, styles or [], frames=frames, baseline_steps=steps, scaling=scaling, on_part=on_part, **job
+        )
+    except KeyboardInterrupt:
+        console.print("vidstyle: interrupted; nothing was written", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if output is not None:
+        bench.save(report, output)
+    shown = Console(highlight=False)
+    for table in tables(report):
+        shown.print(table, markup=False)
+
+
+@app.command()
 def doctor() -> None:
     """Show what vidstyle finds on this machine, and how to mend what is missing."""
     from vidstyle.doctor import examine

@@ -1,0 +1,307 @@
+"""The benchmark: what it counts, what it reports, and the textbook program that it compares with."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from clips import make_clip, pan
+from conftest import pixels, texture
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models.vgg import cfgs, make_layers
+from typer.testing import CliRunner
+
+from vidstyle import baseline, bench, machine, networks, specimen, tables, trials
+from vidstyle.cli import app
+from vidstyle.errors import MemoryLimitError
+from vidstyle.stylizer import Stylizer
+from vidstyle.types import PRESETS, Frame, Settings
+
+LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}
+FAST = ["--size", 64, "--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--frames", 3]
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    """No measurement is repeated more than it must be."""
+    monkeypatch.setattr(machine, "BUDGET", 0.0)
+    monkeypatch.setattr(machine, "MATRIX_SIDE", {"cpu": 64})
+    monkeypatch.setattr(machine, "COPIED_BYTES", 2**16)
+    monkeypatch.setattr(trials, "IN_A_ROW", {"cpu": 2})
+
+
+@pytest.fixture
+def network(tmp_path, tiny_network):
+    tiny_network.readouts = {layer: torch.eye(channels) for layer, channels in LAYERS.items()}
+    networks.save_compact(tiny_network, tmp_path / "tiny.safetensors")
+    return tmp_path / "tiny.safetensors"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "vgg19.pth"
+    torch.save({f"features.{key}": value for key, value in make_layers(cfgs["E"]).state_dict().items()}, path)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["bench", *map(str, arguments)])
+
+
+def test_it_needs_no_files_and_tells_everything(tmp_path, network):
+    out = tmp_path / "bench.json"
+    done = run("--network", network, *FAST, "-o", out)
+    assert done.exit_code == 0, done.output
+    for words in ("an evaluation", "warm-started frame", "matrix product", "frames a second", "memory", "generated"):
+        assert words in done.output
+    found = json.loads(out.read_text())
+    parts = ("vidstyle", "clip", "styles", "settings", "machine", "evaluation", "still", "warm", "job")
+    assert set(found) == {*parts, "baseline", "scaling"}
+    assert (found["baseline"], found["scaling"]) == (None, None)
+    assert found["settings"]["size"] == 64
+    one, limits, warm, job = (found[name] for name in ("evaluation", "machine", "warm", "job"))
+    assert (one["width"], one["height"]) == (64, 36)
+    shorter = min(one["seconds"], one["iteration_seconds"])
+    assert one["peak_fraction"] == pytest.approx(one["flops"] / shorter / limits["peak_flops"])
+    assert one["bandwidth_fraction"] == pytest.approx(one["traffic"] / shorter / limits["copy_bandwidth"])
+    assert found["still"]["evaluations"] == warm["cold_evaluations"] == warm["evaluations"] == 2
+    assert warm["frames"] == 2
+    assert warm["speedup"] == pytest.approx(warm["cold_seconds"] / warm["seconds"])
+    assert job["frames_per_second"] == pytest.approx(3 / job["seconds"])
+    assert job["first_frame_seconds"] < job["seconds"]
+    assert list(job["seconds_after"]) == ["1", "2"]
+    names = {stage["name"]: stage for stage in job["stages"]}
+    assert {"decode", "flow", "wait", "optimise", "save"} <= set(names)
+    assert {name for name, stage in names.items() if stage["thread"] == "ahead"} == {"decode", "flow"}
+    assert {name for name, stage in names.items() if stage["thread"] == "behind"} == {"save"}
+    assert job["waiting"] == pytest.approx(names["wait"]["seconds"] / job["seconds"])
+    work = sum(stage["seconds"] for name, stage in names.items() if name != "wait")
+    assert job["overlap"] == pytest.approx(work / job["seconds"])
+    in_loop = sum(stage["seconds"] for stage in names.values() if stage["thread"] == "loop")
+    assert in_loop <= job["seconds"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "tiny.safetensors"]
+
+
+def test_own_clip_and_styles(tmp_path, network):
+    clip = make_clip(tmp_path / "clip.mp4", pan(2), rate=24)
+    for seed in (1, 2):
+        Image.fromarray(pixels(texture(40, 64, seed))).save(tmp_path / f"{seed}.png")
+    done = run(clip, tmp_path / "1.png", tmp_path / "2.png", "--network", network, *FAST, "-o", tmp_path / "b.json")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert (found["clip"], found["styles"]) == ("clip.mp4", ["1.png", "2.png"])
+    assert found["job"]["frames"] == 2  # the clip has no more
+
+
+def test_refusals(tmp_path, network, weights):
+    wide = make_clip(tmp_path / "wide.mp4", pan(2, 96, 32), rate=24)
+    there, single = tmp_path / "there.json", make_clip(tmp_path / "single.mp4", pan(1), rate=24)
+    there.write_text("precious")
+    (tmp_path / "folder.json").mkdir()
+    cases = [
+        (2, "--network vgg19", ["--baseline"]),
+        (4, "-y", ["-o", there]),
+        (2, ".json", ["-o", tmp_path / "bench.txt"]),
+        (7, "nowhere", ["-o", tmp_path / "nowhere" / "b.json"]),
+        (7, "no plain file", ["-o", tmp_path / "folder.json"]),
+        (2, "second frame", [single]),
+        (2, "32 pixels", [wide, "--network", "vgg19", "--weights", weights, "--baseline"]),
+        (3, "no-such", [tmp_path / "no-such.mp4"]),
+        (2, "relu9_1", ["--style-layers", "relu9_1"]),
+        (2, "--mix has 2", ["--mix", ".5,.5"]),
+    ]
+    for code, words, arguments in cases:
+        done = run("--network", network, *FAST, *arguments)
+        assert (done.exit_code, done.stdout) == (code, ""), (arguments, done.output)
+        assert words in done.output
+        assert len(done.output.strip().splitlines()) == 1
+    assert there.read_text() == "precious"
+    assert run("-o", there, "-y", "--network", network, *FAST).exit_code == 0
+    assert json.loads(there.read_text())["job"]["frames"] == 3
+
+
+def test_an_interruption_leaves_nothing(network, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "job_speed", interrupted)
+    done = run("--network", network, *FAST, "-o", tmp_path / "bench.json")
+    assert done.exit_code == 130
+    assert "nothing was written" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.safetensors"]
+
+
+def test_the_textbook_program_is_raced(tmp_path, weights):
+    out = tmp_path / "bench.json"
+    options = ["--network", "vgg19", "--weights", weights, "--precision", "float32", *FAST, "--size", 32]
+    done = run(*options, "--baseline", "--baseline-steps", 2, "-o", out)
+    assert done.exit_code == 0, done.output
+    assert "textbook program" in done.output
+    found = json.loads(out.read_text())["baseline"]
+    assert (found["steps"], found["alpha"]) == (2, 0.5)
+    assert found["evaluations"] >= 4
+    assert found["last_loss"] < found["first_loss"]
+    assert [race["judge"] for race in found["races"]] == ["vidstyle", "baseline"]
+    for race in found["races"]:
+        assert race["reached"] == (race["loss"] <= race["wanted"])
+        assert race["evaluations"] in bench.LADDER
+        assert race["speedup"] == pytest.approx(found["seconds"] / race["seconds"])
+
+
+def test_growth_stops_where_the_memory_or_the_patience_ends(network, monkeypatch, tmp_path):
+    def no_more(network, settings, size):
+        if max(size) > 48:
+            raise MemoryLimitError("it is full")
+
+    monkeypatch.setattr(bench, "SIZES", (32, 48, 64, 96))
+    monkeypatch.setattr(bench, "require_memory", no_more)
+    styles, out = tmp_path / "style.png", tmp_path / "bench.json"
+    Image.fromarray(pixels(texture(40, 64, 3))).save(styles)
+    small = ["--network", network, *FAST, "--size", 40, "-o", out, "-y"]
+    done = run("--scaling", *small)
+    assert done.exit_code == 0, done.output
+    assert "it is full" in done.output
+    found = json.loads(out.read_text())["scaling"]
+    assert [point["size"] for point in found["sizes"]] == [32, 48]
+    assert found["left_out"] == {"64": "it is full", "96": "it is full"}
+    assert [point["styles"] for point in found["styles"]] == [1, 2, 4]
+    assert all(point["seconds"] > 0 for point in found["sizes"] + found["styles"])
+    assert all(abs(point["pixels"] / point["size"] ** 2 - 0.8) < 0.05 for point in found["sizes"])  # 40x32
+    monkeypatch.setattr(bench, "PATIENCE", 0.0)
+    assert run("--scaling", *small).exit_code == 0
+    found = json.loads(out.read_text())["scaling"]
+    assert [point["size"] for point in found["sizes"]] == [32]
+    assert all("took" in reason for reason in found["left_out"].values())
+
+
+def test_operations_are_those_of_a_hand_count():
+    network = networks.FeatureNetwork(((2, 3), (4, 5)))
+    layers = ("relu1_2", "relu2_1")
+    # 48 positions below the halving, 12 above; conv2_2 is not needed.
+    convolutions = 48 * 9 * (3 * 2 + 2 * 3) + 12 * 9 * 3 * 4
+    grams = 48 * 3 * 3 + 12 * 4 * 4
+    assert trials.operations(network, layers, layers, 8, 6) == 4 * (convolutions + grams)
+    assert trials.operations(network, layers, layers[:1], 8, 6) == 4 * (convolutions + 48 * 3 * 3)
+    assert trials.least_traffic(network, layers, 8, 6) == 4 * 4 * (48 * (2 + 3) + 12 * 4)
+    assert trials.least_traffic(network.bfloat16(), layers, 8, 6) == 2 * 4 * (48 * (2 + 3) + 12 * 4)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_operations_are_those_that_torch_counts(skip, picture, style):
+    network = networks.FeatureNetwork(((4, 4), (6, 6), (8, 8), (8, 8), (8,)), skip=skip).requires_grad_(False)
+    settings = Settings(device="cpu", precision="float32")
+    stylizer = Stylizer(network, [style], settings)
+    evaluate = trials.evaluator(stylizer, Frame(0, picture, None, 0.5, (1.0,)))
+    with FlopCounterMode(display=False) as counter:
+        evaluate()
+    layers = (*settings.content_layers, *settings.style_layers)
+    counted = trials.operations(network, layers, settings.style_layers, *picture.shape[1:])
+    assert counted == pytest.approx(counter.get_total_flops(), rel=0.01)
+
+
+def test_a_sum_of_stages():
+    seconds = {"save": 1.0, "flow": 6.0, "decode": 8.0, "optimise": 10.0, "wait": 0.5, "new": 2.0}
+    found = {stage.name: stage for stage in trials.stages_of(seconds, {"optimise": 4.0, "wait": 0.5, "save": 0.1}, 4)}
+    assert list(found) == ["decode", "flow", "wait", "optimise", "save", "new"]
+    assert found["decode"].frame_seconds == 2.0  # four frames were decoded, and saved
+    assert found["save"].frame_seconds == 0.25
+    assert found["flow"].frame_seconds == 2.0  # between them are three motions
+    assert found["optimise"].frame_seconds == 2.0  # after the first frame
+    assert found["wait"].frame_seconds == 0.0
+    assert all(stage.frame_seconds is None for stage in trials.stages_of(seconds, {}, 1))
+
+
+def test_the_textbook_gram_matrix():
+    f = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # two channels, 1x2 positions
+    assert torch.equal(baseline.gram(f), torch.tensor([[5.0, 11.0], [11.0, 25.0]]) / 4)
+
+
+def test_the_textbook_program_has_the_weights_and_the_loss_of_the_blog_objective(weights):
+    ours = networks.vgg19(weights, padding="zeros", normalize=False)
+    layers = baseline.textbook_vgg19(ours)
+    content, style, pastiche = (texture(32, 48, seed)[None] for seed in (1, 2, 3))
+    seen = baseline.features(layers, pastiche)
+    assert list(seen) == list(ours.convolutions)
+    for layer, features in ours(pastiche, baseline.STYLE_LAYERS).items():
+        torch.testing.assert_close(seen[layer], features)
+    settings = Settings.preset("blog", device="cpu", precision="float32")
+    stylizer = Stylizer(ours, [style[0]], settings)
+    goal = stylizer.goal(Frame(0, content[0], None, 0.3, (1.0,)))
+    found = baseline.total_loss(layers, content, style, pastiche, 0.3)
+    torch.testing.assert_close(found, goal(pastiche)[0], rtol=1e-3, atol=0)
+    assert PRESETS["blog"]["style_layers"] == baseline.STYLE_LAYERS
+    assert PRESETS["blog"]["content_layers"] == (baseline.CONTENT_LAYER,)
+
+
+def test_the_textbook_program_paints(weights):
+    layers = baseline.textbook_vgg19(networks.vgg19(weights))
+    content, style = texture(32, 36, 1)[None], texture(24, 24, 2)[None]
+    seen = list(baseline.paint(layers, content, style, steps=2))
+    assert [one.step for one in seen] == [1, 2]
+    losses, counts = [one.loss for one in seen], [one.evaluations for one in seen]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0]
+    assert 2 <= counts[0] < counts[1] <= 50
+    assert all(one.pastiche.shape == content.shape for one in seen)
+    assert all(one.pastiche.min() >= 0 and one.pastiche.max() <= 1 for one in seen)
+    again = next(baseline.paint(layers, content, style, steps=1))
+    assert torch.equal(seen[0].pastiche, again.pastiche)
+
+
+def test_numbers_that_are_not_finite_are_none_in_json():
+    from vidstyle.figures import Race, _plain
+
+    race = Race("vidstyle", math.nan, False, 1.0, 3, 0.5, math.inf)
+    assert _plain({1: [race.wanted, race.loss], "x": (race.speedup, True)}) == {"1": [None, 1.0], "x": [None, True]}
+
+
+def test_the_generated_clip_moves_in_two_ways_and_is_always_the_same(tmp_path):
+    first, again = (list(specimen.pictures(128, 72, 4)) for _ in range(2))
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+    assert first[0].shape == (72, 128, 3)
+    assert all(np.abs(one.astype(int) - other).mean() > 1 for one, other in itertools.pairwise(first))
+    clip, style = specimen.write(tmp_path, 20, 2)
+    assert clip.exists()
+    with Image.open(style) as picture:
+        assert picture.size == (32, 32)
+
+
+def test_the_peak_of_the_memory_is_seen_and_forgotten():
+    device = torch.device("cpu")
+    machine.forget_peak(device)
+    before = machine.peak(device)
+    if before is None:
+        pytest.skip("this system does not tell the peak")
+    tensor = torch.ones(2**24)
+    high = machine.peak(device)
+    assert high - before > 0.8 * tensor.nbytes
+    del tensor
+    machine.forget_peak(device)
+    assert machine.peak(device) < high - 0.8 * 2**26
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.00123, "1.23 ms"), (0.1704, "170 ms"), (2.314, "2.31 s"), (35.21, "35.2 s"), (900, "15.0 min")],
+)
+def test_durations_are_written_with_three_digits(seconds, text):
+    assert tables.duration(seconds) == text
+
+
+def test_numbers_get_a_prefix():
+    assert [tables.si(x) for x in (0, 12, 1234, 1.72e11, 4e12, 5e15)] == [
+        "0.00 ", "12.0 ", "1.23 k", "172 G", "4.00 T", "5000 T",
+    ]  # fmt: skip
+    assert tables.memory(None) == "unknown"
+
+
+def test_bars_are_as_long_as_they_should_be():
+    assert [bar.end for bar in tables.linear_bars([1.0, 4.0])] == [1.0, 4.0]
+    low, middle, high = (bar.end / bar.size for bar in tables.log_bars([1.0, 8.0, 64.0]))
+    assert high == 1.0
+    assert middle - low == pytest.approx(high - middle)
+    assert low > 0
