@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.vgg import cfgs, make_layers
 from typer.testing import CliRunner
 
-from vidstyle import baseline, bench, machine, networks, specimen, tables, trials
+from vidstyle import bench, networks
+from vidstyle.bench import baseline, machine, specimen, tables, trials
 from vidstyle.cli import app
 from vidstyle.errors import MemoryLimitError
 from vidstyle.stylizer import Stylizer
@@ -253,7 +254,7 @@ def test_the_textbook_program_paints(weights):
 
 
 def test_numbers_that_are_not_finite_are_none_in_json():
-    from vidstyle.figures import Race, _plain
+    from vidstyle.bench.figures import Race, _plain
 
     race = Race("vidstyle", math.nan, False, 1.0, 3, 0.5, math.inf)
     assert _plain({1: [race.wanted, race.loss], "x": (race.speedup, True)}) == {"1": [None, 1.0], "x": [None, True]}

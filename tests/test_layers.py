@@ -12,7 +12,6 @@ LAYERS = (
         "networks",
         "descent",
         "memory",
-        "machine",
         "muon",
         "crops",
         "losses",
@@ -23,36 +22,47 @@ LAYERS = (
         "metrics",
         "ffmpeg",
         "pictures",
+        "bench.machine",
     },
-    {"media", "student", "recipe", "optimize", "goal", "baseline", "figures"},
-    {"stylizer", "sources", "mux", "checkpoint", "tables"},
+    {"media", "student", "recipe", "optimize", "goal", "bench.baseline", "bench.figures"},
+    {"stylizer", "sources", "mux", "checkpoint", "bench.tables"},
     {"sinks", "easel", "calibration", "probe"},
-    {"pipeline", "doctor", "distiller", "specimen"},
-    {"comparison", "distill", "trials"},
+    {"pipeline", "doctor", "distiller", "bench.specimen"},
+    {"comparison", "distill", "bench.trials"},
     {"bench"},
     {"cli"},
-    {"__init__", "__main__"},
+    {"", "__main__"},
 )
 BARE_ENGINE = {"optimize", "descent", "goal", "stylizer", "networks", "losses", "flow", "color"}
 FOLDER = Path(vidstyle.__file__).parent
 
 
-def imports(path: Path) -> set[str]:
+def name_of(path: Path) -> str:
+    """Like bench.machine; a package goes by its own name."""
+    return ".".join(path.relative_to(FOLDER).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
+FILES = {name_of(path): path for path in FOLDER.rglob("*.py")}
+
+
+def imports(name: str) -> tuple[set[str], set[str]]:
+    """The modules of vidstyle, and the others, that a module imports."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(FILES[name].read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {one for one in inner if one.removeprefix("vidstyle.") in FILES}
+            found |= modules or {node.module}
+    own = {one.removeprefix("vidstyle").removeprefix(".") for one in found if one.split(".")[0] == "vidstyle"}
+    return own, {one for one in found if one.split(".")[0] != "vidstyle"}
 
 
 def test_imports_point_down():
     level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    modules = {path.stem: imports(path) for path in FOLDER.glob("*.py")}
-    assert set(modules) == set(level)
-    edges = [(name, other) for name, found in modules.items() for other in level if f"vidstyle.{other}" in found]
-    wrong = [(name, other) for name, other in edges if level[other] >= level[name]]
+    assert set(FILES) == set(level)
+    wrong = [(name, other) for name in FILES for other in imports(name)[0] if other and level[other] >= level[name]]
     assert not wrong
 
 
@@ -61,14 +71,16 @@ def test_engine_runs_without_the_media_libraries():
     while todo:
         name = todo.pop()
         seen.add(name)
-        found = imports(FOLDER / f"{name}.py")
-        assert not {module.split(".")[0] for module in found} & {"av", "imageio", "imageio_ffmpeg", "scenedetect"}, name
-        todo |= {path.stem for path in FOLDER.glob("*.py") if f"vidstyle.{path.stem}" in found} - seen - {"__init__"}
+        own, others = imports(name)
+        assert not {module.split(".")[0] for module in others} & {"av", "imageio", "imageio_ffmpeg", "scenedetect"}, (
+            name
+        )
+        todo |= own - seen - {""}
 
 
 def test_only_ffmpeg_starts_a_process_and_only_the_cli_prints():
-    for path in FOLDER.glob("*.py"):
+    for name, path in FILES.items():
         calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
         names = {function.id for function in calls if isinstance(function, ast.Name)}
-        assert path.stem in ("cli", "distill") or "print" not in names, path
-        assert path.stem == "ffmpeg" or not {"subprocess", "os.system"} & imports(path), path
+        assert name in ("cli", "distill") or "print" not in names, path
+        assert name == "ffmpeg" or not {"subprocess", "os.system"} & imports(name)[1], path

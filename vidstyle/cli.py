@@ -208,7 +208,7 @@ def bench(
 ) -> None:
     """Measure how fast vidstyle is on this machine, which should do nothing else meanwhile. Needs no files."""
     from vidstyle import bench
-    from vidstyle.tables import tables
+    from vidstyle.bench.tables import tables
 
     began = time.perf_counter()
 

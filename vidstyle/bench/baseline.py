@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.vgg import cfgs, make_layers
 
-from vidstyle import machine
+from vidstyle.bench import machine
 from vidstyle.networks import FeatureNetwork
 
 CONTENT_LAYER = "conv2_2"

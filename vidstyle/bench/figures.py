@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from vidstyle.machine import Machine
+from vidstyle.bench.machine import Machine
 
 
 @dataclass(frozen=True)

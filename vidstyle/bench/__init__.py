@@ -18,14 +18,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidstyle import baseline, machine, optimize, pictures, specimen
+from vidstyle import optimize, pictures
+from vidstyle.bench import baseline, machine, specimen
+from vidstyle.bench.figures import BaselineSpeed, Evaluation, Race, Report, Scaling, SizePoint, StylesPoint
+from vidstyle.bench.trials import Subject, evaluation, evaluator, job_speed, painting
 from vidstyle.errors import DiskError, MemoryLimitError, OutputExistsError, UsageError
-from vidstyle.figures import BaselineSpeed, Evaluation, Race, Report, Scaling, SizePoint, StylesPoint
 from vidstyle.pipeline import load_network
 from vidstyle.probe import require_memory
 from vidstyle.sources import VideoSource, to_tensor
 from vidstyle.stylizer import Stylizer, resized, size_of
-from vidstyle.trials import Subject, evaluation, evaluator, job_speed, painting
 from vidstyle.types import PRESETS, Settings
 
 WARM_FRAMES = 3  # that are timed one by one, at most

@@ -11,7 +11,7 @@ from rich.bar import Bar
 from rich.console import RenderableType
 from rich.table import Table
 
-from vidstyle.figures import BaselineSpeed, JobSpeed, Report, Scaling
+from vidstyle.bench.figures import BaselineSpeed, JobSpeed, Report, Scaling
 
 BAR = 20  # characters
 JUDGES = {"vidstyle": "vidstyle's loss", "baseline": "its own loss"}

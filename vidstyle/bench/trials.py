@@ -19,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidstyle import machine, optimize
+from vidstyle import optimize
+from vidstyle.bench import machine
+from vidstyle.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
+from vidstyle.bench.machine import Machine
 from vidstyle.checkpoint import open_job
-from vidstyle.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
-from vidstyle.machine import Machine
 from vidstyle.networks import FeatureNetwork
 from vidstyle.pipeline import render
 from vidstyle.sources import VideoSource
