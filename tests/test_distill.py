@@ -11,13 +11,14 @@ import pytest
 import torch
 from torchvision.models.vgg import cfgs, make_layers
 
-from vidstyle import distill
-from vidstyle.crops import disturbed_crop, load_pictures
-from vidstyle.distiller import LAYERS as ALL_LAYERS
-from vidstyle.distiller import Distiller, train
+import vidstyle
+from vidstyle.distill import __main__ as distill
+from vidstyle.distill.crops import disturbed_crop, load_pictures
+from vidstyle.distill.distiller import LAYERS as ALL_LAYERS
+from vidstyle.distill.distiller import Distiller, train
+from vidstyle.distill.recipe import Recipe
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.networks import FeatureNetwork, compact
-from vidstyle.recipe import Recipe
 
 LAYERS = ("relu1_1", "relu2_1")
 RECIPE = Recipe(
@@ -173,7 +174,7 @@ def test_exported_file_reloads_and_keeps_the_gram_distances(tmp_path: Path) -> N
 
 
 def test_embedded_network_answers_every_layer_and_is_small() -> None:
-    path = Path(distill.__file__).parent / "assets" / "compact.safetensors"
+    path = Path(vidstyle.__file__).parent / "assets" / "compact.safetensors"
     network = compact()
     assert path.stat().st_size <= 4_000_000
     features = network(torch.rand(1, 3, 64, 48), ALL_LAYERS)

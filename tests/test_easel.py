@@ -1,7 +1,7 @@
 import torch
 from conftest import texture
 
-from vidstyle.easel import Easel
+from vidstyle.distill.easel import Easel
 from vidstyle.types import Settings
 
 

@@ -12,8 +12,8 @@ LAYERS = (
         "networks",
         "descent",
         "memory",
-        "muon",
-        "crops",
+        "distill.muon",
+        "distill.crops",
         "losses",
         "flow",
         "color",
@@ -24,14 +24,14 @@ LAYERS = (
         "pictures",
         "bench.machine",
     },
-    {"media", "student", "recipe", "optimize", "goal", "bench.baseline", "bench.figures"},
+    {"media", "distill.student", "distill.recipe", "optimize", "goal", "bench.baseline", "bench.figures"},
     {"stylizer", "sources", "mux", "checkpoint", "bench.tables"},
-    {"sinks", "easel", "calibration", "probe"},
-    {"pipeline", "doctor", "distiller", "bench.specimen"},
-    {"comparison", "distill", "bench.trials"},
+    {"sinks", "distill.easel", "distill.calibration", "probe"},
+    {"pipeline", "doctor", "distill.distiller", "bench.specimen"},
+    {"comparison", "distill.__main__", "bench.trials"},
     {"bench"},
     {"cli"},
-    {"", "__main__"},
+    {"", "__main__", "distill"},
 )
 BARE_ENGINE = {"optimize", "descent", "goal", "stylizer", "networks", "losses", "flow", "color"}
 FOLDER = Path(vidstyle.__file__).parent
@@ -82,5 +82,5 @@ def test_only_ffmpeg_starts_a_process_and_only_the_cli_prints():
     for name, path in FILES.items():
         calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
         names = {function.id for function in calls if isinstance(function, ast.Name)}
-        assert name in ("cli", "distill") or "print" not in names, path
+        assert name in ("cli", "distill.__main__") or "print" not in names, path
         assert name == "ffmpeg" or not {"subprocess", "os.system"} & imports(name)[1], path

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from vidstyle.distill.student import Student, Yardstick, width_at
 from vidstyle.networks import FeatureNetwork
-from vidstyle.student import Student, Yardstick, width_at
 
 BLOCKS = ((5, 6), (9,))
 LAYERS = ("relu1_1", "relu1_2", "relu2_1")

@@ -15,7 +15,7 @@ from vidstyle.types import Result, Settings
 if TYPE_CHECKING:
     from vidstyle.pipeline import animate_balance, stylize_image, stylize_video
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Result", "Settings", "VidstyleError", "animate_balance", "stylize_image", "stylize_video"]
 
 

@@ -14,11 +14,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vidstyle.crops import load_pictures
-from vidstyle.distiller import Distiller, train
+from vidstyle.distill.crops import load_pictures
+from vidstyle.distill.distiller import Distiller, train
+from vidstyle.distill.recipe import Recipe, blocks_from, written
 from vidstyle.errors import VidstyleError
 from vidstyle.networks import compact, vgg19
-from vidstyle.recipe import Recipe, blocks_from, written
 
 
 def _table(figures: Mapping[str, tuple[float, float]]) -> str:

@@ -1,8 +1,8 @@
 """The training run of a network that learns to predict VGG-19's features.
 
 Training goes in rounds: the teacher labels a pool of pictures, and the student learns from those and earlier ones. It
-begins as an apprentice (see `vidstyle.student`), then works on its own and learns, besides crops, from pastiches that
-it is optimising itself: the optimiser finds every picture that a network misjudges, so those are what it must learn.
+begins as an apprentice (see `student`), then works on its own and learns, besides crops, from pastiches that it is
+optimising itself: the optimiser finds every picture that a network misjudges, so those are what it must learn.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import torch
 from torch import Tensor
 
 from vidstyle import optimize
-from vidstyle.calibration import content_weight
-from vidstyle.crops import disturbed_crop, middle_square
-from vidstyle.easel import Easel
+from vidstyle.distill.calibration import content_weight
+from vidstyle.distill.crops import disturbed_crop, middle_square
+from vidstyle.distill.easel import Easel
+from vidstyle.distill.muon import Muon
+from vidstyle.distill.recipe import Recipe, written
+from vidstyle.distill.student import Answers, Student, Yardstick, width_at
 from vidstyle.errors import DiskError, JobError, UsageError
-from vidstyle.muon import Muon
 from vidstyle.networks import FeatureNetwork, save_compact
-from vidstyle.recipe import Recipe, written
-from vidstyle.student import Answers, Student, Yardstick, width_at
 from vidstyle.types import Settings
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
