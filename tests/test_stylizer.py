@@ -84,3 +84,15 @@ def test_a_recorded_iteration_is_the_plain_one(picture, style):
         walk(networks.compact(), style, pictures, device="cuda", cuda_graphs=graphs) for graphs in (False, True)
     )
     assert all((one == other).all() for one, other in zip(plain, recorded, strict=True))
+
+
+def test_a_frame_that_did_not_change_costs_little(tiny_network, picture, style):
+    settings = Settings(device="cpu", first_iterations=150, iterations=60)
+    stylizer = Stylizer(tiny_network, [style], settings)
+    _, state = stylizer.step(Frame(0, picture, None, 0.3, (1.0,)), None)
+    still = Motion(torch.zeros(2, 72, 96), torch.ones(1, 72, 96))
+    counts = []
+    for index in (1, 2, 3):
+        result, state = stylizer.step(Frame(index, picture, still, 0.3, (1.0,), temporal_weight=1.0), state)
+        counts.append(result.iterations)
+    assert counts[-1] <= 10

@@ -26,7 +26,7 @@ from vidstyle.types import Precision
 # A loss: picture (1, 3, H, W) -> its value () and a vector of the terms it is made of, for the record.
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
 
-CHECK_EVERY = 10  # evaluations between two looks at the loss
+CHECK_EVERY = 5  # evaluations between two looks at the loss
 WARM_UP = 2  # calls on CUDA before a function is recorded: libraries set themselves up in the first
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 LARGEST_INT = 2**31 - 1
@@ -85,13 +85,13 @@ class Minimiser:
         found = self.descent
         found.start(start.detach().clamp(0, 1), curvature, caution)
         self.evaluate_start()
-        first, last, done = found.value.clone(), math.inf, 1
+        first, done = found.value.clone(), 1
+        last = first
         while done < evaluations:
             if done % CHECK_EVERY == 0:
-                value = float(found.value)
-                if not math.isfinite(value) or last - value < tolerance * last or value == 0:
+                last, before = found.value.clone(), last
+                if not bool((before - last >= tolerance * before) & last.isfinite() & (last != 0)):
                     break
-                last = value
             self.advance()
             done += 1
         ends = torch.stack([found.value, first, found.tried_value, found.curvature])

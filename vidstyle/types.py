@@ -74,7 +74,7 @@ class Settings:
         80, "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).", low=1
     )
     tolerance: float = setting(
-        1e-3, "Stop a frame early when ten evaluations lower the loss by less than this fraction.", low=0, high=1
+        5e-4, "Stop a frame early when five evaluations lower the loss by less than this fraction.", low=0, high=1
     )
     optimizer: Optimizer = setting("lbfgs", "lbfgs or adam.")
     content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers compared by feature.")
