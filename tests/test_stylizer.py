@@ -96,3 +96,20 @@ def test_a_frame_that_did_not_change_costs_little(tiny_network, picture, style):
         result, state = stylizer.step(Frame(index, picture, still, 0.3, (1.0,), temporal_weight=1.0), state)
         counts.append(result.iterations)
     assert counts[-1] <= 10
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("changes", [{"frugal": True}, {"optimizer": "adam"}, {"precision": "bfloat16"}])
+def test_stylizers_beside_and_after_each_other_do_not_disturb_recordings(picture, changes):
+    huge = torch.rand(3, 6000, 900, generator=torch.Generator().manual_seed(0))  # shrunk a hundredfold
+    network = networks.compact()
+    frames = [Frame(index, picture, None, 0.3, (1.0,)) for index in range(4)]
+    settings = Settings(device="cuda", first_iterations=6, precision="float32")
+    first = Stylizer(network, [huge], settings)
+    expected = first.step(frames[0], None)[0].image
+    other = Stylizer(networks.compact(), [huge], Settings(device="cuda", first_iterations=6, **changes))
+    for frame in frames:
+        assert (first.step(frame, None)[0].image == expected).all()
+        other.step(frame, None)
+    del other
+    assert (first.step(frames[0], None)[0].image == expected).all()

@@ -7,6 +7,7 @@ the content distances agree. Pictures are kept in the folder and not painted aga
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import itertools
@@ -137,13 +138,12 @@ class Comparison:
 
     def speed(self, runs: int = 5) -> Speed:
         """Time both networks on a picture of noise, at the settings' size and precision."""
-        optimize.place(self.judge, self.device, self.settings.precision)
+        reference = copy.deepcopy(self.judge)  # the judge itself must not be rounded
         seconds: tuple[list[float], list[float]] = ([], [])
         for _ in range(runs + 1):
-            for network, found in zip((self.judge, self.network), seconds, strict=True):
+            for network, found in zip((reference, self.network), seconds, strict=True):
                 optimize.place(network, self.device, self.settings.precision)
                 found.append(self._evaluation(network))
-        optimize.place(self.judge, self.device, "float32")
         return Speed(self.settings.size, *(statistics.median(found[1:]) for found in seconds))
 
     def _evaluation(self, network: networks.FeatureNetwork) -> float:

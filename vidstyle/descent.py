@@ -138,7 +138,7 @@ class Lbfgs:
         q = torch.linalg.solve_triangular(r, sg[:, None], upper=True)
         right: Tensor = (torch.diag(diagonal) + wide * ypy) @ q - wide * yg[:, None]
         p = torch.linalg.solve_triangular(r.T, right, upper=False)
-        back = torch.empty_like(order).scatter_(0, order, self.rows)
+        back = (self.rows - self.count) % HISTORY  # undoes that order
         p, q = p[back, 0].to(g.dtype), q[back, 0].to(g.dtype)
         product: Tensor = gamma * smooth + (p @ self.steps - gamma * (q @ self.changes)).view_as(gradient)
         return product

@@ -96,7 +96,7 @@ class Statistics:
             return {
                 layer: sum(
                     (share * table[layer] for share, table in zip(shares, tables, strict=True)),
-                    torch.zeros(()).to(tables[0][layer]),
+                    tables[0][layer].new_zeros(()),
                 )
                 for layer in tables[0]
             }

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +25,7 @@ from vidstyle.types import Precision
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 CHECK_EVERY = 5  # evaluations between two looks at the loss
-WARM_UP = 2  # calls on CUDA before a function is recorded: libraries set themselves up in the first
+WARM_UP = 2  # calls on CUDA before a function is recorded
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 LARGEST_INT = 2**31 - 1
 PROCESSOR, NATIVE_BFLOAT16 = Path("/proc/cpuinfo"), {"avx512_bf16", "amx_bf16", "bf16"}
@@ -55,14 +53,18 @@ class Minimiser:
         like: (1, 3, H, W) float32, of the size and on the device.
         terms: length of the vector that `loss` returns.
         method: a key of `descent.DESCENTS`.
-        graphs: whether to record on CUDA.
+        tape: to record on; None if nothing is to be recorded.
     """
 
-    def __init__(self, loss: Loss, like: Tensor, terms: int, *, method: str = "lbfgs", graphs: bool = True) -> None:
+    def __init__(
+        self, loss: Loss, like: Tensor, terms: int, *, method: str = "lbfgs", tape: Tape | None = None
+    ) -> None:
         self.descent = DESCENTS[method](_evaluator(loss), like, terms)
-        recorded = graphs and like.device.type == "cuda"
-        self.evaluate_start = _Recording(self.descent.evaluate_start) if recorded else self.descent.evaluate_start
-        self.advance = _Recording(self.descent.advance) if recorded else self.descent.advance
+        self.evaluate_start: Callable[[], None] = self.descent.evaluate_start
+        self.advance: Callable[[], None] = self.descent.advance
+        if tape is not None:
+            first = _Recording(self.descent.evaluate_start, tape)
+            self.evaluate_start, self.advance = first, _Recording(self.descent.advance, tape, also=first)
 
     def run(
         self,
@@ -112,35 +114,51 @@ def _evaluator(loss: Loss) -> Evaluate:
     return evaluate
 
 
+class Tape:
+    """What recordings on CUDA share: a stream and scratch memory, in which none of them leaves anything."""
+
+    def __init__(self) -> None:
+        self.stream, self.pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
+
+
 class _Recording:
     """A function of nothing that works in place on CUDA tensors, from its third call on played back as a graph.
 
-    The processor then starts one graph instead of some hundred kernels. The first calls run as they are, on a stream of
-    their own, as PyTorch asks for ("CUDA semantics", "Whole-network capture"). All recordings share their scratch
-    memory: none runs beside another, and none leaves anything in it.
+    The processor then starts one graph instead of some hundred kernels. The first calls run as they are, on the stream
+    that is recorded later, so that libraries set themselves up (PyTorch, "CUDA semantics", "Whole-network capture").
+
+    Args:
+        also: recorded at the same time, so that the memory that it needs is taken before the first frame is done.
     """
 
-    pool: Any = None  # torch's handle
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self.function, self.calls = function, 0
+    def __init__(self, function: Callable[[], None], tape: Tape, also: _Recording | None = None) -> None:
+        self.function, self.tape, self.also, self.calls = function, tape, also, 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:
-        self.calls += 1
-        if self.calls <= WARM_UP:
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
+        if self.graph is None and self.calls < WARM_UP:
+            self.calls += 1
+            here = torch.cuda.current_stream()
+            self.tape.stream.wait_stream(here)
+            with torch.cuda.stream(self.tape.stream):
                 self.function()
-            torch.cuda.current_stream().wait_stream(stream)
+            here.wait_stream(self.tape.stream)
             return
+        if self.also is not None:
+            self.also.recorded()
+        self.recorded().replay()
+
+    def recorded(self) -> torch.cuda.CUDAGraph:
+        """The graph; recording executes nothing."""
         if self.graph is None:
-            _Recording.pool = _Recording.pool or torch.cuda.graph_pool_handle()
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph, pool=_Recording.pool):
+            graph = torch.cuda.CUDAGraph()
+            # Other threads decode, save and free memory meanwhile; none of them starts work on the device.
+            with torch.cuda.graph(
+                graph, pool=self.tape.pool, stream=self.tape.stream, capture_error_mode="thread_local"
+            ):
                 self.function()
-        self.graph.replay()
+            self.graph = graph  # only now: a recording that failed must not be played
+        return self.graph
 
 
 def pick_device(name: str) -> torch.device:
@@ -203,6 +221,8 @@ def engine(device: torch.device) -> Iterator[None]:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
     cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, True, False
+    # Gram matrices are sums over all positions: not to be summed in bfloat16.
+    in_half, matmul.allow_bf16_reduced_precision_reduction = matmul.allow_bf16_reduced_precision_reduction, False
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -213,6 +233,7 @@ def engine(device: torch.device) -> Iterator[None]:
         raise
     finally:
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+        matmul.allow_bf16_reduced_precision_reduction = in_half
 
 
 def _out_of_memory(device: torch.device) -> str:

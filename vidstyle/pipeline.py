@@ -132,10 +132,12 @@ def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame
         for frame in each("wait", frames):
             with stage("optimise"):
                 result, state = stylizer.step(frame, state)
+                # Here, not in the other thread: CUDA allows no work there while this one records a graph.
+                on_cpu = dataclasses.replace(state, pastiche=state.pastiche.cpu())
             if saving is not None:
                 with stage("wait"):
                     saving.result()
-            saving = saver.submit(_save, job, result, state)
+            saving = saver.submit(_save, job, result, on_cpu)
             if on_frame is not None:
                 on_frame(result, total)
         if saving is not None:

@@ -17,8 +17,8 @@ from vidstyle.types import Frame, Motion, Settings
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
 # What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35
-# measured from 0.5 to 2 megapixels), on CUDA the allocator's own count leaves out little.
-OVERHEAD = {"cuda": 1.1, "mps": 1.2, "cpu": 1.35}
+# measured from 0.5 to 2 megapixels), on CUDA the recordings of all scales keep memory (an estimate).
+OVERHEAD = {"cuda": 1.5, "mps": 1.5, "cpu": 1.35}
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> N
     """Raise `MemoryLimitError`, with a sentence that says what would do, if pictures of `size` do not fit."""
     height, width = size
     device = optimize.pick_device(settings.device)
-    free = memory.available(device)
-    if free is None or height * width <= SIDES[1] ** 2:
+    if memory.available(device) is None or height * width <= SIDES[1] ** 2:
         return
     need = measured(network, settings)
-    if need.bytes(height * width) <= free:
+    free = memory.available(device)  # after the libraries have taken theirs
+    if free is None or need.bytes(height * width) <= free:
         return
     largest = math.floor(max(size) * math.sqrt(need.pixels(free) / (height * width)))
     more = [

@@ -48,6 +48,9 @@ class Stylizer:
         self.layers = (*settings.content_layers, *settings.style_layers)
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._canvases: dict[Size, _Canvas] = {}
+        self._tape = optimize.Tape() if settings.cuda_graphs and self.device.type == "cuda" else None
+        # Recordings read the weights where they lie now, even if another stylizer moves the network's.
+        self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
 
     def step(self, frame: Frame, state: State | None) -> tuple[Result, State]:
         """Paint `frame`, starting from `state` if it continues a shot.
@@ -134,9 +137,7 @@ class Stylizer:
         if size not in self._canvases:
             like = torch.zeros(1, 3, *size, device=self.device)
             goal = Goal(self.observe, like)
-            minimiser = optimize.Minimiser(
-                goal, like, len(TERMS), method=self.settings.optimizer, graphs=self.settings.cuda_graphs
-            )
+            minimiser = optimize.Minimiser(goal, like, len(TERMS), method=self.settings.optimizer, tape=self._tape)
             self._canvases[size] = _Canvas(goal, minimiser)
         return self._canvases[size]
 
@@ -168,7 +169,8 @@ class Stylizer:
         return losses.Statistics.mixed(self._styles_at[size], mix)
 
     def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
-        picture = scaled_style(style.to(self.device), size, self.settings.style_scale)
+        # Shrunk on the CPU: on CUDA a large picture does not fit the memory of that kernel.
+        picture = scaled_style(style, size, self.settings.style_scale).to(self.device)
         if min(size_of(picture)) < (least := self.network.smallest_side(self.layers)):
             height, width = size_of(picture)
             raise UsageError(f"a style of {width}x{height} pixels is too small; its short side needs {least}")

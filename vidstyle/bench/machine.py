@@ -119,9 +119,9 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak(device: torch.device) -> int | None:
-    """Bytes held at the most since `forget_peak`: CUDA's tensors, or the whole process on a CPU; None if unknown."""
+    """Bytes held at the most since `forget_peak`, by CUDA's allocator or by the whole process; None if unknown."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+        return int(torch.cuda.max_memory_reserved(device))  # the scratch memory of recordings is not allocated
     if device.type != "cpu" or not STATUS.is_file():
         return None
     fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
