@@ -15,7 +15,7 @@ from vidstyle.stylizer import Stylizer
 from vidstyle.types import Frame, Settings
 
 CPU = torch.device("cpu")
-SETTINGS = Settings(device="cpu", first_iterations=2, iterations=2)
+SETTINGS = Settings(device="cpu", precision="float32", first_iterations=2, iterations=2)
 
 
 @pytest.fixture
