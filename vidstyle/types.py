@@ -156,6 +156,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "blog": {
         "network": "vgg19",
         "objective": "blog",
+        "precision": "float32",
         "alpha": 0.5,
         "content_layers": ("conv2_2",),
         "style_layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
