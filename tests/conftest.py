@@ -4,8 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchvision.models.vgg import cfgs, make_layers
 
 from vidstyle import networks
+
+TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}  # and channels
 
 
 def pytest_collection_modifyitems(items):
@@ -33,6 +36,23 @@ def tiny_network():
         torch.nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
         torch.nn.init.zeros_(convolution.bias)
     return network.requires_grad_(False).eval()
+
+
+@pytest.fixture
+def network(tmp_path, tiny_network):
+    """The file of a tiny network that answers the layers of the defaults."""
+    tiny_network.readouts = {layer: torch.eye(width) for layer, width in TINY_LAYERS.items()}
+    networks.save_compact(tiny_network, tmp_path / "tiny.safetensors")
+    return tmp_path / "tiny.safetensors"
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """A checkpoint as torchvision writes them, of a VGG-19 that has learnt nothing."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "vgg19.pth"
+    torch.save({f"features.{key}": value for key, value in make_layers(cfgs["E"]).state_dict().items()}, path)
+    return path
 
 
 @pytest.fixture(scope="session")

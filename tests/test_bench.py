@@ -11,7 +11,6 @@ from clips import make_clip, pan
 from conftest import pixels, texture
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models.vgg import cfgs, make_layers
 from typer.testing import CliRunner
 
 from vidstyle import bench, networks
@@ -21,7 +20,6 @@ from vidstyle.errors import MemoryLimitError
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import PRESETS, Frame, Settings
 
-LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}
 FAST = ["--size", 64, "--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--frames", 3]
 
 
@@ -32,21 +30,6 @@ def hurried(monkeypatch):
     monkeypatch.setattr(machine, "MATRIX_SIDE", {"cpu": 64})
     monkeypatch.setattr(machine, "COPIED_BYTES", 2**16)
     monkeypatch.setattr(trials, "IN_A_ROW", {"cpu": 2})
-
-
-@pytest.fixture
-def network(tmp_path, tiny_network):
-    tiny_network.readouts = {layer: torch.eye(channels) for layer, channels in LAYERS.items()}
-    networks.save_compact(tiny_network, tmp_path / "tiny.safetensors")
-    return tmp_path / "tiny.safetensors"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "vgg19.pth"
-    torch.save({f"features.{key}": value for key, value in make_layers(cfgs["E"]).state_dict().items()}, path)
-    return path
 
 
 def run(*arguments):

@@ -32,16 +32,6 @@ def vidstyle():
 
 
 @pytest.fixture
-def network(tmp_path, tiny_network):
-    """A tiny network in a file, as `--network FILE` reads it."""
-    channels = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}
-    tiny_network.readouts = {layer: torch.eye(count) for layer, count in channels.items()}
-    path = tmp_path / "tiny.safetensors"
-    networks.save_compact(tiny_network, path)
-    return path
-
-
-@pytest.fixture
 def content(tmp_path):
     path = tmp_path / "content.png"
     Image.fromarray(pixels(texture(128, 192, seed=1))).save(path)

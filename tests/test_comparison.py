@@ -4,10 +4,8 @@ import json
 import math
 
 import pytest
-import torch
 from conftest import pixels, texture
 from PIL import Image
-from torchvision.models.vgg import cfgs, make_layers
 from typer.testing import CliRunner
 
 from vidstyle import comparison, networks
@@ -15,22 +13,6 @@ from vidstyle.cli import app
 from vidstyle.comparison import next_alpha
 from vidstyle.errors import UsageError
 from vidstyle.types import Settings
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "vgg19.pth"
-    torch.save({f"features.{key}": value for key, value in make_layers(cfgs["E"]).state_dict().items()}, path)
-    return path
-
-
-@pytest.fixture
-def network(tmp_path, tiny_network):
-    widths = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}
-    tiny_network.readouts = {layer: torch.eye(width) for layer, width in widths.items()}
-    networks.save_compact(tiny_network, tmp_path / "tiny.safetensors")
-    return tmp_path / "tiny.safetensors"
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import psutil
 import pytest
-import torch
 from clips import make_clip, pan, texture
 from conftest import pixels
 from conftest import texture as noise
@@ -18,11 +17,8 @@ FAST = Settings(size=64, first_iterations=4, iterations=3, device="cpu")
 
 
 @pytest.fixture
-def settings(tmp_path, tiny_network):
-    channels = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}
-    tiny_network.readouts = {layer: torch.eye(count) for layer, count in channels.items()}
-    networks.save_compact(tiny_network, tmp_path / "tiny.safetensors")
-    return dataclasses.replace(FAST, network=str(tmp_path / "tiny.safetensors"))
+def settings(network):
+    return dataclasses.replace(FAST, network=str(network))
 
 
 @pytest.fixture
