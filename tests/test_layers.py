@@ -7,7 +7,7 @@ import vidstyle
 
 LAYERS = (
     {"errors", "stopwatch"},
-    {"types"},
+    {"types", "libraries"},
     {
         "networks",
         "descent",

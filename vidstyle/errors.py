@@ -1,7 +1,7 @@
 """Everything that can go wrong, one exit code a class. Only the command line turns a class into an exit.
 
 VidstyleError              1  a bug in vidstyle, or something nobody foresaw
-├── UsageError             2  an option, a suffix or a combination that cannot be meant
+├── UsageError             2  an option, a suffix or a combination that cannot be meant, or not on this machine
 ├── MediaError             3  an input that is missing, damaged, empty or not what its name says
 ├── OutputExistsError      4  the output is there already and nobody said to overwrite it
 ├── MemoryLimitError       5  the picture does not fit the device
@@ -23,7 +23,7 @@ class VidstyleError(Exception):
 
 
 class UsageError(VidstyleError):
-    """An option, a suffix or a combination that cannot be meant."""
+    """An option, a suffix or a combination that cannot be meant, or not on this machine."""
 
     exit_code = 2
 

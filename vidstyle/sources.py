@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from fractions import Fraction
@@ -14,41 +14,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle import flow, media, pictures
+from vidstyle import flow, libraries, pictures
 from vidstyle.errors import UsageError
 from vidstyle.schedule import ramp, there_and_back
-from vidstyle.shots import CutDetector
 from vidstyle.stopwatch import each, stage
-from vidstyle.types import ClipInfo, Frame, Motion, Settings
+from vidstyle.types import ClipInfo, Film, Frame, Motion, Settings
 
 AHEAD = 4  # frames that may wait for the device
 
 T = TypeVar("T")
 
 
-class VideoSource:
-    """The frames of a clip at working size, with their motion.
-
-    Decodes the clip once at birth, so that a damaged one is refused before any painting and the cuts are known.
+class FilmSource:
+    """The frames of a film at working size, with their motion.
 
     Args:
-        path: of the clip.
-        settings: size, start, end, flow, cuts, alpha and temporal weight are read.
+        film: read anew whenever frames are asked for.
+        settings: size, flow, alpha and temporal weight are read.
         mix: share of each style.
-
-    Raises:
-        MediaError: the clip cannot be read to its end.
-        UsageError: the time range lies outside the clip.
+        cuts: numbers of the frames that begin a new shot; the first frame of all does so anyway.
     """
 
-    def __init__(self, path: str, settings: Settings, mix: Sequence[float]) -> None:
-        detector = CutDetector() if settings.cuts else None
-        self.clip = media.survey(
-            path, start=settings.start, end=settings.end, observe=detector.add if detector else None
-        )
-        self.settings, self.mix = settings, tuple(mix)
-        self.shots = frozenset({0, *(detector.cuts() if detector else ())})
-        own = self.clip.info
+    def __init__(self, film: Film, settings: Settings, mix: Sequence[float], cuts: Iterable[int] = ()) -> None:
+        self.film, self.settings, self.mix = film, settings, tuple(mix)
+        self.shots = frozenset({0, *cuts})
+        own = film.info
         width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = ClipInfo(width, height, own.fps, own.frames, own.timestamps)
         self.playback: Sequence[int] = range(own.frames)
@@ -61,7 +51,7 @@ class VideoSource:
         first, workers = max(start - 1, 0), motion_workers()
         previous = None
         pending: deque[Future[Frame]] = deque()
-        with closing(self.clip.decode(first)) as decoded, ThreadPoolExecutor(workers, "vidstyle-motion") as pool:
+        with closing(self.film.decode(first)) as decoded, ThreadPoolExecutor(workers, "vidstyle-motion") as pool:
             try:
                 for index, picture in enumerate(each("decode", decoded), first):
                     with stage("decode"):
@@ -90,6 +80,32 @@ class VideoSource:
             # Without knowledge of the motion the term would only smear what moves.
             temporal_weight=self.settings.temporal_weight if self.settings.flow != "none" else 0.0,
         )
+
+
+class VideoSource(FilmSource):
+    """The frames of a clip at working size, with their motion.
+
+    Decodes the clip once at birth, so that a damaged one is refused before any painting and the cuts are known.
+
+    Args:
+        path: of the clip.
+        settings: those of a film, and start, end and cuts.
+        mix: share of each style.
+
+    Raises:
+        MediaError: the clip cannot be read to its end.
+        UsageError: the time range lies outside the clip, or a library that reads clips is not installed.
+    """
+
+    def __init__(self, path: str, settings: Settings, mix: Sequence[float]) -> None:
+        libraries.require("reading a clip", "av", "scenedetect")
+        # Not at the top: whoever has no clip needs no such library.
+        from vidstyle.media import survey
+        from vidstyle.shots import CutDetector
+
+        detector = CutDetector() if settings.cuts else None
+        self.clip = survey(path, start=settings.start, end=settings.end, observe=detector.add if detector else None)
+        super().__init__(self.clip, settings, mix, detector.cuts() if detector else ())
 
 
 class PictureSource:

@@ -249,6 +249,17 @@ class Result:
     seconds: float  #: wall time of the painting
 
 
+class Film(Protocol):
+    """Moving pictures that can be read from any of them on: a clip, or something that is none."""
+
+    @property
+    def info(self) -> ClipInfo: ...
+
+    def decode(self, start: int = 0) -> Generator[np.ndarray]:
+        """The pictures from number `start` on, (H, W, 3) uint8 sRGB of the size in `info`."""
+        ...
+
+
 class Source(Protocol):
     """A sequence of frames to paint."""
 
