@@ -13,14 +13,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from vidstyle import networks, pictures
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.errors import UsageError
-from vidstyle.media import Clip
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.probe import require_memory
 from vidstyle.sinks import check_output, open_sink
@@ -28,6 +27,9 @@ from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, 
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import Job, Result, Settings, Source, State
+
+if TYPE_CHECKING:
+    from vidstyle.media import Clip
 
 OnFrame = Callable[[Result, int], None]
 File = str | Path

@@ -1,0 +1,91 @@
+"""Outputs that are there whole or not at all: hidden part files, read back, and only then put in their place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+import numpy as np
+
+from vidstyle.errors import DiskError, VidstyleError
+from vidstyle.types import ClipInfo
+
+
+class PartFile:
+    """What sinks share: the part files, and the order of encoding, checking and replacing.
+
+    A context manager. Leaving it without an error finishes the file; it raises `DiskError` if the disk is full and
+    `VidstyleError` if frames are missing or the file does not read back as written.
+    """
+
+    failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)  #: of writing, that end in a `VidstyleError`
+
+    def __init__(self, path: Path, info: ClipInfo) -> None:
+        self.path, self.info = path, info
+        self._parts: list[Path] = []
+        self._written = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._clean()
+            raise
+        return self
+
+    def write(self, pixels: np.ndarray) -> None:
+        """Append one frame, (H, W, 3) uint8 sRGB of the size in `info`."""
+        wanted = (self.info.height, self.info.width, 3)
+        if pixels.shape != wanted or pixels.dtype != np.uint8:
+            raise ValueError(f"got a frame of {pixels.shape} {pixels.dtype}, wanted {wanted} uint8")
+        self._write(pixels)
+        self._written += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                if self._written != self.info.frames:
+                    raise VidstyleError(f"{self._written} frames were written to {self.path}, not {self.info.frames}")
+                part = self._finish()
+                os.replace(part, self.path)
+        except self.failures as failure:
+            raise _failure(self.path, failure) from failure
+        finally:
+            self._stop()
+            self._clean()
+
+    def _part(self, kind: str) -> Path:
+        part = self.path.with_name(f".{self.path.name}.part{kind}")
+        self._parts.append(part)
+        return part
+
+    def _clean(self) -> None:
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+    def _start(self) -> None:
+        """Get ready to take frames."""
+
+    def _write(self, pixels: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def _finish(self) -> Path:
+        """Complete and check the file; the part file that holds it."""
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        """End what may still run."""
+
+
+def _failure(path: Path, error: Exception) -> VidstyleError:
+    """What an error of writing means to the user. PyAV's carry the numbers of the operating system, too."""
+    number, text = getattr(error, "errno", None), getattr(error, "strerror", None) or error
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskError(f"the disk is full ({text}); free some space and run the same command again")
+    kind = DiskError if isinstance(error, OSError) else VidstyleError
+    return kind(f"{path} cannot be written ({text}); nothing was kept")
