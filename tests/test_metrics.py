@@ -53,6 +53,21 @@ def test_readouts_are_applied_to_features(network):
     assert got == pytest.approx(float(wanted), rel=1e-3)
 
 
+def test_several_styles_are_one_mixed_in_their_statistics(network):
+    content, one, other, pastiche = pictures(4)
+
+    def gram(image: torch.Tensor) -> torch.Tensor:
+        f = network(image[None], ["relu2_1"])["relu2_1"][0]
+        return torch.einsum("ahw,bhw->ab", f, f) / (f.shape[1] * f.shape[2])
+
+    mixed = 0.3 * gram(one) + 0.7 * gram(other)
+    wanted = (gram(pastiche) - mixed).norm() ** 2 / (gram(content) - mixed).norm() ** 2
+    got = metrics.style_distance(network, pastiche, content, [one, other], ["relu2_1"], (0.3, 0.7))
+    assert got["relu2_1"] == pytest.approx(float(wanted), rel=1e-3)
+    alone = metrics.style_distance(network, pastiche, content, one, ["relu2_1"])
+    assert metrics.style_distance(network, pastiche, content, [one, other], ["relu2_1"], (1, 0)) == alone
+
+
 def test_content_distance(network):
     content, other = pictures(2)
     assert metrics.content_distance(network, content, content, "relu2_1") == 0

@@ -7,7 +7,7 @@ Each number alone is cheap to fool (a blurred or frozen clip does not flicker), 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -45,14 +45,25 @@ def warping_error(warped_previous: Tensor, current: Tensor, visible: Tensor) -> 
 
 @torch.no_grad()
 def style_distance(
-    network: Judge, pastiche: Tensor, content: Tensor, style: Tensor, layers: Iterable[str]
+    network: Judge,
+    pastiche: Tensor,
+    content: Tensor,
+    style: Tensor | Sequence[Tensor],
+    layers: Iterable[str],
+    mix: Sequence[float] = (1.0,),
 ) -> dict[str, float]:
     """How far the pastiche is from the style in each layer: 0 = there, 1 = as far as the content image.
 
     |G(P) - G(S)|^2 / |G(C) - G(S)|^2 with Gram matrices G = F F^T / (H W); nan where content and style agree exactly.
+    Of several styles, G(S) is the sum of theirs, each times its share in `mix`.
     """
     layers = tuple(layers)
-    painted, photo, wanted = (_grams(network, image, layers) for image in (pastiche, content, style))
+    painted, photo = (_grams(network, image, layers) for image in (pastiche, content))
+    each = [_grams(network, image, layers) for image in ([style] if isinstance(style, Tensor) else style)]
+    wanted = {
+        layer: torch.stack([share * grams[layer] for share, grams in zip(mix, each, strict=True)]).sum(0)
+        for layer in layers
+    }
     return {
         layer: _ratio((painted[layer] - wanted[layer]).square().sum(), (photo[layer] - wanted[layer]).square().sum())
         for layer in layers
