@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from vidstyle import ffmpeg, memory, networks
+from vidstyle import libraries, memory, networks
 from vidstyle.checkpoint import file_hash
 from vidstyle.errors import VidstyleError
 
@@ -54,8 +54,13 @@ def _memory() -> Finding:
     return Finding("memory", "unknown on this system" if free is None else f"{free / 1e9:.1f} GB free")
 
 
-def _ffmpeg() -> Finding:
-    return Finding("ffmpeg", ffmpeg.version())
+def _clips() -> Finding:
+    if lacking := libraries.missing():
+        text = f"neither read nor written without {', '.join(lacking)}; pictures are"
+        return Finding("clips", text, ok=False, mend=libraries.pip_install(lacking))
+    from vidstyle import ffmpeg  # not at the top: it needs one of those libraries
+
+    return Finding("clips", ffmpeg.version())
 
 
 def _compact() -> Finding:
@@ -84,7 +89,7 @@ def _disk() -> Finding:
 CHECKS: dict[str, Callable[[], Finding]] = {
     "device": _device,
     "memory": _memory,
-    "ffmpeg": _ffmpeg,
+    "clips": _clips,
     "compact network": _compact,
     "VGG-19 weights": _vgg19,
     "disk": _disk,
