@@ -18,14 +18,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidstyle import optimize, pictures
+from vidstyle import libraries, optimize, pictures
 from vidstyle.bench import baseline, machine, specimen
 from vidstyle.bench.figures import BaselineSpeed, Evaluation, Race, Report, Scaling, SizePoint, StylesPoint
 from vidstyle.bench.trials import Subject, evaluation, evaluator, job_speed, painting
 from vidstyle.errors import DiskError, MemoryLimitError, OutputExistsError, UsageError
 from vidstyle.pipeline import load_network
 from vidstyle.probe import require_memory
-from vidstyle.sources import VideoSource, to_tensor
+from vidstyle.sources import FilmSource, VideoSource, to_tensor
 from vidstyle.stylizer import Stylizer, resized, size_of
 from vidstyle.types import PRESETS, Settings
 
@@ -93,22 +93,29 @@ def measure(
 def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, frames: int) -> Iterator[Subject]:
     """The job that is measured; it is gone when the block is left. For the arguments see `measure`."""
     with tempfile.TemporaryDirectory(prefix="vidstyle-bench-") as folder:
-        if clip is None or not styles:
-            made = specimen.write(Path(folder), settings.size or Settings().size, frames)
-            clip, styles = clip or made[0], styles or [made[1]]
+        styles = styles or [specimen.write_style(Path(folder), settings.size or Settings().size)]
         network = load_network(settings)
         network.require((*settings.content_layers, *settings.style_layers))
         paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
-        source = VideoSource(str(clip), settings, settings.shares(len(styles)))
+        source = source_of(clip, Path(folder), settings, settings.shares(len(styles)), frames)
         with closing(source.frames(0)) as found:
             seen = list(itertools.islice(found, min(frames, WARM_FRAMES + 1)))
         shot = [seen[0], *itertools.takewhile(lambda frame: frame.motion is not None, seen[1:])]
         if len(shot) < 2:
-            raise UsageError(
-                f"{clip} has no second frame that continues the first; give a clip that begins with a shot"
-            )
+            name = clip or "the generated clip"
+            raise UsageError(f"{name} has no second frame that continues the first; give one that begins with a shot")
         require_memory(network, settings, size_of(shot[0].image))
         yield Subject(settings, network, paintings, source, shot, Path(folder))
+
+
+def source_of(clip: Path | None, folder: Path, settings: Settings, mix: Sequence[float], frames: int) -> FilmSource:
+    """The frames of `clip`, or of a generated one: decoded from a file where that can be done, else as drawn."""
+    size = settings.size or Settings().size
+    if clip is not None or not libraries.missing():
+        return VideoSource(str(clip or specimen.write_clip(folder, size, frames)), settings, mix)
+    if settings.start or settings.end is not None:
+        raise UsageError("--start and --end select frames of a clip, which cannot be read here; leave them out")
+    return FilmSource(specimen.Drawn(folder, size, frames), settings, mix)
 
 
 def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPart) -> BaselineSpeed:

@@ -67,6 +67,7 @@ class JobSpeed:
     """A whole `video` job without the encoding."""
 
     frames: int
+    decoded: bool  #: from a clip; else the pictures were there, and decoding is no stage
     seconds: float  #: wall time
     frames_per_second: float  #: of the whole, the first frame included
     first_frame_seconds: float  #: until the first frame was painted

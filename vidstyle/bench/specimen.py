@@ -6,13 +6,14 @@ way: so there is flow to estimate, something hidden and something uncovered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from vidstyle.errors import DiskError
 from vidstyle.sinks import open_sink
 from vidstyle.types import ClipInfo
 
@@ -22,16 +23,48 @@ ASPECT = 9 / 16
 SMALLEST = 32  # pixels of a side
 
 
-def write(folder: Path, size: int, frames: int) -> tuple[Path, Path]:
-    """Make a clip whose long side is `size`, and a style picture, in `folder`; their paths."""
-    width, height = even(max(size, SMALLEST)), even(max(size * ASPECT, SMALLEST))
-    clip, style = folder / "clip.mp4", folder / "style.png"
-    with open_sink(clip, ClipInfo(width, height, Fraction(FPS), frames), crf=10) as sink:
-        for picture in pictures(width, height, frames):
+def write_clip(folder: Path, size: int, frames: int) -> Path:
+    """Make a clip whose long side is `size` in `folder`; its path."""
+    info, path = info_of(size, frames), folder / "clip.mp4"
+    with open_sink(path, info, crf=10) as sink:
+        for picture in pictures(info.width, info.height, frames):
             sink.write(picture)
-    with open_sink(style, ClipInfo(width, width, Fraction(1), 1)) as sink:
-        sink.write(strokes(width))
-    return clip, style
+    return path
+
+
+def write_style(folder: Path, size: int) -> Path:
+    """Make a square style picture for such a clip in `folder`; its path."""
+    side, path = info_of(size, 1).width, folder / "style.png"
+    with open_sink(path, ClipInfo(side, side, Fraction(1), 1)) as sink:
+        sink.write(strokes(side))
+    return path
+
+
+class Drawn:
+    """The same clip as a `types.Film` that is neither encoded nor decoded, where there is nothing to do so.
+
+    The pictures wait in files of `folder`, so that they count neither as work nor as memory of the job.
+    """
+
+    def __init__(self, folder: Path, size: int, frames: int) -> None:
+        self.info = info_of(size, frames)
+        self.files = [folder / f"{number}.npy" for number in range(frames)]
+        try:
+            for file, picture in zip(self.files, pictures(self.info.width, self.info.height, frames), strict=True):
+                np.save(file, picture)
+        except OSError as error:
+            raise DiskError(f"{folder} cannot be written ({error}); free some space") from error
+
+    def decode(self, start: int = 0) -> Generator[np.ndarray]:
+        """The pictures from number `start` on, (H, W, 3) uint8."""
+        for file in self.files[start:]:
+            yield np.load(file)
+
+
+def info_of(size: int, frames: int) -> ClipInfo:
+    """What the clip is whose long side is `size`."""
+    width, height = even(max(size, SMALLEST)), even(max(size * ASPECT, SMALLEST))
+    return ClipInfo(width, height, Fraction(FPS), frames)
 
 
 def pictures(width: int, height: int, frames: int) -> Iterator[np.ndarray]:

@@ -14,6 +14,10 @@ from rich.table import Table
 from vidstyle.bench.figures import BaselineSpeed, JobSpeed, Report, Scaling
 
 BAR = 20  # characters
+NOT_DECODED = (
+    " Decoding was not measured: the pictures were taken as they were drawn, since libraries that read and write clips "
+    "are not installed here (`vidstyle doctor` names them)."
+)
 JUDGES = {"vidstyle": "vidstyle's loss", "baseline": "its own loss"}
 RACE_RULES = (
     ". vidstyle paints from scratch with 1, 2, 3, 5, 8, 12, ... evaluations at each size, until the judge finds its "
@@ -51,6 +55,7 @@ def inner_loop(report: Report) -> Table:
     )
     sizes = "at one size" if still.scales == 1 else f"at the last of {still.scales} sizes, coarse to fine"
     used = "tensors on the device" if report.machine.kind == "cuda" else "the whole process"
+    begins = "decoding" if job.decoded else "decoded pictures"
     rows = [
         ("an evaluation: loss and gradient", duration(one.seconds), ""),
         (f"  its {si(one.flops)}FLOP", f"{one.peak_fraction:.1%}", "of the matrix product's rate"),
@@ -65,7 +70,7 @@ def inner_loop(report: Report) -> Table:
         ("the same frame from scratch", duration(warm.cold_seconds), f"{warm.speedup:.1f} times as long"),
         ("  style loss, warm / scratch", f"{warm.style_ratio:.2f}", "1 = as good, above 1 = worse"),
         ("  content loss, warm / scratch", f"{warm.content_ratio:.2f}", "the same"),
-        (f"a job of {job.frames} frames, not encoded", duration(job.seconds), "decoding to saved frames"),
+        (f"a job of {job.frames} frames, not encoded", duration(job.seconds), f"{begins} to saved frames"),
         ("  all its frames", f"{job.frames_per_second:.3g}", "frames a second"),
         ("  those after the first", f"{job.later_frames_per_second or 0:.3g}", "frames a second"),
         ("  its memory at the most", memory(job.peak_bytes), used),
@@ -89,6 +94,8 @@ def stages(job: JobSpeed) -> Table:
         f"{job.overlap:.2f} times the wall time. Ahead and behind are threads beside the loop; a later frame is one "
         "after the first."
     )
+    if not job.decoded:
+        table.caption += NOT_DECODED
     return table
 
 

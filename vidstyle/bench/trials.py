@@ -26,7 +26,7 @@ from vidstyle.bench.machine import Machine
 from vidstyle.checkpoint import open_job
 from vidstyle.networks import FeatureNetwork
 from vidstyle.pipeline import render
-from vidstyle.sources import VideoSource
+from vidstyle.sources import FilmSource, VideoSource
 from vidstyle.stopwatch import recording
 from vidstyle.stylizer import Stylizer, scales, size_of
 from vidstyle.types import ClipInfo, Frame, Result, Settings
@@ -43,7 +43,7 @@ class Subject:
     settings: Settings
     network: FeatureNetwork
     styles: list[Tensor]  #: (3, H, W)
-    source: VideoSource
+    source: FilmSource
     frames: list[Frame]  #: the first frame of the clip and some that follow it in the same shot
     folder: Path  #: for files that nobody keeps
 
@@ -56,6 +56,11 @@ class Subject:
     def still(self) -> Frame:
         """The first frame."""
         return self.frames[0]
+
+    @property
+    def decoded(self) -> bool:
+        """Whether the pictures come out of a clip; else there is no decoding to measure."""
+        return isinstance(self.source, VideoSource)
 
     def stylizer(self, **changes: Any) -> Stylizer:
         """A new stylizer, as a job would make it, with some settings changed."""
@@ -190,10 +195,13 @@ def job_speed(subject: Subject, frames: int) -> JobSpeed:
     with recording() as seconds, open_job(subject.folder / "bench.mp4", {}, frames=frames) as job:
         render(source, stylizer, job, on_frame)
     wall, later = time.perf_counter() - began, frames - 1
+    if not subject.decoded:
+        del seconds["decode"]
     in_first["optimise"] = in_first["optimise"] - in_first.get("warp", 0.0)
     seconds["optimise"] = seconds["optimise"] - seconds.get("warp", 0.0)
     return JobSpeed(
         frames=frames,
+        decoded=subject.decoded,
         seconds=wall,
         frames_per_second=frames / wall,
         first_frame_seconds=after[1],
@@ -228,7 +236,7 @@ def stages_of(seconds: dict[str, float], in_first: dict[str, float], frames: int
 class _Beginning:
     """The first frames of a source, as a `types.Source`."""
 
-    def __init__(self, source: VideoSource, frames: int) -> None:
+    def __init__(self, source: FilmSource, frames: int) -> None:
         self.source = source
         self.playback: Sequence[int] = range(frames)
         self.info = ClipInfo(source.info.width, source.info.height, source.info.fps, frames)
