@@ -7,7 +7,6 @@ output is there whole or not at all, and an old one stays until the new one is g
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from vidstyle import libraries
-from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
+from vidstyle.errors import UsageError, VidstyleError
+from vidstyle.files import check_writable
 from vidstyle.partfile import PartFile
 from vidstyle.pictures import load_picture
 from vidstyle.types import ClipInfo, Sink
@@ -44,19 +44,7 @@ def check_output(path: Path, *, moving: bool, overwrite: bool) -> None:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         kind = "moving" if moving else "still"
         raise UsageError(f"output {path} {what}; a {kind} picture is written as {', '.join(known)}")
-    try:
-        if not path.parent.is_dir():
-            raise DiskError(f"there is no folder {path.parent}; make it first")
-        if path.is_dir():
-            raise DiskError(f"output {path} is a folder; give the name of a file in it")
-        if path.exists() and not path.is_file():
-            raise DiskError(f"output {path} is no plain file; give another name")
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.part"):
-            pass
-    except OSError as error:
-        raise DiskError(f"{path} cannot be written ({error.strerror}); give another output") from error
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"output {path} is there already; give -y to overwrite it, or another name")
+    check_writable(path, overwrite=overwrite)
 
 
 def open_sink(path: str | Path, info: ClipInfo, *, crf: int = 18, sound: Clip | None = None) -> Sink:
