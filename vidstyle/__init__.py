@@ -1,6 +1,6 @@
 """vidstyle: moving pictures by neural style transfer.
 
-    from vidstyle import Settings, animate_balance, stylize_image, stylize_video
+    from vidstyle import Settings, animate_balance, measure_clip, stylize_image, stylize_video
 
 Importing the package is cheap; torch is imported when one of the functions is first looked up.
 """
@@ -14,14 +14,25 @@ from vidstyle.types import Result, Settings
 
 if TYPE_CHECKING:
     from vidstyle.pipeline import animate_balance, stylize_image, stylize_video
+    from vidstyle.report import measure_clip
+    from vidstyle.report.figures import Measurement
 
 __version__ = "0.2.0"
-__all__ = ["Result", "Settings", "VidstyleError", "animate_balance", "stylize_image", "stylize_video"]
+__all__ = [
+    "Measurement",
+    "Result",
+    "Settings",
+    "VidstyleError",
+    "animate_balance",
+    "measure_clip",
+    "stylize_image",
+    "stylize_video",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from vidstyle import pipeline
+        from vidstyle import pipeline, report
 
-        return getattr(pipeline, name)
+        return getattr(pipeline if hasattr(pipeline, name) else report, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

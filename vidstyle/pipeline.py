@@ -9,12 +9,13 @@ there when called again with the same inputs and settings, and removes that fold
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from vidstyle import networks, pictures
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from vidstyle.media import Clip
 
 OnFrame = Callable[[Result, int], None]
+OnPainted = Callable[[Iterator[np.ndarray]], None]
 File = str | Path
 
 
@@ -45,6 +47,7 @@ def stylize_video(
     restart: bool = False,
     keep_job: bool = False,
     on_frame: OnFrame | None = None,
+    on_painted: OnPainted | None = None,
 ) -> Path:
     """Paint a clip in the styles of pictures; keeps its sound and its frame rate.
 
@@ -57,6 +60,7 @@ def stylize_video(
         restart: forget what an earlier, interrupted call has painted.
         keep_job: keep the job folder, with every frame as a PNG, when the output is complete.
         on_frame: called after each painted frame with its `Result` and the number of frames in all.
+        on_painted: called with all painted frames, (H, W, 3) uint8 each, before they are encoded.
 
     Returns:
         The path of the output.
@@ -67,7 +71,7 @@ def stylize_video(
     settings = settings or Settings()
     task = _Task("video", clip, styles, output, settings, overwrite)
     source = VideoSource(str(clip), settings, settings.shares(len(styles)))
-    return task.run(source, source.clip, restart, keep_job, on_frame)
+    return task.run(source, source.clip, restart, keep_job, on_frame, on_painted)
 
 
 def animate_balance(
@@ -174,11 +178,22 @@ class _Task:
         self.network = load_network(settings)
         self.manifest = _manifest(job, inputs, settings, self.network, self.device)
 
-    def run(self, source: Source, sound: Clip | None, restart: bool, keep_job: bool, on_frame: OnFrame | None) -> Path:
+    def run(
+        self,
+        source: Source,
+        sound: Clip | None,
+        restart: bool,
+        keep_job: bool,
+        on_frame: OnFrame | None,
+        on_painted: OnPainted | None = None,
+    ) -> Path:
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
         with open_job(self.output, self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
             render(source, stylizer, job, on_frame)
+            del stylizer  # whoever looks at the frames may want its memory
+            if on_painted is not None:
+                on_painted(job.images(source.playback))
             with open_sink(self.output, source.info, crf=self.settings.crf, sound=sound) as sink:
                 for pixels in job.images(source.playback):
                     sink.write(pixels)
