@@ -78,7 +78,8 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
                 settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
                 if not runs:
                     return command(**values, settings=settings)
-                with _progress(values["output"], values.pop("quiet")) as on_frame:
+                report = values.get("report", False)
+                with _progress(values["output"], values.pop("quiet"), report) as on_frame:
                     return command(**values, settings=settings, on_frame=on_frame)
 
         hints = get_type_hints(command, include_extras=True)
@@ -134,12 +135,20 @@ def video(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video clip.")],
     styles: Styles,
     output: Output,
+    report: Annotated[
+        bool, typer.Option("--report", help="Measure the painted frames, too: OUTPUT.report.json and .html.")
+    ] = False,
     **job: Any,
 ) -> None:
     """Paint a video clip; its sound and frame rate stay."""
-    from vidstyle.pipeline import stylize_video
+    if report:
+        from vidstyle.report import stylize_with_report
 
-    stylize_video(clip, styles, output, **job)
+        stylize_with_report(clip, styles, output, **job)
+    else:
+        from vidstyle.pipeline import stylize_video
+
+        stylize_video(clip, styles, output, **job)
 
 
 @app.command(no_args_is_help=True)
@@ -218,17 +227,48 @@ def bench(
     if output is not None:
         bench.check_report(output, overwrite=overwrite)
     steps = baseline_steps if baseline else None
-    try:
+    with _all_or_nothing():
         report = bench.measure(
             clip, styles or [], frames=frames, baseline_steps=steps, scaling=scaling, on_part=on_part, **job
         )
-    except KeyboardInterrupt:
-        console.print("vidstyle: interrupted; nothing was written", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
     if output is not None:
         bench.save(report, output)
     shown = Console(highlight=False)
     for table in tables(report):
+        shown.print(table, markup=False)
+
+
+@app.command(no_args_is_help=True)
+@job_options("video", runs=False)
+def measure(
+    clip: Annotated[Path, typer.Argument(metavar="INPUT", help="The clip that was painted.")],
+    painted: Annotated[Path, typer.Argument(metavar="PAINTED", help="What vidstyle or another tool made of it.")],
+    styles: Annotated[
+        list[Path] | None,
+        typer.Option("--style", metavar="STYLE", help="A picture it was painted after; several: give it again."),
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of frames painted independently, to compare with.")] = 3,
+    judge: Annotated[str, typer.Option(metavar="compact|vgg19", help="Network of the style distance.")] = "compact",
+    outputs: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write a report as .json or .html; or give it twice."),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    **job: Any,
+) -> None:
+    """Measure a painted clip: flicker, style, crispness, drift. The options are those of the job that painted it."""
+    from vidstyle import report
+    from vidstyle.report.tables import tables
+
+    for output in outputs or ():
+        report.check_report(output, overwrite=overwrite)
+    with _all_or_nothing(), _bar(quiet) as on_step:
+        found = report.measure_clip(clip, painted, styles or [], pairs=pairs, judge=judge, on_step=on_step, **job)
+    for output in outputs or ():
+        report.save(found, output)
+    shown = Console(highlight=False, quiet=quiet)
+    for table in tables(found):
         shown.print(table, markup=False)
 
 
@@ -258,11 +298,37 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 @contextmanager
-def _progress(output: Path, quiet: bool) -> Iterator[Callable[[Result, int], None] | None]:
+def _all_or_nothing() -> Iterator[None]:
+    """An interruption leaves nothing to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("vidstyle: interrupted; nothing was written", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _progress(output: Path, quiet: bool, report: bool) -> Iterator[Callable[[Result, int], None] | None]:
     """A bar with the time left, and a last line that says what was made."""
     if quiet:
         yield None
         return
+    began = time.perf_counter()
+    with _bar(quiet) as on_step:
+
+        def on_frame(result: Result, total: int) -> None:
+            on_step(f"loss {result.losses['total']:.4f}", result.index + 1, total)
+            if result.index + 1 == total:
+                on_step("measuring, encoding" if report else "encoding", total, total)
+
+        yield on_frame
+    made = f"{output} and its report" if report else output
+    console.print(f"{made} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar with the time left; it is told what is done, and after how many frames of how many."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -272,18 +338,13 @@ def _progress(output: Path, quiet: bool) -> Iterator[Callable[[Result, int], Non
         TimeRemainingColumn,
     )
 
-    began = time.perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console)
+    bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, disable=quiet)
     with bar:
         task = bar.add_task("reading", total=None)
 
-        def on_frame(result: Result, total: int) -> None:
-            text = f"loss {result.losses['total']:.4f}"
-            bar.update(task, description=text, completed=result.index + 1, total=total)
-            if result.index + 1 == total:
-                bar.update(task, description="encoding")
+        def on_step(text: str, done: int, total: int) -> None:
+            bar.update(task, description=text, completed=done, total=total)
 
-        yield on_frame
+        yield on_step
         bar.update(task, description="done")
-    console.print(f"{output} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
