@@ -211,8 +211,17 @@ def test_the_command_names_what_differs_from_the_defaults(tmp_path):
 
 
 def test_numbers_are_round():
-    assert list(ticks(0, 1)) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
-    assert list(ticks(-0.013, 0.04)) == pytest.approx([-0.01, 0, 0.01, 0.02, 0.03, 0.04])
+    for low, high, words in (
+        (0, 1, "0.0 0.2 0.4 0.6 0.8 1.0"),
+        (-0.013, 0.04, "-0.01 0.00 0.01 0.02 0.03 0.04"),
+        (0, 0.00021, "0.00000 0.00005 0.00010 0.00015 0.00020"),
+        (-3, 12, "0 5 10"),
+        (0, 1e-9, "0e+00 2e-10 4e-10 6e-10 8e-10 1e-09"),
+    ):
+        told = list(ticks(low, high))
+        assert [word for _, word in told] == words.split()
+        assert [number for number, _ in told] == pytest.approx(list(map(float, words.split())))
+    assert (tables.signed(-0.04), tables.signed(-1.26)) == ("+0.0", "-1.3")
     for value, words in ((0.00123, "0.00123"), (12.345, "12.3"), (1234, "1234"), (1e-9, "1.0e-09"), (0, "0")):
         assert tables.number(value) == words
     assert tables.number(math.nan) == tables.signed(math.nan) == tables.share(math.nan) == "–"

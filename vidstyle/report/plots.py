@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 WIDTH, HEIGHT = 440, 220  # units: about pixels, on a phone and on a large screen
-LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 26  # margins
+LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 26  # margins
 TICKS = 4  # about as many
 UNSEEN = 128  # grey of places that do not count
 PEAK = 99.5  # per cent of the places whose error is below the brightest colour
@@ -49,12 +49,12 @@ def line_plot(
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(alt)}">']
-    for tick in ticks(low, high):
+    for tick, words in ticks(low, high):
         parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 5}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.4g}</text>')
-    for tick in ticks(0, end):
+        parts.append(f'<text x="{LEFT - 5}" y="{y(tick) + 4:.1f}" text-anchor="end">{words}</text>')
+    for tick, words in ticks(0, end):
         anchor = "end" if x(tick) > WIDTH - 24 else "middle"
-        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{tick:.4g} s</text>')
+        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{words} s</text>')
     parts += [f'<path class="cut" d="M{x(seconds[cut]):.1f} {TOP}V{HEIGHT - BOTTOM}"/>' for cut in sorted(breaks)]
     for line in lines:
         points = [(x(at), y(value)) for at, value in zip(seconds, line.values, strict=True)]
@@ -62,11 +62,13 @@ def line_plot(
     return "".join((*parts, "</svg>"))
 
 
-def ticks(low: float, high: float) -> Iterator[float]:
-    """Round numbers from `low` to `high`."""
+def ticks(low: float, high: float) -> Iterator[tuple[float, str]]:
+    """Round numbers from `low` to `high`, and how they are written."""
     step = _step(high - low)
-    first = math.ceil(low / step - 1e-9)
-    return (number * step for number in range(first, math.floor(high / step + 1e-9) + 1))
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    form = ".0e" if decimals > 6 else f".{decimals}f"
+    for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
+        yield number * step, f"{number * step:{form}}"
 
 
 def heat(squares: np.ndarray) -> tuple[np.ndarray, float]:

@@ -140,7 +140,7 @@ def share(value: float) -> str:
 
 def signed(value: float) -> str:
     """With one decimal and its sign."""
-    return "–" if math.isnan(value) else f"{value:+.1f}"
+    return "–" if math.isnan(value) else f"{round(value, 1) + 0:+.1f}"  # no minus before a zero
 
 
 def _spread(one: Spread) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from vidstyle.report.tables import number, share
 from vidstyle.types import Settings, option_name
 
 FILES = ("weights", "network", "init")  # settings that may name one
-STILL = 0.05  # share of the input's own change below which a clip counts as frozen
+STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less
 BLUNT = 0.75  # share of the sharpness of the first frame, beyond what the input does itself
 SKEW = 0.02  # difference of the proportions
 
@@ -50,10 +50,10 @@ def headline(found: Measurement) -> Iterator[tuple[str, str]]:
     near, drift, beside = found.steadiness[0], found.drift, found.independence
     if beside is not None:
         yield f"{number(100 * beside.warping_ratio)} %", "of the flicker of independently painted frames"
-        yield f"{number(beside.style_ratio)} times", "their distance from the style"
+        yield f"{number(beside.style_ratio)} times", "the distance from the style that independent frames have"
     else:
         yield number(near.warping.mean), f"mean warping error (the input's own: {number(near.input_warping.mean)})"
-    yield share(drift.sharpness.least), "least sharpness, of that of the shot's first frame"
+    yield share(drift.sharpness.least), "of the sharpness of the shot's first frame, at the least"
     luma = max(abs(drift.corrected_luma.least), abs(drift.corrected_luma.most))
     yield f"{luma:.1f} / 255", "largest drift of luma beyond the input's own"
 
@@ -93,7 +93,7 @@ def notes(found: Measurement, *, encoded: bool) -> Iterator[str]:
 
 def _suspicions(found: Measurement, near: Steadiness) -> Iterator[str]:
     """What makes a figure look better than the clip."""
-    if near.plain.mean < STILL * near.input_plain.mean:
+    if near.plain.mean < min(STILL * near.input_plain.mean, near.warping.mean):
         yield "The painted clip stands still while the input moves: its plain difference is low for that reason alone."
     if near.warping.mean < near.input_warping.mean:
         yield (
