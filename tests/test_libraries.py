@@ -23,7 +23,7 @@ BARE = """
 import json, sys
 for name in ("av", "imageio", "imageio_ffmpeg", "scenedetect"):
     sys.modules[name] = None  # so that importing it fails, as if it were not installed
-import vidstyle
+from vidstyle import stylize_image
 from typer.testing import CliRunner
 from vidstyle.cli import app
 if "bench" in sys.argv[1]:

@@ -56,7 +56,7 @@ def _memory() -> Finding:
 
 def _clips() -> Finding:
     if lacking := libraries.missing():
-        text = f"neither read nor written without {', '.join(lacking)}; pictures are"
+        text = f"cannot be read or written without {', '.join(lacking)}; stills can"
         return Finding("clips", text, ok=False, mend=libraries.pip_install(lacking))
     from vidstyle import ffmpeg  # not at the top: it needs one of those libraries
 
