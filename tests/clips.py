@@ -1,4 +1,7 @@
-"""Pictures and clips for tests, made when they are needed, by another encoder than the one under test (PyAV's)."""
+"""Pictures and clips for tests, made when they are needed, by another encoder than the one under test (PyAV's).
+
+A test that makes or reads a clip is skipped, visibly, where PyAV is not installed.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
+import pytest
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 PATCHES = (
@@ -92,6 +95,7 @@ def make_clip(
     options: dict[str, str] | None = None,
 ) -> Path:
     """Encode `frames` with PyAV; `times` are the seconds each is shown at, `sound` samples at 48 kHz."""
+    av = pytest.importorskip("av")
     frames = list(frames)
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream(codec, rate=Fraction(rate), options=options or {})
@@ -122,6 +126,7 @@ def make_clip(
 
 def probe(path: Path) -> dict[str, Any]:
     """What PyAV alone makes of a clip: frames, seconds and times of the pictures, codec of each sound track."""
+    av = pytest.importorskip("av")
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
@@ -134,6 +139,7 @@ def probe(path: Path) -> dict[str, Any]:
 
 def heard_clicks(path: Path, track: int = 0) -> tuple[list[float], float]:
     """Seconds of the `clicks` in a file, and the seconds of its sound."""
+    av = pytest.importorskip("av")
     samples, first, rate = [], None, 48_000
     with av.open(str(path)) as container:
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)

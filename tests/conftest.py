@@ -6,16 +6,21 @@ import pytest
 import torch
 from torchvision.models.vgg import cfgs, make_layers
 
-from vidstyle import networks
+from vidstyle import libraries, networks
 
 TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}  # and channels
 
 
 def pytest_collection_modifyitems(items):
+    reasons = {}
     if not torch.cuda.is_available():
-        for item in items:
-            if "cuda" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
+        reasons["cuda"] = "there is no CUDA device"
+    if lacking := libraries.missing():
+        reasons["clips"] = f"not installed: {', '.join(lacking)}"
+    for item in items:
+        for mark, reason in reasons.items():
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["bench", *map(str, arguments)])
 
 
+@pytest.mark.clips
 def test_it_needs_no_files_and_tells_everything(tmp_path, network):
     out = tmp_path / "bench.json"
     done = run("--network", network, *FAST, "-o", out)

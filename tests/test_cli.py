@@ -62,6 +62,7 @@ def test_video(vidstyle, clip, style, network, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "out.mp4", "style.png", "tiny.safetensors"]
 
 
+@pytest.mark.clips
 def test_balance_makes_a_loop(vidstyle, content, style, network, tmp_path):
     out = tmp_path / "balance.gif"
     done = vidstyle("balance", content, style, "-o", out, "--network", network, "--seconds", 1, "--fps", 10, *FAST)
@@ -71,6 +72,7 @@ def test_balance_makes_a_loop(vidstyle, content, style, network, tmp_path):
         assert gif.info["loop"] == 0
 
 
+@pytest.mark.clips
 def test_balance_begins_with_the_photo(vidstyle, content, style, network, tmp_path):
     out = tmp_path / "balance.gif"
     vidstyle(
@@ -246,6 +248,7 @@ def test_help_is_fast_and_does_not_import_torch():
     assert done.stdout.strip().endswith("False")
 
 
+@pytest.mark.clips
 def test_doctor_finds_everything(vidstyle):
     done = vidstyle("doctor")
     assert done.exit_code == 0, done.output

@@ -1,9 +1,11 @@
 """A module imports only from lower layers, never from its own (the table of the architecture)."""
 
 import ast
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import vidstyle
+from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
     {"errors", "stopwatch"},
@@ -47,6 +49,7 @@ LAYERS = (
     {"", "__main__", "distill"},
 )
 BARE_ENGINE = {"optimize", "descent", "goal", "stylizer", "networks", "losses", "flow", "color"}
+ON_CLIPS = {"media", "mux", "encoders", "ffmpeg", "shots"}  # imported where a clip is opened or written, not before
 FOLDER = Path(vidstyle.__file__).parent
 
 
@@ -58,10 +61,19 @@ def name_of(path: Path) -> str:
 FILES = {name_of(path): path for path in FOLDER.rglob("*.py")}
 
 
-def imports(name: str) -> tuple[set[str], set[str]]:
-    """The modules of vidstyle, and the others, that a module imports."""
+def at_once(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs when a module is imported: nothing inside a function, nothing that is for the type checker only."""
+    for node in ast.iter_child_nodes(tree):
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not typing and not isinstance(node, ast.FunctionDef):
+            yield node
+            yield from at_once(node)
+
+
+def imports(name: str, walk: Callable[[ast.AST], Iterator[ast.AST]] = ast.walk) -> tuple[set[str], set[str]]:
+    """The modules of vidstyle, and the others, that a module imports anywhere, or where `walk` goes."""
     found = set()
-    for node in ast.walk(ast.parse(FILES[name].read_text())):
+    for node in walk(ast.parse(FILES[name].read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -89,6 +101,15 @@ def test_engine_runs_without_the_media_libraries():
             name
         )
         todo |= own - seen - {""}
+
+
+def test_the_libraries_of_clips_are_imported_only_where_there_is_a_clip():
+    needed = {name: imports(name)[1] for name in FILES}
+    tops = {name: {module.split(".")[0] for module in modules} for name, modules in needed.items()}
+    assert {library for name in ON_CLIPS for library in tops[name] & set(CLIP_LIBRARIES)} == set(CLIP_LIBRARIES)
+    for name in set(FILES) - ON_CLIPS:
+        assert not tops[name] & {*CLIP_LIBRARIES, "imageio"}, name
+        assert not imports(name, at_once)[0] & ON_CLIPS, name
 
 
 def test_only_ffmpeg_starts_a_process_and_only_the_cli_prints():

@@ -2,14 +2,15 @@ import os
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from clips import BLUE, GREEN, RED, WHITE, clicks, make_clip, number_of, numbered, pan, patch_error, patches, quarters
 from PIL import Image
 
-from vidstyle import media, pictures
+from vidstyle import pictures
 from vidstyle.errors import MediaError, UsageError
+
+av, media = pytest.importorskip("av"), pytest.importorskip("vidstyle.media")
 
 
 def corner_colors(image):

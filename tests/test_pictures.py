@@ -3,7 +3,7 @@ import pytest
 from clips import BLUE, RED, patches, quarters
 from PIL import Image, ImageCms
 
-from vidstyle import media, pictures
+from vidstyle import pictures
 from vidstyle.errors import MediaError
 
 
@@ -83,6 +83,7 @@ class TestPicture:
     )
     def test_what_is_no_picture_is_named(self, tmp_path, content, words):
         (tmp_path / "a.jpg").write_bytes(content)
+        media = pytest.importorskip("vidstyle.media")
         for read in (pictures.load_picture, media.survey):
             with pytest.raises(MediaError, match=words):
                 read(tmp_path / "a.jpg")
@@ -95,6 +96,7 @@ class TestPicture:
             pictures.load_picture(tmp_path / "a.jpg")
 
     def test_missing_and_folder(self, tmp_path):
+        media = pytest.importorskip("vidstyle.media")
         for read in (pictures.load_picture, media.survey):
             with pytest.raises(MediaError, match="there is no file"):
                 read(tmp_path / "none.png")

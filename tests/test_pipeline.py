@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import psutil
 import pytest
 from clips import make_clip, pan, texture
 from conftest import pixels
@@ -137,6 +136,7 @@ def test_an_output_is_refused_before_anything_is_read(tmp_path, style, settings)
 
 def test_memory_does_not_grow_with_the_clip(tmp_path, style, settings):
     """What the process holds late in a job is within 5 % of what it holds early."""
+    psutil = pytest.importorskip("psutil")
     clip = make_clip(tmp_path / "clip.mp4", pan(200, width=64), rate=24)
     process, held = psutil.Process(), []
     settings = dataclasses.replace(settings, iterations=1, first_iterations=1, cuts=False)
@@ -151,6 +151,7 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, style, settings):
     assert max(held) <= 1.05 * max(held[:50])
 
 
+@pytest.mark.clips
 def test_the_embedded_network_paints(tmp_path, samples):
     settings = Settings(size=96, seconds=0.5, fps=8, first_iterations=10, iterations=10, device="cpu")
     results = []

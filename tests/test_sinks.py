@@ -7,16 +7,16 @@ import textwrap
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from clips import clicks, heard_clicks, make_clip, number_of, numbered, pan, patch_error, patches, probe
 from PIL import Image
 
-from vidstyle import ffmpeg, media, sinks
+from vidstyle import sinks
 from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
 from vidstyle.types import ClipInfo
 
+av, ffmpeg, media = map(pytest.importorskip, ("av", "vidstyle.ffmpeg", "vidstyle.media"))
 TIMES = tuple(Fraction(sum([40, 40, 120, 33, 20, 200][n % 6] for n in range(number)), 1000) for number in range(30))
 
 
