@@ -19,6 +19,8 @@ from vidstyle.report.figures import Look, Range, Spread
 from vidstyle.report.observers import Flicker, View, spread, undivided
 from vidstyle.types import Frame, Motion
 
+pytestmark = pytest.mark.clips
+
 FAST = {"first_iterations": 8, "device": "cpu", "precision": "float32"}
 
 

@@ -78,6 +78,7 @@ def check_page(text):
     return reader
 
 
+@pytest.mark.clips
 def test_measure_writes_json_and_a_page(tmp_path, clip, network, style):
     outs = tmp_path / "m.json", tmp_path / "m.HTML"
     given = ["measure", clip, clip, "--style", style, "--network", network, "--pairs", 2, *FAST]
@@ -101,6 +102,7 @@ def test_measure_writes_json_and_a_page(tmp_path, clip, network, style):
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".HTML", ".json", ".mp4", ".png", ".safetensors"]
 
 
+@pytest.mark.clips
 def test_measure_needs_no_style_and_no_output(tmp_path, clip):
     before = set(tmp_path.iterdir())
     done = run("measure", clip, clip)
@@ -110,6 +112,7 @@ def test_measure_needs_no_style_and_no_output(tmp_path, clip):
     assert run("measure", clip, clip, "-q").output == ""
 
 
+@pytest.mark.clips
 def test_refusals(tmp_path, clip, style, network):
     shorter = make_clip(tmp_path / "shorter.mp4", pan(3), rate=24)
     there = tmp_path / "there.html"
@@ -135,6 +138,7 @@ def test_refusals(tmp_path, clip, style, network):
     check_page(there.read_text())
 
 
+@pytest.mark.clips
 @pytest.mark.parametrize("name", ["painted.mp4", "painted.gif"])
 def test_a_job_reports_on_its_own_frames(tmp_path, clip, style, network, name):
     out, job = tmp_path / name, ["video", clip, style, "-o", tmp_path / name, "--network", network, *FAST, "--size", 64]
@@ -162,6 +166,7 @@ def test_a_job_reports_on_its_own_frames(tmp_path, clip, style, network, name):
     assert (tmp_path / "painted.report.json").exists()
 
 
+@pytest.mark.clips
 def test_an_interrupted_report_is_gone_on_with(tmp_path, clip, style, network, monkeypatch):
     """The frames are measured before they are encoded: so the same command may come again."""
     job = ["video", clip, style, "-o", tmp_path / "o.mp4", "--network", network, *FAST, "--size", 64, "--report"]
@@ -179,6 +184,7 @@ def test_an_interrupted_report_is_gone_on_with(tmp_path, clip, style, network, m
     assert not (tmp_path / "o.mp4.job").exists()
 
 
+@pytest.mark.clips
 def test_an_interrupted_measurement_leaves_nothing(tmp_path, clip, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -190,6 +196,7 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, clip, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
+@pytest.mark.clips
 def test_the_painted_frames_are_handed_over_once_all_are_there(tmp_path, clip, style, network):
     settings = Settings(network=str(network), first_iterations=2, iterations=2, device="cpu", size=64)
     seen = []
@@ -197,6 +204,7 @@ def test_the_painted_frames_are_handed_over_once_all_are_there(tmp_path, clip, s
     assert [(frame.shape, frame.dtype) for frame in seen] == [((42, 64, 3), np.uint8)] * 4
 
 
+@pytest.mark.clips
 def test_a_clip_without_pairs_has_a_page(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", pan(1))
     found = measure_clip(clip, clip)
