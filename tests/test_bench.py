@@ -93,7 +93,7 @@ def test_refusals(tmp_path, network, weights):
         (4, "-y", ["-o", there]),
         (2, ".json", ["-o", tmp_path / "bench.txt"]),
         (7, "nowhere", ["-o", tmp_path / "nowhere" / "b.json"]),
-        (7, "no plain file", ["-o", tmp_path / "folder.json"]),
+        (7, "is a folder", ["-o", tmp_path / "folder.json"]),
         (2, "second frame", [single]),
         (2, "32 pixels", [wide, "--network", "vgg19", "--weights", weights, "--baseline"]),
         (3, "no-such", [tmp_path / "no-such.mp4"]),
@@ -239,10 +239,11 @@ def test_the_textbook_program_paints(weights):
 
 
 def test_numbers_that_are_not_finite_are_none_in_json():
-    from vidstyle.bench.figures import Race, _plain
+    from vidstyle.bench.figures import Race
+    from vidstyle.files import plain
 
     race = Race("vidstyle", math.nan, False, 1.0, 3, 0.5, math.inf)
-    assert _plain({1: [race.wanted, race.loss], "x": (race.speedup, True)}) == {"1": [None, 1.0], "x": [None, True]}
+    assert plain({1: [race.wanted, race.loss], "x": (race.speedup, True)}) == {"1": [None, 1.0], "x": [None, True]}
 
 
 def test_the_generated_clip_moves_in_two_ways_and_is_always_the_same(tmp_path):

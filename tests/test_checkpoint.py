@@ -112,14 +112,15 @@ def test_a_killed_job_resumes_with_the_same_bytes(tmp_path):
     paint_until(tmp_path / "straight", FRAMES)
     whole = time.perf_counter() - began
     killed, chance, interrupted = tmp_path / "killed", random.Random(0), 0
-    for _ in range(10):
+    for attempt in range(10):
         child = os.fork()  # a new interpreter would spend seconds importing torch, to be killed within milliseconds
         if child == 0:
             try:
                 paint_until(killed, FRAMES)
             finally:
                 os._exit(0)
-        time.sleep(chance.uniform(0, 0.3 * whole))  # on a fast machine, too, the job is not done at the first try
+        # Ever longer, so that on no machine the job is done at the first tries, and on every one it gets on.
+        time.sleep(chance.uniform(0, 0.02 * whole * 1.5**attempt))
         os.kill(child, signal.SIGKILL)
         interrupted += os.WIFSIGNALED(os.waitpid(child, 0)[1])
         with open_job(killed, MANIFEST, frames=FRAMES) as job:

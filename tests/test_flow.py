@@ -51,8 +51,8 @@ def test_dis_takes_small_and_narrow_pictures(shape):
     assert motion.flow.abs().max() < 0.1
 
 
-def test_none_is_no_motion():
-    motion = flow.estimate(texture(20, 30), texture(20, 30, seed=1), "none")
+def test_still_is_no_motion():
+    motion = flow.still(20, 30)
     assert motion.flow.shape == (2, 20, 30) and not motion.flow.any()
     assert motion.visible.shape == (1, 20, 30) and motion.visible.min() == 1
 

@@ -33,6 +33,7 @@ LAYERS = (
         "distill.recipe",
         "optimize",
         "goal",
+        "coherence",
         "bench.baseline",
         "bench.figures",
         "report.figures",
@@ -48,7 +49,7 @@ LAYERS = (
     {"cli"},
     {"", "__main__", "distill"},
 )
-BARE_ENGINE = {"optimize", "descent", "goal", "stylizer", "networks", "losses", "flow", "color"}
+BARE_ENGINE = {"optimize", "descent", "goal", "coherence", "stylizer", "networks", "losses", "flow", "color"}
 ON_CLIPS = {"media", "mux", "encoders", "ffmpeg", "shots"}  # imported where a clip is opened or written, not before
 FOLDER = Path(vidstyle.__file__).parent
 

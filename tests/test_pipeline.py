@@ -113,7 +113,7 @@ def test_a_still_clip_stays_still_and_a_pan_is_followed(tmp_path, style, setting
     moved = np.abs(frames[3][16:-16, 16:-32] - frames[0][16:-16, 28:-20]).mean()
     stuck = np.abs(frames[3][16:-16, 16:-32] - frames[0][16:-16, 16:-32]).mean()
     assert moved < stuck / 2
-    settings = dataclasses.replace(settings, flow="none")
+    settings = dataclasses.replace(settings, warm_start="previous")
     stylize_video(clip, [style], tmp_path / "none.mp4", settings, keep_job=True)
     frames = frames_of(tmp_path / "none.mp4.job")
     assert all(np.array_equal(frame, frames[0]) for frame in frames)

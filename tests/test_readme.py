@@ -18,7 +18,7 @@ def options_table():
     for option in dataclasses.fields(Settings):
         default = option.default
         if isinstance(default, tuple):
-            default = ",".join(default)
+            default = ",".join(map(str, default))
         shown = (
             {None: "", True: "on", False: "off"}.get(default, default) if not isinstance(default, float) else default
         )

@@ -3,13 +3,13 @@
     OUT.job/
         manifest.json           what the frames depend on; another one means another job
         frames/000000.png       painted frames, lossless
-        states/000000.safetensors   what the next frame needs; only the last one is kept
+        states/000000.safetensors   what later frames need; only the last few are kept
         journal.jsonl           one line for each finished frame
         lock                    held by the running process; the kernel lets go of it when the process dies
 
-A frame is saved in the order picture, state, journal line, and only then does the state before it go. Every file
-appears under its name complete and flushed. So wherever a process is killed, the last journal line has its picture and
-its state, and the next run continues from there with the same bytes.
+A frame is saved in the order picture, state, journal line, and only then do states go that nobody needs any more.
+Every file appears under its name complete and flushed. So wherever a process is killed, the last journal line has its
+picture and its state, and the next run continues from there with the same bytes.
 
 Frames beyond the first gap are left alone: another process may have painted them.
 """
@@ -38,7 +38,7 @@ from torch import Tensor
 from vidstyle.errors import DiskError, JobError
 from vidstyle.types import Result, State
 
-FORMAT = "vidstyle-job-1"
+FORMAT = "vidstyle-job-2"
 MANIFEST, JOURNAL, LOCK = "manifest.json", "journal.jsonl", "lock"
 FRAME, STATE = "frames/{:06d}.png", "states/{:06d}.safetensors"
 PART = ".part"  # the suffix of a file that is being written
@@ -104,10 +104,8 @@ class JobFolder:
         self._journal = self._read_journal()
         self.done = self._resume_point()
         if self.done:
-            self.state = _read_state(path / STATE.format(self.done - 1))
-        with self._disk():
-            for number in range(self.done - 1):  # at most one, of a process killed before it removed that
-                (path / STATE.format(number)).unlink(missing_ok=True)
+            self.state = self._last_state()
+            self._forget(self.state)  # in case that a process was killed before it did
 
     def save(self, result: Result, state: State) -> None:
         """Keep a painted frame and the state after it.
@@ -126,9 +124,7 @@ class JobFolder:
         self._append(index, {**entry, "sha256": hashlib.sha256(png).hexdigest()})
         if index == self.done:
             self.done, self.state = index + 1, state
-        with self._disk():
-            if index:
-                (self.path / STATE.format(index - 1)).unlink(missing_ok=True)
+        self._forget(state)
 
     def images(self, order: Sequence[int] | None = None) -> Iterator[np.ndarray]:
         """Painted frames, (H, W, 3) uint8: all, or those of `order`. Raises `JobError` at one missing or damaged."""
@@ -200,6 +196,21 @@ class JobFolder:
         while done and not (self.path / STATE.format(done - 1)).is_file():
             done -= 1
         return done
+
+    def _last_state(self) -> State:
+        """The state after the last finished frame, with the pastiches before it from the files of their own frames."""
+        last = self.done - 1
+        state, past = _read_state(self.path / STATE.format(last))
+        before = (_read_state(self.path / STATE.format(last - back))[0].pastiche for back in range(1, past + 1))
+        return dataclasses.replace(state, past=tuple(before))
+
+    def _forget(self, state: State) -> None:
+        """Remove the files of the states before those that `state` remembers, back to the first gap."""
+        number = state.index - len(state.past) - 1
+        with self._disk():
+            while (file := self.path / STATE.format(number)).is_file():
+                file.unlink()
+                number -= 1
 
     def _write(self, name: str, data: bytes) -> None:
         """Make a file that is either there in full or not at all, even after a power cut."""
@@ -282,19 +293,22 @@ def _encode_png(image: np.ndarray) -> bytes:
 
 
 def _encode_state(state: State) -> bytes:
-    """Tensors as they are, all else as JSON (which keeps every bit of a float)."""
+    """Tensors as they are, all else as JSON (which keeps every bit of a float); of the past only how much there is."""
     values = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
     tensors = {name: value.detach().cpu().contiguous() for name, value in values.items() if isinstance(value, Tensor)}
-    rest = {name: value for name, value in values.items() if name not in tensors}
+    rest = {name: value for name, value in values.items() if name not in tensors} | {"past": len(state.past)}
     return safetensors.torch.save(tensors, metadata={"state": json.dumps(rest)})
 
 
-def _read_state(path: Path) -> State:
+def _read_state(path: Path) -> tuple[State, int]:
+    """The state without its past, and of how many frames that consists."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            return State(**json.loads(file.metadata()["state"]), **tensors)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            rest = json.loads(file.metadata()["state"])
+            past = int(rest.pop("past"))
+            return State(**rest, **tensors), past
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise JobError(
             f"{path} is damaged ({error}); delete it and run the same command, or paint anew with --restart"
         ) from error

@@ -118,15 +118,16 @@ def _flag(option: dataclasses.Field[Any]) -> Any:
 def _from_flag(name: str, value: Any) -> Any:
     """A typed value; lists are written with commas."""
     kind = get_type_hints(Settings)[name]
-    if kind not in (tuple[float, ...], tuple[str, ...]):
+    if kind not in (tuple[float, ...], tuple[int, ...], tuple[str, ...]):
         return value
     words = [word.strip() for word in value.split(",") if word.strip()]
     if kind == tuple[str, ...]:
         return tuple(words)
     try:
-        return tuple(float(word) for word in words)
+        number, example = (int, "2,4") if kind == tuple[int, ...] else (float, ".7,.3")
+        return tuple(number(word) for word in words)
     except ValueError:
-        raise UsageError(f"--{name.replace('_', '-')} is {value!r}; give numbers with commas, like .7,.3") from None
+        raise UsageError(f"--{name.replace('_', '-')} is {value!r}; give numbers with commas, like {example}") from None
 
 
 @app.command(no_args_is_help=True)

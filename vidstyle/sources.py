@@ -21,6 +21,7 @@ from vidstyle.stopwatch import each, stage
 from vidstyle.types import ClipInfo, Film, Frame, Motion, Settings
 
 AHEAD = 4  # frames that may wait for the device
+NEGLIGIBLE = 0.002  # share of a picture that is not looked for in earlier frames
 
 T = TypeVar("T")
 
@@ -42,23 +43,26 @@ class FilmSource:
         width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = ClipInfo(width, height, own.fps, own.frames, own.timestamps)
         self.playback: Sequence[int] = range(own.frames)
+        self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
 
     def frames(self, start: int) -> Generator[Frame]:
-        """The frames from number `start` on. Decodes from the one before it, whose motion it needs.
+        """The frames from number `start` on. Decodes from those before it that their motion is estimated from.
 
         Where there are processors to spare, the motion of several frames is estimated at once.
         """
-        first, workers = max(start - 1, 0), motion_workers()
-        previous = None
+        first, workers = max(start - self.reach, 0), motion_workers()
+        before: deque[np.ndarray] = deque(maxlen=self.reach)
         pending: deque[Future[Frame]] = deque()
         with closing(self.film.decode(first)) as decoded, ThreadPoolExecutor(workers, "vidstyle-motion") as pool:
             try:
                 for index, picture in enumerate(each("decode", decoded), first):
                     with stage("decode"):
                         pixels = pictures.resize(picture, self.info.width, self.info.height)
+                    if index in self.shots:
+                        before.clear()
                     if index >= start:
-                        pending.append(pool.submit(self._frame, index, pixels, previous))
-                    previous = pixels
+                        pending.append(pool.submit(self._frame, index, pixels, tuple(before)))
+                    before.appendleft(pixels)
                     if len(pending) > workers:
                         yield pending.popleft().result()
                 while pending:
@@ -66,20 +70,37 @@ class FilmSource:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _frame(self, index: int, pixels: np.ndarray, previous: np.ndarray | None) -> Frame:
-        motion = None
-        if previous is not None and index not in self.shots:
-            with stage("flow"):
-                motion = flow.estimate(previous, pixels, self.settings.flow)
+    def _frame(self, index: int, pixels: np.ndarray, before: Sequence[np.ndarray]) -> Frame:
+        """One frame, of the frames before it in its shot, newest first."""
+        with stage("flow"):
+            motions = self._motions(pixels, before)
         return Frame(
             index=index,
             image=to_tensor(pixels),
-            motion=motion,
+            motion=motions.pop(1, None),
             alpha=self.settings.alpha,
             mix=self.mix,
             # Without knowledge of the motion the term would only smear what moves.
-            temporal_weight=self.settings.temporal_weight if self.settings.flow != "none" else 0.0,
+            temporal_weight=self.settings.temporal_weight if self.settings.warm_start == "warped" else 0.0,
+            earlier=motions,
+            reach=self.reach,
+            repeats=bool(before) and np.array_equal(pixels, before[0]),
         )
+
+    def _motions(self, pixels: np.ndarray, before: Sequence[np.ndarray]) -> dict[int, Motion]:
+        """The motion from the previous frame, 1, and from earlier ones as far as they may show what it does not."""
+        settings = self.settings
+        if not before or settings.warm_start == "none":
+            return {}
+        if settings.warm_start == "previous" or np.array_equal(pixels, before[0]):
+            return {1: flow.still(*pixels.shape[:2])}
+        motions = {}
+        unseen = torch.ones(1, *pixels.shape[:2])
+        for lag in (1, *sorted(settings.long_term)):
+            if lag <= len(before) and unseen.mean() > NEGLIGIBLE:
+                motions[lag] = motion = flow.estimate(before[lag - 1], pixels, settings.flow)
+                unseen = (unseen - motion.visible).clamp_min(0)
+        return motions
 
 
 class VideoSource(FilmSource):
@@ -137,7 +158,7 @@ class PictureSource:
     def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on."""
         _, height, width = self.image.shape
-        still = Motion(flow=torch.zeros(2, height, width), visible=torch.ones(1, height, width))
+        still = flow.still(height, width)
         for index in range(start, len(self.alphas)):
             yield Frame(index, self.image, still if index else None, self.alphas[index], self.mix)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vidstyle import color, flow, losses, optimize
+from vidstyle import coherence, color, losses, optimize
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.goal import TERMS, Goal, Observer
 from vidstyle.networks import FeatureNetwork
@@ -78,7 +78,8 @@ class Stylizer:
             iterations=minimum.evaluations,
             seconds=time.perf_counter() - began,
         )
-        return result, State(index=frame.index, pastiche=pastiche, curvature=minimum.curvature)
+        past = coherence.remembered(frame, state)
+        return result, State(index=frame.index, pastiche=pastiche, curvature=minimum.curvature, past=past)
 
     def goal(self, frame: Frame) -> Goal:
         """The loss of `frame` as that of a still, at its own size; good until this stylizer is asked for more."""
@@ -98,20 +99,19 @@ class Stylizer:
                 coarse = resized(initial, size_of(pastiche))
                 start = start + resized(pastiche - coarse, size)
             canvas = self._aimed(frame, scaled)
-            minimum = self._minimise(frame, canvas.minimiser, start, self.settings.first_iterations)
+            budget = _Budget(self.settings.first_iterations, self.settings.tolerance)
+            minimum = self._minimise(frame, canvas.minimiser, start, budget)
             pastiche = minimum.image
         return minimum
 
     def _paint_on(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
-        """From the previous pastiche carried along by the motion; what was hidden, from the recoloured content."""
-        assert frame.motion is not None
+        """From what is painted already; the same picture again needs no more than its loss."""
         with stage("warp"):
-            visible = frame.motion.visible.to(self.device)
-            warped = flow.warp(state.pastiche.to(self.device), frame.motion.flow).clamp(0, 1)
-            fill = color.match_statistics(content[0], content[0], warped, visible)
-            start = visible * warped + (1 - visible) * fill
-        canvas = self._aimed(frame, content, warped[None], visible[None])
-        return self._minimise(frame, canvas.minimiser, start[None], self.settings.iterations, state.curvature)
+            painting, known = coherence.recalled(frame, state, self.device)
+            start = coherence.begun(frame, painting, known)
+        canvas = self._aimed(frame, content, painting[None], known[None])
+        budget = _Budget(1 if frame.repeats else self.settings.iterations, self.settings.warm_tolerance)
+        return self._minimise(frame, canvas.minimiser, start[None], budget, state.curvature)
 
     def _initial(self, content: Tensor) -> Tensor:
         if self.settings.init == "content":
@@ -142,13 +142,13 @@ class Stylizer:
         return self._canvases[size]
 
     def _minimise(
-        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, evaluations: int, curvature: float = 0.0
+        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: _Budget, curvature: float = 0.0
     ) -> optimize.Minimum:
         for caution in (1.0, CAUTION):
             minimum = minimiser.run(
                 start,
-                evaluations=evaluations,
-                tolerance=self.settings.tolerance,
+                evaluations=budget.evaluations,
+                tolerance=budget.tolerance,
                 curvature=curvature,
                 caution=caution,
             )
@@ -175,6 +175,12 @@ class Stylizer:
             height, width = size_of(picture)
             raise UsageError(f"a style of {width}x{height} pixels is too small; its short side needs {least}")
         return losses.Statistics.of(*self.observe(picture))
+
+
+@dataclass(frozen=True)
+class _Budget:
+    evaluations: int
+    tolerance: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
@@ -23,7 +23,8 @@ Job = Literal["video", "balance", "image"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Optimizer = Literal["lbfgs", "adam"]
-Flow = Literal["dis", "none"]
+Flow = Literal["dis"]
+WarmStart = Literal["warped", "previous", "none"]
 Objective = Literal["normalized", "blog"]
 
 
@@ -69,12 +70,24 @@ class Settings:
     cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
     frugal: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
     seed: int = setting(0, "Seed of everything random.", low=0)
-    iterations: int = setting(12, "Evaluations of the loss for a warm-started frame.", low=1, only=("video", "balance"))
+    iterations: int = setting(
+        40, "Evaluations of the loss for a warm-started frame, at most.", low=1, only=("video", "balance")
+    )
     first_iterations: int = setting(
         80, "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).", low=1
     )
     tolerance: float = setting(
-        5e-4, "Stop a frame early when five evaluations lower the loss by less than this fraction.", low=0, high=1
+        5e-4,
+        "Stop painting a frame without predecessor when five evaluations lower the loss by less than this fraction.",
+        low=0,
+        high=1,
+    )
+    warm_tolerance: float = setting(
+        0.02,
+        "The same for a warm-started frame: few evaluations where little changed, more where much did.",
+        low=0,
+        high=1,
+        only=("video", "balance"),
     )
     optimizer: Optimizer = setting("lbfgs", "lbfgs or adam.")
     content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers compared by feature.")
@@ -95,10 +108,23 @@ class Settings:
         "normalized", "normalized: both losses about 1 at the start; blog: raw, as in the post."
     )
     coarse_to_fine: bool = setting(True, "Paint a frame without predecessor at small sizes first.")
-    temporal_weight: float = setting(
-        1.0, "Weight of staying with the previous pastiche where the motion is known.", low=0, only=("video",)
+    warm_start: WarmStart = setting(
+        "warped",
+        "What a frame starts from: the previous pastiche carried along by the motion (warped), the previous one as it "
+        "is, or none.",
+        only=("video",),
     )
-    flow: Flow = setting("dis", "How motion is estimated: dis (optical flow), or none.", only=("video",))
+    temporal_weight: float = setting(
+        0.05, "Weight of staying with what was painted before, where the motion is known.", low=0, only=("video",)
+    )
+    long_term: tuple[int, ...] = setting(
+        (2, 4, 8),
+        "How many frames back to look for what the previous frame does not show; empty to forget it.",
+        low=2,
+        high=64,
+        only=("video",),
+    )
+    flow: Flow = setting("dis", "How motion is estimated: dis (dense inverse search).", only=("video",))
     cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video",))
     start: float = setting(0.0, "First second of the clip to paint.", low=0, only=("video",))
     end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video",))
@@ -223,10 +249,13 @@ class Frame:
 
     index: int  #: from 0, in the order of painting
     image: Tensor  #: (3, H, W) float32 sRGB in [0, 1], on the CPU
-    motion: Motion | None  #: None for the first frame of a shot
+    motion: Motion | None  #: None for a frame that starts anew, like the first of a shot
     alpha: float  #: 1 = all content, 0 = all style
     mix: tuple[float, ...]  #: share of each style, summing to 1
-    temporal_weight: float = 0.0  #: weight of staying with the warped previous pastiche
+    temporal_weight: float = 0.0  #: weight of staying with what was painted before
+    earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
+    reach: int = 1  #: how many frames back any frame of this source may look
+    repeats: bool = False  #: whether it is the same picture, to be painted in the same way, as the one before
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,6 +265,7 @@ class State:
     index: int  #: the frame this is the state after
     pastiche: Tensor  #: (3, H, W) float32 in [0, 1], never rounded to 8 bits
     curvature: float  #: step length per gradient that suited the optimiser last (its inverse curvature); 0 = unknown
+    past: tuple[Tensor, ...] = ()  #: pastiches of the frames before it in its shot, newest first, as far as needed
 
 
 @dataclass(frozen=True, eq=False)

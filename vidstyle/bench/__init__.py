@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -22,7 +21,8 @@ from vidstyle import libraries, optimize, pictures
 from vidstyle.bench import baseline, machine, specimen
 from vidstyle.bench.figures import BaselineSpeed, Evaluation, Race, Report, Scaling, SizePoint, StylesPoint
 from vidstyle.bench.trials import Subject, evaluation, evaluator, job_speed, painting
-from vidstyle.errors import DiskError, MemoryLimitError, OutputExistsError, UsageError
+from vidstyle.errors import MemoryLimitError, UsageError
+from vidstyle.files import check_writable, write_whole
 from vidstyle.pipeline import load_network
 from vidstyle.probe import require_memory
 from vidstyle.sources import FilmSource, VideoSource, to_tensor
@@ -240,26 +240,9 @@ def check_report(path: Path, *, overwrite: bool) -> None:
     """
     if path.suffix.lower() != ".json":
         raise UsageError(f"output {path} is not called .json; a report is written as .json")
-    if not path.parent.is_dir():
-        raise DiskError(f"there is no folder {path.parent}; make it first")
-    if path.exists() and not path.is_file():
-        raise DiskError(f"output {path} is no plain file; give another name")
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"output {path} is there already; give -y to overwrite it, or another name")
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.part"):
-            pass
-    except OSError as error:
-        raise DiskError(f"{path} cannot be written ({error.strerror}); give another output") from error
+    check_writable(path, overwrite=overwrite)
 
 
 def save(report: Report, path: Path) -> None:
     """Write a report as JSON, whole or not at all. Raises `DiskError`."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(report.json(), indent=1, allow_nan=False) + "\n")
-        os.replace(part, path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise DiskError(f"{path} cannot be written ({error.strerror}); give another output") from error
+    write_whole(path, json.dumps(report.json(), indent=1, allow_nan=False) + "\n")

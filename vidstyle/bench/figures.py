@@ -6,11 +6,11 @@ Memory is that of the whole process on a CPU, of the tensors on CUDA, and None w
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from vidstyle.bench.machine import Machine
+from vidstyle.files import plain
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,5 @@ class Report:
 
     def json(self) -> dict[str, Any]:
         """The report as JSON knows it; a number that is not finite is None."""
-        table: dict[str, Any] = _plain(dataclasses.asdict(self))
+        table: dict[str, Any] = plain(dataclasses.asdict(self))
         return table
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
