@@ -73,6 +73,8 @@ def test_the_input_itself(clip, network, style):
     assert beside.warping_ratio == pytest.approx(beside.warping / beside.independent_warping)
     assert beside.style_ratio == pytest.approx(beside.style / beside.independent_style)
     assert beside.style_ratio > 1  # painting brings a frame nearer to the style
+    assert beside.content == pytest.approx(0, abs=1e-6)  # and takes it away from the input
+    assert beside.independent_content > 0.01
     assert beside.sharpness_ratio == pytest.approx(beside.sharpness / beside.independent_sharpness)
 
 
@@ -113,6 +115,9 @@ def test_a_clip_that_blurs_is_seen_through(tmp_path, clip):
     found = measured(tmp_path, clip, frames)
     assert found.drift.sharpness.least == found.drift.sharpness.last < 0.6
     assert found.drift.input_sharpness.least > 0.8
+    assert found.drift.corrected_sharpness.last == pytest.approx(
+        found.drift.sharpness.last / found.drift.input_sharpness.last
+    )
     assert any("crispness" in note for note in found.notes)
 
 

@@ -92,6 +92,8 @@ class Rival:
     independent_warping: float  #: that of the two independent paintings
     style: dict[str, float]  #: `metrics.style_distance` of the painted clip's later frame, by layer
     independent_style: dict[str, float]  #: that of the independent painting of it
+    content: float  #: `metrics.content_distance` of the painted clip's later frame
+    independent_content: float  #: that of the independent painting of it
     sharpness: float  #: `metrics.sharpness` of the painted clip's later frame
     independent_sharpness: float
 
@@ -100,7 +102,7 @@ class Rival:
 class Independence:
     """The painted clip beside frames painted independently with the same settings: means over the pairs."""
 
-    judge: str  #: the network that style distances are measured with: compact or vgg19
+    judge: str  #: the network that distances are measured with: compact or vgg19
     rivals: tuple[Rival, ...]
     warping: float  #: of the painted clip
     independent_warping: float
@@ -108,6 +110,9 @@ class Independence:
     style: float  #: mean over the layers: 0 = the style, 1 = as far from it as the input
     independent_style: float
     style_ratio: float  #: above 1: steadiness has been paid for in style
+    content: float  #: 0 = the input's features, 1 = as far from them as their mean
+    independent_content: float
+    content_ratio: float  #: above 1: steadiness has been paid for in likeness
     sharpness: float
     independent_sharpness: float
     sharpness_ratio: float  #: below 1: steadiness has been paid for in crispness
@@ -123,7 +128,7 @@ class Independence:
             )
             return one, other, one / other if other else math.nan
 
-        return cls(judge, tuple(rivals), *both("warping"), *both("style"), *both("sharpness"))
+        return cls(judge, tuple(rivals), *both("warping"), *both("style"), *both("content"), *both("sharpness"))
 
 
 @dataclass(frozen=True)
@@ -179,10 +184,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Drift:
-    """How the look changes within the shots; units as in `Look`. Corrected: without the input's own change."""
+    """How the look changes within the shots; units as in `Look`. Corrected: as in `Look.beyond` the input's own."""
 
     sharpness: Range
     input_sharpness: Range
+    corrected_sharpness: Range
     luma: Range
     corrected_luma: Range
     chroma: Range
@@ -194,6 +200,7 @@ class Drift:
         return cls(
             sharpness=Range.of([one.painted.sharpness for one in frames]),
             input_sharpness=Range.of([one.input.sharpness for one in frames]),
+            corrected_sharpness=Range.of([one.beyond.sharpness for one in frames]),
             luma=Range.of([one.painted.luma for one in frames]),
             corrected_luma=Range.of([one.beyond.luma for one in frames]),
             chroma=Range.of([one.painted.chroma for one in frames]),

@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from vidstyle import pictures
-from vidstyle.errors import UsageError
 from vidstyle.optimize import pick_device
 from vidstyle.report.figures import ClipFacts, Drift, Measurement
 from vidstyle.report.observers import Drifting, Filmstrip, Flicker, View, spread, undivided
-from vidstyle.report.rivals import Rivals
-from vidstyle.report.tables import JUDGES
+from vidstyle.report.rivals import Rivals, Studio, check_judge
 from vidstyle.report.words import notes, used
 from vidstyle.sources import VideoSource, ahead, to_tensor
 from vidstyle.types import ClipInfo, Settings
@@ -48,8 +46,7 @@ class Session:
     def __init__(
         self, source: VideoSource, styles: Sequence[File], settings: Settings, *, pairs: int, judge: str, command: str
     ) -> None:
-        if judge not in JUDGES:
-            raise UsageError(f"--judge is {judge!r}; it must be one of {', '.join(JUDGES)}")
+        check_judge(judge)
         self.source, self.styles, self.settings, self.command = source, styles, settings, command
         count, shots = source.info.frames, source.shots
         times = source.info.timestamps or [number / source.info.fps for number in range(count)]
@@ -63,7 +60,7 @@ class Session:
         self.rivals = None
         if styles:
             paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
-            self.rivals = Rivals(paintings, settings, judge, spread(near, pairs))
+            self.rivals = Rivals(Studio(paintings, settings, judge), spread(near, pairs))
 
     def run(self, painted: Painted, on_step: OnStep = lambda text, done, total: None) -> Measurement:
         """Let both clips go by."""

@@ -37,15 +37,20 @@ def grids(found: Measurement) -> Iterator[Grid]:
 def tables(found: Measurement) -> Iterator[RenderableType]:
     """The same for a terminal, with the notes."""
     for grid in grids(found):
-        table = Table(title=grid.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-        table.caption, table.caption_justify = grid.caption, "left"
-        for number, column in enumerate(grid.columns):
-            table.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
-        for row in grid.rows:
-            table.add_row(*row)
-        yield table
+        yield shown(grid)
         yield ""
     yield from found.notes
+
+
+def shown(grid: Grid) -> Table:
+    """A table for a terminal."""
+    table = Table(title=grid.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.caption, table.caption_justify = grid.caption, "left"
+    for place, column in enumerate(grid.columns):
+        table.add_column(column, justify="right" if place else "left", no_wrap=place > 0)
+    for row in grid.rows:
+        table.add_row(*row)
+    return table
 
 
 def clips(found: Measurement) -> Grid:
@@ -92,6 +97,7 @@ def beside(one: Independence) -> Grid:
             number(one.independent_style),
             number(one.style_ratio),
         ),
+        ("content distance", number(one.content), number(one.independent_content), number(one.content_ratio)),
         ("sharpness", number(one.sharpness), number(one.independent_sharpness), number(one.sharpness_ratio)),
     )
     return Grid(
@@ -99,8 +105,9 @@ def beside(one: Independence) -> Grid:
         ("", "painted clip", "independent", "ratio"),
         rows,
         "Warping error: a ratio of 1 is as much flicker as without any memory, 0 is none. Style distance: 0 = the "
-        "style, 1 = as far from it as the input; mean over relu1_1 to relu5_1. A ratio above 1 there, or below 1 in "
-        "sharpness, means that steadiness was paid for in paint.",
+        "style, 1 = as far from it as the input; mean over relu1_1 to relu5_1. Content distance: 0 = the input, 1 = as "
+        "far from it as its mean feature; relu4_2. A ratio above 1 in either, or below 1 in sharpness, means that "
+        "steadiness was paid for in paint.",
     )
 
 
@@ -109,6 +116,7 @@ def drifting(drift: Drift) -> Grid:
     rows = (
         ("sharpness", *_range(drift.sharpness, share)),
         ("  the input's own", *_range(drift.input_sharpness, share)),
+        ("  as a multiple of that", *_range(drift.corrected_sharpness, share)),
         ("luma", *_range(drift.luma, signed)),
         ("  minus the input's own", *_range(drift.corrected_luma, signed)),
         ("chroma", *_range(drift.chroma, number)),
