@@ -102,9 +102,8 @@ class JobFolder:
             for folder in ("frames", "states"):
                 (path / folder).mkdir(exist_ok=True)
         self._journal = self._read_journal()
-        self.done = self._resume_point()
-        if self.done:
-            self.state = self._last_state()
+        self.done, self.state = self._resume_point()
+        if self.state is not None:
             self._forget(self.state)  # in case that a process was killed before it did
 
     def save(self, result: Result, state: State) -> None:
@@ -189,20 +188,25 @@ class JobFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise JobError(f"{path} is damaged ({error}); paint anew with --restart") from error
 
-    def _resume_point(self) -> int:
+    def _resume_point(self) -> tuple[int, State | None]:
         done = 0
         while done in self._journal and (self.path / FRAME.format(done)).is_file():
             done += 1
-        while done and not (self.path / STATE.format(done - 1)).is_file():
+        state = None
+        while done and (state := self._state_after(done - 1)) is None:
             done -= 1
-        return done
+        return done, state
 
-    def _last_state(self) -> State:
-        """The state after the last finished frame, with the pastiches before it from the files of their own frames."""
-        last = self.done - 1
-        state, past = _read_state(self.path / STATE.format(last))
-        before = (_read_state(self.path / STATE.format(last - back))[0].pastiche for back in range(1, past + 1))
-        return dataclasses.replace(state, past=tuple(before))
+    def _state_after(self, index: int) -> State | None:
+        """The state after a frame, its past from the files of the frames before; None if one of the files is gone."""
+        own = self.path / STATE.format(index)
+        if not own.is_file():
+            return None
+        state, past = _read_state(own)
+        earlier = [self.path / STATE.format(index - back) for back in range(1, past + 1)]
+        if not all(file.is_file() for file in earlier):
+            return None
+        return dataclasses.replace(state, past=tuple(_read_state(file)[0].pastiche for file in earlier))
 
     def _forget(self, state: State) -> None:
         """Remove the files of the states before those that `state` remembers, back to the first gap."""
@@ -308,7 +312,7 @@ def _read_state(path: Path) -> tuple[State, int]:
             rest = json.loads(file.metadata()["state"])
             past = int(rest.pop("past"))
             return State(**rest, **tensors), past
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise JobError(
             f"{path} is damaged ({error}); delete it and run the same command, or paint anew with --restart"
         ) from error

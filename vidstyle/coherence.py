@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vidstyle import color, flow
-from vidstyle.types import Frame, State
+from vidstyle.types import Frame, Onward, State
+
+DOUBT = 3  # pixels by which what a loop ends with is taken to be visible beyond what is
 
 
 def recalled(frame: Frame, state: State, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -24,7 +27,21 @@ def recalled(frame: Frame, state: State, device: torch.device) -> tuple[Tensor, 
         share = (motion.visible.to(device) - known).clamp_min(0)
         painting += share * flow.carry(pastiches[lag - 1].to(device), motion.flow).clamp(0, 1)
         known += share
-    return painting / known.clamp_min(torch.finfo(known.dtype).tiny), known
+    painting = painting / known.clamp_min(torch.finfo(known.dtype).tiny)
+    if frame.onward is not None and state.first is not None:
+        return _led_on(painting, known, frame.onward, state.first.to(device))
+    return painting, known
+
+
+def _led_on(painting: Tensor, known: Tensor, onward: Onward, first: Tensor) -> tuple[Tensor, Tensor]:
+    """A step of a painting towards the one that a loop began with; what is not known yet is taken from that at once."""
+    there = flow.carry(first, onward.motion.flow).clamp(0, 1)
+    # Specks and seams that are only doubtful go along with their surroundings: left out, they would make the jump.
+    visible = functional.max_pool2d(onward.motion.visible.to(known.device), 2 * DOUBT + 1, 1, DOUBT)
+    new = (1 - known) * visible
+    stepped = torch.lerp(painting, there, onward.share * visible)
+    total = known + new
+    return (known * stepped + new * there) / total.clamp_min(torch.finfo(known.dtype).tiny), total
 
 
 def begun(frame: Frame, painting: Tensor, known: Tensor) -> Tensor:

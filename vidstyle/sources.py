@@ -18,9 +18,10 @@ from vidstyle import flow, libraries, pictures
 from vidstyle.errors import UsageError
 from vidstyle.schedule import ramp, there_and_back
 from vidstyle.stopwatch import each, stage
-from vidstyle.types import ClipInfo, Film, Frame, Motion, Settings
+from vidstyle.types import ClipInfo, Film, Frame, Motion, Onward, Settings
 
 AHEAD = 4  # frames that may wait for the device
+CLOSING = 24  # frames in which a loop goes over to its beginning
 NEGLIGIBLE = 0.002  # share of a picture that is not looked for in earlier frames
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class FilmSource:
         """
         first, workers = max(start - self.reach, 0), motion_workers()
         before: deque[np.ndarray] = deque(maxlen=self.reach)
+        opening = self._opening()
         pending: deque[Future[Frame]] = deque()
         with closing(self.film.decode(first)) as decoded, ThreadPoolExecutor(workers, "vidstyle-motion") as pool:
             try:
@@ -61,7 +63,7 @@ class FilmSource:
                     if index in self.shots:
                         before.clear()
                     if index >= start:
-                        pending.append(pool.submit(self._frame, index, pixels, tuple(before)))
+                        pending.append(pool.submit(self._frame, index, pixels, tuple(before), opening))
                     before.appendleft(pixels)
                     if len(pending) > workers:
                         yield pending.popleft().result()
@@ -70,10 +72,14 @@ class FilmSource:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _frame(self, index: int, pixels: np.ndarray, before: Sequence[np.ndarray]) -> Frame:
-        """One frame, of the frames before it in its shot, newest first."""
+    def _frame(self, index: int, pixels: np.ndarray, before: Sequence[np.ndarray], opening: np.ndarray | None) -> Frame:
+        """One frame, of the frames before it in its shot, newest first, and the first of all if this is to loop."""
         with stage("flow"):
             motions = self._motions(pixels, before)
+            left = self.info.frames - index
+            onward = None
+            if opening is not None and left <= min(CLOSING, self.info.frames // 2):
+                onward = Onward(flow.estimate(opening, pixels, self.settings.flow), 1 / left)
         return Frame(
             index=index,
             image=to_tensor(pixels),
@@ -84,8 +90,16 @@ class FilmSource:
             temporal_weight=self.settings.temporal_weight if self.settings.warm_start == "warped" else 0.0,
             earlier=motions,
             reach=self.reach,
-            repeats=bool(before) and np.array_equal(pixels, before[0]),
+            onward=onward,
+            repeats=onward is None and bool(before) and np.array_equal(pixels, before[0]),
         )
+
+    def _opening(self) -> np.ndarray | None:
+        """The first frame, if the end is to lead to it."""
+        if not self.settings.loop:
+            return None
+        with closing(self.film.decode(0)) as decoded:
+            return pictures.resize(next(decoded), self.info.width, self.info.height)
 
     def _motions(self, pixels: np.ndarray, before: Sequence[np.ndarray]) -> dict[int, Motion]:
         """The motion from the previous frame, 1, and from earlier ones as far as they may show what it does not."""

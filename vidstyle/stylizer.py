@@ -79,7 +79,8 @@ class Stylizer:
             seconds=time.perf_counter() - began,
         )
         past = coherence.remembered(frame, state)
-        return result, State(index=frame.index, pastiche=pastiche, curvature=minimum.curvature, past=past)
+        first = state.first if state is not None else pastiche if self.settings.loop else None
+        return result, State(frame.index, pastiche, minimum.curvature, past, first)
 
     def goal(self, frame: Frame) -> Goal:
         """The loss of `frame` as that of a still, at its own size; good until this stylizer is asked for more."""

@@ -125,6 +125,11 @@ class Settings:
         only=("video",),
     )
     flow: Flow = setting("dis", "How motion is estimated: dis (dense inverse search).", only=("video",))
+    loop: bool = setting(
+        False,
+        "End the painting as it began, so that a clip whose last frame leads to its first loops.",
+        only=("video",),
+    )
     cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video",))
     start: float = setting(0.0, "First second of the clip to paint.", low=0, only=("video",))
     end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video",))
@@ -244,6 +249,14 @@ class Motion:
 
 
 @dataclass(frozen=True, eq=False)
+class Onward:
+    """How a loop goes on from a frame to the first one."""
+
+    motion: Motion  #: where each pixel of this frame is in the first one, and whether it is there
+    share: float  #: how far the painting goes towards the first pastiche in this frame, 0 to 1
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One picture to paint; depends on the input only."""
 
@@ -255,6 +268,7 @@ class Frame:
     temporal_weight: float = 0.0  #: weight of staying with what was painted before
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
+    onward: Onward | None = None  #: near the end of a loop
     repeats: bool = False  #: whether it is the same picture, to be painted in the same way, as the one before
 
 
@@ -266,6 +280,7 @@ class State:
     pastiche: Tensor  #: (3, H, W) float32 in [0, 1], never rounded to 8 bits
     curvature: float  #: step length per gradient that suited the optimiser last (its inverse curvature); 0 = unknown
     past: tuple[Tensor, ...] = ()  #: pastiches of the frames before it in its shot, newest first, as far as needed
+    first: Tensor | None = None  #: the pastiche of the first frame of all, in a loop
 
 
 @dataclass(frozen=True, eq=False)

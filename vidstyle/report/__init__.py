@@ -134,4 +134,5 @@ def save(found: Measurement, path: Path) -> None:
 def _source(clip: File, settings: Settings, styles: int) -> VideoSource:
     """The input with its motion, however the job estimates it."""
     mix = settings.shares(styles) if styles else (1.0,)
-    return VideoSource(str(clip), dataclasses.replace(settings, flow="dis", warm_start="warped", long_term=()), mix)
+    plain = dataclasses.replace(settings, flow="dis", warm_start="warped", long_term=(), loop=False)
+    return VideoSource(str(clip), plain, mix)
