@@ -45,7 +45,7 @@ LAYERS = (
     {"sinks"},
     {"pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
-    {"bench", "report.session"},
+    {"bench", "bench.steadiness", "report.session"},
     {"report"},
     {"cli"},
     {"", "__main__", "distill"},

@@ -37,6 +37,11 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Th
 Overwrite = Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing output.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has painted.")]
 KeepJob = Annotated[bool, typer.Option("--keep-job", help="Keep the folder OUTPUT.job with every frame.")]
+SomeStyles = Annotated[list[Path] | None, typer.Argument(metavar="STYLE...", help="Style pictures [a generated one].")]
+Figures = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write every figure there, too.")
+]
+Judge = Annotated[str, typer.Option(metavar="compact|vgg19", help="Network of the style distance.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
@@ -199,12 +204,8 @@ def compare(
 @job_options("video", runs=False)
 def bench(
     clip: Annotated[Path | None, typer.Argument(metavar="CLIP", help="A video clip [a generated one].")] = None,
-    styles: Annotated[
-        list[Path] | None, typer.Argument(metavar="STYLE...", help="Style pictures [a generated one].")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write every figure there, too.")
-    ] = None,
+    styles: SomeStyles = None,
+    output: Figures = None,
     overwrite: Overwrite = False,
     frames: Annotated[int, typer.Option(min=2, help="Frames of the whole job.")] = 8,
     baseline: Annotated[
@@ -239,6 +240,38 @@ def bench(
         shown.print(table, markup=False)
 
 
+@app.command()
+@job_options("video", runs=False)
+def steadiness(
+    picture: Annotated[Path | None, typer.Argument(metavar="PICTURE", help="A picture [a generated one].")] = None,
+    styles: SomeStyles = None,
+    output: Figures = None,
+    overwrite: Overwrite = False,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of each clip.")] = 12,
+    clips: Annotated[str, typer.Option(metavar="A,B,…", help="Which clips, like pan,occlusion [all].")] = "",
+    beside: Annotated[bool, typer.Option(help="Paint each with --warm-start previous, too.")] = True,
+    judge: Judge = "compact",
+    quiet: Quiet = False,
+    **job: Any,
+) -> None:
+    """Measure how steady paintings are on clips made of a picture, whose motion is known exactly. Needs no files."""
+    from vidstyle import bench
+    from vidstyle.bench import steadiness, tables
+
+    if output is not None:
+        bench.check_report(output, overwrite=overwrite)
+    names = [name.strip() for name in clips.split(",") if name.strip()]
+    with _all_or_nothing(), _bar(quiet) as on_step:
+        proof = steadiness.measure(
+            picture, styles or [], frames=frames, names=names, beside=beside, judge=judge, on_step=on_step, **job
+        )
+    if output is not None:
+        bench.save(proof, output)
+    shown = Console(highlight=False, quiet=quiet)
+    for table in tables.steadiness(proof):
+        shown.print(table, markup=False)
+
+
 @app.command(no_args_is_help=True)
 @job_options("video", runs=False)
 def measure(
@@ -249,7 +282,7 @@ def measure(
         typer.Option("--style", metavar="STYLE", help="A picture it was painted after; several: give it again."),
     ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of frames painted independently, to compare with.")] = 3,
-    judge: Annotated[str, typer.Option(metavar="compact|vgg19", help="Network of the style distance.")] = "compact",
+    judge: Judge = "compact",
     outputs: Annotated[
         list[Path] | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write a report as .json or .html; or give it twice."),

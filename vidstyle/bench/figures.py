@@ -11,6 +11,7 @@ from typing import Any
 
 from vidstyle.bench.machine import Machine
 from vidstyle.files import plain
+from vidstyle.report.figures import Drift, FrameFigures, Independence, Spread, Steadiness
 
 
 @dataclass(frozen=True)
@@ -153,5 +154,55 @@ class Report:
 
     def json(self) -> dict[str, Any]:
         """The report as JSON knows it; a number that is not finite is None."""
+        table: dict[str, Any] = plain(dataclasses.asdict(self))
+        return table
+
+
+@dataclass(frozen=True)
+class Return:
+    """What comes into view again in a frame: warping errors since before it was hidden."""
+
+    frame: int
+    area: float  #: share of the picture
+    error: float  #: of the painted film
+    independent_error: float  #: of the same two frames painted from scratch
+
+
+@dataclass(frozen=True)
+class KnownMotion:
+    """A film whose motion is known, painted in one way. Flow and visibility are exact in all errors."""
+
+    film: str  #: its name in `bench.films`
+    warm_start: str  #: what its frames started from
+    frames: int
+    width: int  #: pixels
+    height: int  #: pixels
+    steadiness: Steadiness  #: of all neighbours
+    independence: Independence  #: beside a sample of neighbours painted from scratch
+    warping_ratio: float  #: mean warping error of all neighbours / that of the pairs painted from scratch
+    returns: tuple[Return, ...]  #: of a sample of frames; none where nothing is hidden
+    return_ratio: float  #: mean of their errors / of the independent ones
+    drift: Drift  #: of all frames but the first, since that one
+    looks: tuple[FrameFigures, ...]  #: of each frame
+    flow_error: Spread  #: pixels between estimated and exact flow, mean over the visible places of a frame
+    evaluations: float  #: of a frame after the first, mean
+    first_seconds: float  #: of painting the first frame
+    seconds: float  #: of painting a later one, mean; carrying the last painting along is part of it
+    motion_seconds: float  #: of a later frame's flow and masks, and of carrying paintings along them
+    motion_share: float  #: that / the time of flow and painting together
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Films whose motion is known, painted and measured."""
+
+    vidstyle: str  #: version
+    picture: str  #: that the films are made of: file name, or "generated"
+    styles: list[str]  #: the same of each style
+    settings: dict[str, Any]  #: of the job
+    films: list[KnownMotion]
+
+    def json(self) -> dict[str, Any]:
+        """The proof as JSON knows it; a number that is not finite is None."""
         table: dict[str, Any] = plain(dataclasses.asdict(self))
         return table

@@ -1,4 +1,4 @@
-"""The figures of a benchmark as tables for a terminal. Nothing is printed here."""
+"""The figures of a benchmark, and of steadiness, as tables for a terminal. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from rich.bar import Bar
 from rich.console import RenderableType
 from rich.table import Table
 
-from vidstyle.bench.figures import BaselineSpeed, JobSpeed, Report, Scaling
+from vidstyle.bench.figures import BaselineSpeed, JobSpeed, KnownMotion, Proof, Report, Scaling
+from vidstyle.bench.films import HIDDEN
+from vidstyle.report.tables import Grid, number, share, shown, signed
 
 BAR = 20  # characters
 NOT_DECODED = (
@@ -142,6 +144,78 @@ def growth(scaling: Scaling, job: JobSpeed) -> Iterator[Table]:
     yield frames
 
 
+def steadiness(proof: Proof) -> Iterator[RenderableType]:
+    """Films whose motion is known, in the order in which it is read."""
+    one, used = proof.films[0], proof.settings
+    yield (
+        f"{used['network']}, {one.width}x{one.height} pixels, {one.frames} frames each, alpha {used['alpha']:g}, "
+        f"vidstyle {proof.vidstyle}"
+    )
+    yield f"picture: {proof.picture}; style: {', '.join(proof.styles)}"
+    for grid in (flicker(proof.films), price(proof.films), cost(proof.films)):
+        yield ""
+        yield shown(grid)
+
+
+def flicker(films: Sequence[KnownMotion]) -> Grid:
+    """Warping errors."""
+    rows = []
+    for label, film in zip(_labels(films), films, strict=True):
+        errors = film.steadiness
+        row = errors.warping.mean, errors.warping.worst, errors.input_warping.mean, film.warping_ratio
+        rows.append((label, *map(number, row), number(film.return_ratio) if film.returns else ""))
+    return Grid(
+        "Flicker where the motion is known",
+        ("clip", "error", "worst", "input", "÷ anew", "returns ÷ anew"),
+        tuple(rows),
+        "Warping error of neighbours along the exact motion (mean squared difference, RGB in [0, 1]); the input's own "
+        "is what resampling and noise leave. ÷ anew: beside the error of frames painted from scratch, 1 = as much "
+        f"flicker as without any memory. Returns: the same of what was hidden for {HIDDEN} frames, since before.",
+    )
+
+
+def price(films: Sequence[KnownMotion]) -> Grid:
+    """What steadiness was paid with."""
+    rows = []
+    for label, film in zip(_labels(films), films, strict=True):
+        beside, drift, luma = film.independence, film.drift, film.drift.corrected_luma
+        sharp = drift.sharpness.least, drift.sharpness.most, drift.sharpness.last, drift.corrected_sharpness.last
+        distances = number(beside.style_ratio), number(beside.content_ratio)
+        rows.append((label, *distances, *map(share, sharp), signed(max(luma.least, luma.most, key=abs))))
+    return Grid(
+        "What it was paid with",
+        ("clip", "style", "content", "dullest", "sharpest", "last", "÷ input", "luma"),
+        tuple(rows),
+        "Style and content distance, beside those of frames from scratch: above 1 = worse. Sharpness (mean length of "
+        "the gradient) of the later frames as a share of the first one's; ÷ input: the last, beside the input's own "
+        "share. Luma: the largest drift since the first frame beyond the input's own, in 1/255.",
+    )
+
+
+def cost(films: Sequence[KnownMotion]) -> Grid:
+    """The estimated motion, and the time."""
+    rows = []
+    for label, film in zip(_labels(films), films, strict=True):
+        flow, times = film.flow_error, (duration(film.seconds), duration(film.motion_seconds))
+        row = (number(flow.mean), number(flow.worst), f"{film.evaluations:.1f}", *times)
+        rows.append((label, *row, share(film.motion_share)))
+    return Grid(
+        "The estimated motion, and the time of a frame",
+        ("clip", "flow error", "worst", "evaluations", "painting", "motion", "share"),
+        tuple(rows),
+        "Flow error: pixels from the exact flow, mean of a frame. Times: of a frame after the first; motion: flow, "
+        "masks and carrying paintings along them; share: of the time that it and the painting take together.",
+    )
+
+
+def _labels(films: Sequence[KnownMotion]) -> Iterator[str]:
+    """The name of each film; of one that is painted once more, how."""
+    before = None
+    for film in films:
+        yield film.film if film.film != before else f"  {film.warm_start}"
+        before = film.film
+
+
 def log_bars(values: Sequence[float]) -> list[Bar]:
     """A bar for each positive value; an equal ratio is an equal length."""
     low, high = math.log(min(values) / 2), math.log(max(values))
@@ -179,7 +253,7 @@ def _three(number: float) -> str:
 def _table(title: str, *columns: str) -> Table:
     """A table; columns that begin with > are set to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", caption_justify="left", box=box.SIMPLE_HEAD)
-    for number, column in enumerate(columns):
+    for place, column in enumerate(columns):
         side: Literal["right", "left"] = "right" if column.startswith(">") else "left"
-        table.add_column(column.removeprefix(">"), justify=side, no_wrap=number == 0)
+        table.add_column(column.removeprefix(">"), justify=side, no_wrap=place == 0)
     return table

@@ -1,0 +1,99 @@
+"""What is measured on films whose motion is known."""
+
+import json
+
+import pytest
+from conftest import pixels, texture
+from PIL import Image
+from typer.testing import CliRunner
+
+from vidstyle.cli import app
+from vidstyle.stylizer import Stylizer
+
+FAST = ["--size", 64, "--frames", 7, "--first-iterations", 8, "--iterations", 8, "--device", "cpu"]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for name, seed in (("photo", 1), ("style", 2)):
+        Image.fromarray(pixels(texture(80, 120, seed))).save(tmp_path / f"{name}.png")
+    return [tmp_path / "photo.png", tmp_path / "style.png"]
+
+
+def run(network, *arguments):
+    return CliRunner().invoke(app, ["steadiness", *map(str, (*FAST, "--network", network, *arguments))])
+
+
+def figures(tmp_path, network, *arguments):
+    done = run(network, *arguments, "-q", "-o", tmp_path / "s.json", "-y")
+    assert (done.exit_code, done.output) == (0, "")
+    return json.loads((tmp_path / "s.json").read_text())["films"]
+
+
+def test_it_needs_no_files_and_tells_everything(tmp_path, network):
+    done = run(network, "-o", tmp_path / "s.json", "--clips", "slow-pan,occlusion")
+    assert done.exit_code == 0, done.output
+    for words in ("slow-pan", "previous", "÷ anew", "returns", "flow error", "evaluations", "generated"):
+        assert words in done.output
+    found = json.loads((tmp_path / "s.json").read_text())
+    assert set(found) == {"vidstyle", "picture", "styles", "settings", "films"}
+    assert (found["picture"], found["styles"]) == ("generated", ["generated"])
+    films = found["films"]
+    assert [(one["film"], one["warm_start"]) for one in films] == [
+        (name, start) for name in ("slow-pan", "occlusion") for start in ("warped", "previous")
+    ]
+    for one in films:
+        assert (one["frames"], one["width"], one["height"]) == (7, 64, 36)
+        assert [pair["frame"] for pair in one["steadiness"]["pairs"]] == list(range(1, 7))
+        assert [rival["frame"] for rival in one["independence"]["rivals"]] == [5, 6]
+        beside = one["independence"]["independent_warping"]
+        assert one["warping_ratio"] == pytest.approx(one["steadiness"]["warping"]["mean"] / beside)
+        assert all(one["independence"][f"{name}_ratio"] > 0 for name in ("style", "content", "sharpness"))
+        assert len(one["looks"]) == 7
+        assert one["drift"]["sharpness"]["last"] == one["looks"][-1]["painted"]["sharpness"]
+        assert 0 < one["evaluations"] <= 8
+        assert one["motion_seconds"] > 0
+        assert 0 < one["motion_share"] < 1
+        assert [back["frame"] for back in one["returns"]] == ([5, 6] if one["film"] == "occlusion" else [])
+        assert (one["return_ratio"] is None) == (one["film"] == "slow-pan")
+        assert (one["flow_error"]["mean"] is None) == (one["warm_start"] == "previous")
+    assert films[0]["flow_error"]["mean"] < 0.2
+    rivals = [[rival["independent_warping"] for rival in one["independence"]["rivals"]] for one in films[:2]]
+    assert rivals[0] == rivals[1]  # painted once
+
+
+def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, network, pictures, monkeypatch):
+    options = [*pictures, "--clips", "pan", "--no-beside", "--alpha", 0.1, "--first-iterations", 40]
+    (warped,) = figures(tmp_path, network, *options)
+    (anew,) = figures(tmp_path, network, *options, "--warm-start", "none")
+    assert warped["warping_ratio"] < 0.2
+    assert anew["warping_ratio"] == pytest.approx(1, rel=0.4)
+    assert anew["independence"]["warping_ratio"] == anew["independence"]["style_ratio"] == 1
+    step = Stylizer.step
+
+    def frozen(self, frame, state):
+        result, new = step(self, frame, None) if state is None else (self.last, state)
+        self.last = result
+        return result, new
+
+    monkeypatch.setattr(Stylizer, "step", frozen)
+    (still,) = figures(tmp_path, network, *options)
+    assert still["steadiness"]["plain"]["mean"] == 0
+    assert still["warping_ratio"] > 5 * warped["warping_ratio"]
+    assert still["drift"]["sharpness"] == {"least": 1, "most": 1, "last": 1}
+
+
+def test_refusals(tmp_path, network, pictures):
+    cases = [
+        (2, "'dolly'", ["--clips", "pan,dolly"]),
+        (2, "--start", ["--start", 1]),
+        (2, "compact, vgg19", ["--judge", "me"]),
+        (2, "--mix has 2", ["--mix", ".5,.5"]),
+        (2, ".json", ["-o", tmp_path / "s.txt"]),
+        (3, "no-such", [tmp_path / "no-such.png"]),
+    ]
+    for code, words, arguments in cases:
+        done = run(network, *arguments, "-q")
+        assert (done.exit_code, done.stdout) == (code, ""), (arguments, done.output)
+        assert words in done.output
+        assert len(done.output.strip().splitlines()) == 1
