@@ -18,7 +18,7 @@ from vidstyle import flow, libraries, pictures
 from vidstyle.errors import UsageError
 from vidstyle.schedule import ramp, there_and_back
 from vidstyle.stopwatch import each, stage
-from vidstyle.types import ClipInfo, Film, Frame, Motion, Onward, Settings
+from vidstyle.types import Budget, ClipInfo, Film, Frame, Motion, Onward, Settings
 
 AHEAD = 4  # frames that may wait for the device
 CLOSING = 24  # frames in which a loop goes over to its beginning
@@ -91,7 +91,8 @@ class FilmSource:
             earlier=motions,
             reach=self.reach,
             onward=onward,
-            repeats=onward is None and bool(before) and np.array_equal(pixels, before[0]),
+            # The same picture again: it is painted already.
+            budget=Budget(1, 0.0) if before and onward is None and np.array_equal(pixels, before[0]) else None,
         )
 
     def _opening(self) -> np.ndarray | None:
@@ -148,7 +149,7 @@ class PictureSource:
 
     Args:
         picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
-        settings: size and fps are read.
+        settings: size, fps and the budget of an animation are read.
         mix: share of each style.
         alphas: one a frame.
         playback: order in which the painted frames are shown; as painted if None.
@@ -166,6 +167,7 @@ class PictureSource:
         self.image = to_tensor(pictures.resize(picture, width, height))
         self.mix, self.alphas = tuple(mix), tuple(alphas)
         self.playback: Sequence[int] = range(len(self.alphas)) if playback is None else playback
+        self.budget = Budget(settings.animation_iterations, settings.tolerance)
         fps = Fraction(settings.fps).limit_denominator(1001)
         self.info = ClipInfo(width, height, fps, len(self.playback))
 
@@ -174,7 +176,7 @@ class PictureSource:
         _, height, width = self.image.shape
         still = flow.still(height, width)
         for index in range(start, len(self.alphas)):
-            yield Frame(index, self.image, still if index else None, self.alphas[index], self.mix)
+            yield Frame(index, self.image, still if index else None, self.alphas[index], self.mix, budget=self.budget)
 
 
 def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[float]) -> PictureSource:

@@ -16,7 +16,7 @@ from vidstyle.errors import DivergedError, UsageError
 from vidstyle.goal import TERMS, Goal, Observer
 from vidstyle.networks import FeatureNetwork
 from vidstyle.stopwatch import stage
-from vidstyle.types import Frame, Result, Settings, State
+from vidstyle.types import Budget, Frame, Result, Settings, State
 
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
@@ -100,18 +100,18 @@ class Stylizer:
                 coarse = resized(initial, size_of(pastiche))
                 start = start + resized(pastiche - coarse, size)
             canvas = self._aimed(frame, scaled)
-            budget = _Budget(self.settings.first_iterations, self.settings.tolerance)
+            budget = Budget(self.settings.first_iterations, self.settings.tolerance)
             minimum = self._minimise(frame, canvas.minimiser, start, budget)
             pastiche = minimum.image
         return minimum
 
     def _paint_on(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
-        """From what is painted already; the same picture again needs no more than its loss."""
+        """From what is painted already."""
         with stage("warp"):
             painting, known = coherence.recalled(frame, state, self.device)
             start = coherence.begun(frame, painting, known)
         canvas = self._aimed(frame, content, painting[None], known[None])
-        budget = _Budget(1 if frame.repeats else self.settings.iterations, self.settings.warm_tolerance)
+        budget = frame.budget or Budget(self.settings.iterations, self.settings.warm_tolerance)
         return self._minimise(frame, canvas.minimiser, start[None], budget, state.curvature)
 
     def _initial(self, content: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class Stylizer:
         return self._canvases[size]
 
     def _minimise(
-        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: _Budget, curvature: float = 0.0
+        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: Budget, curvature: float = 0.0
     ) -> optimize.Minimum:
         for caution in (1.0, CAUTION):
             minimum = minimiser.run(
@@ -176,12 +176,6 @@ class Stylizer:
             height, width = size_of(picture)
             raise UsageError(f"a style of {width}x{height} pixels is too small; its short side needs {least}")
         return losses.Statistics.of(*self.observe(picture))
-
-
-@dataclass(frozen=True)
-class _Budget:
-    evaluations: int
-    tolerance: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,8 +70,9 @@ class Settings:
     cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
     frugal: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
     seed: int = setting(0, "Seed of everything random.", low=0)
-    iterations: int = setting(
-        40, "Evaluations of the loss for a warm-started frame, at most.", low=1, only=("video", "balance")
+    iterations: int = setting(40, "Evaluations of the loss for a warm-started frame, at most.", low=1, only=("video",))
+    animation_iterations: int = setting(
+        12, "Evaluations of the loss for a frame of the animation.", low=1, only=("balance",), flag="iterations"
     )
     first_iterations: int = setting(
         80, "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).", low=1
@@ -87,7 +88,7 @@ class Settings:
         "The same for a warm-started frame: few evaluations where little changed, more where much did.",
         low=0,
         high=1,
-        only=("video", "balance"),
+        only=("video",),
     )
     optimizer: Optimizer = setting("lbfgs", "lbfgs or adam.")
     content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers compared by feature.")
@@ -248,6 +249,14 @@ class Motion:
     visible: Tensor  #: (1, H, W) float32 in [0, 1]: 0 where this pixel was hidden in the previous frame
 
 
+@dataclass(frozen=True)
+class Budget:
+    """How long to optimise."""
+
+    evaluations: int  #: of the loss and its gradient, at most
+    tolerance: float  #: fraction by which some evaluations must lower the loss for more to be made
+
+
 @dataclass(frozen=True, eq=False)
 class Onward:
     """How a loop goes on from a frame to the first one."""
@@ -269,7 +278,7 @@ class Frame:
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
     onward: Onward | None = None  #: near the end of a loop
-    repeats: bool = False  #: whether it is the same picture, to be painted in the same way, as the one before
+    budget: Budget | None = None  #: of a warm start; None for what the settings say
 
 
 @dataclass(frozen=True, eq=False)

@@ -328,6 +328,7 @@ class Distiller:
             iterations=evaluations,
             first_iterations=evaluations,
             tolerance=0,
+            warm_tolerance=0,
             device=self.recipe.device,
             precision=self.recipe.precision,
             content_layers=(self.content,),
