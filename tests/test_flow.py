@@ -30,6 +30,27 @@ def test_dis_finds_a_known_shift_backwards():
     assert motion.visible[:, :, -4:].max() == 0  # came in from the right
 
 
+@pytest.mark.parametrize(("gain", "offset"), [(0.8, 0), (0.4, 0), (0.1, 0), (1.0, 25), (0.5, 127)])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_light_that_changes_is_no_motion(gain, offset, backwards):
+    """Two frames of a fade to black or white, or of an exposure that changes, from one to the other and back."""
+    big = texture(120, 160)
+    pair = [big[10:106, 10:138], (big[12:108, 13:141] * gain + offset).astype(np.uint8)]
+    motion = flow.estimate(*(pair[::-1] if backwards else pair), "dis")
+    inner, sign = motion.flow[:, 12:-12, 12:-12], -1 if backwards else 1
+    assert (inner - sign * torch.tensor([3.0, 2.0]).view(2, 1, 1)).norm(dim=0).mean() < 0.3
+    assert motion.visible[:, 12:-12, 12:-12].mean() > 0.9
+
+
+def test_a_change_of_light_is_evened_out_and_nothing_else_is():
+    picture = cv2.cvtColor(texture(90, 130), cv2.COLOR_RGB2GRAY)
+    same = flow.evened(picture, np.roll(picture, 3, 1))
+    assert same[0] is picture
+    dark, bright = flow.evened((picture * 0.3).astype(np.uint8), picture)
+    assert np.abs(dark.astype(float) - bright).mean() < 3
+    assert flow.evened(np.zeros((2, 40), np.uint8), np.full((2, 40), 200, np.uint8))[1].shape == (2, 40)
+
+
 def test_dis_repeats_bit_for_bit_with_any_number_of_threads():
     previous, current = texture(90, 130), np.roll(texture(90, 130), (2, 3), (0, 1))
     threads, motions = cv2.getNumThreads(), []

@@ -20,6 +20,9 @@ DEGREE = 5  # of the splines that warp
 POLES = (-0.4305753470999738, -0.0430962882032647)  # of the filter that inverts the sampled spline of this degree
 REACH = 5  # log2 of the prefilter's length: 32 terms, which leave 1e-11 of the slower pole
 
+STEADY = 0.05  # of the contrast: change of brightness and contrast together that is taken for none
+LIT = 4  # neighbourhoods, along the long side, within which light is evened out
+CONTRAST = 50.0  # grey levels, standard deviation, of what is evened out
 STILLNESS = 12.0  # pixels, sigma of the neighbourhood that decides together whether it moves
 GRAIN = 1.5  # pixels, sigma of the blur that takes out noise before that
 UNMOVED, MOVED = 1.25, 1.7  # times what remains unexplained with the flow: what remains without it
@@ -51,8 +54,8 @@ def _dis(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndar
     height, width = current.shape[:2]
     below, right = max(SMALLEST_SIDE - height, 0), max(SMALLEST_SIDE - width, 0)
     then, now = (
-        cv2.copyMakeBorder(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 0, below, 0, right, cv2.BORDER_REPLICATE)
-        for picture in (previous, current)
+        cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        for picture in evened(*(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (previous, current)))
     )
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     # Down to full resolution, where the preset stops at half: on Middlebury a mean error of .26 instead of .40 pixels,
@@ -68,6 +71,26 @@ def _dis(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 ESTIMATORS: dict[Flow, Estimator] = {"dis": _dis}
+
+
+def evened(then: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures, (H, W) uint8, without the difference in light between them: as they are where there is none.
+
+    A fade, a flash or a change of exposure is no motion, but makes DIS see some, or none where there is. Of such
+    pictures only what each pixel is beside its surroundings is kept, which light does not change. Always to do that
+    would cost accuracy: in a sky it amplifies noise.
+    """
+    (mean, deviation), (other_mean, other_deviation) = ((picture.mean(), picture.std()) for picture in (then, now))
+    if abs(mean - other_mean) + abs(deviation - other_deviation) <= STEADY * min(deviation, other_deviation):
+        return then, now
+    around = (max(then.shape) // LIT + 1,) * 2
+    details = [picture - cv2.blur(picture.astype(np.float32), around) for picture in (then, now)]
+    powers = [cv2.blur(np.square(detail), around) for detail in details]
+    one, other = (
+        np.clip(128 + CONTRAST * detail / np.sqrt(power + power.mean() / 4 + 0.25), 0, 255).astype(np.uint8)
+        for detail, power in zip(details, powers, strict=True)
+    )
+    return one, other
 
 
 def settled(flow: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
