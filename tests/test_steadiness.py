@@ -33,7 +33,7 @@ def figures(tmp_path, network, *arguments):
 def test_it_needs_no_files_and_tells_everything(tmp_path, network):
     done = run(network, "-o", tmp_path / "s.json", "--clips", "slow-pan,occlusion")
     assert done.exit_code == 0, done.output
-    for words in ("slow-pan", "previous", "÷ anew", "returns", "flow error", "evaluations", "generated"):
+    for words in ("slow-pan", "previous", "÷ anew", "returns", "estimated motion", "evaluations", "generated"):
         assert words in done.output
     found = json.loads((tmp_path / "s.json").read_text())
     assert set(found) == {"vidstyle", "picture", "styles", "settings", "films"}
@@ -52,8 +52,9 @@ def test_it_needs_no_files_and_tells_everything(tmp_path, network):
         assert len(one["looks"]) == 7
         assert one["drift"]["sharpness"]["last"] == one["looks"][-1]["painted"]["sharpness"]
         assert 0 < one["evaluations"] <= 8
-        assert one["motion_seconds"] > 0
-        assert 0 < one["motion_share"] < 1
+        assert one["flow_seconds"] > 0
+        both = one["flow_seconds"] + one["warp_seconds"]
+        assert one["motion_share"] == pytest.approx(both / (one["flow_seconds"] + one["seconds"]))
         assert [back["frame"] for back in one["returns"]] == ([5, 6] if one["film"] == "occlusion" else [])
         assert (one["return_ratio"] is None) == (one["film"] == "slow-pan")
         assert (one["flow_error"]["mean"] is None) == (one["warm_start"] == "previous")

@@ -188,8 +188,9 @@ class KnownMotion:
     evaluations: float  #: of a frame after the first, mean
     first_seconds: float  #: of painting the first frame
     seconds: float  #: of painting a later one, mean; carrying the last painting along is part of it
-    motion_seconds: float  #: of a later frame's flow and masks, and of carrying paintings along them
-    motion_share: float  #: that / the time of flow and painting together
+    flow_seconds: float  #: of estimating a later frame's flow and masks, beside the painting
+    warp_seconds: float  #: of carrying paintings along them, as part of the painting
+    motion_share: float  #: both / the time of flow and painting together
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,7 @@ def measure(
         raise UsageError("--start and --end select frames of a clip, and these are made of a picture; leave them out")
     size = settings.size if picture else settings.size or Settings().size
     photo = pictures.load_picture(picture) if picture else generated(size)
-    paintings = [pictures.load_picture(style) for style in styles] or [specimen.strokes(max(size, specimen.SMALLEST))]
-    mix = settings.shares(len(paintings))
+    paintings = [pictures.load_picture(style) for style in styles] or [generated_style(size)]
     studio = Studio([to_tensor(painting) for painting in paintings], settings, judge)
     starts: list[WarmStart] = [settings.warm_start]
     if beside and settings.warm_start != "previous":
@@ -83,7 +82,7 @@ def measure(
         on_step(f"{name}, {start}", len(found) * frames + done, len(runs) * frames)
 
     for name, start in runs:
-        found.append(_Trial(name, films[name], studio, mix, start, anew[name]).run(on_frame))
+        found.append(_Trial(name, films[name], studio, start, anew[name]).run(on_frame))
     words = picture.name if picture else "generated", [style.name for style in styles] or ["generated"]
     return Proof(__version__, *words, used(settings), found)
 
@@ -95,6 +94,11 @@ def generated(size: int) -> np.ndarray:
     return specimen.texture(width, height, seed=1)
 
 
+def generated_style(size: int) -> np.ndarray:
+    """A style for such films, (H, W, 3) uint8."""
+    return specimen.strokes(specimen.info_of(size or Settings().size, 1).width)
+
+
 class _Trial:
     """One film, painted in one way: who watches is decided at birth.
 
@@ -102,18 +106,10 @@ class _Trial:
         anew: frames of the film that were painted from scratch; new ones are added.
     """
 
-    def __init__(
-        self,
-        name: str,
-        film: KnownFilm,
-        studio: Studio,
-        mix: Sequence[float],
-        start: WarmStart,
-        anew: dict[int, Tensor],
-    ) -> None:
+    def __init__(self, name: str, film: KnownFilm, studio: Studio, start: WarmStart, anew: dict[int, Tensor]) -> None:
         count = film.info.frames
         self.name, self.film, self.start, self.device = name, film, start, studio.device
-        self.source = FilmSource(film, dataclasses.replace(studio.settings, warm_start=start), mix)
+        self.source = FilmSource(film, dataclasses.replace(studio.settings, warm_start=start), studio.mix)
         self.step: Step = studio.stylizer(warm_start=start).step
         self.flicker = Flicker(1, range(1, count), count - 1)
         self.drifting = Drifting((0,), [number / FPS for number in range(count)])
@@ -170,7 +166,8 @@ class _Trial:
             evaluations=evaluations,
             first_seconds=costs[0][1],
             seconds=painting,
-            motion_seconds=flow + warp,
+            flow_seconds=flow,
+            warp_seconds=warp,
             motion_share=(flow + warp) / (flow + painting),
         )
 

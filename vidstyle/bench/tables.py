@@ -148,7 +148,7 @@ def steadiness(proof: Proof) -> Iterator[RenderableType]:
     """Films whose motion is known, in the order in which it is read."""
     one, used = proof.films[0], proof.settings
     yield (
-        f"{used['network']}, {one.width}x{one.height} pixels, {one.frames} frames each, alpha {used['alpha']:g}, "
+        f"{used['network']}, {one.width}x{one.height} pixels, {one.frames} frames each, alpha {used['alpha']}, "
         f"vidstyle {proof.vidstyle}"
     )
     yield f"picture: {proof.picture}; style: {', '.join(proof.styles)}"
@@ -188,7 +188,8 @@ def price(films: Sequence[KnownMotion]) -> Grid:
         tuple(rows),
         "Style and content distance, beside those of frames from scratch: above 1 = worse. Sharpness (mean length of "
         "the gradient) of the later frames as a share of the first one's; ÷ input: the last, beside the input's own "
-        "share. Luma: the largest drift since the first frame beyond the input's own, in 1/255.",
+        "share. Luma: the largest drift since the first frame beyond the input's own, in 1/255; paint does not follow "
+        "the input's light one for one, so where the view changes that is not all drift.",
     )
 
 
@@ -196,15 +197,16 @@ def cost(films: Sequence[KnownMotion]) -> Grid:
     """The estimated motion, and the time."""
     rows = []
     for label, film in zip(_labels(films), films, strict=True):
-        flow, times = film.flow_error, (duration(film.seconds), duration(film.motion_seconds))
-        row = (number(flow.mean), number(flow.worst), f"{film.evaluations:.1f}", *times)
-        rows.append((label, *row, share(film.motion_share)))
+        row = (number(film.flow_error.mean), number(film.flow_error.worst), f"{film.evaluations:.1f}")
+        times = film.seconds, film.flow_seconds, film.warp_seconds
+        rows.append((label, *row, *map(duration, times), share(film.motion_share)))
     return Grid(
         "The estimated motion, and the time of a frame",
-        ("clip", "flow error", "worst", "evaluations", "painting", "motion", "share"),
+        ("clip", "error", "worst", "evaluations", "painting", "flow", "warp", "share"),
         tuple(rows),
-        "Flow error: pixels from the exact flow, mean of a frame. Times: of a frame after the first; motion: flow, "
-        "masks and carrying paintings along them; share: of the time that it and the painting take together.",
+        "Error: pixels from the exact flow, mean of a frame. Times of a frame after the first; flow: with its masks, "
+        "beside the painting; warp: carrying paintings along it, part of the painting; share: of both, in the time "
+        "that flow and painting take together.",
     )
 
 

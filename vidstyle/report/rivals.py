@@ -40,7 +40,7 @@ class Studio:
         check_judge(judge)
         own = settings.network == "vgg19" or judge != "vgg19"
         self.settings = settings if own else dataclasses.replace(settings, weights=None)
-        self.judge, self.styles = judge, styles
+        self.judge, self.styles, self.mix = judge, styles, settings.shares(len(styles))
         self.init = None
         if settings.init not in ("content", "noise"):
             self.init = to_tensor(pictures.load_picture(settings.init))
