@@ -33,7 +33,7 @@ def figures(tmp_path, network, *arguments):
 def test_it_needs_no_files_and_tells_everything(tmp_path, network):
     done = run(network, "-o", tmp_path / "s.json", "--clips", "slow-pan,occlusion")
     assert done.exit_code == 0, done.output
-    for words in ("slow-pan", "previous", "÷ anew", "returns", "estimated motion", "evaluations", "generated"):
+    for words in ("slow-pan", "previous", "÷ anew", "returns", "estimated motion", "evals", "generated"):
         assert words in done.output
     found = json.loads((tmp_path / "s.json").read_text())
     assert set(found) == {"vidstyle", "picture", "styles", "settings", "films"}

@@ -197,16 +197,16 @@ def cost(films: Sequence[KnownMotion]) -> Grid:
     """The estimated motion, and the time."""
     rows = []
     for label, film in zip(_labels(films), films, strict=True):
-        row = (number(film.flow_error.mean), number(film.flow_error.worst), f"{film.evaluations:.1f}")
+        errors = ("–" if math.isnan(x) else f"{x:.3f}" for x in (film.flow_error.mean, film.flow_error.worst))
         times = film.seconds, film.flow_seconds, film.warp_seconds
-        rows.append((label, *row, *map(duration, times), share(film.motion_share)))
+        rows.append((label, *errors, f"{film.evaluations:.1f}", *map(duration, times), share(film.motion_share)))
     return Grid(
         "The estimated motion, and the time of a frame",
-        ("clip", "error", "worst", "evaluations", "painting", "flow", "warp", "share"),
+        ("clip", "error", "worst", "evals", "painting", "flow", "warp", "share"),
         tuple(rows),
-        "Error: pixels from the exact flow, mean of a frame. Times of a frame after the first; flow: with its masks, "
-        "beside the painting; warp: carrying paintings along it, part of the painting; share: of both, in the time "
-        "that flow and painting take together.",
+        "Error: pixels from the exact flow, mean of a frame. Evaluations and times of a frame after the first; flow: "
+        "with its masks, beside the painting; warp: carrying paintings along it, part of the painting; share: of both, "
+        "in the time that flow and painting take together.",
     )
 
 
