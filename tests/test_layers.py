@@ -9,6 +9,7 @@ from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
     {"errors", "stopwatch"},
+    {"schedule"},
     {"types", "files", "libraries"},
     {
         "networks",
@@ -19,7 +20,9 @@ LAYERS = (
         "losses",
         "flow",
         "color",
-        "schedule",
+        "course",
+        "chart",
+        "flags",
         "partfile",
         "shots",
         "metrics",

@@ -7,7 +7,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from vidstyle.types import Settings, option_name
+from vidstyle.types import Settings, option_name, typed
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- options: generated from Settings -->\n", "<!-- /options -->\n"
@@ -18,7 +18,7 @@ def options_table():
     for option in dataclasses.fields(Settings):
         default = option.default
         if isinstance(default, tuple):
-            default = ",".join(map(str, default))
+            default = typed(default)
         shown = (
             {None: "", True: "on", False: "off"}.get(default, default) if not isinstance(default, float) else default
         )

@@ -71,7 +71,7 @@ def test_balance_one_way():
 
 def test_pictures_keep_more_than_eight_bits():
     picture = np.full((32, 32, 3), 0.12345, np.float32)
-    source = PictureSource(picture, Settings(size=0), (1.0,), (0.5,))
+    source = PictureSource(picture, Settings(size=0), (1.0,), 0.5)
     assert next(source.frames(0)).image.unique().tolist() == [pytest.approx(0.12345)]
 
 

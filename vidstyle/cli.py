@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
 
-from vidstyle.errors import UsageError, VidstyleError
-from vidstyle.types import PRESETS, Job, Settings, option_name
+from vidstyle.errors import VidstyleError
+from vidstyle.flags import flag, from_flag
+from vidstyle.types import PRESETS, Job, Settings
 
 if TYPE_CHECKING:
+    from vidstyle.course import Course
     from vidstyle.types import Result
 
 INTERRUPTED = 130
@@ -42,6 +44,9 @@ Figures = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write every figure there, too.")
 ]
 Judge = Annotated[str, typer.Option(metavar="compact|vgg19", help="Network of the style distance.")]
+Plot = Annotated[
+    bool, typer.Option("--plot-schedule", help="Draw the numbers that change over time, and stop before painting.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
@@ -71,7 +76,7 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
     fields = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
     presets = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
     flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
-    options: dict[str, Any] = {**{option.name: _flag(option) for option in fields}, "preset": presets}
+    options: dict[str, Any] = {**{option.name: flag(option) for option in fields}, "preset": presets}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -79,12 +84,13 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
             given = {name: values.pop(name) for name in options}
             preset = given.pop("preset")
             with _errors():
-                changes = {name: _from_flag(name, value) for name, value in given.items() if value is not None}
+                changes = {name: from_flag(name, value) for name, value in given.items() if value is not None}
                 settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
                 if not runs:
                     return command(**values, settings=settings)
                 report = values.get("report", False)
-                with _progress(values["output"], values.pop("quiet"), report) as on_frame:
+                quiet = values.pop("quiet") or values.get("plot_schedule", False)
+                with _progress(values["output"], quiet, report) as on_frame:
                     return command(**values, settings=settings, on_frame=on_frame)
 
         hints = get_type_hints(command, include_extras=True)
@@ -102,39 +108,6 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
     return decorate
 
 
-def _flag(option: dataclasses.Field[Any]) -> Any:
-    """The Typer annotation of an option; unset is None, so that a preset's value and a typed one can be told apart."""
-    kind = get_type_hints(Settings)[option.name]
-    name, default, text = option_name(option), option.default, option.metadata["text"]
-    if kind is bool:
-        shown = f"{text} [{'on' if default else 'off'}]"
-        return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=shown, show_default=False)]
-    if isinstance(default, tuple):
-        plain, metavar, default = str, "A,B,…", ",".join(map(str, default))
-    elif choices := get_args(kind) if get_origin(kind) is Literal else ():
-        plain, metavar = str, "|".join(choices)
-    else:
-        metavars: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT"}
-        plain, metavar = next(pair for pair in metavars.items() if pair[0] in (kind, *get_args(kind)))
-    shown = text if default in (None, "") else f"{text} [{default}]"
-    return Annotated[plain | None, typer.Option(name, metavar=metavar, help=shown, show_default=False)]
-
-
-def _from_flag(name: str, value: Any) -> Any:
-    """A typed value; lists are written with commas."""
-    kind = get_type_hints(Settings)[name]
-    if kind not in (tuple[float, ...], tuple[int, ...], tuple[str, ...]):
-        return value
-    words = [word.strip() for word in value.split(",") if word.strip()]
-    if kind == tuple[str, ...]:
-        return tuple(words)
-    try:
-        number, example = (int, "2,4") if kind == tuple[int, ...] else (float, ".7,.3")
-        return tuple(number(word) for word in words)
-    except ValueError:
-        raise UsageError(f"--{name.replace('_', '-')} is {value!r}; give numbers with commas, like {example}") from None
-
-
 @app.command(no_args_is_help=True)
 @job_options("video")
 def video(
@@ -144,10 +117,15 @@ def video(
     report: Annotated[
         bool, typer.Option("--report", help="Measure the painted frames, too: OUTPUT.report.json and .html.")
     ] = False,
+    plot_schedule: Plot = False,
     **job: Any,
 ) -> None:
     """Paint a video clip; its sound and frame rate stay."""
-    if report:
+    if plot_schedule:
+        from vidstyle.pipeline import plan_video
+
+        _draw(plan_video(clip, styles, job["settings"]))
+    elif report:
         from vidstyle.report import stylize_with_report
 
         stylize_with_report(clip, styles, output, **job)
@@ -159,11 +137,14 @@ def video(
 
 @app.command(no_args_is_help=True)
 @job_options("balance")
-def balance(content: Content, styles: Styles, output: Output, **job: Any) -> None:
+def balance(content: Content, styles: Styles, output: Output, plot_schedule: Plot = False, **job: Any) -> None:
     """Animate the balance: a picture turns into a painting and back."""
-    from vidstyle.pipeline import animate_balance
+    from vidstyle.pipeline import animate_balance, plan_balance
 
-    animate_balance(content, styles, output, **job)
+    if plot_schedule:
+        _draw(plan_balance(content, styles, job["settings"]))
+    else:
+        animate_balance(content, styles, output, **job)
 
 
 @app.command(no_args_is_help=True)
@@ -329,6 +310,13 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
         typer.echo(f"vidstyle {__version__}")
         raise typer.Exit()
+
+
+def _draw(course: Course) -> None:
+    from vidstyle.chart import drawn
+
+    for line in drawn(course.curves(), course.times, min(console.width, 80)):
+        typer.echo(line)
 
 
 @contextmanager

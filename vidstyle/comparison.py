@@ -27,8 +27,10 @@ import torch
 
 from vidstyle import losses, metrics, networks, optimize, pictures
 from vidstyle.checkpoint import file_hash
+from vidstyle.course import require_still
 from vidstyle.errors import DiskError, UsageError
 from vidstyle.pipeline import load_network, stylize_image
+from vidstyle.schedule import constant
 from vidstyle.sinks import open_sink
 from vidstyle.sources import to_tensor
 from vidstyle.stylizer import scaled_style, size_of
@@ -101,6 +103,7 @@ class Comparison:
     def __init__(self, folder: Path, settings: Settings) -> None:
         if settings.network == "vgg19":
             raise UsageError("--network is vgg19, which the network is compared with; give another")
+        require_still(settings)
         self.folder, self.settings = folder, dataclasses.replace(settings, weights=None)
         self.reference = dataclasses.replace(settings, network="vgg19")
         self.judge = load_network(self.reference)
@@ -165,7 +168,8 @@ class Comparison:
         lasting = dataclasses.replace(settings, weights=None, network="compact", device="auto", precision=precision)
         key = repr((self.prints[name], lasting, file_hash(content), file_hash(style)))
         digest = hashlib.sha256(key.encode()).hexdigest()[:8]
-        path = self.folder / f"{content.stem}-{style.stem}-{name}-{settings.alpha:.4g}-{digest}.png"
+        alpha = constant(settings.alpha)
+        path = self.folder / f"{content.stem}-{style.stem}-{name}-{alpha:.4g}-{digest}.png"
         if not path.exists():
             stylize_image(content, [style], path, settings)
         pastiche = to_tensor(pictures.load_picture(path)).to(self.device)
@@ -175,7 +179,7 @@ class Comparison:
         painting = scaled_style(painting, (height, width), settings.style_scale)[0]
         return Judgement(
             path,
-            settings.alpha,
+            alpha,
             metrics.style_distance(self.judge, pastiche, photo, painting, settings.style_layers),
             metrics.content_distance(self.judge, pastiche, photo, settings.content_layers[0]),
         )

@@ -20,6 +20,7 @@ import torch
 
 from vidstyle import networks, pictures
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
+from vidstyle.course import Course, require_still
 from vidstyle.errors import UsageError
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.probe import require_memory
@@ -93,7 +94,7 @@ def animate_balance(
 
     The other arguments, the result and the errors are those of `stylize_video`.
     """
-    settings = settings or Settings()
+    settings = _animated(settings or Settings())
     task = _Task("balance", content, styles, output, settings, overwrite)
     source = balance_source(pictures.load_picture(content), settings, settings.shares(len(styles)))
     return task.run(source, None, restart, keep_job, on_frame)
@@ -119,10 +120,24 @@ def stylize_image(
     The other arguments, the result and the errors are those of `stylize_video`.
     """
     settings = settings or Settings()
+    require_still(settings)
     task = _Task("image", content, styles, output, settings, overwrite)
     mix = settings.shares(len(styles))
-    source = PictureSource(pictures.load_picture(content), settings, mix, (settings.alpha,))
+    source = PictureSource(pictures.load_picture(content), settings, mix, settings.alpha)
     return task.run(source, None, restart, keep_job, on_frame)
+
+
+def plan_video(clip: File, styles: Sequence[File], settings: Settings | None = None) -> Course:
+    """The numbers that change over time, in each frame that `stylize_video` would make, which see."""
+    settings = dataclasses.replace(settings or Settings(), cuts=False)
+    return VideoSource(str(clip), settings, settings.shares(len(styles))).course
+
+
+def plan_balance(content: File, styles: Sequence[File], settings: Settings | None = None) -> Course:
+    """The numbers that change over time, in each frame that `animate_balance` would show, which see."""
+    settings = _animated(settings or Settings())
+    source = balance_source(pictures.load_picture(content), settings, settings.shares(len(styles)))
+    return source.course.shown(source.playback, source.info.times)
 
 
 def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame | None = None) -> None:
@@ -154,6 +169,13 @@ def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame
 def _save(job: JobFolder, result: Result, state: State) -> None:
     with stage("save"):
         job.save(result, state)
+
+
+def _animated(settings: Settings) -> Settings:
+    """An alpha over time is the animation's, too."""
+    if settings.animation_alpha is None and isinstance(settings.alpha, str):
+        return dataclasses.replace(settings, animation_alpha=settings.alpha)
+    return settings
 
 
 class _Task:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from vidstyle import flow, libraries, pictures
+from vidstyle.course import Course
 from vidstyle.errors import UsageError
-from vidstyle.schedule import ramp, there_and_back
+from vidstyle.schedule import OverTime, there_and_back
 from vidstyle.stopwatch import each, stage
 from vidstyle.types import Budget, ClipInfo, Film, Frame, Motion, Onward, Settings
 
@@ -32,18 +33,30 @@ class FilmSource:
 
     Args:
         film: read anew whenever frames are asked for.
-        settings: size, flow, alpha and temporal weight are read.
+        settings: size, flow and what may change over time are read.
         mix: share of each style.
         cuts: numbers of the frames that begin a new shot; the first frame of all does so anyway.
+
+    Raises:
+        UsageError: a schedule does not fit the length of the film.
     """
 
-    def __init__(self, film: Film, settings: Settings, mix: Sequence[float], cuts: Iterable[int] = ()) -> None:
-        self.film, self.settings, self.mix = film, settings, tuple(mix)
+    def __init__(self, film: Film, settings: Settings, mix: Sequence[OverTime], cuts: Iterable[int] = ()) -> None:
+        self.film, self.settings = film, settings
         self.shots = frozenset({0, *cuts})
         own = film.info
         width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = ClipInfo(width, height, own.fps, own.frames, own.timestamps)
         self.playback: Sequence[int] = range(own.frames)
+        self.course = Course.of(
+            own.times,
+            own.fps,
+            alpha=settings.alpha,
+            mix=mix,
+            keep_color=settings.keep_color,
+            # Without knowledge of the motion the term would only smear what moves.
+            temporal_weight=settings.temporal_weight if settings.warm_start == "warped" else 0.0,
+        )
         self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
 
     def frames(self, start: int) -> Generator[Frame]:
@@ -80,19 +93,17 @@ class FilmSource:
             onward = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
                 onward = Onward(flow.estimate(opening, pixels, self.settings.flow), 1 / left)
+        # The same picture again, and the same is wanted of it.
+        painted = before and onward is None and self.course.stays(index) and np.array_equal(pixels, before[0])
         return Frame(
             index=index,
             image=to_tensor(pixels),
             motion=motions.pop(1, None),
-            alpha=self.settings.alpha,
-            mix=self.mix,
-            # Without knowledge of the motion the term would only smear what moves.
-            temporal_weight=self.settings.temporal_weight if self.settings.warm_start == "warped" else 0.0,
             earlier=motions,
             reach=self.reach,
             onward=onward,
-            # The same picture again: it is painted already.
-            budget=Budget(1, 0.0) if before and onward is None and np.array_equal(pixels, before[0]) else None,
+            budget=Budget(1, 0.0) if painted else None,
+            **self.course.at(index),
         )
 
     def _opening(self) -> np.ndarray | None:
@@ -130,10 +141,11 @@ class VideoSource(FilmSource):
 
     Raises:
         MediaError: the clip cannot be read to its end.
-        UsageError: the time range lies outside the clip, or a library that reads clips is not installed.
+        UsageError: the time range lies outside the clip, a schedule does not fit its length, or a library that reads
+            clips is not installed.
     """
 
-    def __init__(self, path: str, settings: Settings, mix: Sequence[float]) -> None:
+    def __init__(self, path: str, settings: Settings, mix: Sequence[OverTime]) -> None:
         libraries.require("reading a clip", "av", "scenedetect")
         # Not at the top: whoever has no clip needs no such library.
         from vidstyle.media import survey
@@ -145,44 +157,52 @@ class VideoSource(FilmSource):
 
 
 class PictureSource:
-    """One picture, painted once for each of `alphas`, each from the last.
+    """One picture, painted once or again and again, each time from the last.
 
     Args:
         picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
-        settings: size, fps and the budget of an animation are read.
+        settings: size, fps, the colours to keep and the budget of an animation are read.
         mix: share of each style.
-        alphas: one a frame.
+        alpha: balance of content and style.
+        frames: how often it is painted.
         playback: order in which the painted frames are shown; as painted if None.
+
+    Raises:
+        UsageError: a schedule does not fit the number of frames.
     """
 
     def __init__(
         self,
         picture: np.ndarray,
         settings: Settings,
-        mix: Sequence[float],
-        alphas: Sequence[float],
+        mix: Sequence[OverTime],
+        alpha: OverTime,
+        frames: int = 1,
         playback: Sequence[int] | None = None,
     ) -> None:
         width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
         self.image = to_tensor(pictures.resize(picture, width, height))
-        self.mix, self.alphas = tuple(mix), tuple(alphas)
-        self.playback: Sequence[int] = range(len(self.alphas)) if playback is None else playback
+        self.playback: Sequence[int] = range(frames) if playback is None else playback
         self.budget = Budget(settings.animation_iterations, settings.tolerance)
         fps = Fraction(settings.fps).limit_denominator(1001)
+        times = [number / fps for number in range(frames)]
+        self.course = Course.of(times, fps, alpha=alpha, mix=mix, keep_color=settings.keep_color)
         self.info = ClipInfo(width, height, fps, len(self.playback))
 
     def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on."""
         _, height, width = self.image.shape
         still = flow.still(height, width)
-        for index in range(start, len(self.alphas)):
-            yield Frame(index, self.image, still if index else None, self.alphas[index], self.mix, budget=self.budget)
+        for index in range(start, len(self.course.times)):
+            motion = still if index else None
+            yield Frame(index, self.image, motion, budget=self.budget, **self.course.at(index))
 
 
-def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[float]) -> PictureSource:
-    """A picture whose alpha runs from `settings.alpha_from` to `settings.alpha_to` and, if it bounces, back.
+def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[OverTime]) -> PictureSource:
+    """A picture whose alpha goes from `alpha_from` to `alpha_to`, or as `animation_alpha` says.
 
-    The way back shows the frames of the way there again: the loop has no seam and costs half the painting.
+    If it bounces, what changes over time does so on the way there. The way back shows these frames again: the loop has
+    no seam and costs half the painting.
     """
     shown = round(settings.seconds * settings.fps)
     if shown < 2:
@@ -191,7 +211,10 @@ def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[float]
         )
     painted = shown // 2 + 1 if settings.bounce else shown
     playback = there_and_back(painted) if settings.bounce else None
-    return PictureSource(picture, settings, mix, ramp(settings.alpha_from, settings.alpha_to, painted), playback)
+    alpha = settings.animation_alpha
+    if alpha is None:
+        alpha = f"start:{settings.alpha_from}, end:{settings.alpha_to}"
+    return PictureSource(picture, settings, mix, alpha, painted, playback)
 
 
 def motion_workers() -> int:

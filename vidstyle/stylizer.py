@@ -70,7 +70,7 @@ class Stylizer:
             else:
                 minimum = self._paint_on(frame, content, state)
             pastiche = minimum.image[0]
-            shown = color.keep_color(pastiche, content[0], self.settings.keep_color)
+            shown = color.keep_color(pastiche, content[0], frame.keep_color)
         result = Result(
             index=frame.index,
             image=to_pixels(shown),

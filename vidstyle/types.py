@@ -6,6 +6,7 @@ Imports nothing heavy, so that `vidstyle --help` can read `Settings` without wai
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args, get_type_hints
 
 from vidstyle.errors import UsageError
+from vidstyle.schedule import OverTime, settled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +28,7 @@ Optimizer = Literal["lbfgs", "adam"]
 Flow = Literal["dis"]
 WarmStart = Literal["warped", "previous", "none"]
 Objective = Literal["normalized", "blog"]
+SCHEDULED = (OverTime, OverTime | None, tuple[OverTime, ...])  # the kinds of settings that may change over time
 
 
 def setting(
@@ -54,9 +57,12 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every choice a render depends on. Raises `UsageError` for a value outside its range."""
+    """Every choice a render depends on. Raises `UsageError` for a value outside its range.
 
-    alpha: float = setting(
+    What is `OverTime` is a number or a text like "0s:1, end:0" (see `schedule`), kept in its shortest spelling.
+    """
+
+    alpha: OverTime = setting(
         0.3, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1, only=("video", "image")
     )
     size: int = setting(512, "Long side of the result in pixels; 0 keeps the input's own size.", low=0)
@@ -99,10 +105,10 @@ class Settings:
     style_scale: float = setting(
         1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8
     )
-    mix: tuple[float, ...] = setting(
+    mix: tuple[OverTime, ...] = setting(
         (), "Share of each style, blended in their statistics; all equal when empty.", low=0
     )
-    keep_color: float = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
+    keep_color: OverTime = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
     tv_weight: float = setting(0.0, "Weight of total variation: smooths the result.", low=0)
     init: str = setting("content", "What a frame without predecessor starts from: content, noise, or a picture file.")
     objective: Objective = setting(
@@ -115,7 +121,7 @@ class Settings:
         "is, or none.",
         only=("video",),
     )
-    temporal_weight: float = setting(
+    temporal_weight: OverTime = setting(
         0.05, "Weight of staying with what was painted before, where the motion is known.", low=0, only=("video",)
     )
     long_term: tuple[int, ...] = setting(
@@ -136,6 +142,9 @@ class Settings:
     end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video",))
     seconds: float = setting(4.0, "Length of the animation.", above=0, high=3600, only=("balance",))
     fps: float = setting(12.0, "Frames per second of the animation.", above=0, high=120, only=("balance",))
+    animation_alpha: OverTime | None = setting(
+        None, "Alpha over time, instead of --from and --to.", low=0, high=1, only=("balance",), flag="alpha"
+    )
     alpha_from: float = setting(1.0, "Alpha at the start.", low=0, high=1, only=("balance",), flag="from")
     alpha_to: float = setting(0.0, "Alpha at the turning point.", low=0, high=1, only=("balance",), flag="to")
     bounce: bool = setting(
@@ -152,6 +161,9 @@ class Settings:
             choices = get_args(hints[option.name])
             if choices and isinstance(choices[0], str) and value not in choices:
                 raise UsageError(f"{option_name(option)} is {value!r}; it must be one of {', '.join(choices)}")
+            if hints[option.name] in SCHEDULED:
+                value = settled(value, option_name(option), functools.partial(_wanted, option))
+                object.__setattr__(self, option.name, value)
             for number in value if isinstance(value, tuple) else (value,):
                 _check_range(option, number)
         if self.end is not None and self.end <= self.start:
@@ -163,9 +175,11 @@ class Settings:
                 f"--style-layer-weights has {len(self.style_layer_weights)} numbers "
                 f"for {len(self.style_layers)} style layers"
             )
+        if self.animation_alpha is not None and (self.alpha_from, self.alpha_to) != (1.0, 0.0):
+            raise UsageError("--alpha says all that --from and --to do; give it without them")
         for name in ("mix", "style_layer_weights"):
             numbers = getattr(self, name)
-            if numbers and sum(numbers) <= 0:
+            if numbers and not any(numbers):
                 raise UsageError(f"--{name.replace('_', '-')} must not be all zeros")
 
     @classmethod
@@ -175,12 +189,12 @@ class Settings:
             raise UsageError(f"there is no preset {name!r}; presets: {', '.join(PRESETS)}")
         return cls(**{**PRESETS[name], **changes})
 
-    def shares(self, styles: int) -> tuple[float, ...]:
-        """The share of each of `styles` style images, summing to 1. Raises `UsageError` if `mix` has another length."""
+    def shares(self, styles: int) -> tuple[OverTime, ...]:
+        """The share of each of `styles` style images. Raises `UsageError` if `mix` has another length."""
         mix = self.mix or (1.0,) * styles
         if len(mix) != styles:
             raise UsageError(f"--mix has {len(mix)} numbers for {styles} style image(s); give one for each")
-        return tuple(share / sum(mix) for share in mix)
+        return mix
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -205,16 +219,27 @@ def option_name(option: dataclasses.Field[Any]) -> str:
     return "--" + (option.metadata["flag"] or option.name).replace("_", "-")
 
 
+def typed(value: object) -> str:
+    """A setting as it is written on the command line: a list with commas, with semicolons if schedules are in it."""
+    parts = [str(part) for part in (value if isinstance(value, tuple) else (value,))]
+    return ("; " if any(":" in part for part in parts) else ",").join(parts)
+
+
 def _check_range(option: dataclasses.Field[Any], value: object) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return
+    if text := _wanted(option, value):
+        raise UsageError(f"{option_name(option)} is {value:g}; it must be {text}")
+
+
+def _wanted(option: dataclasses.Field[Any], value: float) -> str:
+    """What a number must be if it is not; "" if it is."""
     low, high, above = (option.metadata[key] for key in ("low", "high", "above"))
     if math.isfinite(value) and low <= value <= high and value > above:
-        return
+        return ""
     wanted = [f"at least {low:g}" if low > -math.inf else "", f"above {above:g}" if above > -math.inf else ""]
     wanted += [f"at most {high:g}" if high < math.inf else ""]
-    text = " and ".join(word for word in wanted if word) or "a finite number"
-    raise UsageError(f"{option_name(option)} is {value:g}; it must be {text}")
+    return " and ".join(word for word in wanted if word) or "a finite number"
 
 
 @dataclass(frozen=True)
@@ -232,6 +257,11 @@ class ClipInfo:
             raise ValueError(f"not a clip: got {self!r}")
         if self.timestamps is not None and len(self.timestamps) != self.frames:
             raise ValueError(f"got {len(self.timestamps)} timestamps for {self.frames} frames")
+
+    @property
+    def times(self) -> tuple[Fraction, ...]:
+        """Seconds of each frame from the first."""
+        return self.timestamps or tuple(number / self.fps for number in range(self.frames))
 
     @property
     def seconds(self) -> Fraction:
@@ -275,6 +305,7 @@ class Frame:
     alpha: float  #: 1 = all content, 0 = all style
     mix: tuple[float, ...]  #: share of each style, summing to 1
     temporal_weight: float = 0.0  #: weight of staying with what was painted before
+    keep_color: float = 0.0  #: share of the content's own colours that is shown
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
     onward: Onward | None = None  #: near the end of a loop

@@ -25,6 +25,7 @@ from vidstyle.errors import MemoryLimitError, UsageError
 from vidstyle.files import check_writable, write_whole
 from vidstyle.pipeline import load_network
 from vidstyle.probe import require_memory
+from vidstyle.schedule import OverTime, constant
 from vidstyle.sources import FilmSource, VideoSource, to_tensor
 from vidstyle.stylizer import Stylizer, resized, size_of
 from vidstyle.types import PRESETS, Settings
@@ -108,7 +109,7 @@ def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, fram
         yield Subject(settings, network, paintings, source, shot, Path(folder))
 
 
-def source_of(clip: Path | None, folder: Path, settings: Settings, mix: Sequence[float], frames: int) -> FilmSource:
+def source_of(clip: Path | None, folder: Path, settings: Settings, mix: Sequence[OverTime], frames: int) -> FilmSource:
     """The frames of `clip`, or of a generated one: decoded from a file where that can be done, else as drawn."""
     size = settings.size or Settings().size
     if clip is not None or not libraries.missing():
@@ -129,7 +130,7 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
     size = size_of(subject.still.image)
     style = resized(subject.styles[0][None], size).clamp(0, 1)
     blog = PRESETS["blog"]
-    alpha = settings.alpha if settings.objective == "blog" else blog["alpha"]
+    alpha = subject.still.alpha if settings.objective == "blog" else blog["alpha"]
     layers = baseline.textbook_vgg19(load_network(settings)).to(device)
     content = subject.still.image[None].to(device)
     progress: list[baseline.Progress] = []
@@ -141,7 +142,7 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
         raise MemoryLimitError(f"the baseline does not fit the memory of {device}; give a smaller --size") from error
     end = progress[-1]
     names = ("content_layers", "style_layers", "objective")
-    own = dataclasses.replace(settings, mix=())
+    own = dataclasses.replace(settings, mix=(), alpha=subject.still.alpha)
     theirs = dataclasses.replace(
         own, alpha=alpha, style_layer_weights=(), tv_weight=0.0, **{name: blog[name] for name in names}
     )
@@ -167,7 +168,7 @@ def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Prog
 
     Or until that takes longer than the baseline took. Both pictures are judged in float32.
     """
-    frame = dataclasses.replace(subject.still, alpha=settings.alpha, mix=(1.0,))
+    frame = dataclasses.replace(subject.still, alpha=constant(settings.alpha), mix=(1.0,))
     exact = Stylizer(load_network(settings), [style], dataclasses.replace(settings, precision="float32"))
 
     def judged(pastiche: Tensor) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vidstyle import metrics, optimize
 from vidstyle.networks import FeatureNetwork
+from vidstyle.schedule import constant
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import Frame, Settings
 
@@ -38,7 +39,7 @@ def content_weight(
     def distance(painter: FeatureNetwork) -> float:
         found = []
         for content, style in zip(contents, styles, strict=True):
-            frame = Frame(0, content, None, settings.alpha, (1.0,))
+            frame = Frame(0, content, None, constant(settings.alpha), (1.0,))
             pastiche = Stylizer(painter, [style], settings).step(frame, None)[1].pastiche
             (layer,) = settings.content_layers
             found.append(metrics.content_distance(teacher, pastiche, content.to(device), layer))

@@ -49,7 +49,7 @@ class Session:
         check_judge(judge)
         self.source, self.styles, self.settings, self.command = source, styles, settings, command
         count, shots = source.info.frames, source.shots
-        times = source.info.timestamps or [number / source.info.fps for number in range(count)]
+        times = source.info.times
         near = undivided(shots, count, 1)
         self.flickers = [Flicker(1, near, len(near))]
         for distance in DISTANCES:

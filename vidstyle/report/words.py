@@ -11,7 +11,7 @@ from typing import Any
 
 from vidstyle.report.figures import Measurement, Steadiness
 from vidstyle.report.tables import number, share
-from vidstyle.types import Settings, option_name
+from vidstyle.types import Settings, option_name, typed
 
 FILES = ("weights", "network", "init")  # settings that may name one
 STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less
@@ -41,7 +41,7 @@ def command_line(words: Sequence[str], settings: Settings) -> str:
         if isinstance(value, bool):
             line.append(name if value else f"--no-{name[2:]}")
         else:
-            line += [name, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+            line += [name, typed(value)]
     return shlex.join(line)
 
 

@@ -1,0 +1,82 @@
+"""The numbers of a job that may change over time, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from vidstyle.errors import UsageError
+from vidstyle.schedule import OverTime, constant, values
+from vidstyle.types import Settings
+
+
+@dataclass(frozen=True)
+class Course:
+    """One entry a frame."""
+
+    times: tuple[Fraction, ...]  #: seconds from the first
+    alpha: tuple[float, ...]
+    mix: tuple[tuple[float, ...], ...]  #: share of each style, summing to 1
+    keep_color: tuple[float, ...]
+    temporal_weight: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        times: Sequence[Fraction],
+        fps: Fraction,
+        *,
+        alpha: OverTime,
+        mix: Sequence[OverTime],
+        keep_color: OverTime = 0.0,
+        temporal_weight: OverTime = 0.0,
+    ) -> Course:
+        """What settings come to in frames at these seconds.
+
+        Raises:
+            UsageError: keys are not in the order of time, or there is a frame in which no style has a share.
+        """
+        shares = [values(share, times, fps, f"--mix, style {number}") for number, share in enumerate(mix, 1)]
+        for index, each in enumerate(zip(*shares, strict=True)):
+            if not any(each):
+                raise UsageError(f"--mix leaves no style a share in frame {index}, at {float(times[index]):.4g} s")
+        return cls(
+            tuple(times),
+            values(alpha, times, fps, "--alpha"),
+            tuple(tuple(share / sum(each) for share in each) for each in zip(*shares, strict=True)),
+            values(keep_color, times, fps, "--keep-color"),
+            values(temporal_weight, times, fps, "--temporal-weight"),
+        )
+
+    def at(self, index: int) -> dict[str, Any]:
+        """The fields of a `Frame` that come from here."""
+        return {name: entries[index] for name, entries in vars(self).items() if name != "times"}
+
+    def stays(self, index: int) -> bool:
+        """Whether what is wanted of a frame is what is wanted of the one before, if their pictures are the same."""
+        # Not so for the colours that are kept: they are put over the painting. Nor for the temporal weight: a painting
+        # that is not to change costs nothing.
+        return self.alpha[index] == self.alpha[index - 1] and self.mix[index] == self.mix[index - 1]
+
+    def shown(self, order: Sequence[int], times: Sequence[Fraction]) -> Course:
+        """In the order in which the frames are shown, at these seconds."""
+        entries = {name: tuple(each[index] for index in order) for name, each in vars(self).items()}
+        return Course(**{**entries, "times": tuple(times)})
+
+    def curves(self) -> dict[str, tuple[float, ...]]:
+        """Each number by its name."""
+        shares = {f"share of style {number}": each for number, each in enumerate(zip(*self.mix, strict=True), 1)}
+        curves = {"alpha": self.alpha, **(shares if len(shares) > 1 else {}), "keep-color": self.keep_color}
+        return curves | ({"temporal-weight": self.temporal_weight} if any(self.temporal_weight) else {})
+
+
+def require_still(settings: Settings) -> None:
+    """Raise `UsageError` if a number that a still is painted with changes over time."""
+    for number, name in (
+        (settings.alpha, "--alpha"),
+        (settings.keep_color, "--keep-color"),
+        *((share, "--mix") for share in settings.mix),
+    ):
+        constant(number, name)
