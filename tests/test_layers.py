@@ -10,7 +10,7 @@ from vidstyle.libraries import CLIP_LIBRARIES
 LAYERS = (
     {"errors", "stopwatch"},
     {"schedule"},
-    {"types", "files", "libraries"},
+    {"types", "files", "libraries", "weightfile"},
     {
         "networks",
         "descent",

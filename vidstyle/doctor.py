@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from vidstyle import libraries, memory, networks
+from vidstyle import libraries, memory, networks, weightfile
 from vidstyle.checkpoint import file_hash
 from vidstyle.errors import VidstyleError
 
@@ -69,15 +69,18 @@ def _compact() -> Finding:
     return Finding("compact network", f"embedded, {count / 1e6:.2f} M parameters, {networks.fingerprint(network)[:12]}")
 
 
-def _vgg19() -> Finding:
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(networks.VGG19_URL).name
-    wanted = path.stem.rpartition("-")[2]
+def _weights(subject: str, url: str, size: str, asks: str, gives: str) -> Finding:
+    path, wanted = weightfile.downloaded(url), weightfile.promised(url)
     if not path.exists():
-        mend = "the first job with --network vgg19 downloads them (548 MB); offline, give a file with --weights"
-        return Finding("VGG-19 weights", "not downloaded", mend=mend)
+        mend = f"the first job with {asks} downloads them ({size}); offline, give a file with {gives}"
+        return Finding(subject, "not downloaded", mend=mend)
     if not (found := file_hash(path)).startswith(wanted):
-        return Finding("VGG-19 weights", f"{path} is damaged (sha256 {found[:8]}, not {wanted})", False, f"rm '{path}'")
-    return Finding("VGG-19 weights", f"{path}, sha256 {found[:12]}")
+        return Finding(subject, f"{path} is damaged (sha256 {found[:8]}, not {wanted})", False, f"rm '{path}'")
+    return Finding(subject, f"{path}, sha256 {found[:12]}")
+
+
+def _vgg19() -> Finding:
+    return _weights("VGG-19 weights", networks.VGG19_URL, "548 MB", "--network vgg19", "--weights")
 
 
 def _disk() -> Finding:

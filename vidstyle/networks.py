@@ -7,10 +7,8 @@ Layers carry the names of the paper: `conv3_1` is the first convolution of the t
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +22,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from vidstyle import weightfile
 from vidstyle.errors import UsageError, WeightsError
 
 Blocks = tuple[tuple[int, ...], ...]
@@ -283,7 +282,11 @@ def vgg19(
         WeightsError: the file is missing, unreadable or of another network, or the download failed.
     """
     network = FeatureNetwork(VGG19_BLOCKS, padding=padding, normalize=normalize)
-    tensors = _download_vgg19() if weights is None else _read_tensors(Path(weights))
+    if weights is None:
+        instead = "give a file with --weights, or take the embedded network with --network compact"
+        tensors = weightfile.download(VGG19_URL, "VGG-19", instead)
+    else:
+        tensors = weightfile.read(Path(weights))
     index, state = 0, {}
     for name, convolution in network.convolutions.items():
         if name.endswith("_1") and name != "conv1_1":
@@ -304,7 +307,7 @@ def vgg19(
 def compact(path: str | Path | None = None) -> FeatureNetwork:
     """The embedded compact network, or one that `vidstyle.distill` wrote to `path`. Raises `WeightsError`."""
     source = Path(str(files("vidstyle") / "assets" / COMPACT_FILE)) if path is None else Path(path)
-    tensors = _read_tensors(source)
+    tensors = weightfile.read(source)
     try:
         with safe_open(source, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -338,41 +341,10 @@ def save_compact(network: FeatureNetwork, path: str | Path) -> None:
 def fingerprint(network: FeatureNetwork) -> str:
     """A hash of everything that a network computes with; the same on every device."""
     shape = (network.blocks, network.pool, network.skip, network.padding, network.normalize, network.content_weight)
-    digest = hashlib.sha256(repr(shape).encode())
-    for name, tensor in [*network.state_dict().items(), *network.readouts.items()]:
-        digest.update(name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return weightfile.fingerprint({**network.state_dict(), **network.readouts}, repr(shape))
 
 
 def reduce_readout(readout: Tensor) -> Tensor:  # (K, C) -> (C, C)
     """The small matrix U with U^T U = R^T R, so that |R G R^T| = |U G U^T| and |R f| = |U f| (QR decomposition)."""
     square: Tensor = torch.linalg.qr(readout, mode="r").R
     return square
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}")
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises a dozen kinds for a file that is none of its own
-        reason = re.split(r"[.\n]", str(error))[0]
-        raise WeightsError(f"{path} cannot be read as network weights ({reason})") from error
-    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise WeightsError(f"{path} holds no table of network weights; give a torchvision checkpoint")
-    return tensors
-
-
-def _download_vgg19() -> dict[str, Tensor]:
-    try:
-        return torch.hub.load_state_dict_from_url(
-            VGG19_URL, map_location="cpu", check_hash=True, weights_only=True, progress=True
-        )
-    except (OSError, RuntimeError) as error:
-        raise WeightsError(
-            f"the VGG-19 weights could not be downloaded ({error}); give a file with --weights, "
-            "or take the embedded network with --network compact"
-        ) from error

@@ -1,0 +1,67 @@
+"""Files of network weights: read, downloaded once, and told apart by what is in them, wherever they lie."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from vidstyle.errors import WeightsError
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file or a torch checkpoint, on the CPU. Raises `WeightsError`."""
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises a dozen kinds for a file that is none of its own
+        reason = re.split(r"[.\n]", str(error))[0]
+        raise WeightsError(f"{path} cannot be read as network weights ({reason})") from error
+    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise WeightsError(f"{path} holds no table of network weights; give a torchvision checkpoint")
+    return tensors
+
+
+def download(url: str, name: str, instead: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint that is downloaded once, with a progress bar and a hash that its own name tells.
+
+    Args:
+        name: of the network, for the text of an error.
+        instead: what else to do.
+
+    Raises:
+        WeightsError: the download failed, or what came is something else.
+    """
+    try:
+        return torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", check_hash=True, weights_only=True, progress=True
+        )
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(f"the {name} weights could not be downloaded ({error}); {instead}") from error
+
+
+def downloaded(url: str) -> Path:
+    """Where `download` puts the file."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+
+
+def promised(url: str) -> str:
+    """The first digits of the file's sha256, which torchvision writes into its name."""
+    return Path(url).stem.rpartition("-")[2]
+
+
+def fingerprint(tensors: Mapping[str, Tensor], kind: str = "") -> str:
+    """A hash of a network: what it is, the names of its tensors and their values. The same on every device."""
+    digest = hashlib.sha256(kind.encode())
+    for name, tensor in tensors.items():
+        digest.update(name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
