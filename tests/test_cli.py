@@ -73,6 +73,16 @@ def test_balance_makes_a_loop(vidstyle, content, style, network, tmp_path):
 
 
 @pytest.mark.clips
+def test_a_folder_of_frames(vidstyle, content, style, network, tmp_path):
+    out = f"{tmp_path}/frames/"
+    done = vidstyle("balance", content, style, "-o", out, "--network", network, "--seconds", 1, "--fps", 4, *FAST)
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in sorted((tmp_path / "frames").glob("*.png"))] == [f"{n:06d}.png" for n in range(4)]
+    again = vidstyle("balance", content, style, "-o", out, "--network", network, "-q")
+    assert (again.exit_code, "-y" in again.output) == (4, True)
+
+
+@pytest.mark.clips
 def test_balance_begins_with_the_photo(vidstyle, content, style, network, tmp_path):
     out = tmp_path / "balance.gif"
     vidstyle(
@@ -186,7 +196,7 @@ def refusals(tmp_path, content, clip, style, network):
         "alpha": (2, "--alpha is 1.5", ["image", content, style, "-o", png, "--alpha", "1.5"]),
         "size": (2, "--size", ["image", content, style, "-o", png, "--size", "-5"]),
         "suffix": (2, ".mp4", ["balance", content, style, "-o", tmp_path / "o.xyz"]),
-        "still suffix": (2, ".png", ["video", clip, style, "-o", png]),
+        "still suffix": (2, ".png", ["video", clip, style, "-o", tmp_path / "o.jpg"]),
         "folder": (7, "nowhere", ["image", content, style, "-o", tmp_path / "nowhere" / "o.png"]),
         "exists": (4, "-y", ["image", content, style, "-o", there]),
         "mix": (2, "--mix has 2", ["image", content, style, "-o", png, "--mix", ".5,.5"]),

@@ -23,7 +23,6 @@ LAYERS = (
         "course",
         "chart",
         "flags",
-        "partfile",
         "shots",
         "metrics",
         "ffmpeg",
@@ -43,8 +42,18 @@ LAYERS = (
         "bench.films",
         "report.plots",
     },
-    {"stylizer", "sources", "mux", "checkpoint", "report.tables"},
-    {"encoders", "distill.easel", "distill.calibration", "probe", "bench.tables", "report.observers", "report.words"},
+    {"stylizer", "sources", "mux", "partfile", "checkpoint", "report.tables"},
+    {
+        "encoders",
+        "folders",
+        "distill.easel",
+        "distill.calibration",
+        "probe",
+        "bench.tables",
+        "report.observers",
+        "report.words",
+    },
+    {"animations"},
     {"sinks"},
     {"pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
@@ -54,7 +63,14 @@ LAYERS = (
     {"", "__main__", "distill"},
 )
 BARE_ENGINE = {"optimize", "descent", "goal", "coherence", "stylizer", "networks", "losses", "flow", "color"}
-ON_CLIPS = {"media", "mux", "encoders", "ffmpeg", "shots"}  # imported where a clip is opened or written, not before
+ON_CLIPS = {
+    "media",
+    "mux",
+    "encoders",
+    "animations",
+    "ffmpeg",
+    "shots",
+}  # imported where a clip is opened or written, not before
 FOLDER = Path(vidstyle.__file__).parent
 
 

@@ -16,7 +16,7 @@ from vidstyle import sinks
 from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
 from vidstyle.types import ClipInfo
 
-av, ffmpeg, media = map(pytest.importorskip, ("av", "vidstyle.ffmpeg", "vidstyle.media"))
+av, ffmpeg, media, mux = map(pytest.importorskip, ("av", "vidstyle.ffmpeg", "vidstyle.media", "vidstyle.mux"))
 TIMES = tuple(Fraction(sum([40, 40, 120, 33, 20, 200][n % 6] for n in range(number)), 1000) for number in range(30))
 
 
@@ -220,13 +220,15 @@ class TestStill:
 class TestCheckOutput:
     def test_suffixes(self, tmp_path):
         for name, moving, known in (
-            ("a.webm", True, ".mp4, .gif"),
+            ("a.wmv", True, r"\.mp4, \.webm, \.gif, \.webp, \.avif, \.png, or .* folder a/"),
+            ("a", True, "no suffix"),
             ("a", False, ".png"),
-            ("a.png", True, ".mp4"),
+            ("a/", False, ".png"),
+            ("a.jpg", True, ".mp4"),
             ("a.gif", False, ".png"),
         ):
             with pytest.raises(UsageError, match=known):
-                sinks.check_output(tmp_path / name, moving=moving, overwrite=True)
+                sinks.check_output(f"{tmp_path}/{name}", moving=moving, overwrite=True)
         sinks.check_output(tmp_path / "a.MP4", moving=True, overwrite=False)
         assert list(tmp_path.iterdir()) == []
 
@@ -256,7 +258,7 @@ class TestCheckOutput:
             tmp_path.chmod(0o700)
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.png", "a.jpg"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.gif", "a.webp", "a.avif", "b.png", "a.png", "a.jpg"])
 class TestFailure:
     """Whatever goes wrong, an old output stays as it is and no part file is left."""
 
@@ -268,7 +270,7 @@ class TestFailure:
         assert [path.name for path in tmp_path.iterdir()] == [name]
 
     def info(self, name):
-        return ClipInfo(96, 64, Fraction(25), 20 if name in ("a.mp4", "a.gif") else 1)
+        return ClipInfo(96, 64, Fraction(25), 1 if name in ("a.png", "a.jpg") else 20)
 
     @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
     def test_error_between_frames(self, output, name, error):
@@ -284,7 +286,7 @@ class TestFailure:
             pass
 
     def test_encoder_is_killed(self, output, name):
-        if output.suffix in sinks.STILLS:
+        if output.suffix in (*sinks.STILLS, ".webp"):
             pytest.skip("no process is involved")
         sink = sinks.open_sink(output, self.info(name))
 
@@ -298,12 +300,27 @@ class TestFailure:
             feed(sink, frames())
 
     def test_file_reads_back_wrong(self, output, name, monkeypatch):
-        if output.suffix in sinks.STILLS:
-            pytest.skip("stills are compared by size")
+        if output.suffix in (*sinks.STILLS, ".webp"):
+            pytest.skip("no process is involved")
         write = ffmpeg.Process.write
         count = iter(range(99))
         monkeypatch.setattr(ffmpeg.Process, "write", lambda self, data: next(count) == 7 or write(self, data))
         with pytest.raises(VidstyleError, match="reads back as 19 frames"):
+            feed(sinks.open_sink(output, self.info(name)), pan(20))
+
+    @pytest.mark.parametrize("wrong", [{"frames": 18}, {"seconds": Fraction(1)}, {"size": (96, 63)}])
+    def test_another_reader_finds_something_else(self, output, name, wrong, monkeypatch):
+        if self.info(name).frames == 1:
+            pytest.skip("stills are compared by pixel")
+        compare, order = mux.compare, ("frames", "size", "seconds")
+        monkeypatch.setattr(
+            mux,
+            "compare",
+            lambda found, *rest: compare(
+                tuple(wrong.get(key, value) for key, value in zip(order, found, strict=True)), *rest
+            ),
+        )
+        with pytest.raises(VidstyleError, match="nothing was kept"):
             feed(sinks.open_sink(output, self.info(name)), pan(20))
 
     def test_wrong_frame(self, output, name):

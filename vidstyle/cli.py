@@ -35,7 +35,7 @@ console = Console(stderr=True, highlight=False)
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
 Styles = Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
+Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write, or a folder/.")]
 Overwrite = Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing output.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has painted.")]
 KeepJob = Annotated[bool, typer.Option("--keep-job", help="Keep the folder OUTPUT.job with every frame.")]
@@ -330,7 +330,7 @@ def _all_or_nothing() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(output: Path, quiet: bool, report: bool) -> Iterator[Callable[[Result, int], None] | None]:
+def _progress(output: str, quiet: bool, report: bool) -> Iterator[Callable[[Result, int], None] | None]:
     """A bar with the time left, and a last line that says what was made."""
     if quiet:
         yield None

@@ -19,19 +19,25 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         DiskError: the folder is missing or cannot be written, or `path` is not a plain file.
         OutputExistsError: the file is there and may not be replaced.
     """
+    check_place(path)
+    if path.is_dir():
+        raise DiskError(f"output {path} is a folder; give the name of a file in it")
+    if path.exists() and not path.is_file():
+        raise DiskError(f"output {path} is no plain file; give another name")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"output {path} is there already; give -y to overwrite it, or another name")
+
+
+def check_place(path: Path) -> None:
+    """Raise `DiskError` if the folder that `path` is to lie in is missing or cannot be written."""
     try:
         if not path.parent.is_dir():
             raise DiskError(f"there is no folder {path.parent}; make it first")
-        if path.is_dir():
-            raise DiskError(f"output {path} is a folder; give the name of a file in it")
-        if path.exists() and not path.is_file():
-            raise DiskError(f"output {path} is no plain file; give another name")
+        path.exists()  # a name that is too long
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.part"):
             pass
     except OSError as error:
         raise DiskError(f"{path} cannot be written ({error.strerror}); give another output") from error
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"output {path} is there already; give -y to overwrite it, or another name")
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -17,7 +17,10 @@ from vidstyle.errors import VidstyleError
 from vidstyle.media import open_container, sound_tracks
 from vidstyle.types import ClipInfo
 
-COPIED_SOUND = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # what MP4 players take
+COPIED_SOUND = {  # what players of a container take
+    "mp4": ("aac", "mp3", "ac3", "eac3", "opus", "alac"),
+    "webm": ("opus", "vorbis"),
+}
 GIF_TICK = Fraction(1, 100)
 MP4_TICKS, FINEST_CLOCK = 90_000, 10_000_000
 
@@ -34,7 +37,7 @@ def combine(
     Args:
         video: a file of ours whose pictures run at the constant rate of `info`.
         info: gives the pictures the times they really have.
-        sound: a clip, all of whose sound tracks are copied; each must fit, see `fits_mp4`.
+        sound: a clip, all of whose sound tracks are copied; each must fit, see `fits`.
         origin: the time in `sound`, in seconds, that goes with the first picture.
 
     Raises:
@@ -44,8 +47,8 @@ def combine(
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(av.open(ffmpeg.file_url(video)))
         pictures = source.streams.video[0]
-        target = out.add_stream_from_template(pictures)
-        target.time_base = _clock(info)
+        target = out.add_stream_from_template(pictures, opaque=True)  # as it is: PyAV may have no such encoder
+        target.time_base = clock(info)
         tracks = [_pictures(source, target, info)]
         if sound is not None:
             heard = stack.enter_context(open_container(sound))
@@ -56,10 +59,10 @@ def combine(
             out.mux(packet)
 
 
-def fits_mp4(stream: av.AudioStream) -> bool:
-    """Whether a sound track can be copied into an MP4 as it is, and its players take it."""
+def fits(stream: av.AudioStream, container: str) -> bool:
+    """Whether a sound track can be copied into a container, mp4 or webm, as it is, and its players take it."""
     codec = stream.codec_context
-    if codec is None or codec.name.removesuffix("float") not in COPIED_SOUND:
+    if codec is None or codec.name.removesuffix("float") not in COPIED_SOUND[container]:
         return False
     return codec.name != "aac" or bool(codec.extradata)  # the AAC of a transport stream has its headers in the packets
 
@@ -99,6 +102,17 @@ def verify(part: Path, size: tuple[int, int], frames: int, seconds: Fraction, to
                 got = (frame.width, frame.height)
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise VidstyleError(f"the encoded file cannot be read back ({error}); nothing was kept") from error
+    compare((count, got, end), (frames, size, seconds), tolerance)
+
+
+def compare(
+    found: tuple[int, tuple[int, int], Fraction], wanted: tuple[int, tuple[int, int], Fraction], tolerance: Fraction
+) -> None:
+    """Raise `VidstyleError` if frames, size or seconds of an encoded file are not as wanted, give or take `tolerance`.
+
+    Only the seconds have a tolerance.
+    """
+    (count, got, end), (frames, size, seconds) = found, wanted
     if count != frames or got != size or abs(end - seconds) > tolerance:
         raise VidstyleError(
             f"the encoded file reads back as {count} frames of {got[0]}x{got[1]}, {float(end):.3f} s, not {frames} of "
@@ -108,13 +122,13 @@ def verify(part: Path, size: tuple[int, int], frames: int, seconds: Fraction, to
 
 def _pictures(source: av.container.InputContainer, target: av.VideoStream, info: ClipInfo) -> Iterator[Any]:
     """The packets of a file of constant rate, at the times of `info`; in decoding order, which has times, too."""
-    clock = _clock(info)
+    unit = clock(info)
 
     def ticks(number: int) -> int:
         if info.timestamps is None or number < 0:  # decoding starts before the first picture is shown
-            return round(number / info.fps / clock)
+            return round(number / info.fps / unit)
         seconds = info.timestamps[number] if number < info.frames else info.seconds
-        return round(seconds / clock)
+        return round(seconds / unit)
 
     packet: Any  # of a file of ours, where every packet has its times
     for packet in source.demux(video=0):
@@ -122,7 +136,7 @@ def _pictures(source: av.container.InputContainer, target: av.VideoStream, info:
             continue
         shown, decoded = (round(tick * packet.time_base * info.fps) for tick in (packet.pts, packet.dts))
         packet.duration = ticks(shown + 1) - ticks(shown)
-        packet.pts, packet.dts, packet.time_base, packet.stream = ticks(shown), ticks(decoded), clock, target
+        packet.pts, packet.dts, packet.time_base, packet.stream = ticks(shown), ticks(decoded), unit, target
         yield packet
 
 
@@ -138,7 +152,7 @@ def _sounds(source: av.container.InputContainer, targets: dict[int, av.AudioStre
         yield packet
 
 
-def _clock(info: ClipInfo) -> Fraction:
+def clock(info: ClipInfo) -> Fraction:
     """A unit of time that every picture's time is a multiple of, or nearly."""
     times = [1 / info.fps] if info.timestamps is None else info.timestamps
     common = math.lcm(*(time.denominator for time in times))

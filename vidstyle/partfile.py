@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from vidstyle.errors import DiskError, VidstyleError
 from vidstyle.types import ClipInfo
+
+if TYPE_CHECKING:
+    from vidstyle.media import Clip
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How frames are encoded; each sink reads what its format knows."""
+
+    crf: int = 18  #: 0 best, 51 worst
+    plays: int = 0  #: how often an animation is played; 0 = for ever
+    sound: Clip | None = None  #: the clip whose sound goes along, cut to its selection
+    delay: Fraction = Fraction(0)  #: seconds of pictures before that sound begins
 
 
 class PartFile:
@@ -23,8 +38,8 @@ class PartFile:
 
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)  #: of writing, that end in a `VidstyleError`
 
-    def __init__(self, path: Path, info: ClipInfo) -> None:
-        self.path, self.info = path, info
+    def __init__(self, path: Path, info: ClipInfo, encoding: Encoding) -> None:
+        self.path, self.info, self.encoding = path, info, encoding
         self._parts: list[Path] = []
         self._written = 0
 
@@ -51,8 +66,7 @@ class PartFile:
             if kind is None:
                 if self._written != self.info.frames:
                     raise VidstyleError(f"{self._written} frames were written to {self.path}, not {self.info.frames}")
-                part = self._finish()
-                os.replace(part, self.path)
+                self._replace(self._finish())
         except self.failures as failure:
             raise _failure(self.path, failure) from failure
         finally:
@@ -77,6 +91,10 @@ class PartFile:
     def _finish(self) -> Path:
         """Complete and check the file; the part file that holds it."""
         raise NotImplementedError
+
+    def _replace(self, part: Path) -> None:
+        """Put what is complete in its place."""
+        os.replace(part, self.path)
 
     def _stop(self) -> None:
         """End what may still run."""

@@ -55,7 +55,8 @@ def stylize_video(
     Args:
         clip: anything PyAV reads.
         styles: one picture or more, blended by `settings.mix`.
-        output: its suffix names the format: .mp4 or .gif.
+        output: its suffix names the format: .mp4, .webm, .gif, .webp, .avif or .png (APNG); or a folder for PNGs, new
+            ones with a slash at the end.
         settings: the defaults if None.
         overwrite: replace an existing output.
         restart: forget what an earlier, interrupted call has painted.
@@ -90,7 +91,7 @@ def animate_balance(
 
     Args:
         content: a picture.
-        output: .mp4 or .gif.
+        output: of the formats of `stylize_video`.
 
     The other arguments, the result and the errors are those of `stylize_video`.
     """
@@ -184,11 +185,10 @@ class _Task:
     def __init__(
         self, job: Job, content: File, styles: Sequence[File], output: File, settings: Settings, overwrite: bool
     ) -> None:
-        self.settings, self.output = settings, Path(output)
+        self.settings, self.output = settings, check_output(output, moving=job != "image", overwrite=overwrite)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
-        check_output(self.output, moving=job != "image", overwrite=overwrite)
         pictures.check_file(content)
         self.styles = [to_tensor(pictures.load_picture(style)) for style in styles]
         self.init = None

@@ -7,7 +7,9 @@ output is there whole or not at all, and an old one stays until the new one is g
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,64 +19,88 @@ from PIL import Image
 from vidstyle import libraries
 from vidstyle.errors import UsageError, VidstyleError
 from vidstyle.files import check_writable
-from vidstyle.partfile import PartFile
+from vidstyle.folders import FolderSink, check_folder
+from vidstyle.partfile import Encoding, PartFile
 from vidstyle.pictures import load_picture
 from vidstyle.types import ClipInfo, Sink
 
 if TYPE_CHECKING:
-    from vidstyle.encoders import Encoder
     from vidstyle.media import Clip
 
+SLASHES = tuple(filter(None, (os.sep, os.altsep)))
 
-def check_output(path: Path, *, moving: bool, overwrite: bool) -> None:
+
+def check_output(path: str | Path, *, moving: bool, overwrite: bool) -> Path:
     """Find out before any painting whether `path` can be written.
 
     Args:
+        path: moving pictures may go to a folder; a new one is told by a slash at its end.
         moving: whether there will be more than one frame.
-        overwrite: whether a file that is there already may be replaced.
+        overwrite: whether what is there already may be replaced.
 
     Raises:
         UsageError: the suffix is unknown, or of a still where frames move or the other way round, or a library that
             writes clips is not installed.
-        DiskError: the folder is missing or cannot be written, or `path` is not a plain file.
+        DiskError: the folder is missing or cannot be written, or something else than an output of vidstyle is there.
         OutputExistsError: the file is there and may not be replaced.
     """
+    folder = str(path).endswith(SLASHES) or os.path.isdir(path)
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if moving and folder and not suffix:
+        check_folder(path, overwrite=overwrite)
+        return path
     known = encoders() if moving else STILLS
-    if path.suffix.lower() not in known:
+    if suffix not in known:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        as_folder = f", or frame by frame into a folder {path.stem}/" if moving else ""
         kind = "moving" if moving else "still"
-        raise UsageError(f"output {path} {what}; a {kind} picture is written as {', '.join(known)}")
+        raise UsageError(f"output {path} {what}; a {kind} picture is written as {', '.join(known)}{as_folder}")
     check_writable(path, overwrite=overwrite)
+    return path
 
 
-def open_sink(path: str | Path, info: ClipInfo, *, crf: int = 18, sound: Clip | None = None) -> Sink:
-    """The sink for the suffix of `path`.
+def open_sink(
+    path: str | Path,
+    info: ClipInfo,
+    *,
+    crf: int = 18,
+    plays: int = 0,
+    sound: Clip | None = None,
+    delay: Fraction = Fraction(0),
+) -> Sink:
+    """The sink for the suffix of `path`; without one, a folder of frames. A single frame may be a still, too.
 
     Args:
         info: of the frames that will be written.
-        crf: quality of an MP4, 0 lossless to 51 worst.
-        sound: the clip whose sound goes into an MP4, cut to its selection; None for none.
+        crf: quality of what is encoded with loss, 0 best to 51 worst.
+        plays: how often an animation is played; 0 = for ever.
+        sound: the clip whose sound goes into an MP4 or WebM, cut to its selection; None for none.
+        delay: seconds of pictures before the sound begins.
 
     Raises:
         UsageError: the suffix is unknown, or a library that writes clips is not installed.
     """
-    path = Path(path)
+    path, encoding = Path(path), Encoding(crf, plays, sound, delay)
     suffix = path.suffix.lower()
-    if suffix in STILLS:
-        return STILLS[suffix](path, info)
+    if not suffix:
+        return FolderSink(path, info, encoding)
+    if info.frames == 1 and suffix in STILLS:
+        return StillSink(path, info, encoding)
     moving = encoders()
     if suffix not in moving:
-        raise UsageError(f"output {path} has an unknown suffix; known: {', '.join((*moving, *STILLS))}")
-    return moving[suffix](path, info, crf, sound)
+        raise UsageError(f"output {path} has an unknown suffix; known: {', '.join(dict.fromkeys((*moving, *STILLS)))}")
+    return moving[suffix](path, info, encoding)
 
 
-def encoders() -> Mapping[str, type[Encoder]]:
+def encoders() -> Mapping[str, type[PartFile]]:
     """The sinks of moving pictures, by suffix. Raises `UsageError` if a library that writes clips is not installed."""
     libraries.require("writing a clip", "av", "imageio_ffmpeg")
     # Not at the top: whoever writes no clip needs no such library.
-    from vidstyle.encoders import ENCODERS
+    from vidstyle.animations import ANIMATIONS
+    from vidstyle.encoders import CLIPS
 
-    return ENCODERS
+    return {**CLIPS, **ANIMATIONS}
 
 
 class StillSink(PartFile):
@@ -96,4 +122,4 @@ class StillSink(PartFile):
         return part
 
 
-STILLS = {".png": StillSink, ".jpg": StillSink, ".jpeg": StillSink}
+STILLS = (".png", ".jpg", ".jpeg")

@@ -151,7 +151,12 @@ class Settings:
         True, "Play back to the start, so that the animation loops without a seam.", only=("balance",)
     )
     crf: int = setting(
-        18, "Quality of an MP4: 0 lossless, 51 worst.", low=0, high=51, only=("video", "balance"), paints=False
+        18,
+        "Quality of MP4, WebM, WebP and AVIF: 0 best, 51 worst.",
+        low=0,
+        high=51,
+        only=("video", "balance"),
+        paints=False,
     )
 
     def __post_init__(self) -> None:
