@@ -1,6 +1,7 @@
 """The optimiser on functions whose minimum is known, and its promises."""
 
 import math
+import threading
 
 import pytest
 import torch
@@ -155,3 +156,26 @@ def test_unavailable_device_is_a_sentence():
         pytest.skip("this machine has CUDA")
     with pytest.raises(UsageError, match="available: cpu"):
         optimize.pick_device("cuda")
+
+
+def test_an_accelerator_is_one_threads_at_a_time_and_left_as_it_was():
+    cudnn, device = torch.backends.cudnn, torch.device("cuda")  # nothing is computed there: it need not exist
+    before = cudnn.deterministic, cudnn.allow_tf32
+    inside, leave = threading.Event(), threading.Event()
+
+    def work():
+        with optimize.engine(device, tf32=False):
+            inside.set()
+            leave.wait(10)
+
+    with optimize.engine(device), optimize.engine(device):  # one thread may enter again
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert not inside.wait(0.1)
+        assert (cudnn.deterministic, cudnn.allow_tf32) == (True, True)
+    assert inside.wait(10)
+    assert (cudnn.deterministic, cudnn.allow_tf32) == (True, False)
+    with optimize.engine(torch.device("cpu")):
+        leave.set()
+    thread.join()
+    assert (cudnn.deterministic, cudnn.allow_tf32) == before

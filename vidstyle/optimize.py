@@ -9,8 +9,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ WARM_UP = 2  # calls on CUDA before a function is recorded
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 LARGEST_INT = 2**31 - 1
 PROCESSOR, NATIVE_BFLOAT16 = Path("/proc/cpuinfo"), {"avx512_bf16", "amx_bf16", "bf16"}
+
+_alone = threading.RLock()  # held by the thread inside the engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +155,7 @@ class _Recording:
         """The graph; recording executes nothing."""
         if self.graph is None:
             graph = torch.cuda.CUDAGraph()
-            # Other threads decode, save and free memory meanwhile; none of them starts work on the device.
+            # Other threads decode, save and free memory meanwhile; `engine` keeps them from the device.
             with torch.cuda.graph(
                 graph, pool=self.tape.pool, stream=self.tape.stream, capture_error_mode="thread_local"
             ):
@@ -212,28 +215,39 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def engine(device: torch.device) -> Iterator[None]:
+def engine(device: torch.device, *, tf32: bool = True) -> Iterator[None]:
     """Run the engine inside: the same bits at every run, TF32 on CUDA, and running out of memory said in a sentence.
+
+    One thread at a time is inside for a device other than the CPU: what is switched there holds for all threads, and
+    while one records a graph on CUDA no other may start work.
 
     Raises:
         MemoryLimitError: the device had too little memory.
     """
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
-    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, True, False
-    # Gram matrices are sums over all positions: not to be summed in bfloat16.
-    in_half, matmul.allow_bf16_reduced_precision_reduction = matmul.allow_bf16_reduced_precision_reduction, False
     try:
-        yield
+        with nullcontext() if device.type == "cpu" else _switched(tf32):
+            yield
     except torch.OutOfMemoryError as error:
         raise MemoryLimitError(_out_of_memory(device)) from error
     except RuntimeError as error:
         if "can't allocate memory" in str(error) or "not enough memory" in str(error):
             raise MemoryLimitError(_out_of_memory(device)) from error
         raise
-    finally:
-        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
-        matmul.allow_bf16_reduced_precision_reduction = in_half
+
+
+@contextmanager
+def _switched(tf32: bool) -> Iterator[None]:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    with _alone:
+        before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, tf32, tf32
+        # Gram matrices are sums over all positions: not to be summed in bfloat16.
+        in_half, matmul.allow_bf16_reduced_precision_reduction = matmul.allow_bf16_reduced_precision_reduction, False
+        try:
+            yield
+        finally:
+            cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+            matmul.allow_bf16_reduced_precision_reduction = in_half
 
 
 def _out_of_memory(device: torch.device) -> str:
