@@ -55,6 +55,7 @@ LAYERS = (
     },
     {"animations"},
     {"sinks"},
+    {"outputs"},
     {"pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
     {"bench", "bench.steadiness", "report.session"},

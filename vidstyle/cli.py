@@ -35,7 +35,10 @@ console = Console(stderr=True, highlight=False)
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
 Styles = Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")]
-Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write, or a folder/.")]
+Output = Annotated[
+    list[str],
+    typer.Option("--output", "-o", metavar="FILE", help="The file to write, or a folder/; for more, give it again."),
+]
 Overwrite = Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing output.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has painted.")]
 KeepJob = Annotated[bool, typer.Option("--keep-job", help="Keep the folder OUTPUT.job with every frame.")]
@@ -330,7 +333,7 @@ def _all_or_nothing() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(output: str, quiet: bool, report: bool) -> Iterator[Callable[[Result, int], None] | None]:
+def _progress(outputs: list[str], quiet: bool, report: bool) -> Iterator[Callable[[Result, int], None] | None]:
     """A bar with the time left, and a last line that says what was made."""
     if quiet:
         yield None
@@ -344,7 +347,7 @@ def _progress(output: str, quiet: bool, report: bool) -> Iterator[Callable[[Resu
                 on_step("measuring, encoding" if report else "encoding", total, total)
 
         yield on_frame
-    made = f"{output} and its report" if report else output
+    made = ", ".join(outputs) + (" and a report" if report else "")
     console.print(f"{made} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
 
 

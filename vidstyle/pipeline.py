@@ -3,12 +3,13 @@
     from vidstyle import Settings, animate_balance, stylize_image, stylize_video
 
 Each function refuses what cannot work before it paints, keeps every finished frame in `OUTPUT.job/`, resumes from
-there when called again with the same inputs and settings, and removes that folder when the output is complete.
+there when called again with the same inputs and settings, and removes that folder when the outputs are complete.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -23,8 +24,8 @@ from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.course import Course, require_still
 from vidstyle.errors import UsageError
 from vidstyle.optimize import pick_device, pick_precision
+from vidstyle.outputs import check_outputs, export
 from vidstyle.probe import require_memory
-from vidstyle.sinks import check_output, open_sink
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, to_tensor
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
 OnFrame = Callable[[Result, int], None]
 OnPainted = Callable[[Iterator[np.ndarray]], None]
 File = str | Path
+Outputs = File | Sequence[File]
 
 
 def stylize_video(
     clip: File,
     styles: Sequence[File],
-    output: File,
+    output: Outputs,
     settings: Settings | None = None,
     *,
     overwrite: bool = False,
@@ -55,8 +57,8 @@ def stylize_video(
     Args:
         clip: anything PyAV reads.
         styles: one picture or more, blended by `settings.mix`.
-        output: its suffix names the format: .mp4, .webm, .gif, .webp, .avif or .png (APNG); or a folder for PNGs, new
-            ones with a slash at the end.
+        output: its suffix names the format: .mp4, .webm, .gif, .webp, .avif or .png (APNG); or a folder for PNGs, a
+            new one with a slash at the end. Or several of them; the first gives the job folder its name.
         settings: the defaults if None.
         overwrite: replace an existing output.
         restart: forget what an earlier, interrupted call has painted.
@@ -65,7 +67,7 @@ def stylize_video(
         on_painted: called with all painted frames, (H, W, 3) uint8 each, before they are encoded.
 
     Returns:
-        The path of the output.
+        The path of the output; of several, of the first.
 
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
@@ -79,7 +81,7 @@ def stylize_video(
 def animate_balance(
     content: File,
     styles: Sequence[File],
-    output: File,
+    output: Outputs,
     settings: Settings | None = None,
     *,
     overwrite: bool = False,
@@ -104,7 +106,7 @@ def animate_balance(
 def stylize_image(
     content: File,
     styles: Sequence[File],
-    output: File,
+    output: Outputs,
     settings: Settings | None = None,
     *,
     overwrite: bool = False,
@@ -116,7 +118,7 @@ def stylize_image(
 
     Args:
         content: a picture.
-        output: .png or .jpg.
+        output: .png or .jpg, or several.
 
     The other arguments, the result and the errors are those of `stylize_video`.
     """
@@ -183,9 +185,10 @@ class _Task:
     """One call of a public function; at birth everything is checked that does not need the frames."""
 
     def __init__(
-        self, job: Job, content: File, styles: Sequence[File], output: File, settings: Settings, overwrite: bool
+        self, job: Job, content: File, styles: Sequence[File], outputs: Outputs, settings: Settings, overwrite: bool
     ) -> None:
-        self.settings, self.output = settings, check_output(output, moving=job != "image", overwrite=overwrite)
+        self.settings = settings
+        self.outputs = check_outputs(outputs, moving=job != "image", overwrite=overwrite)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
@@ -211,17 +214,16 @@ class _Task:
     ) -> Path:
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-        with open_job(self.output, self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
+        with open_job(self.outputs[0], self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
             render(source, stylizer, job, on_frame)
             del stylizer  # whoever looks at the frames may want its memory
             if on_painted is not None:
                 on_painted(job.images(source.playback))
-            with open_sink(self.output, source.info, crf=self.settings.crf, sound=sound) as sink:
-                for pixels in job.images(source.playback):
-                    sink.write(pixels)
+            frames = functools.partial(job.images, source.playback)
+            export(frames, source.info, self.outputs, self.settings, sound=sound, job=job.path)
             if not keep_job:
                 job.discard()
-        return self.output
+        return self.outputs[0]
 
 
 def load_network(settings: Settings) -> networks.FeatureNetwork:

@@ -21,6 +21,7 @@ import numpy as np
 from vidstyle import pictures
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.files import check_writable, write_whole
+from vidstyle.outputs import listed
 from vidstyle.pipeline import stylize_video
 from vidstyle.probe import require_memory
 from vidstyle.report import page
@@ -85,23 +86,24 @@ def measure_clip(
 
 
 def stylize_with_report(
-    clip: File, styles: Sequence[File], output: File, settings: Settings | None = None, **job: Any
+    clip: File, styles: Sequence[File], output: File | Sequence[File], settings: Settings | None = None, **job: Any
 ) -> Measurement:
-    """`pipeline.stylize_video`, which see, with a report of the painted frames beside the output: JSON and a page.
+    """`pipeline.stylize_video`, which see, with a report of the frames beside the (first) output: JSON and a page.
 
     The frames are measured as they were painted, before they are encoded.
     """
-    settings, output = settings or Settings(), Path(output)
-    files = report_files(output)
+    settings, outputs = settings or Settings(), [Path(one) for one in listed(output)]
+    files = report_files(outputs[0])
     for path in files:
         check_report(path, overwrite=job.get("overwrite", False))
     found: list[Measurement] = []
 
     def measure(frames: Iterator[np.ndarray]) -> None:
-        words = ["video", Path(clip).name, *(Path(style).name for style in styles), "-o", output.name, "--report"]
+        words = ["video", Path(clip).name, *(Path(style).name for style in styles)]
+        words += [word for one in outputs for word in ("-o", one.name)] + ["--report"]
         source = _source(clip, settings, len(styles))
         session = Session(source, styles, settings, pairs=3, judge="compact", command=command_line(words, settings))
-        found.append(session.run(Painted(output.name, source.info, frames, encoded=False)))
+        found.append(session.run(Painted(outputs[0].name, source.info, frames, encoded=False)))
 
     stylize_video(clip, styles, output, settings, on_painted=measure, **job)
     for path in files:
