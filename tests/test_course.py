@@ -219,13 +219,21 @@ def test_a_chart_by_hand():
     ]
 
 
+def test_a_chart_keeps_its_width_except_where_there_is_none():
+    for width in (0, 24, 80):
+        lines = list(drawn({"alpha": (1, 0)}, [Fraction(0), Fraction(99999)], width))[2:]
+        assert max(map(len, lines)) == max(width, 24)
+        assert lines[-1].endswith("1e+05 s")
+
+
 def test_plot_schedule_draws_and_stops(vidstyle, clip, pictures, tmp_path):
     before = sorted(tmp_path.iterdir())
     out = tmp_path / "out.mp4"
     mix = ["--mix", "0s:1, end:0; 0s:0 ease, end:1"]
     done = vidstyle("video", clip, *pictures[:2], "-o", out, "--alpha", FALL, *mix, "--plot-schedule")
     assert done.exit_code == 0, done.output
-    for line in ("alpha: 1 at the start, 0 at the end", "share of style 2: 0 at", "temporal-weight: 0.05 all the time"):
+    weight = f"temporal-weight: {Settings().temporal_weight} all the time"
+    for line in ("alpha: 1 at the start, 0 at the end", "share of style 2: 0 at", weight):
         assert line in done.output
     assert done.output.count("█") > 100
     done = vidstyle("balance", pictures[0], pictures[1], "-o", tmp_path / "out.gif", "--plot-schedule")

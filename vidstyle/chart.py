@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 ROWS = 6
+NARROWEST = 24
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
@@ -15,8 +16,9 @@ def drawn(curves: Mapping[str, Sequence[float]], times: Sequence[Fraction], widt
 
     Args:
         curves: numbers from 0 up, one for each of `times`.
-        width: letters in a line.
+        width: letters in a line; it takes NARROWEST.
     """
+    width = max(width, NARROWEST)
     for name, curve in curves.items():
         if min(curve) == max(curve):
             yield f"{name}: {curve[0]:.4g} all the time"

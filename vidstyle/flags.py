@@ -20,7 +20,7 @@ def flag(option: dataclasses.Field[Any]) -> Any:
         shown = f"{text} [{'on' if default else 'off'}]"
         return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=shown, show_default=False)]
     if isinstance(default, tuple):
-        plain, metavar, default = str, "A,B,…", typed(default)
+        plain, metavar, default = str, "A,B,…" + "|SCHEDULE;…" * (kind in SCHEDULED), typed(default)
     elif kind in SCHEDULED:
         plain, metavar = str, "NUMBER|SCHEDULE"
     elif choices := get_args(kind) if get_origin(kind) is Literal else ():
