@@ -89,7 +89,7 @@ def test_a_film_looks_back_only_for_what_is_hidden():
     assert not any(moving)
     frames = list(FilmSource(Pictures(crossing(12, 4)), settings, (1.0,)).frames(0))
     back = frames[7]  # the block is gone, and has been there for four frames
-    assert set(back.earlier) == {2, 4}  # there is no eighth before it
+    assert set(back.earlier) == {3, 6}  # there is no ninth before it
 
 
 @pytest.mark.parametrize("hidden", [1, 4])

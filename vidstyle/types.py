@@ -90,7 +90,7 @@ class Settings:
         high=1,
     )
     warm_tolerance: float = setting(
-        0.02,
+        0.01,
         "The same for a warm-started frame: few evaluations where little changed, more where much did.",
         low=0,
         high=1,
@@ -122,10 +122,10 @@ class Settings:
         only=("video",),
     )
     temporal_weight: OverTime = setting(
-        0.05, "Weight of staying with what was painted before, where the motion is known.", low=0, only=("video",)
+        0.03, "Weight of staying with what was painted before, where the motion is known.", low=0, only=("video",)
     )
     long_term: tuple[int, ...] = setting(
-        (2, 4, 8),
+        (3, 6, 9),
         "How many frames back to look for what the previous frame does not show; empty to forget it.",
         low=2,
         high=64,
