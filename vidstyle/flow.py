@@ -130,7 +130,8 @@ def unlike(flow: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarr
     rows, columns = np.mgrid[: target.shape[0], : target.shape[1]].astype(np.float32)
     there = cv2.remap(source, columns + flow[0], rows + flow[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     difference = target.astype(np.float32) - there
-    return cv2.GaussianBlur(np.square(difference), (0, 0), GRAIN, borderType=cv2.BORDER_REPLICATE) > UNLIKE**2
+    around = cv2.GaussianBlur(np.square(difference), (0, 0), GRAIN, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(around > UNLIKE**2)
 
 
 def visibility(backward: np.ndarray, forward: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
