@@ -134,8 +134,7 @@ def test_a_video_from_content_to_style(clip, pictures, settings, tmp_path):
     source = VideoSource(str(clip), settings, (1.0,))
     assert np.array_equal(seen[0].image, pixels(next(source.frames(0)).image))
     style = [result.losses["style"] for result in seen]
-    assert style == sorted(style, reverse=True)
-    assert style[-1] < 0.5 * style[0]
+    assert style[0] > 2 * style[1] > 4 * max(style[4:])
     assert seen[-1].losses["content"] > seen[0].losses["content"] == 0
 
 
