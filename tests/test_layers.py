@@ -44,6 +44,7 @@ LAYERS = (
     },
     {"stylizer", "sources", "mux", "partfile", "checkpoint", "report.tables"},
     {
+        "playback",
         "encoders",
         "folders",
         "distill.easel",
@@ -56,7 +57,7 @@ LAYERS = (
     {"animations"},
     {"sinks"},
     {"outputs"},
-    {"pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
+    {"encode", "pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
     {"bench", "bench.steadiness", "report.session"},
     {"report"},

@@ -19,9 +19,8 @@ def options_table():
         default = option.default
         if isinstance(default, tuple):
             default = typed(default)
-        shown = (
-            {None: "", True: "on", False: "off"}.get(default, default) if not isinstance(default, float) else default
-        )
+        words = {number: word for word, number in option.metadata["words"].items()} or {None: ""}
+        shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else words.get(default, default)
         text = option.metadata["text"].replace("|", "\\|")
         rows.append(f"| `{option_name(option)}` | {text} | {shown} | {', '.join(option.metadata['only'])} |")
     return "\n".join(rows) + "\n"

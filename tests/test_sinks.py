@@ -14,6 +14,7 @@ from PIL import Image
 
 from vidstyle import sinks
 from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
+from vidstyle.partfile import Encoding
 from vidstyle.types import ClipInfo
 
 av, ffmpeg, media, mux = map(pytest.importorskip, ("av", "vidstyle.ffmpeg", "vidstyle.media", "vidstyle.mux"))
@@ -30,7 +31,7 @@ def write(path, frames, fps=25, times=None, **options):
     frames = list(frames)
     fps = Fraction(fps) if times is None else (len(times) - 1) / times[-1]
     info = ClipInfo(frames[0].shape[1], frames[0].shape[0], fps, len(frames), times)
-    feed(sinks.open_sink(path, info, **options), frames)
+    feed(sinks.open_sink(path, info, Encoding(**options)), frames)
     return info
 
 

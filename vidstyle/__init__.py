@@ -1,6 +1,6 @@
 """vidstyle: moving pictures by neural style transfer.
 
-    from vidstyle import Settings, animate_balance, measure_clip, stylize_image, stylize_video
+    from vidstyle import Settings, animate_balance, encode_job, measure_clip, stylize_image, stylize_video
 
 Importing the package is cheap; torch is imported when one of the functions is first looked up.
 """
@@ -13,6 +13,7 @@ from vidstyle.errors import VidstyleError
 from vidstyle.types import Result, Settings
 
 if TYPE_CHECKING:
+    from vidstyle.encode import encode_job
     from vidstyle.pipeline import animate_balance, stylize_image, stylize_video
     from vidstyle.report import measure_clip
     from vidstyle.report.figures import Measurement
@@ -24,6 +25,7 @@ __all__ = [
     "Settings",
     "VidstyleError",
     "animate_balance",
+    "encode_job",
     "measure_clip",
     "stylize_image",
     "stylize_video",
@@ -32,7 +34,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from vidstyle import pipeline, report
+        from vidstyle import encode, pipeline, report
 
-        return getattr(pipeline if hasattr(pipeline, name) else report, name)
+        return next(getattr(module, name) for module in (pipeline, encode, report) if hasattr(module, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """The job folder beside the output: what has been painted, and how to go on from there.
 
     OUT.job/
-        manifest.json           what the frames depend on; another one means another job
+        manifest.json           what the frames depend on; another one means another job. And how they are played
         frames/000000.png       painted frames, lossless
         states/000000.safetensors   what later frames need; only the last few are kept
         journal.jsonl           one line for each finished frame
@@ -39,6 +39,7 @@ from vidstyle.errors import DiskError, JobError
 from vidstyle.types import Result, State
 
 FORMAT = "vidstyle-job-2"
+PLAYBACK = "playback"  # a part of the manifest that no frame depends on
 MANIFEST, JOURNAL, LOCK = "manifest.json", "journal.jsonl", "lock"
 FRAME, STATE = "frames/{:06d}.png", "states/{:06d}.safetensors"
 PART = ".part"  # the suffix of a file that is being written
@@ -51,7 +52,8 @@ def open_job(output: Path, manifest: dict[str, Any], *, restart: bool = False, f
 
     Args:
         output: the file that the job will make; the folder is `output` + ".job".
-        manifest: all that the frames depend on, as JSON; must equal that of an existing folder.
+        manifest: all that the frames depend on, as JSON; must equal that of an existing folder. What it says of
+            "playback" is kept, too, and need not.
         restart: forget what has been painted.
         frames: how many frames the job has.
 
@@ -66,13 +68,36 @@ def open_job(output: Path, manifest: dict[str, Any], *, restart: bool = False, f
         if path.exists():
             _refuse_foreign(path)
         path.mkdir(exist_ok=True)
-        lock = FileLock(path / LOCK)
+    with _locked(path):
+        yield JobFolder(path, {"format": FORMAT, "frames": frames, **manifest}, restart=restart)
+
+
+@contextmanager
+def reopen_job(path: Path) -> Iterator[JobFolder]:
+    """A job folder as it was left, locked until the block is left.
+
+    Raises:
+        JobError: it is none, or damaged, or belongs to a running process.
+        DiskError: the folder cannot be written.
+    """
+    if not (path / MANIFEST).is_file():
+        raise JobError(f"{path} is no job folder of vidstyle; --keep-job keeps one beside an output, as OUTPUT.job")
+    _refuse_foreign(path)
+    with _locked(path):
+        yield JobFolder(path, json.loads((path / MANIFEST).read_bytes()), restart=False)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = FileLock(path / LOCK)
+    with _disk(path):
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise JobError(f"{path} is in use: another vidstyle paints {output.name}; wait for it or stop it") from None
+            name = path.name.removesuffix(".job")
+            raise JobError(f"{path} is in use: another vidstyle paints {name}; wait for it or stop it") from None
     try:
-        yield JobFolder(path, {"format": FORMAT, "frames": frames, **manifest}, restart=restart)
+        yield
     finally:
         lock.release()
 
@@ -82,13 +107,14 @@ class JobFolder:
 
     Attributes:
         path: the folder.
+        manifest: all that the frames depend on, and how they are played.
         frames: how many frames the job has.
         done: how many of them, counted from the first, are finished.
         state: what frame number `done` needs from its predecessor; None at the start.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any], *, restart: bool) -> None:
-        self.path, self.frames = path, int(manifest["frames"])
+        self.path, self.manifest, self.frames = path, manifest, int(manifest["frames"])
         self.done, self.state = 0, None  # type: int, State | None
         if restart:
             self._remove(keep=MANIFEST)
@@ -125,6 +151,11 @@ class JobFolder:
             self.done, self.state = index + 1, state
         self._forget(state)
 
+    @property
+    def painted(self) -> int:
+        """How many frames are there, in whatever order they were painted."""
+        return sum((self.path / FRAME.format(index)).is_file() for index in self._journal)
+
     def images(self, order: Sequence[int] | None = None) -> Iterator[np.ndarray]:
         """Painted frames, (H, W, 3) uint8: all, or those of `order`. Raises `JobError` at one missing or damaged."""
         for index in range(self.frames) if order is None else order:
@@ -156,7 +187,7 @@ class JobFolder:
         changes = [
             f"{name} was {_short(old.get(name, 'not set'))}, now {_short(new.get(name, 'not set'))}"
             for name in {**old, **new}
-            if old.get(name, ...) != new.get(name, ...)
+            if not name.startswith(PLAYBACK) and old.get(name, ...) != new.get(name, ...)
         ]
         if changes:
             raise JobError(

@@ -77,15 +77,16 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
     The command receives them as the keyword arguments of its pipeline function.
     """
     fields = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
-    presets = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
+    named = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
     flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
-    options: dict[str, Any] = {**{option.name: flag(option) for option in fields}, "preset": presets}
+    presets = {"preset": named} if job != "encode" else {}
+    options: dict[str, Any] = {**{option.name: flag(option) for option in fields}, **presets}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**values: Any) -> None:
             given = {name: values.pop(name) for name in options}
-            preset = given.pop("preset")
+            preset = given.pop("preset", None)
             with _errors():
                 changes = {name: from_flag(name, value) for name, value in given.items() if value is not None}
                 settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
@@ -157,6 +158,25 @@ def image(content: Content, styles: Styles, output: Output, **job: Any) -> None:
     from vidstyle.pipeline import stylize_image
 
     stylize_image(content, styles, output, **job)
+
+
+@app.command(no_args_is_help=True)
+@job_options("encode", runs=False)
+def encode(
+    folder: Annotated[Path, typer.Argument(metavar="JOB", help="The folder of a finished job: OUTPUT.job.")],
+    output: Output,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    **job: Any,
+) -> None:
+    """Encode a finished job (--keep-job) anew, with other settings; paints nothing."""
+    from vidstyle.encode import encode_job
+
+    began = time.perf_counter()
+    with _all_or_nothing():
+        encode_job(folder, output, overwrite=overwrite, **job)
+    if not quiet:
+        _tell(output, began)
 
 
 @app.command(no_args_is_help=True)
@@ -347,8 +367,11 @@ def _progress(outputs: list[str], quiet: bool, report: bool) -> Iterator[Callabl
                 on_step("measuring, encoding" if report else "encoding", total, total)
 
         yield on_frame
-    made = ", ".join(outputs) + (" and a report" if report else "")
-    console.print(f"{made} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
+    _tell([*outputs, *(["a report"] if report else [])], began)
+
+
+def _tell(made: list[str], began: float) -> None:
+    console.print(f"{', '.join(made)} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
 
 
 @contextmanager

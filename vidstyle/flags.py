@@ -21,6 +21,8 @@ def flag(option: dataclasses.Field[Any]) -> Any:
         return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=shown, show_default=False)]
     if isinstance(default, tuple):
         plain, metavar, default = str, "A,B,…" + "|SCHEDULE;…" * (kind in SCHEDULED), typed(default)
+    elif words := option.metadata["words"]:
+        plain, metavar, default = str, "|".join(["INT", *words]), next(word for word in words if words[word] == default)
     elif kind in SCHEDULED:
         plain, metavar = str, "NUMBER|SCHEDULE"
     elif choices := get_args(kind) if get_origin(kind) is Literal else ():
@@ -35,6 +37,12 @@ def flag(option: dataclasses.Field[Any]) -> Any:
 def from_flag(name: str, value: Any) -> Any:
     """A typed value; lists are written with commas, with semicolons if there are schedules in them."""
     kind = get_type_hints(Settings)[name]
+    if words := Settings.__dataclass_fields__[name].metadata["words"]:
+        if value in words:
+            return words[value]
+        if not value.lstrip("-").isdecimal():
+            raise UsageError(f"--{name} is {value!r}; give a number, or {' or '.join(words)}")
+        return int(value)
     if kind == tuple[OverTime, ...]:
         if any(sign in value for sign in ";:"):
             return tuple(value.split(";"))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from vidstyle.checkpoint import JobFolder
 from vidstyle.errors import JobError, UsageError, VidstyleError
+from vidstyle.partfile import Encoding
+from vidstyle.pictures import resize
+from vidstyle.playback import Playback
 from vidstyle.sinks import check_output, open_sink
-from vidstyle.types import ClipInfo, Settings
+from vidstyle.types import Settings
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip
 
 File = str | Path
+SOUNDING = (".mp4", ".webm")  # outputs that have sound
+LOOPING = (".gif", ".webp", ".avif", ".png")  # outputs that say how often they are played
 
 
 def listed(outputs: File | Sequence[File]) -> list[File]:
@@ -25,11 +28,11 @@ def listed(outputs: File | Sequence[File]) -> list[File]:
     return [outputs] if isinstance(outputs, str | Path) else list(outputs)
 
 
-def check_outputs(outputs: File | Sequence[File], *, moving: bool, overwrite: bool) -> list[Path]:
+def check_outputs(outputs: File | Sequence[File], *, moving: bool, overwrite: bool, plays: int = 0) -> list[Path]:
     """Find out before any painting whether all can be written; the first gives the job folder its name.
 
     Raises:
-        UsageError: there is none, or one twice, or as `check_output` does.
+        UsageError: there is none, or one twice, or none that can say how often it `plays`, or as `check_output` does.
         DiskError, OutputExistsError: as `check_output` does.
     """
     paths = [check_output(output, moving=moving, overwrite=overwrite) for output in listed(outputs)]
@@ -39,36 +42,31 @@ def check_outputs(outputs: File | Sequence[File], *, moving: bool, overwrite: bo
     for number, place in enumerate(places):
         if place in places[:number]:
             raise UsageError(f"output {paths[number]} is given twice; give each output once")
+    if plays and not any(path.suffix.lower() in LOOPING for path in paths):
+        raise UsageError(f"--plays is for {', '.join(LOOPING)}: nothing else says how often it is played; leave it out")
     return paths
 
 
 def export(
-    frames: Callable[[], Iterator[np.ndarray]],
-    info: ClipInfo,
-    outputs: Sequence[Path],
-    settings: Settings,
-    *,
-    sound: Clip | None = None,
-    delay: Fraction = Fraction(0),
-    job: Path,
+    job: JobFolder, playback: Playback, outputs: Sequence[Path], settings: Settings, sound: Clip | None = None
 ) -> None:
-    """Encode frames into every output; one that fails does not keep the others from being made.
+    """Encode a job's frames into every output; one that fails does not keep the others from being made.
 
     Args:
-        frames: gives all frames from the first, (H, W, 3) uint8 of the size in `info`, once for each output.
-        sound, delay: as `open_sink` takes them.
-        job: the folder that keeps the frames, to be told of where an output fails.
+        playback: in what order, when and how large the frames are shown.
+        sound: the clip whose sound goes along.
 
     Raises:
         JobError: a frame is missing or damaged.
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
+    info, encoding = playback.info, Encoding(settings.crf, settings.plays, sound, playback.delay)
     failures: list[VidstyleError] = []
     for output in outputs:
         try:
-            with open_sink(output, info, crf=settings.crf, sound=sound, delay=delay) as sink:
-                for pixels in frames():
-                    sink.write(pixels)
+            with open_sink(output, info, encoding) as sink:
+                for pixels in job.images(playback.order):
+                    sink.write(resize(pixels, info.width, info.height))
         except JobError:
             raise
         except VidstyleError as error:
@@ -79,5 +77,5 @@ def export(
         what = "; ".join(map(str, failures))
         made = f"{len(outputs) - len(failures)} of {len(outputs)} outputs are made"
         raise type(failures[0])(
-            f"{what}; {made}, and with -y the same command makes all from the frames in {job}"
+            f"{what}; {made}, and with -y the same command makes all from the frames in {job.path}"
         ) from failures[0]

@@ -9,7 +9,7 @@ there when called again with the same inputs and settings, and removes that fold
 from __future__ import annotations
 
 import dataclasses
-import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -25,6 +25,7 @@ from vidstyle.course import Course, require_still
 from vidstyle.errors import UsageError
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.outputs import check_outputs, export
+from vidstyle.playback import as_painted
 from vidstyle.probe import require_memory
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, to_tensor
 from vidstyle.stopwatch import each, stage
@@ -188,7 +189,8 @@ class _Task:
         self, job: Job, content: File, styles: Sequence[File], outputs: Outputs, settings: Settings, overwrite: bool
     ) -> None:
         self.settings = settings
-        self.outputs = check_outputs(outputs, moving=job != "image", overwrite=overwrite)
+        self.moving = job != "image"
+        self.outputs = check_outputs(outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
@@ -212,15 +214,18 @@ class _Task:
         on_frame: OnFrame | None,
         on_painted: OnPainted | None = None,
     ) -> Path:
+        kept = as_painted(source.info, source.playback)
+        playback = kept.edited(self.settings) if self.moving else kept
+        clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
+        manifest = self.manifest | {"playback": kept.json() | {"clip": clip}}
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-        with open_job(self.outputs[0], self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
+        with open_job(self.outputs[0], manifest, restart=restart, frames=max(source.playback) + 1) as job:
             render(source, stylizer, job, on_frame)
             del stylizer  # whoever looks at the frames may want its memory
             if on_painted is not None:
                 on_painted(job.images(source.playback))
-            frames = functools.partial(job.images, source.playback)
-            export(frames, source.info, self.outputs, self.settings, sound=sound, job=job.path)
+            export(job, playback, self.outputs, self.settings, sound if self.settings.sound else None)
             if not keep_job:
                 job.discard()
         return self.outputs[0]

@@ -9,9 +9,8 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,9 +22,6 @@ from vidstyle.folders import FolderSink, check_folder
 from vidstyle.partfile import Encoding, PartFile
 from vidstyle.pictures import load_picture
 from vidstyle.types import ClipInfo, Sink
-
-if TYPE_CHECKING:
-    from vidstyle.media import Clip
 
 SLASHES = tuple(filter(None, (os.sep, os.altsep)))
 
@@ -60,28 +56,17 @@ def check_output(path: str | Path, *, moving: bool, overwrite: bool) -> Path:
     return path
 
 
-def open_sink(
-    path: str | Path,
-    info: ClipInfo,
-    *,
-    crf: int = 18,
-    plays: int = 0,
-    sound: Clip | None = None,
-    delay: Fraction = Fraction(0),
-) -> Sink:
+def open_sink(path: str | Path, info: ClipInfo, encoding: Encoding = Encoding()) -> Sink:  # noqa: B008 (frozen)
     """The sink for the suffix of `path`; without one, a folder of frames. A single frame may be a still, too.
 
     Args:
         info: of the frames that will be written.
-        crf: quality of what is encoded with loss, 0 best to 51 worst.
-        plays: how often an animation is played; 0 = for ever.
-        sound: the clip whose sound goes into an MP4 or WebM, cut to its selection; None for none.
-        delay: seconds of pictures before the sound begins.
+        encoding: how; what the format does not know is left aside.
 
     Raises:
         UsageError: the suffix is unknown, or a library that writes clips is not installed.
     """
-    path, encoding = Path(path), Encoding(crf, plays, sound, delay)
+    path = Path(path)
     suffix = path.suffix.lower()
     if not suffix:
         return FolderSink(path, info, encoding)

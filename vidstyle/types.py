@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-Job = Literal["video", "balance", "image"]
+Job = Literal["video", "balance", "image", "encode"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Optimizer = Literal["lbfgs", "adam"]
 Flow = Literal["dis"]
 WarmStart = Literal["warped", "previous", "none"]
 Objective = Literal["normalized", "blog"]
+ENCODING: dict[str, Any] = {"only": ("video", "balance", "encode"), "paints": False}
+RECODING = ENCODING | {"only": ("video", "encode")}
 SCHEDULED = (OverTime, OverTime | None, tuple[OverTime, ...])  # the kinds of settings that may change over time
 
 
@@ -41,6 +43,7 @@ def setting(
     only: tuple[Job, ...] = ("video", "balance", "image"),
     paints: bool = True,
     flag: str | None = None,
+    words: Mapping[str, int] | None = None,
 ) -> Any:
     """A field of `Settings`: its default, its sentence, its range and where it applies, written once.
 
@@ -50,9 +53,10 @@ def setting(
         only: the jobs that read this setting; the command line offers it only there.
         paints: whether it changes the painted frames; a job can be resumed with another value of one that does not.
         flag: the name of the command-line option where it differs from the field's.
+        words: what may be typed instead of some numbers.
     """
     metadata = {"text": text, "low": low, "high": high, "above": above, "only": only, "paints": paints, "flag": flag}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata | {"words": words or {}})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,14 +154,28 @@ class Settings:
     bounce: bool = setting(
         True, "Play back to the start, so that the animation loops without a seam.", only=("balance",)
     )
-    crf: int = setting(
-        18,
-        "Quality of MP4, WebM, WebP and AVIF: 0 best, 51 worst.",
+    crf: int = setting(18, "Quality of MP4, WebM, WebP and AVIF: 0 best, 51 worst.", low=0, high=51, **ENCODING)
+    plays: int = setting(
+        0,
+        "How often a GIF, WebP, AVIF or APNG is played: a number, once or forever (0).",
         low=0,
-        high=51,
-        only=("video", "balance"),
-        paints=False,
+        high=65535,
+        words={"forever": 0, "once": 1},
+        **ENCODING,
     )
+    pingpong: bool = setting(False, "Play backwards to the start, too.", **RECODING)
+    hold_first: float = setting(0.0, "Seconds for which the first frame is held.", low=0, high=60, **ENCODING)
+    hold_last: float = setting(0.0, "The same for the last frame, or the turn.", low=0, high=60, **ENCODING)
+    frame_rate: float | None = setting(
+        None,
+        "Frames per second of the outputs, where not those of the clip.",
+        above=0,
+        high=120,
+        flag="fps",
+        **RECODING,
+    )
+    width: int | None = setting(None, "Width of the outputs, where smaller than the painting.", low=16, **ENCODING)
+    sound: bool = setting(True, "Keep the sound in MP4 and WebM.", **RECODING)
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self), include_extras=True)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from vidstyle.errors import DiskError
+from vidstyle.partfile import Encoding
 from vidstyle.sinks import open_sink
 from vidstyle.types import ClipInfo
 
@@ -26,7 +27,7 @@ SMALLEST = 32  # pixels of a side
 def write_clip(folder: Path, size: int, frames: int) -> Path:
     """Make a clip whose long side is `size` in `folder`; its path."""
     info, path = info_of(size, frames), folder / "clip.mp4"
-    with open_sink(path, info, crf=10) as sink:
+    with open_sink(path, info, Encoding(crf=10)) as sink:
         for picture in pictures(info.width, info.height, frames):
             sink.write(picture)
     return path

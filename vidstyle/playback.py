@@ -1,0 +1,113 @@
+"""In what order painted frames are shown, when, and how large: what may change without painting anew."""
+
+from __future__ import annotations
+
+import dataclasses
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from vidstyle.errors import UsageError
+from vidstyle.pictures import MIN_SIDE
+from vidstyle.types import ClipInfo, Settings
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How painted frames make a moving picture."""
+
+    info: ClipInfo  #: of the moving picture
+    order: tuple[int, ...]  #: the painted frame of each of its frames
+    delay: Fraction = Fraction(0)  #: seconds until the sound begins
+
+    def json(self) -> dict[str, Any]:
+        """As it is kept in a job folder."""
+        info, times = self.info, self.info.timestamps
+        return {
+            "order": list(self.order),
+            "width": info.width,
+            "height": info.height,
+            "fps": str(info.fps),
+            "times": None if times is None else [str(time) for time in times],
+        }
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Playback:
+        """What `json` gave. Raises `KeyError`, `TypeError` or `ValueError` if it did not."""
+        order, times = tuple(map(int, found["order"])), found["times"]
+        times = None if times is None else tuple(map(Fraction, times))
+        return cls(ClipInfo(found["width"], found["height"], Fraction(found["fps"]), len(order), times), order)
+
+    def edited(self, settings: Settings) -> Playback:
+        """The playback that `settings` ask for: at another rate, there and back, with frames held, smaller.
+
+        Raises `UsageError` if that cannot be meant.
+        """
+        edited = self._at_rate(settings.frame_rate)
+        if settings.pingpong:
+            edited = edited._there_and_back()
+        first, last = min(edited.order), max(edited.order)
+        hold = Fraction(str(settings.hold_first))
+        edited = dataclasses.replace(edited._held(first, hold), delay=hold)
+        return edited._held(last, Fraction(str(settings.hold_last)))._fitted(settings.width)
+
+    def _at_rate(self, rate: float | None) -> Playback:
+        """At a constant rate: at each moment the frame that is shown then."""
+        if rate is None:
+            return self
+        fps, times = Fraction(rate).limit_denominator(1001), self.info.times
+        count = max(1, round(self.info.seconds * fps))
+        order = tuple(self.order[bisect_right(times, number / fps) - 1] for number in range(count))
+        info = dataclasses.replace(self.info, fps=fps, frames=count, timestamps=None)
+        return dataclasses.replace(self, info=info, order=order)
+
+    def _there_and_back(self) -> Playback:
+        """Backwards to the start, so that it loops; neither end is shown twice."""
+        count, times = len(self.order), [*self.info.times, self.info.seconds]
+        back = range(count - 2, 0, -1)
+        order = (*self.order, *(self.order[number] for number in back))
+        timestamps = None
+        if self.info.timestamps is not None:
+            shown = times[:-1]
+            now = times[-1]
+            for number in back:
+                shown.append(now)
+                now += times[number + 1] - times[number]
+            timestamps = tuple(shown)
+        info = dataclasses.replace(self.info, frames=len(order), timestamps=timestamps)
+        return dataclasses.replace(self, info=info, order=order)
+
+    def _held(self, frame: int, seconds: Fraction) -> Playback:
+        """With a painted frame shown so much longer the first time it is shown.
+
+        The last of all is shown once more: where a file does not say how long that lasts, it lasts all the same.
+        """
+        if seconds == 0:
+            return self
+        place, times, order = self.order.index(frame), list(self.info.times), self.order
+        if place == len(order) - 1:
+            order = (*order, frame)
+            times.append(times[-1] + seconds)
+        else:
+            times = [*times[: place + 1], *(time + seconds for time in times[place + 1 :])]
+        info = dataclasses.replace(self.info, frames=len(order), timestamps=tuple(times))
+        return dataclasses.replace(self, info=info, order=order)
+
+    def _fitted(self, width: int | None) -> Playback:
+        """So many pixels wide, of the same shape."""
+        own = self.info
+        if width is None or width == own.width:
+            return self
+        if width > own.width:
+            raise UsageError(f"--width is {width}, but {own.width} pixels are painted; paint larger with --size")
+        height = round(own.height * width / own.width)
+        if height < MIN_SIDE:
+            raise UsageError(f"--width {width} leaves a height of {height} pixels; it takes {MIN_SIDE}")
+        return dataclasses.replace(self, info=dataclasses.replace(own, width=width, height=height))
+
+
+def as_painted(info: ClipInfo, order: Sequence[int]) -> Playback:
+    """The playback of a source, before anybody edits it."""
+    return Playback(info, tuple(order))
