@@ -12,7 +12,7 @@ from PIL import Image
 from test_sinks import TIMES, feed, hidden, write
 
 from vidstyle import sinks
-from vidstyle.errors import DiskError, OutputExistsError
+from vidstyle.errors import DiskError, OutputExistsError, UsageError
 from vidstyle.types import ClipInfo
 
 av, media = map(pytest.importorskip, ("av", "vidstyle.media"))
@@ -162,6 +162,14 @@ def test_how_often_it_is_played(tmp_path, plays):
     version, entry = data[place + 4], 32 if data[place + 4] else 24
     track = struct.unpack(">Q" if version else ">I", data[place + entry : place + entry + (8 if version else 4)])[0]
     assert {0: flags & 1 and track > 1e9 * shown, 1: not flags & 1, 3: flags & 1 and track == 3 * shown}[plays]
+
+
+@pytest.mark.parametrize("name", ["webp", "avif"])
+def test_a_pillow_that_lacks_a_format_is_told_before_painting(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(sinks.features, "check", lambda feature: feature != name)
+    with pytest.raises(UsageError, match="upgrade pillow"):
+        sinks.check_output(tmp_path / f"a.{name}", moving=True, overwrite=False)
+    sinks.check_output(tmp_path / "a.gif", moving=True, overwrite=False)
 
 
 class TestFolder:

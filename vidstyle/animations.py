@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 
 import av
 import numpy as np
-from PIL import Image, features
+from PIL import Image
 
 from vidstyle import ffmpeg, mux
 from vidstyle.encoders import Encoder, to_63
-from vidstyle.errors import UsageError, VidstyleError
+from vidstyle.errors import VidstyleError
 from vidstyle.partfile import PartFile
 from vidstyle.types import ClipInfo
 
@@ -103,13 +103,13 @@ class GifSink(Encoder):
 class AvifSink(Encoder):
     """AV1 in an image sequence, colours at full resolution. Its time is exact."""
 
+    reader = "avif"
     color = (
         "scale=out_color_matrix=bt709:out_range=pc:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,"
         "format=yuv444p,setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=bt709:range=pc"
     )
 
     def _start(self) -> None:
-        _require("avif")
         self._video = self._part(".mp4")
         self._ticks = Ticks(self.info, mux.clock(self.info), SHORTEST)
         # The number of threads is fixed: the result may depend on it.
@@ -195,13 +195,12 @@ class FrameByFrame(PartFile):
 class WebpSink(FrameByFrame):
     """Lossy WebP, lossless at the best quality. It counts milliseconds."""
 
-    kind, codec, pixels, merges = "webp", "libwebp_anim", "bgra", True
+    kind, codec, pixels, merges, reader = "webp", "libwebp_anim", "bgra", True, "webp"
 
     def _tick(self) -> Fraction:
         return WEBP_TICK
 
     def _options(self) -> tuple[dict[str, str], dict[str, str]]:
-        _require("webp")
         coding = {"lossless": "1"} if self.encoding.crf == 0 else {"quality": str(100 - self.encoding.crf)}
         return coding, {"loop": str(self.encoding.plays)}
 
@@ -232,12 +231,6 @@ class ApngSink(FrameByFrame):
         *_, last, end = self._ticks.bounds
         delay = (end - last) * self._ticks.unit
         return {"pred": "mixed"}, {"plays": str(self.encoding.plays), "final_delay": str(delay)}
-
-
-def _require(feature: str) -> None:
-    """Raise `UsageError` if Pillow, which reads the file back, does not know its format."""
-    if not features.check(feature):
-        raise UsageError(f"this Pillow reads no {feature.upper()}; run pip install --upgrade pillow")
 
 
 def _verify(part: Path, size: tuple[int, int], times: list[Fraction], *, merges: bool = False) -> None:

@@ -37,6 +37,7 @@ class PartFile:
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)  #: of writing, that end in a `VidstyleError`
+    reader: ClassVar[str | None] = None  #: the feature of Pillow that reads the file back, where Pillow may lack it
 
     def __init__(self, path: Path, info: ClipInfo, encoding: Encoding) -> None:
         self.path, self.info, self.encoding = path, info, encoding

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from vidstyle import libraries
 from vidstyle.errors import UsageError, VidstyleError
@@ -36,7 +36,7 @@ def check_output(path: str | Path, *, moving: bool, overwrite: bool) -> Path:
 
     Raises:
         UsageError: the suffix is unknown, or of a still where frames move or the other way round, or a library that
-            writes clips is not installed.
+            writes or reads such files is not installed.
         DiskError: the folder is missing or cannot be written, or something else than an output of vidstyle is there.
         OutputExistsError: the file is there and may not be replaced.
     """
@@ -46,12 +46,14 @@ def check_output(path: str | Path, *, moving: bool, overwrite: bool) -> Path:
     if moving and folder and not suffix:
         check_folder(path, overwrite=overwrite)
         return path
-    known = encoders() if moving else STILLS
+    known = encoders() if moving else dict.fromkeys(STILLS, StillSink)
     if suffix not in known:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         as_folder = f", or frame by frame into a folder {path.stem}/" if moving else ""
         kind = "moving" if moving else "still"
         raise UsageError(f"output {path} {what}; a {kind} picture is written as {', '.join(known)}{as_folder}")
+    if (feature := known[suffix].reader) and not features.check(feature):
+        raise UsageError(f"output {path} needs a Pillow that knows {feature.upper()}; run pip install --upgrade pillow")
     check_writable(path, overwrite=overwrite)
     return path
 
