@@ -262,7 +262,7 @@ def test_help_is_fast_and_does_not_import_torch():
 def test_doctor_finds_everything(vidstyle):
     done = vidstyle("doctor")
     assert done.exit_code == 0, done.output
-    for subject in ("device", "memory", "ffmpeg", "compact network", "VGG-19 weights", "disk"):
+    for subject in ("device", "memory", "ffmpeg", "compact network", "VGG-19 weights", "RAFT weights", "disk"):
         assert subject in done.output
 
 

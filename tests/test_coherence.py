@@ -112,9 +112,9 @@ def test_noise_is_not_followed_and_slow_motion_is():
         moved = flow.warp(wide, torch.full((2, 120, 168), shift))[:, 10:-10, 10:-10].permute(1, 2, 0).numpy() * 255
         return (moved + generator.normal(0, noise, moved.shape)).clip(0, 255).round().astype(np.uint8)
 
-    still = flow.estimate(seen(0, 3), seen(0, 3), "dis").flow
+    still = flow.estimator("dis")(seen(0, 3), seen(0, 3)).flow
     assert still.abs().mean() < 0.01
-    slow = flow.estimate(seen(0, 0), seen(0.2, 0), "dis").flow[:, 8:-8, 8:-8]
+    slow = flow.estimator("dis")(seen(0, 0), seen(0.2, 0)).flow[:, 8:-8, 8:-8]
     assert slow.mean() == pytest.approx(0.2, abs=0.03)
 
 

@@ -22,7 +22,7 @@ def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:
 def test_dis_finds_a_known_shift_backwards():
     big = texture(120, 160)
     previous, current = big[10:106, 10:138], big[13:109, 15:143]  # what is here at (0, 0) was there at (5, 3)
-    motion = flow.estimate(previous, current, "dis")
+    motion = flow.estimator("dis")(previous, current)
     inner = motion.flow[:, 16:-16, 16:-16]
     assert inner[0].mean() == pytest.approx(5, abs=0.05)
     assert inner[1].mean() == pytest.approx(3, abs=0.05)
@@ -36,7 +36,7 @@ def test_light_that_changes_is_no_motion(gain, offset, backwards):
     """Two frames of a fade to black or white, or of an exposure that changes, from one to the other and back."""
     big = texture(120, 160)
     pair = [big[10:106, 10:138], (big[12:108, 13:141] * gain + offset).astype(np.uint8)]
-    motion = flow.estimate(*(pair[::-1] if backwards else pair), "dis")
+    motion = flow.estimator("dis")(*(pair[::-1] if backwards else pair))
     inner, sign = motion.flow[:, 12:-12, 12:-12], -1 if backwards else 1
     assert (inner - sign * torch.tensor([3.0, 2.0]).view(2, 1, 1)).norm(dim=0).mean() < 0.3
     assert motion.visible[:, 12:-12, 12:-12].mean() > 0.9
@@ -57,7 +57,7 @@ def test_dis_repeats_bit_for_bit_with_any_number_of_threads():
     try:
         for number in (1, 2, 3):
             cv2.setNumThreads(number)
-            motions.append(flow.estimate(previous, current, "dis"))
+            motions.append(flow.estimator("dis")(previous, current))
     finally:
         cv2.setNumThreads(threads)
     for motion in motions[1:]:
@@ -67,7 +67,7 @@ def test_dis_repeats_bit_for_bit_with_any_number_of_threads():
 
 @pytest.mark.parametrize("shape", [(2, 2), (16, 16), (8, 64), (12, 640), (31, 200)])
 def test_dis_takes_small_and_narrow_pictures(shape):
-    motion = flow.estimate(texture(*shape), texture(*shape), "dis")
+    motion = flow.estimator("dis")(texture(*shape), texture(*shape))
     assert motion.flow.shape == (2, *shape) and motion.visible.shape == (1, *shape)
     assert motion.flow.abs().max() < 0.1
 
@@ -80,7 +80,7 @@ def test_still_is_no_motion():
 
 def test_pictures_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match="different shapes"):
-        flow.estimate(texture(20, 30), texture(20, 31), "dis")
+        flow.estimator("dis")(texture(20, 30), texture(20, 31))
 
 
 def test_visibility_of_a_moving_square():
@@ -151,7 +151,7 @@ def test_dis_on_real_pairs_with_known_flow():
         then, now = (cv2.imread(str(pair / name))[..., ::-1] for name in ("frame11.png", "frame10.png"))
         data = np.fromfile(pair / "flow10.flo", np.float32)
         truth = torch.from_numpy(data[3:].reshape(*now.shape[:2], 2)).permute(2, 0, 1)
-        motion = flow.estimate(np.ascontiguousarray(then), np.ascontiguousarray(now), "dis")
+        motion = flow.estimator("dis")(np.ascontiguousarray(then), np.ascontiguousarray(now))
         error = (motion.flow - truth).norm(dim=0)
         seen = (motion.visible[0] > 0.5) & (truth.abs() < 1e6).all(0)
         assert error[seen].mean() < 0.3, pair

@@ -10,10 +10,11 @@ from vidstyle.libraries import CLIP_LIBRARIES
 LAYERS = (
     {"errors", "stopwatch"},
     {"schedule"},
-    {"types", "files", "libraries", "weightfile"},
+    {"types", "files", "libraries", "weightfile", "descent"},
+    {"optimize"},
+    {"raft"},
     {
         "networks",
-        "descent",
         "memory",
         "distill.muon",
         "distill.crops",
@@ -34,7 +35,6 @@ LAYERS = (
         "media",
         "distill.student",
         "distill.recipe",
-        "optimize",
         "goal",
         "coherence",
         "bench.baseline",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from vidstyle import libraries, memory, networks, weightfile
+from vidstyle import libraries, memory, networks, raft, weightfile
 from vidstyle.checkpoint import file_hash
 from vidstyle.errors import VidstyleError
 
@@ -83,6 +83,10 @@ def _vgg19() -> Finding:
     return _weights("VGG-19 weights", networks.VGG19_URL, "548 MB", "--network vgg19", "--weights")
 
 
+def _raft() -> Finding:
+    return _weights("RAFT weights", raft.LARGE.url, "21 MB", "--flow raft", "--flow-weights")
+
+
 def _disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free
     enough = free > ENOUGH_DISK
@@ -95,5 +99,6 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "clips": _clips,
     "compact network": _compact,
     "VGG-19 weights": _vgg19,
+    "RAFT weights": _raft,
     "disk": _disk,
 }

@@ -6,6 +6,9 @@ Flow is backward flow everywhere: for each pixel of the current picture where it
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vidstyle.raft import LARGE, SMALL, Raft
 from vidstyle.types import Flow, Motion
 
 SMALLEST_SIDE = 32  # below it OpenCV's DIS refuses, or reads outside its memory when the other side is long
@@ -31,18 +35,49 @@ FINEST = 0.6  # pixels, sigma of the blur that separates the detail which interp
 AROUND = 2.5  # pixels, sigma of the neighbourhood in which the strength of that detail is kept
 STRONGEST = 2.0  # times by which it is strengthened at most
 
-Estimator = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+class Search(Protocol):
+    """Finds where things went, as well as it can."""
+
+    fingerprint: str  #: a hash of what it has learnt; empty if that is nothing
+
+    def __call__(self, previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Backward and forward flow, (2, H, W) float32 each, between two pictures, (H, W, 3) uint8 RGB."""
+        ...
 
 
-def estimate(previous: np.ndarray, current: np.ndarray, method: Flow) -> Motion:
-    """How `previous` became `current`, both (H, W, 3) uint8 RGB of at least 2 pixels a side.
+class Estimator:
+    """Estimates how one picture became another; holds only what is constant. Any number of threads may call it."""
 
-    The same bits at every run, with any number of threads.
+    def __init__(self, search: Search) -> None:
+        self.search, self.fingerprint = search, search.fingerprint
+
+    def __call__(self, previous: np.ndarray, current: np.ndarray) -> Motion:
+        """How `previous` became `current`, both (H, W, 3) uint8 RGB of at least 2 pixels a side.
+
+        The same bits at every run.
+        """
+        if previous.shape != current.shape:
+            raise ValueError(f"pictures of different shapes: got {previous.shape = }, {current.shape = }")
+        backward, forward = self.search(previous, current)
+        then, now = _greys(previous, current)
+        backward, forward = settled(backward, then, now), settled(forward, now, then)
+        visible = visibility(backward, forward, unlike(backward, then, now))
+        return Motion(flow=torch.from_numpy(backward), visible=torch.from_numpy(visible))
+
+
+def estimator(name: Flow, weights: str | Path | None = None, device: torch.device | None = None) -> Estimator:
+    """The estimator of that name.
+
+    Args:
+        weights: a file for one that has learnt; None downloads them once.
+        device: to run that one on; the CPU if None.
+
+    Raises:
+        WeightsError: the weights are missing or another network's.
+        UsageError: a library is missing.
     """
-    if previous.shape != current.shape:
-        raise ValueError(f"pictures of different shapes: got {previous.shape = }, {current.shape = }")
-    flow, visible = ESTIMATORS[method](previous, current)
-    return Motion(flow=torch.from_numpy(flow), visible=torch.from_numpy(visible))
+    return Estimator(ESTIMATORS[name](weights, device or torch.device("cpu")))
 
 
 def still(height: int, width: int) -> Motion:
@@ -50,32 +85,48 @@ def still(height: int, width: int) -> Motion:
     return Motion(flow=torch.zeros(2, height, width), visible=torch.ones(1, height, width))
 
 
-def _dis(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Dense inverse search (Kroeger et al. 2016, https://arxiv.org/abs/1603.03590), both ways."""
-    height, width = current.shape[:2]
-    below, right = max(SMALLEST_SIDE - height, 0), max(SMALLEST_SIDE - width, 0)
-    then, now = (
-        cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        for picture in evened(*(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (previous, current)))
-    )
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    # Down to full resolution, where the preset stops at half: on Middlebury a mean error of .26 instead of .40 pixels,
-    # for three to four times the time (.2 s each way at 640x480 on one core), still well below that of painting.
-    search.setFinestScale(0)
-    # Smoother than the preset, and longer: a quarter less error where a camera moves, and a twentieth on Middlebury,
-    # whose things move against each other.
-    search.setVariationalRefinementAlpha(60)
-    search.setVariationalRefinementIterations(10)
-    backward, forward = (
-        np.ascontiguousarray(flow[:height, :width].transpose(2, 0, 1))
-        for flow in (search.calc(now, then, None), search.calc(then, now, None))  # type: ignore[call-overload]
-    )
-    then, now = then[:height, :width], now[:height, :width]
-    backward, forward = settled(backward, then, now), settled(forward, now, then)
-    return backward, visibility(backward, forward, unlike(backward, then, now))
+class Dis:
+    """Dense inverse search (Kroeger et al. 2016, https://arxiv.org/abs/1603.03590).
+
+    The same bits with any number of threads.
+    """
+
+    fingerprint = ""
+
+    def __call__(self, previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Backward and forward flow, (2, H, W) float32 each, between two pictures, (H, W, 3) uint8 RGB."""
+        height, width = current.shape[:2]
+        below, right = max(SMALLEST_SIDE - height, 0), max(SMALLEST_SIDE - width, 0)
+        then, now = (
+            cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            for picture in _greys(previous, current)
+        )
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        # Down to full resolution, where the preset stops at half: on Middlebury a mean error of .26 instead of .40
+        # pixels, for three to four times the time (.2 s each way at 640x480 on one core), still well below painting.
+        search.setFinestScale(0)
+        # Smoother than the preset, and longer: a quarter less error where a camera moves, and a twentieth on
+        # Middlebury, whose things move against each other.
+        search.setVariationalRefinementAlpha(60)
+        search.setVariationalRefinementIterations(10)
+        backward, forward = (
+            np.ascontiguousarray(flow[:height, :width].transpose(2, 0, 1))
+            for flow in (search.calc(now, then, None), search.calc(then, now, None))  # type: ignore[call-overload]
+        )
+        return backward, forward
 
 
-ESTIMATORS: dict[Flow, Estimator] = {"dis": _dis}
+ESTIMATORS: dict[Flow, Callable[[str | Path | None, torch.device], Search]] = {
+    "dis": lambda weights, device: Dis(),
+    "raft": partial(Raft, LARGE),
+    "raft-small": partial(Raft, SMALL),
+}
+
+
+def _greys(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures, (H, W, 3) uint8, as (H, W) uint8 in the same light."""
+    then, now = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (previous, current))
+    return evened(then, now)
 
 
 def evened(then: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -23,11 +23,12 @@ from vidstyle import networks, pictures
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.course import Course, require_still
 from vidstyle.errors import UsageError
+from vidstyle.flow import Estimator
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.outputs import check_outputs, export
 from vidstyle.playback import as_painted
 from vidstyle.probe import require_memory
-from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, to_tensor
+from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, estimator_of, to_tensor
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import Job, Result, Settings, Source, State
@@ -75,7 +76,7 @@ def stylize_video(
     """
     settings = settings or Settings()
     task = _Task("video", clip, styles, output, settings, overwrite)
-    source = VideoSource(str(clip), settings, settings.shares(len(styles)))
+    source = VideoSource(str(clip), settings, settings.shares(len(styles)), task.estimator)
     return task.run(source, source.clip, restart, keep_job, on_frame, on_painted)
 
 
@@ -133,7 +134,7 @@ def stylize_image(
 
 def plan_video(clip: File, styles: Sequence[File], settings: Settings | None = None) -> Course:
     """The numbers that change over time, in each frame that `stylize_video` would make, which see."""
-    settings = dataclasses.replace(settings or Settings(), cuts=False)
+    settings = dataclasses.replace(settings or Settings(), cuts=False, flow="dis", flow_weights=None)
     return VideoSource(str(clip), settings, settings.shares(len(styles))).course
 
 
@@ -203,7 +204,8 @@ class _Task:
             inputs["init"] = settings.init
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
-        self.manifest = _manifest(job, inputs, settings, self.network, self.device)
+        self.estimator = estimator_of(settings) if job == "video" else None
+        self.manifest = _manifest(job, inputs, settings, self.network, self.estimator, self.device)
 
     def run(
         self,
@@ -242,7 +244,12 @@ def load_network(settings: Settings) -> networks.FeatureNetwork:
 
 
 def _manifest(
-    job: Job, inputs: dict[str, Any], settings: Settings, network: networks.FeatureNetwork, device: torch.device
+    job: Job,
+    inputs: dict[str, Any],
+    settings: Settings,
+    network: networks.FeatureNetwork,
+    estimator: Estimator | None,
+    device: torch.device,
 ) -> dict[str, Any]:
     """What a job's frames depend on: another manifest means other frames."""
     from vidstyle import __version__
@@ -254,7 +261,8 @@ def _manifest(
     }
     painted["precision"] = pick_precision(settings.precision, device)
     # What is in a file matters, and is hashed below; where it lies does not.
-    del painted["weights"]
+    for name in ("weights", "flow_weights"):
+        painted.pop(name, None)
     for name, words in (("network", ("compact", "vgg19")), ("init", ("content", "noise"))):
         if painted[name] not in words:
             painted[name] = "a file"
@@ -263,5 +271,6 @@ def _manifest(
         "job": job,
         "inputs": {role: file_hash(path) for role, path in inputs.items()},
         "network": networks.fingerprint(network),
+        "flow weights": estimator.fingerprint if estimator else "",
         "settings": painted | {"device": device.type},
     }

@@ -17,6 +17,7 @@ from torch import Tensor
 from vidstyle import flow, libraries, pictures
 from vidstyle.course import Course
 from vidstyle.errors import UsageError
+from vidstyle.optimize import pick_device
 from vidstyle.schedule import OverTime, there_and_back
 from vidstyle.stopwatch import each, stage
 from vidstyle.types import Budget, ClipInfo, Film, Frame, Motion, Onward, Settings
@@ -36,13 +37,23 @@ class FilmSource:
         settings: size, flow and what may change over time are read.
         mix: share of each style.
         cuts: numbers of the frames that begin a new shot; the first frame of all does so anyway.
+        estimator: of the motion; the one of the settings if None.
 
     Raises:
         UsageError: a schedule does not fit the length of the film.
+        WeightsError: that estimator's weights are missing or another network's.
     """
 
-    def __init__(self, film: Film, settings: Settings, mix: Sequence[OverTime], cuts: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        film: Film,
+        settings: Settings,
+        mix: Sequence[OverTime],
+        cuts: Iterable[int] = (),
+        estimator: flow.Estimator | None = None,
+    ) -> None:
         self.film, self.settings = film, settings
+        self.estimate = estimator or estimator_of(settings)
         self.shots = frozenset({0, *cuts})
         own = film.info
         width, height = pictures.fit(own.width, own.height, settings.size)
@@ -92,7 +103,7 @@ class FilmSource:
             left = self.info.frames - index
             onward = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                onward = Onward(flow.estimate(opening, pixels, self.settings.flow), 1 / left)
+                onward = Onward(self.estimate(opening, pixels), 1 / left)
         # The same picture again, and the same is wanted of it.
         painted = before and onward is None and self.course.stays(index) and np.array_equal(pixels, before[0])
         return Frame(
@@ -124,7 +135,7 @@ class FilmSource:
         unseen = torch.ones(1, *pixels.shape[:2])
         for lag in (1, *sorted(settings.long_term)):
             if lag <= len(before) and unseen.mean() > NEGLIGIBLE:
-                motions[lag] = motion = flow.estimate(before[lag - 1], pixels, settings.flow)
+                motions[lag] = motion = self.estimate(before[lag - 1], pixels)
                 unseen = (unseen - motion.visible).clamp_min(0)
         return motions
 
@@ -138,6 +149,7 @@ class VideoSource(FilmSource):
         path: of the clip.
         settings: those of a film, and start, end and cuts.
         mix: share of each style.
+        estimator: of the motion; the one of the settings if None.
 
     Raises:
         MediaError: the clip cannot be read to its end.
@@ -145,7 +157,9 @@ class VideoSource(FilmSource):
             clips is not installed.
     """
 
-    def __init__(self, path: str, settings: Settings, mix: Sequence[OverTime]) -> None:
+    def __init__(
+        self, path: str, settings: Settings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
+    ) -> None:
         libraries.require("reading a clip", "av", "scenedetect")
         # Not at the top: whoever has no clip needs no such library.
         from vidstyle.media import survey
@@ -153,7 +167,7 @@ class VideoSource(FilmSource):
 
         detector = CutDetector() if settings.cuts else None
         self.clip = survey(path, start=settings.start, end=settings.end, observe=detector.add if detector else None)
-        super().__init__(self.clip, settings, mix, detector.cuts() if detector else ())
+        super().__init__(self.clip, settings, mix, detector.cuts() if detector else (), estimator)
 
 
 class PictureSource:
@@ -215,6 +229,11 @@ def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[OverTi
     if alpha is None:
         alpha = f"start:{settings.alpha_from}, end:{settings.alpha_to}"
     return PictureSource(picture, settings, mix, alpha, painted, playback)
+
+
+def estimator_of(settings: Settings) -> flow.Estimator:
+    """Of the motion, as the settings name it. Raises `WeightsError`."""
+    return flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
 
 
 def motion_workers() -> int:

@@ -25,7 +25,7 @@ Job = Literal["video", "balance", "image", "encode"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Optimizer = Literal["lbfgs", "adam"]
-Flow = Literal["dis"]
+Flow = Literal["dis", "raft", "raft-small"]
 WarmStart = Literal["warped", "previous", "none"]
 Objective = Literal["normalized", "blog"]
 ENCODING: dict[str, Any] = {"only": ("video", "balance", "encode"), "paints": False}
@@ -135,7 +135,17 @@ class Settings:
         high=64,
         only=("video",),
     )
-    flow: Flow = setting("dis", "How motion is estimated: dis (dense inverse search).", only=("video",))
+    flow: Flow = setting(
+        "dis",
+        "How motion is estimated: dis (dense inverse search), raft or raft-small (networks; slower, for small things "
+        "that move far).",
+        only=("video",),
+    )
+    flow_weights: str | None = setting(
+        None,
+        "RAFT's weights: a torchvision checkpoint or a safetensors file; torchvision's are downloaded when empty.",
+        only=("video",),
+    )
     loop: bool = setting(
         False,
         "End the painting as it began, so that a clip whose last frame leads to its first loops.",
@@ -191,6 +201,8 @@ class Settings:
                 _check_range(option, number)
         if self.end is not None and self.end <= self.start:
             raise UsageError(f"--end {self.end:g} must come after --start {self.start:g}")
+        if self.flow_weights is not None and self.flow == "dis":
+            raise UsageError("--flow-weights belongs to --flow raft or raft-small, not to dis; leave it out")
         if not self.style_layers or not self.content_layers:
             raise UsageError("--style-layers and --content-layers need at least one layer each")
         if self.style_layer_weights and len(self.style_layer_weights) != len(self.style_layers):

@@ -136,5 +136,5 @@ def save(found: Measurement, path: Path) -> None:
 def _source(clip: File, settings: Settings, styles: int) -> VideoSource:
     """The input with its motion, however the job estimates it."""
     mix = settings.shares(styles) if styles else (1.0,)
-    plain = dataclasses.replace(settings, flow="dis", warm_start="warped", long_term=(), loop=False)
+    plain = dataclasses.replace(settings, flow="dis", flow_weights=None, warm_start="warped", long_term=(), loop=False)
     return VideoSource(str(clip), plain, mix)

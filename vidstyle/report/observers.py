@@ -71,7 +71,7 @@ class Flicker:
         if index in self.ends:
             photo, painted = self._waiting.pop(index - self.distance)
             motion = now.frame.motion if self.distance == 1 else None
-            self._measure(photo, painted, now, motion or flow.estimate(photo, now.photo, "dis"))
+            self._measure(photo, painted, now, motion or flow.estimator("dis")(photo, now.photo))
         if index + self.distance in self.ends:
             self._waiting[index] = now.photo, now.pixels
 

@@ -13,7 +13,7 @@ from vidstyle.report.figures import Measurement, Steadiness
 from vidstyle.report.tables import number, share
 from vidstyle.types import Settings, option_name, typed
 
-FILES = ("weights", "network", "init")  # settings that may name one
+FILES = ("weights", "flow_weights", "network", "init")  # settings that may name one
 STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less
 BLUNT = 0.75  # share of the sharpness of the first frame, beyond what the input does itself
 SKEW = 0.02  # difference of the proportions
