@@ -72,6 +72,19 @@ def test_dis_takes_small_and_narrow_pictures(shape):
     assert motion.flow.abs().max() < 0.1
 
 
+def test_what_is_new_does_not_hold_what_moves_beside_it():
+    """A pan over a soft ground in which something else appears: no flow explains that, but the ground goes on."""
+    big = cv2.GaussianBlur(texture(140, 200), (0, 0), 4)
+    previous, current = big[10:130, 10:170].copy(), big[12:132, 13:173].copy()
+    current[40:80, 60:100] = texture(40, 40, seed=1)
+    motion = flow.estimator("dis")(previous, current)
+    around = np.zeros((120, 160), bool)
+    around[30:90, 50:110] = True
+    around[36:84, 56:104] = False
+    error = (motion.flow - torch.tensor([3.0, 2.0]).view(2, 1, 1)).norm(dim=0)
+    assert error[torch.from_numpy(around)].mean() < 1
+
+
 def test_still_is_no_motion():
     motion = flow.still(20, 30)
     assert motion.flow.shape == (2, 20, 30) and not motion.flow.any()

@@ -30,6 +30,7 @@ CONTRAST = 50.0  # grey levels, standard deviation, of what is evened out
 STILLNESS = 12.0  # pixels, sigma of the neighbourhood that decides together whether it moves
 GRAIN = 1.5  # pixels, sigma of the blur that takes out noise before that
 UNMOVED, MOVED = 1.25, 1.7  # times what remains unexplained with the flow: what remains without it
+DOUBT = 0.02  # voice in that of a pixel whose flow cannot be trusted; where none can, they decide
 UNLIKE = 25.0  # grey levels, root mean square around a pixel: more is another picture
 FINEST = 0.6  # pixels, sigma of the blur that separates the detail which interpolation weakens
 AROUND = 2.5  # pixels, sigma of the neighbourhood in which the strength of that detail is kept
@@ -61,7 +62,9 @@ class Estimator:
             raise ValueError(f"pictures of different shapes: got {previous.shape = }, {current.shape = }")
         backward, forward = self.search(previous, current)
         then, now = _greys(previous, current)
-        backward, forward = settled(backward, then, now), settled(forward, now, then)
+        seen = visibility(backward, forward, unlike(backward, then, now))
+        seen_before = visibility(forward, backward, unlike(forward, now, then))
+        backward, forward = settled(backward, then, now, seen), settled(forward, now, then, seen_before)
         visible = visibility(backward, forward, unlike(backward, then, now))
         return Motion(flow=torch.from_numpy(backward), visible=torch.from_numpy(visible))
 
@@ -149,7 +152,7 @@ def evened(then: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return one, other
 
 
-def settled(flow: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def settled(flow: np.ndarray, source: np.ndarray, target: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """The flow without what only explains noise: zero where, nearly as well, nothing moves.
 
     Noise alone makes DIS see .1 to .3 pixels of motion, another one in each frame, and a painting that follows it
@@ -159,13 +162,15 @@ def settled(flow: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndar
     Args:
         flow: (2, H, W) float32, from `target` to `source`.
         source, target: (H, W) uint8.
+        visible: (1, H, W) float32, how far it can be trusted. What was hidden says nothing of the motion around it.
     """
     height, width = target.shape
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     there, here = (cv2.GaussianBlur(picture.astype(np.float32), (0, 0), GRAIN) for picture in (source, target))
     followed = cv2.remap(there, columns + flow[0], rows + flow[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    weight = np.maximum(visible[0], DOUBT)
     unmoved, moved = (
-        cv2.GaussianBlur(np.square(here - guess), (0, 0), STILLNESS, borderType=cv2.BORDER_REPLICATE)
+        cv2.GaussianBlur(weight * np.square(here - guess), (0, 0), STILLNESS, borderType=cv2.BORDER_REPLICATE)
         for guess in (there, followed)
     )
     share = (unmoved / (moved + np.float32(1e-3)) - UNMOVED) / (MOVED - UNMOVED)
