@@ -16,11 +16,12 @@ from torchvision.models import optical_flow
 from torchvision.transforms._presets import OpticalFlow
 from typer.testing import CliRunner
 
-from vidstyle import flow, raft
+from vidstyle import flow, networks, raft
 from vidstyle.cli import app
 from vidstyle.errors import MemoryLimitError, UsageError, WeightsError
 from vidstyle.sources import VideoSource
-from vidstyle.types import Settings
+from vidstyle.stylizer import Stylizer
+from vidstyle.types import Frame, Settings
 
 CPU = torch.device("cpu")
 KINDS = {"raft": raft.LARGE, "raft-small": raft.SMALL}
@@ -187,6 +188,23 @@ def test_a_plan_and_a_report_take_no_weights(files, tmp_path):
     assert _source(clip, settings, 1).estimate.fingerprint == ""
     with pytest.raises(WeightsError):
         VideoSource(str(clip), settings, (1.0,))
+
+
+@pytest.mark.cuda
+def test_cuda_finds_what_the_cpu_finds_while_paintings_are_recorded(files):
+    pictures, content = pair(64, 96), texture(96, 128, seed=1)
+    expected = raft.Raft(raft.SMALL, files["raft-small"], CPU)(*pictures)
+    search = raft.Raft(raft.SMALL, files["raft-small"], torch.device("cuda"))
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(search, *pictures) for _ in range(8)]
+        for _ in range(3):  # each records anew
+            settings = Settings(device="cuda", first_iterations=10)
+            stylizer = Stylizer(networks.compact(), [texture(96, 96, seed=2)], settings)
+            stylizer.step(Frame(0, content, None, 0.3, (1.0,)), None)
+    for flows in (future.result() for future in found):
+        for one, first, other in zip(flows, found[0].result(), expected, strict=True):
+            assert np.array_equal(one, first)
+            assert np.allclose(one, other, rtol=0.01, atol=0.01)
 
 
 @pytest.fixture
