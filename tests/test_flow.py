@@ -169,3 +169,18 @@ def test_dis_on_real_pairs_with_known_flow():
         seen = (motion.visible[0] > 0.5) & (truth.abs() < 1e6).all(0)
         assert error[seen].mean() < 0.3, pair
         assert error[~seen & (truth.abs() < 1e6).all(0)].mean() > 2 * error[seen].mean(), pair
+
+
+@pytest.mark.parametrize("noise", [0, 1.5])
+def test_a_clear_sky_does_not_stay_where_the_land_moves(noise):
+    """Nothing in it says that it moves; strokes that stayed there while all else pans would stick to the screen."""
+    random = np.random.default_rng(0)
+
+    def view(shift):
+        land = texture(96, 200)[:, 20 + shift : 148 + shift].astype(float)
+        land[:48] = (120, 160, 220)
+        return (land + random.normal(0, noise, land.shape)).clip(0, 255).round().astype(np.uint8)
+
+    motion = flow.estimator("dis")(view(0), view(5))
+    assert motion.flow[0, 56:, 10:-16].mean() == pytest.approx(5, abs=0.1)
+    assert motion.flow[0, :8, 10:-16].mean() > 3.5

@@ -31,6 +31,7 @@ STILLNESS = 12.0  # pixels, sigma of the neighbourhood that decides together whe
 GRAIN = 1.5  # pixels, sigma of the blur that takes out noise before that
 UNMOVED, MOVED = 1.25, 1.7  # times what remains unexplained with the flow: what remains without it
 DOUBT = 0.02  # voice in that of a pixel whose flow cannot be trusted; where none can, they decide
+PLAIN = 0.002  # of the mean detail: less is too little to tell by itself whether it moves
 UNLIKE = 25.0  # grey levels, root mean square around a pixel: more is another picture
 FINEST = 0.6  # pixels, sigma of the blur that separates the detail which interpolation weakens
 AROUND = 2.5  # pixels, sigma of the neighbourhood in which the strength of that detail is kept
@@ -173,8 +174,16 @@ def settled(flow: np.ndarray, source: np.ndarray, target: np.ndarray, visible: n
         cv2.GaussianBlur(weight * np.square(here - guess), (0, 0), STILLNESS, borderType=cv2.BORDER_REPLICATE)
         for guess in (there, followed)
     )
-    share = (unmoved / (moved + np.float32(1e-3)) - UNMOVED) / (MOVED - UNMOVED)
-    result: np.ndarray = flow * share.clip(0, 1).astype(np.float32)
+    share = ((unmoved / (moved + np.float32(1e-3)) - UNMOVED) / (MOVED - UNMOVED)).clip(0, 1)
+    # A plain place, like a clear sky, says nothing itself, whatever noise seems to do there: it goes along with what
+    # lies around.
+    slope = np.square(cv2.Sobel(here, cv2.CV_32F, 1, 0)) + np.square(cv2.Sobel(here, cv2.CV_32F, 0, 1))
+    detail = cv2.GaussianBlur(weight * slope, (0, 0), STILLNESS, borderType=cv2.BORDER_REPLICATE)
+    plain = PLAIN * detail.mean() + np.float32(1e-3)
+    wide = (max(height, width),) * 2
+    total = cv2.blur(detail, wide) + np.float32(1e-3)
+    around = np.stack([cv2.blur(detail * share * part, wide) / total for part in flow])
+    result: np.ndarray = ((detail * share * flow + plain * around) / (detail + plain)).astype(np.float32)
     return result
 
 
