@@ -183,4 +183,4 @@ def test_a_clear_sky_does_not_stay_where_the_land_moves(noise):
 
     motion = flow.estimator("dis")(view(0), view(5))
     assert motion.flow[0, 56:, 10:-16].mean() == pytest.approx(5, abs=0.1)
-    assert motion.flow[0, :8, 10:-16].mean() > 3.5
+    assert motion.flow[0, :8, 10:-16].mean() > 2.5
