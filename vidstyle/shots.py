@@ -14,7 +14,7 @@ from scenedetect.detectors import AdaptiveDetector
 
 LONG_SIDE, SHORTEST_SIDE = 160, 32  # pixels; the cost goes with the area, and OpenCV's DIS takes no shorter side
 CONTRAST = 50.0  # grey levels, standard deviation, to which pictures are brought
-FLAT = 3.0  # grey levels, standard deviation, below which a picture shows nothing
+FLAT = 1.5  # grey levels, standard deviation, below which a picture shows nothing
 CUT = 70.0  # change that may be a cut, of 100
 BRIGHT = 45.0  # grey levels between a flat picture and another that are as much
 PROMINENT = 2.5  # times the mean change around it that a cut is

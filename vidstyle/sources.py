@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar, cast
 
@@ -29,6 +30,17 @@ NEGLIGIBLE = 0.002  # share of a picture that is not looked for in earlier frame
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """What a frame of a film is made from."""
+
+    index: int
+    pixels: np.ndarray  #: the picture, (H, W, 3) uint8
+    seen: np.ndarray  #: the one that shows where things are: in a blink, the last that does
+    before: tuple[np.ndarray, ...]  #: those seen in the frames before it in its shot, newest first
+    repeats: bool  #: it is the same picture as that of the frame before
+
+
 class FilmSource:
     """The frames of a film at working size, with their motion.
 
@@ -37,6 +49,7 @@ class FilmSource:
         settings: size, flow and what may change over time are read.
         mix: share of each style.
         cuts: numbers of the frames that begin a new shot; the first frame of all does so anyway.
+        blinks: numbers of the frames that do not show how their shot moves, like flashes and black.
         estimator: of the motion; the one of the settings if None.
 
     Raises:
@@ -50,11 +63,12 @@ class FilmSource:
         settings: Settings,
         mix: Sequence[OverTime],
         cuts: Iterable[int] = (),
+        blinks: Iterable[int] = (),
         estimator: flow.Estimator | None = None,
     ) -> None:
         self.film, self.settings = film, settings
         self.estimate = estimator or estimator_of(settings)
-        self.shots = frozenset({0, *cuts})
+        self.shots, self.blinks = frozenset({0, *cuts}), frozenset(blinks)
         own = film.info
         width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = ClipInfo(width, height, own.fps, own.frames, own.timestamps)
@@ -75,7 +89,8 @@ class FilmSource:
 
         Where there are processors to spare, the motion of several frames is estimated at once.
         """
-        first, workers = max(start - self.reach, 0), motion_workers()
+        first, workers = self._first_needed(start), motion_workers()
+        previous: np.ndarray | None = None
         before: deque[np.ndarray] = deque(maxlen=self.reach)
         opening = self._opening()
         pending: deque[Future[Frame]] = deque()
@@ -86,9 +101,15 @@ class FilmSource:
                         pixels = pictures.resize(picture, self.info.width, self.info.height)
                     if index in self.shots:
                         before.clear()
+                        previous = None
+                    repeats = previous is not None and np.array_equal(pixels, previous)
+                    # In a blink the painting stands still; what comes after it has moved since before it.
+                    seen = before[0] if before and index in self.blinks else pixels
                     if index >= start:
-                        pending.append(pool.submit(self._frame, index, pixels, tuple(before), opening))
-                    before.appendleft(pixels)
+                        moment = _Moment(index, pixels, seen, tuple(before), repeats)
+                        pending.append(pool.submit(self._frame, moment, opening))
+                    before.appendleft(seen)
+                    previous = pixels
                     if len(pending) > workers:
                         yield pending.popleft().result()
                 while pending:
@@ -96,19 +117,27 @@ class FilmSource:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _frame(self, index: int, pixels: np.ndarray, before: Sequence[np.ndarray], opening: np.ndarray | None) -> Frame:
-        """One frame, of the frames before it in its shot, newest first, and the first of all if this is to loop."""
+    def _first_needed(self, start: int) -> int:
+        """The frame to decode from for the motion of frame `start`."""
+        first = max(start - self.reach, 0)
+        while first in self.blinks and first not in self.shots:
+            first -= 1
+        return first
+
+    def _frame(self, moment: _Moment, opening: np.ndarray | None) -> Frame:
+        """One frame; `opening` is the first picture of all if this is to loop."""
+        index, seen = moment.index, moment.seen
         with stage("flow"):
-            motions = self._motions(pixels, before)
+            motions = self._motions(seen, moment.before)
             left = self.info.frames - index
             onward = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                onward = Onward(self.estimate(opening, pixels), 1 / left)
+                onward = Onward(self.estimate(opening, seen), 1 / left)
         # The same picture again, and the same is wanted of it.
-        painted = before and onward is None and self.course.stays(index) and np.array_equal(pixels, before[0])
+        painted = moment.repeats and onward is None and self.course.stays(index)
         return Frame(
             index=index,
-            image=to_tensor(pixels),
+            image=to_tensor(moment.pixels),
             motion=motions.pop(1, None),
             earlier=motions,
             reach=self.reach,
@@ -143,7 +172,7 @@ class FilmSource:
 class VideoSource(FilmSource):
     """The frames of a clip at working size, with their motion.
 
-    Decodes the clip once at birth, so that a damaged one is refused before any painting and the cuts are known.
+    Decodes the clip once at birth, so that a damaged one is refused before any painting and cuts and flashes are known.
 
     Args:
         path: of the clip.
@@ -165,9 +194,10 @@ class VideoSource(FilmSource):
         from vidstyle.media import survey
         from vidstyle.shots import CutDetector
 
-        detector = CutDetector() if settings.cuts else None
-        self.clip = survey(path, start=settings.start, end=settings.end, observe=detector.add if detector else None)
-        super().__init__(self.clip, settings, mix, detector.cuts() if detector else (), estimator)
+        detector = CutDetector()
+        self.clip = survey(path, start=settings.start, end=settings.end, observe=detector.add)
+        cuts = detector.cuts() if settings.cuts else ()
+        super().__init__(self.clip, settings, mix, cuts, detector.blinks(), estimator)
 
 
 class PictureSource:
