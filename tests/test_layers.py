@@ -24,6 +24,7 @@ LAYERS = (
         "course",
         "chart",
         "flags",
+        "progress",
         "shots",
         "metrics",
         "ffmpeg",

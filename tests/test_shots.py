@@ -8,8 +8,7 @@ import pytest
 from clips import pan
 from PIL import Image
 
-from vidstyle.shots import CutDetector
-
+CutDetector = pytest.importorskip("vidstyle.shots").CutDetector
 PHOTOS = ("valley", "swirls", "harbor", "facets", "woodcut", "dots")
 SIZE = (192, 108)
 

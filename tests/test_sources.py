@@ -9,8 +9,8 @@ import torch
 from clips import make_clip, pan
 
 from vidstyle.errors import UsageError
-from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source
-from vidstyle.types import Settings
+from vidstyle.sources import FilmSource, PictureSource, VideoSource, ahead, balance_source
+from vidstyle.types import ClipInfo, Settings
 
 
 def same(one, other):
@@ -39,6 +39,46 @@ def test_the_motion_of_a_pan(tmp_path):
     inside = flow[:, 16:-16, 16:-16]
     assert inside[0].median().item() == pytest.approx(2, abs=0.1)  # the camera moves right by 2 pixels a frame
     assert inside[1].median().item() == pytest.approx(0, abs=0.1)
+
+
+class Pictures:
+    """A film of pictures at hand."""
+
+    def __init__(self, pictures):
+        self.pictures = list(pictures)
+        height, width = self.pictures[0].shape[:2]
+        self.info = ClipInfo(width, height, Fraction(24), len(self.pictures))
+
+    def decode(self, start=0):
+        yield from self.pictures[start:]
+
+
+def test_in_a_blink_nothing_moves_and_what_follows_has_moved_since_before_it():
+    pictures = list(pan(10, 128, 96, speed=2))
+    for flash in (4, 5):
+        pictures[flash] = np.full_like(pictures[0], 255)
+    source = FilmSource(Pictures(pictures), Settings(size=0), (1.0,), blinks=(4, 5))
+    whole = list(source.frames(0))
+    for flash in (4, 5):
+        assert not whole[flash].motion.flow.any() and whole[flash].motion.visible.min() == 1
+        assert whole[flash].image.min() == 1
+    for after, way in ((3, 2), (6, 6), (7, 2)):  # the camera moves right by 2 pixels a frame
+        motion = whole[after].motion
+        assert motion.flow[0, 16:-16, 16:-16].median().item() == pytest.approx(way, abs=0.1)
+        assert motion.visible[0, 16:-16, 16:-16].mean() > 0.9
+    for start in range(11):
+        assert all(same(*pair) for pair in zip(source.frames(start), whole[start:], strict=True))
+
+
+def test_a_picture_is_painted_again_after_a_blink_and_black_at_the_beginning_is_a_picture():
+    black, picture = np.zeros((64, 96, 3), np.uint8), next(pan(1))
+    pictures = [black, black, picture, picture, black, picture, picture]
+    source = FilmSource(Pictures(pictures), Settings(size=0), (1.0,), cuts=[2], blinks=(0, 1, 4))
+    frames = list(source.frames(0))
+    assert [frame.motion is None for frame in frames] == [True, False, True, False, False, False, False]
+    assert [frame.budget is None for frame in frames] == [True, False, True, False, True, True, False]
+    for start in range(7):
+        assert all(same(*pair) for pair in zip(source.frames(start), frames[start:], strict=True))
 
 
 def test_a_range_of_seconds(tmp_path):

@@ -14,7 +14,7 @@ from vidstyle.types import Result, Settings
 
 if TYPE_CHECKING:
     from vidstyle.encode import encode_job
-    from vidstyle.pipeline import animate_balance, stylize_image, stylize_video
+    from vidstyle.pipeline import animate_balance, find_shots, stylize_image, stylize_video
     from vidstyle.report import measure_clip
     from vidstyle.report.figures import Measurement
 
@@ -26,6 +26,7 @@ __all__ = [
     "VidstyleError",
     "animate_balance",
     "encode_job",
+    "find_shots",
     "measure_clip",
     "stylize_image",
     "stylize_video",

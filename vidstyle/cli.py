@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from rich.console import Console
 
-from vidstyle.errors import VidstyleError
+from vidstyle.errors import UsageError, VidstyleError
 from vidstyle.flags import flag, from_flag
+from vidstyle.progress import bar, console, progress, tell
 from vidstyle.types import PRESETS, Job, Settings
 
 if TYPE_CHECKING:
     from vidstyle.course import Course
-    from vidstyle.types import Result
+    from vidstyle.shots import Shot
 
 INTERRUPTED = 130
 
@@ -31,14 +32,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-console = Console(stderr=True, highlight=False)
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
-Styles = Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")]
-Output = Annotated[
-    list[str],
-    typer.Option("--output", "-o", metavar="FILE", help="The file to write, or a folder/; for more, give it again."),
-]
+STYLES: Any = typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")
+OUTPUT: Any = typer.Option(
+    "--output", "-o", metavar="FILE", help="The file to write, or a folder/; for more, give it again."
+)
+Styles = Annotated[list[Path], STYLES]
+Output = Annotated[list[str], OUTPUT]
 Overwrite = Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing output.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has painted.")]
 KeepJob = Annotated[bool, typer.Option("--keep-job", help="Keep the folder OUTPUT.job with every frame.")]
@@ -50,6 +51,7 @@ Judge = Annotated[str, typer.Option(metavar="compact|vgg19", help="Network of th
 Plot = Annotated[
     bool, typer.Option("--plot-schedule", help="Draw the numbers that change over time, and stop before painting.")
 ]
+Shots = Annotated[bool, typer.Option("--shots", help="List the shots, and stop; takes neither STYLE nor -o.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
@@ -93,8 +95,9 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
                 if not runs:
                     return command(**values, settings=settings)
                 report = values.get("report", False)
-                quiet = values.pop("quiet") or values.get("plot_schedule", False)
-                with _progress(values["output"], quiet, report) as on_frame:
+                paints = values["styles"] and values["output"]
+                paints = paints and not values.get("plot_schedule") and not values.get("shots")
+                with progress(values["output"], values.pop("quiet") or not paints, report) as on_frame:
                     return command(**values, settings=settings, on_frame=on_frame)
 
         hints = get_type_hints(command, include_extras=True)
@@ -116,16 +119,23 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
 @job_options("video")
 def video(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video clip.")],
-    styles: Styles,
-    output: Output,
+    styles: Annotated[list[Path] | None, STYLES] = None,
+    output: Annotated[list[str] | None, OUTPUT] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Measure the painted frames, too: OUTPUT.report.json and .html.")
     ] = False,
     plot_schedule: Plot = False,
+    shots: Shots = False,
     **job: Any,
 ) -> None:
     """Paint a video clip; its sound and frame rate stay."""
-    if plot_schedule:
+    if shots:
+        from vidstyle.pipeline import find_shots
+
+        _list(find_shots(clip, job["settings"]))
+    elif not (styles and output):
+        raise UsageError("to paint a clip takes a STYLE and -o FILE; only --shots does without")
+    elif plot_schedule:
         from vidstyle.pipeline import plan_video
 
         _draw(plan_video(clip, styles, job["settings"]))
@@ -176,7 +186,7 @@ def encode(
     with _all_or_nothing():
         encode_job(folder, output, overwrite=overwrite, **job)
     if not quiet:
-        _tell(output, began)
+        tell(output, began)
 
 
 @app.command(no_args_is_help=True)
@@ -265,7 +275,7 @@ def steadiness(
     if output is not None:
         bench.check_report(output, overwrite=overwrite)
     names = [name.strip() for name in clips.split(",") if name.strip()]
-    with _all_or_nothing(), _bar(quiet) as on_step:
+    with _all_or_nothing(), bar(quiet) as on_step:
         proof = steadiness.measure(
             picture, styles or [], frames=frames, names=names, beside=beside, judge=judge, on_step=on_step, **job
         )
@@ -301,7 +311,7 @@ def measure(
 
     for output in outputs or ():
         report.check_report(output, overwrite=overwrite)
-    with _all_or_nothing(), _bar(quiet) as on_step:
+    with _all_or_nothing(), bar(quiet) as on_step:
         found = report.measure_clip(clip, painted, styles or [], pairs=pairs, judge=judge, on_step=on_step, **job)
     for output in outputs or ():
         report.save(found, output)
@@ -335,6 +345,13 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit()
 
 
+def _list(shots: list[Shot]) -> None:
+    typer.echo("shot   first    last   start s     end s  length s")
+    for number, shot in enumerate(shots, 1):
+        start, end = shot.range
+        typer.echo(f"{number:4} {shot.first:7} {shot.end - 1:7} {start:9.3f} {end:9.3f} {end - start:9.3f}")
+
+
 def _draw(course: Course) -> None:
     from vidstyle.chart import drawn
 
@@ -350,49 +367,3 @@ def _all_or_nothing() -> Iterator[None]:
     except KeyboardInterrupt:
         console.print("vidstyle: interrupted; nothing was written", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
-
-
-@contextmanager
-def _progress(outputs: list[str], quiet: bool, report: bool) -> Iterator[Callable[[Result, int], None] | None]:
-    """A bar with the time left, and a last line that says what was made."""
-    if quiet:
-        yield None
-        return
-    began = time.perf_counter()
-    with _bar(quiet) as on_step:
-
-        def on_frame(result: Result, total: int) -> None:
-            on_step(f"loss {result.losses['total']:.4f}", result.index + 1, total)
-            if result.index + 1 == total:
-                on_step("measuring, encoding" if report else "encoding", total, total)
-
-        yield on_frame
-    _tell([*outputs, *(["a report"] if report else [])], began)
-
-
-def _tell(made: list[str], began: float) -> None:
-    console.print(f"{', '.join(made)} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar with the time left; it is told what is done, and after how many frames of how many."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, disable=quiet)
-    with bar:
-        task = bar.add_task("reading", total=None)
-
-        def on_step(text: str, done: int, total: int) -> None:
-            bar.update(task, description=text, completed=done, total=total)
-
-        yield on_step
-        bar.update(task, description="done")

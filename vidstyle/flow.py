@@ -25,8 +25,9 @@ POLES = (-0.4305753470999738, -0.0430962882032647)  # of the filter that inverts
 REACH = 5  # log2 of the prefilter's length: 32 terms, which leave 1e-11 of the slower pole
 
 STEADY = 0.05  # of the contrast: change of brightness and contrast together that is taken for none
+CELLS = 16  # along each side, of which light changes a quarter at least
 LIT = 4  # neighbourhoods, along the long side, within which light is evened out
-CONTRAST = 50.0  # grey levels, standard deviation, of what is evened out
+CONTRAST = 32.0  # grey levels, standard deviation, of what is evened out
 STILLNESS = 12.0  # pixels, sigma of the neighbourhood that decides together whether it moves
 GRAIN = 1.5  # pixels, sigma of the blur that takes out noise before that
 UNMOVED, MOVED = 1.25, 1.7  # times what remains unexplained with the flow: what remains without it
@@ -141,7 +142,11 @@ def evened(then: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     would cost accuracy: in a sky it amplifies noise.
     """
     (mean, deviation), (other_mean, other_deviation) = ((picture.mean(), picture.std()) for picture in (then, now))
-    if abs(mean - other_mean) + abs(deviation - other_deviation) <= STEADY * min(deviation, other_deviation):
+    little = STEADY * min(deviation, other_deviation)
+    if abs(mean - other_mean) + abs(deviation - other_deviation) <= little:
+        return then, now
+    coarse = (cv2.resize(picture, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for picture in (then, now))
+    if np.quantile(cv2.absdiff(*coarse), 0.75) <= little:  # not the light: something came or went
         return then, now
     around = (max(then.shape) // LIT + 1,) * 2
     details = [picture - cv2.blur(picture.astype(np.float32), around) for picture in (then, now)]

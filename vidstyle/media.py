@@ -45,10 +45,15 @@ class Clip:
     info: ClipInfo  #: of the selected frames
     first: int  #: number of the first selected frame in the file
     has_audio: bool
-    start_seconds: Fraction  #: of the first selected frame, from the first of the file
+    times: tuple[Fraction, ...]  #: seconds at which the selected frames are shown, from the first of the file
     end_seconds: Fraction  #: where the last selected frame ends, exclusive
     whole: bool  #: all frames of the file are selected
     origin: Fraction  #: time of the file's first frame on the clock of the container, which the sound shares
+
+    @property
+    def start_seconds(self) -> Fraction:
+        """When the first selected frame is shown, from the first of the file."""
+        return self.times[0]
 
     def decode(self, start: int = 0) -> Generator[np.ndarray]:
         """The selected frames from number `start` on, (H, W, 3) uint8 sRGB of full range.
@@ -122,7 +127,7 @@ def survey(
             info=info,
             first=selected.start,
             has_audio=reader.has_audio,
-            start_seconds=times[selected.start],
+            times=tuple(times[number] for number in selected),
             end_seconds=times[selected.start] + info.seconds,
             whole=len(selected) == len(ticks),
             origin=ticks[0] * reader.time_base,

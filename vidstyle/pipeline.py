@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from vidstyle.types import Job, Result, Settings, Source, State
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip
+    from vidstyle.shots import Shot
 
 OnFrame = Callable[[Result, int], None]
 OnPainted = Callable[[Iterator[np.ndarray]], None]
@@ -130,6 +132,17 @@ def stylize_image(
     mix = settings.shares(len(styles))
     source = PictureSource(pictures.load_picture(content), settings, mix, settings.alpha)
     return task.run(source, None, restart, keep_job, on_frame)
+
+
+def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
+    """The shots that `stylize_video` would paint of a clip; of the settings, start, end and cuts are read."""
+    given = settings or Settings()
+    source = VideoSource(str(clip), Settings(start=given.start, end=given.end, cuts=given.cuts), (1.0,))
+    from vidstyle.shots import Shot
+
+    before, times = source.clip.first, (*source.clip.times, source.clip.end_seconds)
+    edges = pairwise([*sorted(source.shots), source.info.frames])
+    return [Shot(before + first, before + end, times[first], times[end]) for first, end in edges]
 
 
 def plan_video(clip: File, styles: Sequence[File], settings: Settings | None = None) -> Course:

@@ -1,0 +1,62 @@
+"""What a terminal shows while a job runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from vidstyle.types import Result
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress(outputs: list[str], quiet: bool, report: bool) -> Iterator[Callable[[Result, int], None] | None]:
+    """A bar with the time left, and a last line that says what was made."""
+    if quiet:
+        yield None
+        return
+    began = time.perf_counter()
+    with bar(quiet) as on_step:
+
+        def on_frame(result: Result, total: int) -> None:
+            on_step(f"loss {result.losses['total']:.4f}", result.index + 1, total)
+            if result.index + 1 == total:
+                on_step("measuring, encoding" if report else "encoding", total, total)
+
+        yield on_frame
+    tell([*outputs, *(["a report"] if report else [])], began)
+
+
+def tell(made: list[str], began: float) -> None:
+    """A line that says what was made, and how long it took since the clock of `time.perf_counter` said `began`."""
+    console.print(f"{', '.join(made)} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar with the time left; it is told what is done, and after how many frames of how many."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    shown = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, disable=quiet)
+    with shown:
+        task = shown.add_task("reading", total=None)
+
+        def on_step(text: str, done: int, total: int) -> None:
+            shown.update(task, description=text, completed=done, total=total)
+
+        yield on_step
+        shown.update(task, description="done")
