@@ -17,8 +17,9 @@ from vidstyle import bench, networks
 from vidstyle.bench import baseline, machine, specimen, tables, trials
 from vidstyle.cli import app
 from vidstyle.errors import MemoryLimitError
+from vidstyle.settings import PRESETS, Settings
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import PRESETS, Frame, Settings
+from vidstyle.types import Frame
 
 FAST = ["--size", 64, "--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--frames", 3]
 

@@ -9,9 +9,10 @@ import torch
 from conftest import texture
 
 from vidstyle import coherence, flow, metrics, pictures
+from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource, to_tensor
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import ClipInfo, Frame, Motion, Onward, Settings, State
+from vidstyle.types import ClipInfo, Frame, Motion, Onward, State
 
 CPU = torch.device("cpu")
 

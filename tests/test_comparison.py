@@ -12,7 +12,7 @@ from vidstyle import comparison, networks
 from vidstyle.cli import app
 from vidstyle.comparison import next_alpha
 from vidstyle.errors import UsageError
-from vidstyle.types import Settings
+from vidstyle.settings import Settings
 
 
 @pytest.fixture

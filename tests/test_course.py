@@ -18,9 +18,10 @@ from vidstyle.cli import app
 from vidstyle.course import Course
 from vidstyle.errors import JobError, UsageError
 from vidstyle.pipeline import plan_balance, plan_video
+from vidstyle.settings import typed
 from vidstyle.sources import FilmSource, VideoSource, balance_source
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import Budget, ClipInfo, Frame, typed
+from vidstyle.types import Budget, ClipInfo, Frame
 
 FALL = "start:1, end:0"
 TIMES = [Fraction(number, 4) for number in range(5)]

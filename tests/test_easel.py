@@ -2,7 +2,7 @@ import torch
 from conftest import texture
 
 from vidstyle.distill.easel import Easel
-from vidstyle.types import Settings
+from vidstyle.settings import Settings
 
 
 def easel(seed):

@@ -16,8 +16,8 @@ import vidstyle
 from vidstyle import libraries
 from vidstyle.bench import specimen
 from vidstyle.errors import UsageError
+from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource
-from vidstyle.types import Settings
 
 BARE = """
 import json, sys

@@ -6,8 +6,9 @@ from conftest import texture
 from torch import nn
 
 from vidstyle import losses, networks
+from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import Frame, Settings
+from vidstyle.types import Frame
 
 
 def terms_of(stylizer, frame, pastiche):

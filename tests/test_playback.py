@@ -7,7 +7,8 @@ import pytest
 
 from vidstyle.errors import UsageError
 from vidstyle.playback import Playback, as_painted
-from vidstyle.types import ClipInfo, Settings
+from vidstyle.settings import Settings
+from vidstyle.types import ClipInfo
 
 TIMES = (F(0), F(1, 10), F(4, 10), F(1, 2))  # and the last frame until .7
 

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from vidstyle import memory, networks, probe
 from vidstyle.cli import app
 from vidstyle.errors import MemoryLimitError
+from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import Frame, Settings
+from vidstyle.types import Frame
 
 CPU = torch.device("cpu")
 SETTINGS = Settings(device="cpu", precision="float32", first_iterations=2, iterations=2)

@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 from vidstyle import flow, networks, raft
 from vidstyle.cli import app
 from vidstyle.errors import MemoryLimitError, UsageError, WeightsError
+from vidstyle.settings import Settings
 from vidstyle.sources import VideoSource
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import Frame, Settings
+from vidstyle.types import Frame
 
 CPU = torch.device("cpu")
 KINDS = {"raft": raft.LARGE, "raft-small": raft.SMALL}

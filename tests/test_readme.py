@@ -7,7 +7,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from vidstyle.types import Settings, option_name, typed
+from vidstyle.settings import Settings, option_name, typed
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- options: generated from Settings -->\n", "<!-- /options -->\n"

@@ -9,8 +9,9 @@ import torch
 from clips import make_clip, pan
 
 from vidstyle.errors import UsageError
+from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource, PictureSource, VideoSource, ahead, balance_source
-from vidstyle.types import ClipInfo, Settings
+from vidstyle.types import ClipInfo
 
 
 def same(one, other):

@@ -6,8 +6,9 @@ import torch
 from vidstyle import networks
 from vidstyle.descent import DESCENTS
 from vidstyle.errors import DivergedError
+from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer, scales
-from vidstyle.types import Frame, Motion, Settings
+from vidstyle.types import Frame, Motion
 
 
 class Poisoned(networks.FeatureNetwork):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import VidstyleError
-from vidstyle.types import Result, Settings
+from vidstyle.settings import Settings
+from vidstyle.types import Result
 
 if TYPE_CHECKING:
     from vidstyle.encode import encode_job

@@ -31,10 +31,11 @@ from vidstyle.course import require_still
 from vidstyle.errors import DiskError, UsageError
 from vidstyle.pipeline import load_network, stylize_image
 from vidstyle.schedule import constant
+from vidstyle.settings import Settings
 from vidstyle.sinks import open_sink
 from vidstyle.sources import to_tensor
 from vidstyle.stylizer import scaled_style, size_of
-from vidstyle.types import ClipInfo, Settings
+from vidstyle.types import ClipInfo
 
 AGREEMENT = 0.05  # content distances this close to each other count as equal
 SLOPE = 0.4  # d log(content distance) / d log((1 - alpha) / alpha), roughly, for the first guess of an equal alpha

@@ -9,7 +9,7 @@ from typing import Any
 
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime, constant, values
-from vidstyle.types import Settings
+from vidstyle.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from vidstyle.errors import JobError, MediaError
 from vidstyle.outputs import SOUNDING, check_outputs, export
 from vidstyle.pictures import check_file
 from vidstyle.playback import Playback
-from vidstyle.types import Settings
+from vidstyle.settings import Settings
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip

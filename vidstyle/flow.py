@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vidstyle.raft import LARGE, SMALL, Raft
-from vidstyle.types import Flow, Motion
+from vidstyle.settings import Flow
+from vidstyle.types import Motion
 
 SMALLEST_SIDE = 32  # below it OpenCV's DIS refuses, or reads outside its memory when the other side is long
 DEGREE = 5  # of the splines that warp

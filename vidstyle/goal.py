@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidstyle import losses
 from vidstyle.networks import FeatureNetwork, Look
-from vidstyle.types import Settings
+from vidstyle.settings import Settings
 
 TERMS = ("content", "style", "temporal", "tv")
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vidstyle.descent import DESCENTS, Evaluate, Evaluation
 from vidstyle.errors import MemoryLimitError, UsageError
-from vidstyle.types import Precision
+from vidstyle.settings import Precision
 
 # A loss: picture (1, 3, H, W) -> its value () and a vector of the terms it is made of, for the record.
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]

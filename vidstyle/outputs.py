@@ -12,8 +12,8 @@ from vidstyle.errors import JobError, UsageError, VidstyleError
 from vidstyle.partfile import Encoding
 from vidstyle.pictures import resize
 from vidstyle.playback import Playback
+from vidstyle.settings import Settings
 from vidstyle.sinks import check_output, open_sink
-from vidstyle.types import Settings
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip

@@ -29,10 +29,11 @@ from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.outputs import check_outputs, export
 from vidstyle.playback import as_painted
 from vidstyle.probe import require_memory
+from vidstyle.settings import Job, Settings
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, estimator_of, to_tensor
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import Job, Result, Settings, Source, State
+from vidstyle.types import Result, Source, State
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip

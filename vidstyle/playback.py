@@ -11,7 +11,8 @@ from typing import Any
 
 from vidstyle.errors import UsageError
 from vidstyle.pictures import MIN_SIDE
-from vidstyle.types import ClipInfo, Settings
+from vidstyle.settings import Settings
+from vidstyle.types import ClipInfo
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import torch
 from vidstyle import memory, optimize
 from vidstyle.errors import MemoryLimitError
 from vidstyle.networks import FeatureNetwork
+from vidstyle.settings import Settings
 from vidstyle.stylizer import Size, Stylizer
-from vidstyle.types import Frame, Motion, Settings
+from vidstyle.types import Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
 # What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35

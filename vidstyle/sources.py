@@ -20,8 +20,9 @@ from vidstyle.course import Course
 from vidstyle.errors import UsageError
 from vidstyle.optimize import pick_device
 from vidstyle.schedule import OverTime, there_and_back
+from vidstyle.settings import Settings
 from vidstyle.stopwatch import each, stage
-from vidstyle.types import Budget, ClipInfo, Film, Frame, Motion, Onward, Settings
+from vidstyle.types import Budget, ClipInfo, Film, Frame, Motion, Onward
 
 AHEAD = 4  # frames that may wait for the device
 CLOSING = 24  # frames in which a loop goes over to its beginning

@@ -15,8 +15,9 @@ from vidstyle import coherence, color, losses, optimize
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.goal import TERMS, Goal, Observer
 from vidstyle.networks import FeatureNetwork
+from vidstyle.settings import Settings
 from vidstyle.stopwatch import stage
-from vidstyle.types import Budget, Frame, Result, Settings, State
+from vidstyle.types import Budget, Frame, Result, State
 
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are

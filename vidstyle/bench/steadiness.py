@@ -23,9 +23,10 @@ from vidstyle.report.figures import Drift, Spread, mean
 from vidstyle.report.observers import Drifting, Flicker, View, spread
 from vidstyle.report.rivals import Rivals, Studio
 from vidstyle.report.words import used
+from vidstyle.settings import Settings, WarmStart
 from vidstyle.sources import FilmSource, to_tensor
 from vidstyle.stopwatch import recording
-from vidstyle.types import Frame, Result, Settings, State, WarmStart
+from vidstyle.types import Frame, Result, State
 
 PAIRS = 2  # of neighbours that are painted from scratch
 

@@ -26,10 +26,11 @@ from vidstyle.bench.machine import Machine
 from vidstyle.checkpoint import open_job
 from vidstyle.networks import FeatureNetwork
 from vidstyle.pipeline import render
+from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource, VideoSource
 from vidstyle.stopwatch import recording
 from vidstyle.stylizer import Stylizer, scales, size_of
-from vidstyle.types import ClipInfo, Frame, Result, Settings
+from vidstyle.types import ClipInfo, Frame, Result
 
 IN_A_ROW = {"cuda": 50, "mps": 20, "cpu": 8}  # iterations, to time one
 ORDER = ("decode", "flow", "wait", "warp", "optimise", "save")  # of the stages of a frame

@@ -11,8 +11,9 @@ from torch import Tensor
 from vidstyle import metrics, optimize
 from vidstyle.networks import FeatureNetwork
 from vidstyle.schedule import constant
+from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import Frame, Settings
+from vidstyle.types import Frame
 
 SLOPE = 0.4  # - d log(content distance) / d log(content weight), roughly
 BOUND = math.log(30)  # on the logarithm of the weight, on either side of 0

@@ -28,7 +28,7 @@ from vidstyle.distill.recipe import Recipe, written
 from vidstyle.distill.student import Answers, Student, Yardstick, width_at
 from vidstyle.errors import DiskError, JobError, UsageError
 from vidstyle.networks import FeatureNetwork, save_compact
-from vidstyle.types import Settings
+from vidstyle.settings import Settings
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
 CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content

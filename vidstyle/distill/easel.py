@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from vidstyle.networks import FeatureNetwork
+from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer
-from vidstyle.types import Frame, Motion, Settings, State
+from vidstyle.types import Frame, Motion, State
 
 
 @dataclass(frozen=True, eq=False)

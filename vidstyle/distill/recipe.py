@@ -8,7 +8,7 @@ from typing import Any
 
 from vidstyle.errors import UsageError
 from vidstyle.networks import Blocks
-from vidstyle.types import Device, Precision
+from vidstyle.settings import Device, Precision
 
 
 def number(default: Any, text: str) -> Any:

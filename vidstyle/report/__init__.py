@@ -28,8 +28,8 @@ from vidstyle.report import page
 from vidstyle.report.figures import Measurement
 from vidstyle.report.session import OnStep, Painted, Session
 from vidstyle.report.words import command_line
+from vidstyle.settings import Settings
 from vidstyle.sources import VideoSource
-from vidstyle.types import Settings
 
 WRITERS: dict[str, Callable[[Measurement], str]] = {
     ".json": lambda found: json.dumps(found.json(), indent=1, allow_nan=False) + "\n",

@@ -15,9 +15,10 @@ from vidstyle.pipeline import load_network
 from vidstyle.report.figures import Independence, Rival
 from vidstyle.report.observers import View
 from vidstyle.report.tables import JUDGES
+from vidstyle.settings import Settings
 from vidstyle.sources import to_tensor
 from vidstyle.stylizer import Stylizer, scaled_style, size_of
-from vidstyle.types import Frame, Motion, Settings
+from vidstyle.types import Frame, Motion
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # that style distances are the mean of
 CONTENT_LAYER = "relu4_2"

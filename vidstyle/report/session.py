@@ -16,8 +16,9 @@ from vidstyle.report.figures import ClipFacts, Drift, Measurement
 from vidstyle.report.observers import Drifting, Filmstrip, Flicker, View, spread, undivided
 from vidstyle.report.rivals import Rivals, Studio, check_judge
 from vidstyle.report.words import notes, used
+from vidstyle.settings import Settings
 from vidstyle.sources import VideoSource, ahead, to_tensor
-from vidstyle.types import ClipInfo, Settings
+from vidstyle.types import ClipInfo
 
 DISTANCES = (10, 30)  # frames of the long-range errors
 SAMPLE = 8  # pairs of each long distance; frames of the filmstrip

@@ -11,7 +11,7 @@ from typing import Any
 
 from vidstyle.report.figures import Measurement, Steadiness
 from vidstyle.report.tables import number, share
-from vidstyle.types import Settings, option_name, typed
+from vidstyle.settings import Settings, option_name, typed
 
 FILES = ("weights", "flow_weights", "network", "init")  # settings that may name one
 STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less

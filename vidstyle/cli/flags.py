@@ -9,7 +9,7 @@ import typer
 
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime
-from vidstyle.types import SCHEDULED, Settings, option_name, typed
+from vidstyle.settings import SCHEDULED, Settings, option_name, typed
 
 
 def flag(option: dataclasses.Field[Any]) -> Any:

@@ -1,0 +1,162 @@
+"""The commands that measure: networks, speed, steadiness, painted clips, this machine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from vidstyle.cli.options import Figures, Judge, Overwrite, Quiet, SomeStyles, all_or_nothing, errors_told, job_options
+from vidstyle.cli.progress import bar, console
+
+app = typer.Typer()
+
+
+@app.command(no_args_is_help=True)
+@job_options("image", runs=False)
+def compare(
+    contents: Annotated[Path, typer.Argument(metavar="CONTENTS", help="A picture, or a folder of pictures.")],
+    styles: Annotated[Path, typer.Argument(metavar="STYLES", help="A picture, or a folder of pictures.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="For pictures and figures.")],
+    tries: Annotated[int, typer.Option(min=0, help="Paintings to make the content distances agree.")] = 2,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Stop after so many pairs [all].")] = None,
+    **job: Any,
+) -> None:
+    """Paint with a network and with VGG-19 and let VGG-19 judge: is the network good enough?"""
+    from vidstyle import comparison
+
+    done = 0
+
+    def on_pair(pair: comparison.Pair, total: int) -> None:
+        nonlocal done
+        done += 1
+        console.print(f"{done}/{total} {pair}", markup=False, soft_wrap=True)
+
+    report = comparison.compare(contents, styles, output, tries=tries, limit=pairs, on_pair=on_pair, **job)
+    for line in report.lines():
+        typer.echo(line)
+
+
+@app.command()
+@job_options("video", runs=False)
+def bench(
+    clip: Annotated[Path | None, typer.Argument(metavar="CLIP", help="A video clip [a generated one].")] = None,
+    styles: SomeStyles = None,
+    output: Figures = None,
+    overwrite: Overwrite = False,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of the whole job.")] = 8,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Race the textbook program, too (--network vgg19; takes long).")
+    ] = False,
+    baseline_steps: Annotated[int, typer.Option(min=1, help="Outer steps of the textbook program.")] = 31,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Measure how the cost grows with size and styles.")
+    ] = False,
+    **job: Any,
+) -> None:
+    """Measure how fast vidstyle is on this machine, which should do nothing else meanwhile. Needs no files."""
+    from vidstyle import bench
+    from vidstyle.bench.tables import tables
+
+    began = time.perf_counter()
+
+    def on_part(text: str) -> None:
+        console.print(f"{time.perf_counter() - began:4.0f} s  {text}", markup=False, soft_wrap=True)
+
+    if output is not None:
+        bench.check_report(output, overwrite=overwrite)
+    steps = baseline_steps if baseline else None
+    with all_or_nothing():
+        report = bench.measure(
+            clip, styles or [], frames=frames, baseline_steps=steps, scaling=scaling, on_part=on_part, **job
+        )
+    if output is not None:
+        bench.save(report, output)
+    shown = Console(highlight=False)
+    for table in tables(report):
+        shown.print(table, markup=False)
+
+
+@app.command()
+@job_options("video", runs=False)
+def steadiness(
+    picture: Annotated[Path | None, typer.Argument(metavar="PICTURE", help="A picture [a generated one].")] = None,
+    styles: SomeStyles = None,
+    output: Figures = None,
+    overwrite: Overwrite = False,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of each clip.")] = 12,
+    clips: Annotated[str, typer.Option(metavar="A,B,…", help="Which clips, like pan,occlusion [all].")] = "",
+    beside: Annotated[bool, typer.Option(help="Paint each with --warm-start previous, too.")] = True,
+    judge: Judge = "compact",
+    quiet: Quiet = False,
+    **job: Any,
+) -> None:
+    """Measure how steady paintings are on clips made of a picture, whose motion is known exactly. Needs no files."""
+    from vidstyle import bench
+    from vidstyle.bench import steadiness, tables
+
+    if output is not None:
+        bench.check_report(output, overwrite=overwrite)
+    names = [name.strip() for name in clips.split(",") if name.strip()]
+    with all_or_nothing(), bar(quiet) as on_step:
+        proof = steadiness.measure(
+            picture, styles or [], frames=frames, names=names, beside=beside, judge=judge, on_step=on_step, **job
+        )
+    if output is not None:
+        bench.save(proof, output)
+    shown = Console(highlight=False, quiet=quiet)
+    for table in tables.steadiness(proof):
+        shown.print(table, markup=False)
+
+
+@app.command(no_args_is_help=True)
+@job_options("video", runs=False)
+def measure(
+    clip: Annotated[Path, typer.Argument(metavar="INPUT", help="The clip that was painted.")],
+    painted: Annotated[Path, typer.Argument(metavar="PAINTED", help="What vidstyle or another tool made of it.")],
+    styles: Annotated[
+        list[Path] | None,
+        typer.Option("--style", metavar="STYLE", help="A picture it was painted after; several: give it again."),
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of frames painted independently, to compare with.")] = 3,
+    judge: Judge = "compact",
+    outputs: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write a report as .json or .html; or give it twice."),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    **job: Any,
+) -> None:
+    """Measure a painted clip: flicker, style, crispness, drift. The options are those of the job that painted it."""
+    from vidstyle import report
+    from vidstyle.report.tables import tables
+
+    for output in outputs or ():
+        report.check_report(output, overwrite=overwrite)
+    with all_or_nothing(), bar(quiet) as on_step:
+        found = report.measure_clip(clip, painted, styles or [], pairs=pairs, judge=judge, on_step=on_step, **job)
+    for output in outputs or ():
+        report.save(found, output)
+    shown = Console(highlight=False, quiet=quiet)
+    for table in tables(found):
+        shown.print(table, markup=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Show what vidstyle finds on this machine, and how to mend what is missing."""
+    from vidstyle.doctor import examine
+
+    with errors_told():
+        findings = examine()
+    for finding in findings:
+        mark = "ok     " if finding.ok else "MISSING"
+        typer.echo(f"{mark} {finding.subject}: {finding.text}")
+        if finding.mend:
+            typer.echo(f"        {finding.mend}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,106 @@
+"""What the commands share: their options, and what becomes of an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from vidstyle.cli.flags import flag, from_flag
+from vidstyle.cli.progress import console, progress
+from vidstyle.errors import VidstyleError
+from vidstyle.settings import PRESETS, Job, Settings
+
+INTERRUPTED = 130
+
+Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
+STYLES: Any = typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")
+OUTPUT: Any = typer.Option(
+    "--output", "-o", metavar="FILE", help="The file to write, or a folder/; for more, give it again."
+)
+Styles = Annotated[list[Path], STYLES]
+Output = Annotated[list[str], OUTPUT]
+Overwrite = Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing output.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has painted.")]
+KeepJob = Annotated[bool, typer.Option("--keep-job", help="Keep the folder OUTPUT.job with every frame.")]
+SomeStyles = Annotated[list[Path] | None, typer.Argument(metavar="STYLE...", help="Style pictures [a generated one].")]
+Figures = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write every figure there, too.")
+]
+Judge = Annotated[str, typer.Option(metavar="compact|vgg19", help="Network of the style distance.")]
+Plot = Annotated[
+    bool, typer.Option("--plot-schedule", help="Draw the numbers that change over time, and stop before painting.")
+]
+Shots = Annotated[bool, typer.Option("--shots", help="List the shots, and stop; takes neither STYLE nor -o.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Every `VidstyleError` ends in one sentence and its exit code; an interruption says how to go on."""
+    try:
+        yield
+    except VidstyleError as error:
+        console.print(f"vidstyle: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt:
+        console.print("vidstyle: interrupted; the same command goes on where this one stopped", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """An interruption leaves nothing to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("vidstyle: interrupted; nothing was written", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each field of `Settings` that `job` reads and, if it runs one, those of every job.
+
+    The command receives them as the keyword arguments of its pipeline function.
+    """
+    fields = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
+    named = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
+    flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
+    presets = {"preset": named} if job != "encode" else {}
+    options: dict[str, Any] = {**{option.name: flag(option) for option in fields}, **presets}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            given = {name: values.pop(name) for name in options}
+            preset = given.pop("preset", None)
+            with errors_told():
+                changes = {name: from_flag(name, value) for name, value in given.items() if value is not None}
+                settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
+                if not runs:
+                    return command(**values, settings=settings)
+                report = values.get("report", False)
+                paints = values["styles"] and values["output"]
+                paints = paints and not values.get("plot_schedule") and not values.get("shots")
+                with progress(values["output"], values.pop("quiet") or not paints, report) as on_frame:
+                    return command(**values, settings=settings, on_frame=on_frame)
+
+        hints = get_type_hints(command, include_extras=True)
+        own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [
+            *(p.replace(annotation=hints[p.name], kind=keyword) for p in own),
+            *(inspect.Parameter(name, keyword, default=False, annotation=kind) for name, kind in flags.items()),
+            *(inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in options.items()),
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate

@@ -1,0 +1,119 @@
+"""The commands that paint, and the one that encodes what is painted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vidstyle.cli.options import (
+    OUTPUT,
+    STYLES,
+    Content,
+    Output,
+    Overwrite,
+    Plot,
+    Quiet,
+    Shots,
+    Styles,
+    all_or_nothing,
+    job_options,
+)
+from vidstyle.cli.progress import console, tell
+from vidstyle.errors import UsageError
+
+if TYPE_CHECKING:
+    from vidstyle.course import Course
+    from vidstyle.shots import Shot
+
+app = typer.Typer()
+
+
+@app.command(no_args_is_help=True)
+@job_options("video")
+def video(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video clip.")],
+    styles: Annotated[list[Path] | None, STYLES] = None,
+    output: Annotated[list[str] | None, OUTPUT] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Measure the painted frames, too: OUTPUT.report.json and .html.")
+    ] = False,
+    plot_schedule: Plot = False,
+    shots: Shots = False,
+    **job: Any,
+) -> None:
+    """Paint a video clip; its sound and frame rate stay."""
+    if shots:
+        from vidstyle.pipeline import find_shots
+
+        _list(find_shots(clip, job["settings"]))
+    elif not (styles and output):
+        raise UsageError("to paint a clip takes a STYLE and -o FILE; only --shots does without")
+    elif plot_schedule:
+        from vidstyle.pipeline import plan_video
+
+        _draw(plan_video(clip, styles, job["settings"]))
+    elif report:
+        from vidstyle.report import stylize_with_report
+
+        stylize_with_report(clip, styles, output, **job)
+    else:
+        from vidstyle.pipeline import stylize_video
+
+        stylize_video(clip, styles, output, **job)
+
+
+@app.command(no_args_is_help=True)
+@job_options("balance")
+def balance(content: Content, styles: Styles, output: Output, plot_schedule: Plot = False, **job: Any) -> None:
+    """Animate the balance: a picture turns into a painting and back."""
+    from vidstyle.pipeline import animate_balance, plan_balance
+
+    if plot_schedule:
+        _draw(plan_balance(content, styles, job["settings"]))
+    else:
+        animate_balance(content, styles, output, **job)
+
+
+@app.command(no_args_is_help=True)
+@job_options("image")
+def image(content: Content, styles: Styles, output: Output, **job: Any) -> None:
+    """Paint one picture."""
+    from vidstyle.pipeline import stylize_image
+
+    stylize_image(content, styles, output, **job)
+
+
+@app.command(no_args_is_help=True)
+@job_options("encode", runs=False)
+def encode(
+    folder: Annotated[Path, typer.Argument(metavar="JOB", help="The folder of a finished job: OUTPUT.job.")],
+    output: Output,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    **job: Any,
+) -> None:
+    """Encode a finished job (--keep-job) anew, with other settings; paints nothing."""
+    from vidstyle.encode import encode_job
+
+    began = time.perf_counter()
+    with all_or_nothing():
+        encode_job(folder, output, overwrite=overwrite, **job)
+    if not quiet:
+        tell(output, began)
+
+
+def _list(shots: list[Shot]) -> None:
+    typer.echo("shot   first    last   start s     end s  length s")
+    for number, shot in enumerate(shots, 1):
+        start, end = shot.range
+        typer.echo(f"{number:4} {shot.first:7} {shot.end - 1:7} {start:9.3f} {end:9.3f} {end - start:9.3f}")
+
+
+def _draw(course: Course) -> None:
+    from vidstyle.chart import drawn
+
+    for line in drawn(course.curves(), course.times, min(console.width, 80)):
+        typer.echo(line)

@@ -1,0 +1,271 @@
+"""Every choice a render depends on, each written once: its default, its sentence, its range and where it applies.
+
+Imports nothing heavy, so that `vidstyle --help` need not wait for torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_type_hints
+
+from vidstyle.errors import UsageError
+from vidstyle.schedule import OverTime, settled
+
+Job = Literal["video", "balance", "image", "encode"]
+Device = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Optimizer = Literal["lbfgs", "adam"]
+Flow = Literal["dis", "raft", "raft-small"]
+WarmStart = Literal["warped", "previous", "none"]
+Objective = Literal["normalized", "blog"]
+ENCODING: dict[str, Any] = {"only": ("video", "balance", "encode"), "paints": False}
+RECODING = ENCODING | {"only": ("video", "encode")}
+SCHEDULED = (OverTime, OverTime | None, tuple[OverTime, ...])  # the kinds of settings that may change over time
+
+
+def setting(
+    default: Any,
+    text: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: float = -math.inf,
+    only: tuple[Job, ...] = ("video", "balance", "image"),
+    paints: bool = True,
+    flag: str | None = None,
+    words: Mapping[str, int] | None = None,
+) -> Any:
+    """A field of `Settings`: its default, its sentence, its range and where it applies, written once.
+
+    Args:
+        low, high: inclusive bounds of a number (of each number of a tuple).
+        above: exclusive lower bound.
+        only: the jobs that read this setting; the command line offers it only there.
+        paints: whether it changes the painted frames; a job can be resumed with another value of one that does not.
+        flag: the name of the command-line option where it differs from the field's.
+        words: what may be typed instead of some numbers.
+    """
+    metadata = {"text": text, "low": low, "high": high, "above": above, "only": only, "paints": paints, "flag": flag}
+    return field(default=default, metadata=metadata | {"words": words or {}})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every choice a render depends on. Raises `UsageError` for a value outside its range.
+
+    What is `OverTime` is a number or a text like "0s:1, end:0" (see `schedule`), kept in its shortest spelling.
+    """
+
+    alpha: OverTime = setting(
+        0.3, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1, only=("video", "image")
+    )
+    size: int = setting(512, "Long side of the result in pixels; 0 keeps the input's own size.", low=0)
+    network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.distill.")
+    weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
+    device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
+    precision: Precision = setting(
+        "auto",
+        "Number format inside the network: float32 (TF32 on CUDA), bfloat16, or auto: bfloat16 where it is native.",
+    )
+    cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
+    frugal: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
+    seed: int = setting(0, "Seed of everything random.", low=0)
+    iterations: int = setting(40, "Evaluations of the loss for a warm-started frame, at most.", low=1, only=("video",))
+    animation_iterations: int = setting(
+        12, "Evaluations of the loss for a frame of the animation.", low=1, only=("balance",), flag="iterations"
+    )
+    first_iterations: int = setting(
+        80, "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).", low=1
+    )
+    tolerance: float = setting(
+        5e-4,
+        "Stop painting a frame without predecessor when five evaluations lower the loss by less than this fraction.",
+        low=0,
+        high=1,
+    )
+    warm_tolerance: float = setting(
+        0.01,
+        "The same for a warm-started frame: few evaluations where little changed, more where much did.",
+        low=0,
+        high=1,
+        only=("video",),
+    )
+    optimizer: Optimizer = setting("lbfgs", "lbfgs or adam.")
+    content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers compared by feature.")
+    style_layers: tuple[str, ...] = setting(
+        ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "Layers compared by Gram matrix."
+    )
+    style_layer_weights: tuple[float, ...] = setting((), "A weight for each style layer; all equal when empty.", low=0)
+    style_scale: float = setting(
+        1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8
+    )
+    mix: tuple[OverTime, ...] = setting(
+        (), "Share of each style, blended in their statistics; all equal when empty.", low=0
+    )
+    keep_color: OverTime = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
+    tv_weight: float = setting(0.0, "Weight of total variation: smooths the result.", low=0)
+    init: str = setting("content", "What a frame without predecessor starts from: content, noise, or a picture file.")
+    objective: Objective = setting(
+        "normalized", "normalized: both losses about 1 at the start; blog: raw, as in the post."
+    )
+    coarse_to_fine: bool = setting(True, "Paint a frame without predecessor at small sizes first.")
+    warm_start: WarmStart = setting(
+        "warped",
+        "What a frame starts from: the previous pastiche carried along by the motion (warped), the previous one as it "
+        "is, or none.",
+        only=("video",),
+    )
+    temporal_weight: OverTime = setting(
+        0.03, "Weight of staying with what was painted before, where the motion is known.", low=0, only=("video",)
+    )
+    long_term: tuple[int, ...] = setting(
+        (3, 6, 9),
+        "How many frames back to look for what the previous frame does not show; empty to forget it.",
+        low=2,
+        high=64,
+        only=("video",),
+    )
+    flow: Flow = setting(
+        "dis",
+        "How motion is estimated: dis (dense inverse search), raft or raft-small (networks; slower, for small things "
+        "that move far).",
+        only=("video",),
+    )
+    flow_weights: str | None = setting(
+        None,
+        "RAFT's weights: a torchvision checkpoint or a safetensors file; torchvision's are downloaded when empty.",
+        only=("video",),
+    )
+    loop: bool = setting(
+        False,
+        "End the painting as it began, so that a clip whose last frame leads to its first loops.",
+        only=("video",),
+    )
+    cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video",))
+    start: float = setting(0.0, "First second of the clip to paint.", low=0, only=("video",))
+    end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video",))
+    seconds: float = setting(4.0, "Length of the animation.", above=0, high=3600, only=("balance",))
+    fps: float = setting(12.0, "Frames per second of the animation.", above=0, high=120, only=("balance",))
+    animation_alpha: OverTime | None = setting(
+        None, "Alpha over time, instead of --from and --to.", low=0, high=1, only=("balance",), flag="alpha"
+    )
+    alpha_from: float = setting(1.0, "Alpha at the start.", low=0, high=1, only=("balance",), flag="from")
+    alpha_to: float = setting(0.0, "Alpha at the turning point.", low=0, high=1, only=("balance",), flag="to")
+    bounce: bool = setting(
+        True, "Play back to the start, so that the animation loops without a seam.", only=("balance",)
+    )
+    crf: int = setting(18, "Quality of MP4, WebM, WebP and AVIF: 0 best, 51 worst.", low=0, high=51, **ENCODING)
+    plays: int = setting(
+        0,
+        "How often a GIF, WebP, AVIF or APNG is played: a number, once or forever (0).",
+        low=0,
+        high=65535,
+        words={"forever": 0, "once": 1},
+        **ENCODING,
+    )
+    pingpong: bool = setting(False, "Play backwards to the start, too.", **RECODING)
+    hold_first: float = setting(0.0, "Seconds for which the first frame is held.", low=0, high=60, **ENCODING)
+    hold_last: float = setting(0.0, "The same for the last frame, or the turn.", low=0, high=60, **ENCODING)
+    frame_rate: float | None = setting(
+        None,
+        "Frames per second of the outputs, where not those of the clip.",
+        above=0,
+        high=120,
+        flag="fps",
+        **RECODING,
+    )
+    width: int | None = setting(None, "Width of the outputs, where smaller than the painting.", low=16, **ENCODING)
+    sound: bool = setting(True, "Keep the sound in MP4 and WebM.", **RECODING)
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self), include_extras=True)
+        for option in dataclasses.fields(self):
+            value = getattr(self, option.name)
+            choices = get_args(hints[option.name])
+            if choices and isinstance(choices[0], str) and value not in choices:
+                raise UsageError(f"{option_name(option)} is {value!r}; it must be one of {', '.join(choices)}")
+            if hints[option.name] in SCHEDULED:
+                value = settled(value, option_name(option), functools.partial(_wanted, option))
+                object.__setattr__(self, option.name, value)
+            for number in value if isinstance(value, tuple) else (value,):
+                _check_range(option, number)
+        if self.end is not None and self.end <= self.start:
+            raise UsageError(f"--end {self.end:g} must come after --start {self.start:g}")
+        if self.flow_weights is not None and self.flow == "dis":
+            raise UsageError("--flow-weights belongs to --flow raft or raft-small, not to dis; leave it out")
+        if not self.style_layers or not self.content_layers:
+            raise UsageError("--style-layers and --content-layers need at least one layer each")
+        if self.style_layer_weights and len(self.style_layer_weights) != len(self.style_layers):
+            raise UsageError(
+                f"--style-layer-weights has {len(self.style_layer_weights)} numbers "
+                f"for {len(self.style_layers)} style layers"
+            )
+        if self.animation_alpha is not None and (self.alpha_from, self.alpha_to) != (1.0, 0.0):
+            raise UsageError("--alpha says all that --from and --to do; give it without them")
+        for name in ("mix", "style_layer_weights"):
+            numbers = getattr(self, name)
+            if numbers and not any(numbers):
+                raise UsageError(f"--{name.replace('_', '-')} must not be all zeros")
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Settings:
+        """The settings of a named preset, with `changes` on top. Raises `UsageError` for an unknown name."""
+        if name not in PRESETS:
+            raise UsageError(f"there is no preset {name!r}; presets: {', '.join(PRESETS)}")
+        return cls(**{**PRESETS[name], **changes})
+
+    def shares(self, styles: int) -> tuple[OverTime, ...]:
+        """The share of each of `styles` style images. Raises `UsageError` if `mix` has another length."""
+        mix = self.mix or (1.0,) * styles
+        if len(mix) != styles:
+            raise UsageError(f"--mix has {len(mix)} numbers for {styles} style image(s); give one for each")
+        return mix
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The program of the blog post this method is best known from: 31 outer steps of 20 evaluations, from noise.
+    "blog": {
+        "network": "vgg19",
+        "objective": "blog",
+        "precision": "float32",
+        "alpha": 0.5,
+        "content_layers": ("conv2_2",),
+        "style_layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
+        "init": "noise",
+        "coarse_to_fine": False,
+        "first_iterations": 620,
+        "tolerance": 0.0,
+    }
+}
+
+
+def option_name(option: dataclasses.Field[Any]) -> str:
+    """The command-line spelling of a field of `Settings`."""
+    return "--" + (option.metadata["flag"] or option.name).replace("_", "-")
+
+
+def typed(value: object) -> str:
+    """A setting as it is written on the command line: a list with commas, with semicolons if schedules are in it."""
+    parts = [str(part) for part in (value if isinstance(value, tuple) else (value,))]
+    return ("; " if any(":" in part for part in parts) else ",").join(parts)
+
+
+def _check_range(option: dataclasses.Field[Any], value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    if text := _wanted(option, value):
+        raise UsageError(f"{option_name(option)} is {value:g}; it must be {text}")
+
+
+def _wanted(option: dataclasses.Field[Any], value: float) -> str:
+    """What a number must be if it is not; "" if it is."""
+    low, high, above = (option.metadata[key] for key in ("low", "high", "above"))
+    if math.isfinite(value) and low <= value <= high and value > above:
+        return ""
+    wanted = [f"at least {low:g}" if low > -math.inf else "", f"above {above:g}" if above > -math.inf else ""]
+    wanted += [f"at most {high:g}" if high < math.inf else ""]
+    return " and ".join(word for word in wanted if word) or "a finite number"
