@@ -29,6 +29,7 @@ LAYERS = (
         "metrics",
         "ffmpeg",
         "pictures",
+        "lettering",
         "bench.machine",
         "report.figures",
     },

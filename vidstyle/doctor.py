@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from vidstyle import libraries, memory, networks, raft, weightfile
+from vidstyle import lettering, libraries, memory, networks, raft, weightfile
 from vidstyle.checkpoint import file_hash
 from vidstyle.errors import VidstyleError
 
@@ -63,6 +63,13 @@ def _clips() -> Finding:
     return Finding("clips", ffmpeg.version())
 
 
+def _lettering() -> Finding:
+    if not lettering.available():
+        text = "cannot be drawn: this Pillow has no FreeType"
+        return Finding("text in pictures", text, ok=False, mend="pip install --upgrade pillow")
+    return Finding("text in pictures", f"{' '.join(map(str, lettering.face(16).getname()))}, or a font file")
+
+
 def _compact() -> Finding:
     network = networks.compact()
     count = sum(parameter.numel() for parameter in network.parameters())
@@ -97,6 +104,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "device": _device,
     "memory": _memory,
     "clips": _clips,
+    "text in pictures": _lettering,
     "compact network": _compact,
     "VGG-19 weights": _vgg19,
     "RAFT weights": _raft,
