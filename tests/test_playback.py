@@ -8,6 +8,7 @@ import pytest
 from vidstyle.errors import UsageError
 from vidstyle.playback import Playback, as_painted
 from vidstyle.settings import Settings
+from vidstyle.show import Show
 from vidstyle.types import ClipInfo
 
 TIMES = (F(0), F(1, 10), F(4, 10), F(1, 2))  # and the last frame until .7
@@ -63,13 +64,13 @@ def test_rate():
 
 
 def test_width():
-    info = playback().edited(Settings(width=32)).info
-    assert (info.width, info.height) == (32, 24)
-    assert playback().edited(Settings(width=64)).info.width == 64
+    show = Show(playback(), Settings(width=32))
+    assert (show.info.width, show.info.height) == (32, 24)
+    assert show.changed(width=64).info.width == 64
     with pytest.raises(UsageError, match="64 pixels are painted"):
-        playback().edited(Settings(width=65))
+        show.changed(width=65)
     with pytest.raises(UsageError, match="height of 12"):
-        playback().edited(Settings(width=16))
+        show.changed(width=16)
 
 
 @pytest.mark.parametrize(

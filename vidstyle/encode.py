@@ -17,6 +17,7 @@ from vidstyle.outputs import SOUNDING, check_outputs, export
 from vidstyle.pictures import check_file
 from vidstyle.playback import Playback
 from vidstyle.settings import Settings
+from vidstyle.show import Show
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip
@@ -49,12 +50,11 @@ def encode_job(
             )
         moving = folder.manifest.get("job") != "image"
         paths = check_outputs(output, moving=moving, overwrite=overwrite, plays=settings.plays)
-        kept = _playback(folder)
-        edited = kept.edited(settings) if moving else kept
+        show = Show(_playback(folder), settings, moving=moving)
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = _sound(folder.manifest)
-        export(folder, edited, paths, settings, sound)
+        export(folder, show, paths, settings, sound)
     return paths[0]
 
 

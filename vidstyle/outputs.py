@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from vidstyle.checkpoint import JobFolder
 from vidstyle.errors import JobError, UsageError, VidstyleError
 from vidstyle.partfile import Encoding
-from vidstyle.pictures import resize
-from vidstyle.playback import Playback
 from vidstyle.settings import Settings
+from vidstyle.show import Show
 from vidstyle.sinks import check_output, open_sink
 
 if TYPE_CHECKING:
@@ -47,26 +46,24 @@ def check_outputs(outputs: File | Sequence[File], *, moving: bool, overwrite: bo
     return paths
 
 
-def export(
-    job: JobFolder, playback: Playback, outputs: Sequence[Path], settings: Settings, sound: Clip | None = None
-) -> None:
+def export(job: JobFolder, show: Show, outputs: Sequence[Path], settings: Settings, sound: Clip | None = None) -> None:
     """Encode a job's frames into every output; one that fails does not keep the others from being made.
 
     Args:
-        playback: in what order, when and how large the frames are shown.
+        show: what is seen of them, and when.
         sound: the clip whose sound goes along.
 
     Raises:
         JobError: a frame is missing or damaged.
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
-    info, encoding = playback.info, Encoding(settings.crf, settings.plays, sound, playback.delay)
+    encoding = Encoding(settings.crf, settings.plays, sound, show.delay)
     failures: list[VidstyleError] = []
     for output in outputs:
         try:
-            with open_sink(output, info, encoding) as sink:
-                for pixels in job.images(playback.order):
-                    sink.write(resize(pixels, info.width, info.height))
+            with open_sink(output, show.info, encoding) as sink:
+                for pixels in show.frames(job):
+                    sink.write(pixels)
         except JobError:
             raise
         except VidstyleError as error:

@@ -30,6 +30,7 @@ from vidstyle.outputs import check_outputs, export
 from vidstyle.playback import as_painted
 from vidstyle.probe import require_memory
 from vidstyle.settings import Job, Settings
+from vidstyle.show import Show
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, estimator_of, to_tensor
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer
@@ -231,7 +232,7 @@ class _Task:
         on_painted: OnPainted | None = None,
     ) -> Path:
         kept = as_painted(source.info, source.playback)
-        playback = kept.edited(self.settings) if self.moving else kept
+        show = Show(kept, self.settings, moving=self.moving)
         clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
         manifest = self.manifest | {"playback": kept.json() | {"clip": clip}}
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
@@ -241,7 +242,7 @@ class _Task:
             del stylizer  # whoever looks at the frames may want its memory
             if on_painted is not None:
                 on_painted(job.images(source.playback))
-            export(job, playback, self.outputs, self.settings, sound if self.settings.sound else None)
+            export(job, show, self.outputs, self.settings, sound if self.settings.sound else None)
             if not keep_job:
                 job.discard()
         return self.outputs[0]

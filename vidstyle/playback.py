@@ -1,4 +1,4 @@
-"""In what order painted frames are shown, when, and how large: what may change without painting anew."""
+"""In what order painted frames are shown, and when: what may change without painting anew."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from vidstyle.errors import UsageError
-from vidstyle.pictures import MIN_SIDE
 from vidstyle.settings import Settings
 from vidstyle.types import ClipInfo
 
@@ -42,17 +40,14 @@ class Playback:
         return cls(ClipInfo(found["width"], found["height"], Fraction(found["fps"]), len(order), times), order)
 
     def edited(self, settings: Settings) -> Playback:
-        """The playback that `settings` ask for: at another rate, there and back, with frames held, smaller.
-
-        Raises `UsageError` if that cannot be meant.
-        """
+        """The playback that `settings` ask for: at another rate, there and back, with frames held."""
         edited = self._at_rate(settings.frame_rate)
         if settings.pingpong:
             edited = edited._there_and_back()
         first, last = min(edited.order), max(edited.order)
         hold = Fraction(str(settings.hold_first))
         edited = dataclasses.replace(edited._held(first, hold), delay=hold)
-        return edited._held(last, Fraction(str(settings.hold_last)))._fitted(settings.width)
+        return edited._held(last, Fraction(str(settings.hold_last)))
 
     def _at_rate(self, rate: float | None) -> Playback:
         """At a constant rate: at each moment the frame that is shown then."""
@@ -95,18 +90,6 @@ class Playback:
             times = [*times[: place + 1], *(time + seconds for time in times[place + 1 :])]
         info = dataclasses.replace(self.info, frames=len(order), timestamps=tuple(times))
         return dataclasses.replace(self, info=info, order=order)
-
-    def _fitted(self, width: int | None) -> Playback:
-        """So many pixels wide, of the same shape."""
-        own = self.info
-        if width is None or width == own.width:
-            return self
-        if width > own.width:
-            raise UsageError(f"--width is {width}, but {own.width} pixels are painted; paint larger with --size")
-        height = round(own.height * width / own.width)
-        if height < MIN_SIDE:
-            raise UsageError(f"--width {width} leaves a height of {height} pixels; it takes {MIN_SIDE}")
-        return dataclasses.replace(self, info=dataclasses.replace(own, width=width, height=height))
 
 
 def as_painted(info: ClipInfo, order: Sequence[int]) -> Playback:
