@@ -67,20 +67,6 @@ def fits(stream: av.AudioStream, container: str) -> bool:
     return codec.name != "aac" or bool(codec.extradata)  # the AAC of a transport stream has its headers in the packets
 
 
-def retime_gif(source: av.container.InputContainer, out: av.container.OutputContainer, ticks: list[int]) -> None:
-    """Copy the pictures of a GIF so that number i is shown from ticks[i] to ticks[i + 1], in hundredths of a second."""
-    target = out.add_stream_from_template(source.streams.video[0])
-    target.time_base = GIF_TICK
-    number = 0
-    for packet in source.demux(video=0):
-        if packet.dts is None:
-            continue
-        packet.pts = packet.dts = ticks[number]
-        packet.duration, packet.time_base, packet.stream = ticks[number + 1] - ticks[number], GIF_TICK, target
-        out.mux(packet)
-        number += 1
-
-
 def verify(part: Path, size: tuple[int, int], frames: int, seconds: Fraction, tolerance: Fraction) -> None:
     """Decode a file that was just written, and compare it with what it should hold.
 

@@ -27,6 +27,9 @@ class Encoding:
     plays: int = 0  #: how often an animation is played; 0 = for ever
     sound: Clip | None = None  #: the clip whose sound goes along, cut to its selection
     delay: Fraction = Fraction(0)  #: seconds of pictures before that sound begins
+    colors: int = 255  #: of a GIF, at most
+    dither: float = 0.5  #: of a GIF: 0 none, 1 as if nobody saw its grain
+    still: float = 0.0  #: of a GIF: a change of a pixel that is not shown, in Oklab, whose lightness is 0 to 1
 
 
 class PartFile:
