@@ -69,7 +69,7 @@ def test_width():
     assert show.changed(width=64).info.width == 64
     with pytest.raises(UsageError, match="64 pixels are painted"):
         show.changed(width=65)
-    with pytest.raises(UsageError, match="height of 12"):
+    with pytest.raises(UsageError, match="16x12 pixels"):
         show.changed(width=16)
 
 

@@ -7,17 +7,22 @@ encode_job("ride.mp4.job", ["small.gif", "small.webm"], Settings(frame_rate=12, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from vidstyle.checkpoint import JobFolder, file_hash, reopen_job
 from vidstyle.errors import JobError, MediaError
 from vidstyle.outputs import SOUNDING, check_outputs, export
-from vidstyle.pictures import check_file
+from vidstyle.pictures import check_file, load_picture, resize
 from vidstyle.playback import Playback
+from vidstyle.reel import Material
 from vidstyle.settings import Settings
 from vidstyle.show import Show
+from vidstyle.types import Film
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip
@@ -33,7 +38,7 @@ def encode_job(
     Args:
         job: its folder, OUTPUT.job.
         output: one or several, of the formats that the job could have made.
-        settings: crf, plays, pingpong, holds, frame_rate, width and sound are read.
+        settings: those that `vidstyle encode` has are read.
         overwrite: replace existing outputs.
 
     Returns:
@@ -50,10 +55,11 @@ def encode_job(
             )
         moving = folder.manifest.get("job") != "image"
         paths = check_outputs(output, moving=moving, overwrite=overwrite, plays=settings.plays)
-        show = Show(_playback(folder), settings, moving=moving)
+        inputs, kept = _Inputs(folder), _playback(folder)
+        show = Show(kept, settings, inputs.material(settings, kept), moving=moving)
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
-            sound = _sound(folder.manifest)
+            sound = inputs.sound()
         export(folder, show, paths, settings, sound)
     return paths[0]
 
@@ -62,25 +68,70 @@ def _playback(folder: JobFolder) -> Playback:
     try:
         return Playback.from_json(folder.manifest["playback"])
     except (KeyError, TypeError, ValueError) as error:
-        raise JobError(
-            f"{folder.path} does not say how its frames are played; run the command that made it once more, with -y "
-            "and --keep-job: it paints nothing anew"
-        ) from error
+        raise _old(folder, "how its frames are played") from error
 
 
-def _sound(manifest: dict[str, Any]) -> Clip | None:
-    """The clip whose sound goes along; None if it has none."""
-    name = manifest["playback"].get("clip")
-    if name is None:
-        return None
-    from vidstyle.media import survey
+def _old(folder: JobFolder, what: str) -> JobError:
+    return JobError(
+        f"{folder.path} does not say {what}; run the command that made it once more, with -y and --keep-job: it paints "
+        "nothing anew"
+    )
 
-    advice = "put the painted clip back there, whose sound goes along, or give --no-sound"
-    try:
-        check_file(name)
-    except MediaError as error:
-        raise MediaError(f"{error}; {advice}") from error
-    if file_hash(name) != manifest["inputs"]["content"]:
-        raise MediaError(f"{name} is not the clip that was painted; {advice}")
-    painted = manifest["settings"]
-    return survey(name, start=painted["start"], end=painted["end"])
+
+class _Inputs:
+    """What a finished job was painted from, as far as it is still where it was."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.folder = folder
+        self.kept: dict[str, Any] = folder.manifest.get("playback", {})
+        self._moves = folder.manifest.get("job") == "video"
+
+    def sound(self) -> Clip | None:
+        """The clip whose sound goes along; None if it has none."""
+        if self.kept.get("clip") is None:
+            return None
+        return self._clip("put the painted clip back there, whose sound goes along, or give --no-sound")
+
+    def material(self, settings: Settings, kept: Playback) -> Material:
+        """What `settings` show beside the painting."""
+        own = kept.info
+        try:
+            alpha = tuple(map(float, self.kept["alpha"])) if settings.gauge else ()
+            if settings.layout == "plain" and settings.title is None:
+                return Material(alpha=alpha)
+            advice = f"put it back there: {'--title' if settings.layout == 'plain' else '--layout'} shows it"
+            content: Film | np.ndarray
+            if self._moves:
+                content = self._clip(advice)
+            else:
+                picture = load_picture(self._checked(self.kept["content"], "content", advice))
+                content = _rounded(resize(picture, own.width, own.height))
+            names = enumerate(self.kept["styles"], 1)
+            styles = [load_picture(self._checked(name, f"style {number}", advice)) for number, name in names]
+        except (KeyError, TypeError, ValueError) as error:
+            raise _old(self.folder, "what it was painted from") from error
+        return Material(content, tuple(map(_rounded, styles)), alpha)
+
+    @functools.cache  # noqa: B019 (lives as long as one call of `encode_job`)
+    def _clip(self, advice: str) -> Clip:
+        from vidstyle.media import survey
+
+        painted = self.folder.manifest["settings"]
+        name = self._checked(self.kept.get("content") or self.kept["clip"], "content", advice)
+        return survey(name, start=painted["start"], end=painted["end"])
+
+    def _checked(self, name: str, role: str, advice: str) -> str:
+        """The file `name`, if it is what was painted from."""
+        try:
+            check_file(name)
+        except MediaError as error:
+            raise MediaError(f"{error}; {advice}") from error
+        if file_hash(name) != self.folder.manifest["inputs"][role]:
+            what = "style" if role.startswith("style") else "clip" if self._moves else "picture"
+            raise MediaError(f"{name} is not the {what} that was painted{' after' * (what == 'style')}; {advice}")
+        return name
+
+
+def _rounded(picture: np.ndarray) -> np.ndarray:
+    pixels: np.ndarray = np.rint(picture * 255).astype(np.uint8)
+    return pixels

@@ -29,11 +29,12 @@ from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.outputs import check_outputs, export
 from vidstyle.playback import as_painted
 from vidstyle.probe import require_memory
+from vidstyle.reel import Material
 from vidstyle.settings import Job, Settings
 from vidstyle.show import Show
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, estimator_of, to_tensor
 from vidstyle.stopwatch import each, stage
-from vidstyle.stylizer import Stylizer
+from vidstyle.stylizer import Stylizer, to_pixels
 from vidstyle.types import Result, Source, State
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ class _Task:
         pictures.check_file(content)
         self.styles = [to_tensor(pictures.load_picture(style)) for style in styles]
         self.init = None
+        self.files = {"content": os.path.abspath(content), "styles": [os.path.abspath(style) for style in styles]}
         inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
         if settings.init not in ("content", "noise"):
             self.init = to_tensor(pictures.load_picture(settings.init))
@@ -224,7 +226,7 @@ class _Task:
 
     def run(
         self,
-        source: Source,
+        source: VideoSource | PictureSource,
         sound: Clip | None,
         restart: bool,
         keep_job: bool,
@@ -232,9 +234,10 @@ class _Task:
         on_painted: OnPainted | None = None,
     ) -> Path:
         kept = as_painted(source.info, source.playback)
-        show = Show(kept, self.settings, moving=self.moving)
+        show = Show(kept, self.settings, self._material(source), moving=self.moving)
         clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
-        manifest = self.manifest | {"playback": kept.json() | {"clip": clip}}
+        playback = kept.json() | self.files | {"clip": clip, "alpha": list(source.course.alpha)}
+        manifest = self.manifest | {"playback": playback}
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
         with open_job(self.outputs[0], manifest, restart=restart, frames=max(source.playback) + 1) as job:
@@ -246,6 +249,10 @@ class _Task:
             if not keep_job:
                 job.discard()
         return self.outputs[0]
+
+    def _material(self, source: VideoSource | PictureSource) -> Material:
+        content = source.film if isinstance(source, VideoSource) else to_pixels(source.image)
+        return Material(content, tuple(map(to_pixels, self.styles)), source.course.alpha)
 
 
 def load_network(settings: Settings) -> networks.FeatureNetwork:

@@ -12,13 +12,15 @@ from typing import Any
 from vidstyle.settings import Settings
 from vidstyle.types import ClipInfo
 
+TITLE = -1  # stands for the title card among the numbers of frames
+
 
 @dataclass(frozen=True)
 class Playback:
     """How painted frames make a moving picture."""
 
     info: ClipInfo  #: of the moving picture
-    order: tuple[int, ...]  #: the painted frame of each of its frames
+    order: tuple[int, ...]  #: the painted frame of each of its frames, or `TITLE`
     delay: Fraction = Fraction(0)  #: seconds until the sound begins
 
     def json(self) -> dict[str, Any]:
@@ -40,14 +42,15 @@ class Playback:
         return cls(ClipInfo(found["width"], found["height"], Fraction(found["fps"]), len(order), times), order)
 
     def edited(self, settings: Settings) -> Playback:
-        """The playback that `settings` ask for: at another rate, there and back, with frames held."""
+        """The playback that `settings` ask for: at another rate, there and back, with frames held, after a title."""
         edited = self._at_rate(settings.frame_rate)
         if settings.pingpong:
             edited = edited._there_and_back()
         first, last = min(edited.order), max(edited.order)
         hold = Fraction(str(settings.hold_first))
         edited = dataclasses.replace(edited._held(first, hold), delay=hold)
-        return edited._held(last, Fraction(str(settings.hold_last)))
+        edited = edited._held(last, Fraction(str(settings.hold_last)))
+        return edited if settings.title is None else edited._titled(Fraction(str(settings.title_seconds)))
 
     def _at_rate(self, rate: float | None) -> Playback:
         """At a constant rate: at each moment the frame that is shown then."""
@@ -90,6 +93,12 @@ class Playback:
             times = [*times[: place + 1], *(time + seconds for time in times[place + 1 :])]
         info = dataclasses.replace(self.info, frames=len(order), timestamps=tuple(times))
         return dataclasses.replace(self, info=info, order=order)
+
+    def _titled(self, seconds: Fraction) -> Playback:
+        """With a title card first for so long."""
+        times = (Fraction(0), *(time + seconds for time in self.info.times))
+        info = dataclasses.replace(self.info, frames=len(times), timestamps=times)
+        return Playback(info, (TITLE, *self.order), self.delay + seconds)
 
 
 def as_painted(info: ClipInfo, order: Sequence[int]) -> Playback:

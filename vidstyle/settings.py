@@ -22,6 +22,7 @@ Optimizer = Literal["lbfgs", "adam"]
 Flow = Literal["dis", "raft", "raft-small"]
 WarmStart = Literal["warped", "previous", "none"]
 Objective = Literal["normalized", "blog"]
+Layout = Literal["plain", "pair", "triptych", "wipe"]
 ENCODING: dict[str, Any] = {"only": ("video", "balance", "encode"), "paints": False}
 RECODING = ENCODING | {"only": ("video", "encode")}
 SCHEDULED = (OverTime, OverTime | None, tuple[OverTime, ...])  # the kinds of settings that may change over time
@@ -104,7 +105,10 @@ class Settings:
         1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8
     )
     mix: tuple[OverTime, ...] = setting(
-        (), "Share of each style, blended in their statistics; all equal when empty.", low=0
+        (),
+        "Share of each style, blended in their statistics; all equal when empty.",
+        low=0,
+        only=("video", "balance", "image"),
     )
     keep_color: OverTime = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
     tv_weight: float = setting(0.0, "Weight of total variation: smooths the result.", low=0)
@@ -179,6 +183,19 @@ class Settings:
         **RECODING,
     )
     width: int | None = setting(None, "Width of the outputs, where smaller than the painting.", low=16, **ENCODING)
+    layout: Layout = setting(
+        "plain",
+        "What is shown: plain (the painting), pair (content | painting), triptych (content | painting | style), or "
+        "wipe (a line moves there and back, the content left of it).",
+        **ENCODING,
+    )
+    gauge: bool = setting(False, "Show under the picture where alpha is between content and style.", **ENCODING)
+    caption: str | None = setting(None, "Text under the picture.", **ENCODING)
+    title: str | None = setting(None, "Text of a title card before the first frame.", **ENCODING)
+    title_seconds: float = setting(2.0, "Seconds for which the title card is shown.", above=0, high=60, **ENCODING)
+    font: str | None = setting(
+        None, "Font file (.ttf, .otf) of caption and title; the embedded one knows English letters only.", **ENCODING
+    )
     sound: bool = setting(True, "Keep the sound in MP4 and WebM.", **RECODING)
 
     def __post_init__(self) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from vidstyle import layouts, strips
 from vidstyle.checkpoint import JobFolder
-from vidstyle.layouts import fitted
+from vidstyle.errors import UsageError
 from vidstyle.pictures import resize
-from vidstyle.playback import Playback
+from vidstyle.playback import TITLE, Playback
+from vidstyle.reel import At, Material
 from vidstyle.settings import Settings
 from vidstyle.types import ClipInfo
 
@@ -23,6 +26,7 @@ class Show:
     Args:
         painted: how the frames are played before anybody edits that.
         settings: those of the encoding are read.
+        material: what the painting was made from, as far as it is shown.
         moving: False for a still, which has no time.
 
     Attributes:
@@ -30,18 +34,84 @@ class Show:
         delay: seconds of it before the sound begins.
     """
 
-    def __init__(self, painted: Playback, settings: Settings, *, moving: bool = True) -> None:
-        self.painted, self.settings, self.moving = painted, settings, moving
+    def __init__(
+        self,
+        painted: Playback,
+        settings: Settings,
+        material: Material = Material(),  # noqa: B008 (frozen)
+        *,
+        moving: bool = True,
+    ) -> None:
+        self.painted, self.settings, self.material, self.moving = painted, settings, material, moving
+        if settings.title is not None and not moving:
+            raise UsageError("a still has no time for a --title; give a --caption")
         self.playback = painted.edited(settings) if moving else painted
-        width, height = fitted(painted.info.width, painted.info.height, settings.width)
+        own = painted.info.width, painted.info.height
+        aspects = [style.shape[1] / style.shape[0] for style in material.styles]
+        self._panels = layouts.arranged(settings.layout, own, aspects, settings.width)
+        width, font = self._panels.width, settings.font
+        self._strip = strips.strip(width, gauge=settings.gauge, caption=settings.caption, font=font)
+        self._canvas = self._bare()
+        height = len(self._canvas)
+        self._title = None
+        if settings.title is not None:
+            with self._content() as content:
+                pictures = content(0), *material.styles
+            self._title = strips.title_card(width, height, settings.title, pictures, font)
         self.info: ClipInfo = dataclasses.replace(self.playback.info, width=width, height=height)
         self.delay: Fraction = self.playback.delay
 
     def changed(self, **settings: Any) -> Show:
         """The same with other settings, like a smaller `width` or `frame_rate`."""
-        return Show(self.painted, dataclasses.replace(self.settings, **settings), moving=self.moving)
+        return Show(self.painted, dataclasses.replace(self.settings, **settings), self.material, moving=self.moving)
 
     def frames(self, job: JobFolder) -> Iterator[np.ndarray]:
-        """The frames as they are shown, (H, W, 3) uint8 each. Raises `JobError` if one is missing or damaged."""
-        for pixels in job.images(self.playback.order):
-            yield resize(pixels, self.info.width, self.info.height)
+        """The frames as they are shown, (H, W, 3) uint8 each.
+
+        Raises:
+            JobError: one is missing or damaged.
+            MediaError: the clip that is shown beside them has changed since it was surveyed.
+        """
+        order = [number for number in self.playback.order if number != TITLE]
+        if self._title is not None:
+            yield self._title
+        seconds = float(self.info.seconds)
+        with self._content() as content:
+            for place, pastiche in enumerate(job.images(order)):
+                position = layouts.line_at(place / len(order), seconds)
+                yield self._composed(pastiche, order[place], content, position)
+
+    def poster(self, job: JobFolder) -> np.ndarray:
+        """One frame that stands for all: where alpha is halfway if it changes, else the middle one; a wipe half-way."""
+        order = [number for number in self.playback.order if number != TITLE]
+        alpha = self.material.alpha or (0.0,) * len(order)
+        halfway = (min(alpha) + max(alpha)) / 2
+        number = min(order, key=lambda number: abs(alpha[number] - halfway))
+        if max(alpha) == min(alpha):
+            number = order[len(order) // 2]
+        with self._content() as content:
+            return self._composed(next(job.images([number])), number, content, 0.5)
+
+    def _content(self) -> AbstractContextManager[At]:
+        return self.material.opened(self.painted.info.width, self.painted.info.height)
+
+    def _composed(self, pastiche: np.ndarray, number: int, content: At, position: float) -> np.ndarray:
+        """A painted frame with what stands beside and under it; `position` is that of a wipe's line."""
+        panels, canvas = self._panels, self._canvas.copy()
+        if self.settings.layout == "wipe":
+            size = panels.pastiche.size
+            pastiche = layouts.wiped(resize(content(number), *size), resize(pastiche, *size), position)
+        elif panels.content is not None:
+            layouts.place(canvas, content(number), panels.content)
+        layouts.place(canvas, pastiche, panels.pastiche)
+        if self.settings.gauge:
+            canvas[panels.height :] = self._strip.at(self.material.alpha[number])
+        return canvas
+
+    def _bare(self) -> np.ndarray:
+        """What is the same in all frames."""
+        canvas = strips.ground(self._panels.width, self._panels.height + len(self._strip.pixels))
+        for style, box in zip(self.material.styles, self._panels.styles, strict=False):
+            layouts.place(canvas, layouts.covering(style, *box.size), box)
+        canvas[self._panels.height :] = self._strip.pixels
+        return canvas
