@@ -62,7 +62,7 @@ LAYERS = (
     {"animations", "layouts", "reel"},
     {"sinks", "strips"},
     {"show"},
-    {"outputs"},
+    {"outputs", "figure"},
     {"encode", "pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
     {"bench", "bench.steadiness", "report.session"},

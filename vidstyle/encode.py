@@ -16,6 +16,7 @@ import numpy as np
 
 from vidstyle.checkpoint import JobFolder, file_hash, reopen_job
 from vidstyle.errors import JobError, MediaError
+from vidstyle.figure import check_companions, write_companions
 from vidstyle.outputs import SOUNDING, check_outputs, export
 from vidstyle.pictures import check_file, load_picture, resize
 from vidstyle.playback import Playback
@@ -55,12 +56,14 @@ def encode_job(
             )
         moving = folder.manifest.get("job") != "image"
         paths = check_outputs(output, moving=moving, overwrite=overwrite, plays=settings.plays)
+        check_companions(settings, paths, overwrite=overwrite)
         inputs, kept = _Inputs(folder), _playback(folder)
         show = Show(kept, settings, inputs.material(settings, kept), moving=moving)
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = inputs.sound()
         export(folder, show, paths, settings, sound)
+        write_companions(folder, show, settings, paths)
     return paths[0]
 
 
@@ -96,7 +99,8 @@ class _Inputs:
         """What `settings` show beside the painting."""
         own = kept.info
         try:
-            alpha = tuple(map(float, self.kept["alpha"])) if settings.gauge else ()
+            asked = settings.gauge or settings.poster or settings.figure
+            alpha = tuple(map(float, self.kept["alpha"])) if asked else ()
             if settings.layout == "plain" and settings.title is None:
                 return Material(alpha=alpha)
             advice = f"put it back there: {'--title' if settings.layout == 'plain' else '--layout'} shows it"

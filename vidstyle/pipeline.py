@@ -24,6 +24,7 @@ from vidstyle import networks, pictures
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.course import Course, require_still
 from vidstyle.errors import UsageError
+from vidstyle.figure import check_companions, write_companions
 from vidstyle.flow import Estimator
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.outputs import check_outputs, export
@@ -208,6 +209,7 @@ class _Task:
         self.settings = settings
         self.moving = job != "image"
         self.outputs = check_outputs(outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays)
+        check_companions(settings, self.outputs, overwrite=overwrite)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
@@ -246,6 +248,7 @@ class _Task:
             if on_painted is not None:
                 on_painted(job.images(source.playback))
             export(job, show, self.outputs, self.settings, sound if self.settings.sound else None)
+            write_companions(job, show, self.settings, self.outputs)
             if not keep_job:
                 job.discard()
         return self.outputs[0]

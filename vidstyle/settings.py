@@ -196,6 +196,10 @@ class Settings:
     font: str | None = setting(
         None, "Font file (.ttf, .otf) of caption and title; the embedded one knows English letters only.", **ENCODING
     )
+    poster: str | None = setting(None, "PNG to write with one frame that stands for all.", **ENCODING)
+    figure: str | None = setting(
+        None, "JSON file to write for an article: caption, alt text, parameters, outputs and HTML.", **ENCODING
+    )
     sound: bool = setting(True, "Keep the sound in MP4 and WebM.", **RECODING)
 
     def __post_init__(self) -> None:

@@ -84,11 +84,10 @@ class Show:
     def poster(self, job: JobFolder) -> np.ndarray:
         """One frame that stands for all: where alpha is halfway if it changes, else the middle one; a wipe half-way."""
         order = [number for number in self.playback.order if number != TITLE]
-        alpha = self.material.alpha or (0.0,) * len(order)
-        halfway = (min(alpha) + max(alpha)) / 2
-        number = min(order, key=lambda number: abs(alpha[number] - halfway))
-        if max(alpha) == min(alpha):
-            number = order[len(order) // 2]
+        number, alpha = order[len(order) // 2], self.material.alpha
+        if max(alpha) > min(alpha):
+            halfway = (min(alpha) + max(alpha)) / 2
+            number = min(order, key=lambda number: abs(alpha[number] - halfway))
         with self._content() as content:
             return self._composed(next(job.images([number])), number, content, 0.5)
 

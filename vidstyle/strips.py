@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from vidstyle.lettering import LINE_HEIGHT, Color, draw, require_letters, spelle
 NARROWEST = 160  # pixels in which a line of text can be read
 CAPTION_LINES, TITLE_LINES = 4, 3
 TITLE_SIZE = 14  # pixels, at least
+SMALLEST = 32  # pixels, of a picture on a title card
 TRACK: Color = (190, 191, 193)  # of the gauge; 3:1 on the ground
 ENDS = ("content", "style")
 
@@ -92,24 +94,25 @@ def title_card(width: int, height: int, title: str, pictures: Sequence[np.ndarra
     """
     _require_width(width, "--title")
     require_letters(title, "--title", font)
-    title = spelled(title, font)
-    margin = round(width / 16)
-    card = ground(width, height)
-    for thumbs in (round(height * 0.4), round(height * 0.3), 0):
-        for size in range(max(round(width / 14), TITLE_SIZE), TITLE_SIZE - 1, -1):
-            lines, step = wrap(title, width - 2 * margin, size, font), round(size * LINE_HEIGHT)
-            fits = len(lines) <= TITLE_LINES and all(width_of(line, size, font) <= width - 2 * margin for line in lines)
-            text, between = step * (len(lines) - 1) + _rise(size), size if thumbs else 0
-            if not fits or text + between + thumbs > height - 2 * margin:
+    title, margin = spelled(title, font), round(width / 16)
+    room = width - 2 * margin, height - 2 * min(margin, round(height / 10))
+    for tall in (0.45, 0.3, 0.0):  # the pictures, at most, as a share of the height
+        thumbs = _row(pictures, room[0], round(height * tall))
+        above = max((box.height for box in thumbs), default=0)
+        for size in range(max(round(min(width / 10, height / 6)), TITLE_SIZE), TITLE_SIZE - 1, -1):
+            lines = _title_lines(title, room[0], size, font)
+            step, between = round(size * LINE_HEIGHT), size if thumbs else 0
+            text = step * (len(lines) - 1) + _rise(size)
+            if not lines or above + between + text > room[1]:
                 continue
-            top = (height - text - between - thumbs) // 2
-            if thumbs:
-                _thumbnails(card, pictures, Box(margin, top, width - 2 * margin, thumbs))
+            card, top = ground(width, height), (height - above - between - text) // 2
+            for picture, box in zip(pictures, thumbs, strict=bool(thumbs)):
+                place(card, covering(picture, *box.size), replace(box, x=box.x + margin, y=top))
             for number, line in enumerate(lines):
-                baseline = top + thumbs + between + _rise(size) + step * number
+                baseline = top + above + between + _rise(size) + step * number
                 draw(card, line, width // 2, baseline, size, INK, "center", font)
             return card
-    raise UsageError(f"--title {title!r} is too long for a picture of {width}x{height} pixels; make it shorter")
+    raise UsageError(f"--title is too long for a picture of {width}x{height} pixels; make it shorter")
 
 
 def text_size(width: int) -> int:
@@ -126,15 +129,24 @@ def capsule(picture: np.ndarray, left: float, right: float, y: float, radius: fl
     picture[:] = np.rint(picture + ink * (np.asarray(color) - picture))
 
 
-def _thumbnails(card: np.ndarray, pictures: Sequence[np.ndarray], box: Box) -> None:
-    """Put pictures of one height side by side into the middle of a place."""
-    space, aspects = 2 * gutter(box.width), [picture.shape[1] / picture.shape[0] for picture in pictures]
-    height = min(box.height, int((box.width - space * (len(pictures) - 1)) / sum(aspects)))
-    widths = [max(round(height * aspect), 1) for aspect in aspects]
-    left = box.x + (box.width - sum(widths) - space * (len(pictures) - 1)) // 2
-    for picture, width in zip(pictures, widths, strict=True):
-        place(card, covering(picture, width, height), Box(left, box.y + (box.height - height) // 2, width, height))
-        left += width + space
+def _row(pictures: Sequence[np.ndarray], width: int, height: int) -> list[Box]:
+    """Places for pictures of one height side by side in the middle of a width; none if they would be too small."""
+    aspects = [picture.shape[1] / picture.shape[0] for picture in pictures]
+    space = gutter(width) + 2
+    height = min(height, int((width - space * (len(pictures) - 1)) / sum(aspects)))
+    if height < SMALLEST:
+        return []
+    widths = [round(height * aspect) for aspect in aspects]
+    left = (width - sum(widths) - space * (len(pictures) - 1)) // 2
+    lefts = accumulate(widths[:-1], lambda x, wide: x + wide + space, initial=left)
+    return [Box(x, 0, max(wide, 1), height) for x, wide in zip(lefts, widths, strict=True)]
+
+
+def _title_lines(title: str, width: int, size: int, font: str | None) -> list[str]:
+    """None if they do not fit."""
+    lines = wrap(title, width, size, font)
+    fit = len(lines) <= TITLE_LINES and all(width_of(line, size, font) <= width for line in lines)
+    return lines if fit else []
 
 
 def _caption_lines(caption: str | None, width: int, size: int, font: str | None) -> list[str]:

@@ -1,0 +1,170 @@
+"""What an article needs beside a film: a poster, and a figure.json with caption, alt text and how all was made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from vidstyle.checkpoint import JobFolder
+from vidstyle.errors import UsageError
+from vidstyle.files import check_writable, plain, write_whole
+from vidstyle.playback import TITLE
+from vidstyle.settings import Layout, Settings
+from vidstyle.show import Show
+from vidstyle.sinks import open_sink
+from vidstyle.types import ClipInfo
+
+CLIPS = {".mp4": "video/mp4", ".webm": "video/webm"}
+IMAGES = {".avif": "image/avif", ".webp": "image/webp", ".png": "image/apng", ".gif": "image/gif"}  # GIFs show anywhere
+FILES = ("poster", "figure")  # settings that are outputs, too
+WORDS = {"video": "clip", "balance": "picture", "image": "picture"}
+BESIDE: dict[Layout, str] = {
+    "plain": "",
+    "pair": " The {0} itself is on the left.",
+    "triptych": " The {0} itself is on the left, {1} on the right.",
+    "wipe": " A line moves over it, there and back; left of the line is the {0} itself.",
+}
+
+
+def check_companions(settings: Settings, outputs: Sequence[Path], *, overwrite: bool) -> None:
+    """Find out before any painting whether poster and figure can be written.
+
+    Raises:
+        UsageError: a suffix is wrong, or the file is an output already.
+        DiskError, OutputExistsError: as `check_writable` does.
+    """
+    taken = [os.path.normcase(os.path.abspath(path)) for path in outputs]
+    for name, suffix in zip(FILES, (".png", ".json"), strict=True):
+        if (file := getattr(settings, name)) is None:
+            continue
+        path = Path(file)
+        if path.suffix.lower() != suffix:
+            raise UsageError(f"--{name} {file} must end in {suffix}")
+        if os.path.normcase(os.path.abspath(path)) in taken:
+            raise UsageError(f"--{name} {file} is an output, too; give each its own name")
+        check_writable(path, overwrite=overwrite)
+
+
+def write_companions(job: JobFolder, show: Show, settings: Settings, outputs: Sequence[Path]) -> None:
+    """Write the poster and the figure that `settings` name, once the outputs are there.
+
+    Raises:
+        DiskError: one cannot be written.
+        JobError, MediaError: as the frames of a `Show` do.
+    """
+    if settings.poster is not None:
+        still = ClipInfo(show.info.width, show.info.height, Fraction(1), 1)
+        with open_sink(settings.poster, still) as sink:
+            sink.write(show.poster(job))
+    if settings.figure is not None:
+        found = described(job.manifest, show, settings, outputs)
+        write_whole(Path(settings.figure), json.dumps(plain(found), indent=2, ensure_ascii=False) + "\n")
+
+
+def described(manifest: dict[str, Any], show: Show, settings: Settings, outputs: Sequence[Path]) -> dict[str, Any]:
+    """What figure.json holds: the same for the same job and settings, and no place of this machine.
+
+    Args:
+        manifest: of the job.
+        outputs: that are there; they are named as seen from the figure's folder.
+    """
+    info, played = show.info, manifest["playback"]
+    folder = Path(settings.figure or "figure.json").parent
+    files = [{"file": _seen_from(folder, path), "bytes": _bytes(path)} for path in outputs]
+    poster = None if settings.poster is None else _seen_from(folder, Path(settings.poster))
+    found = {
+        "caption": settings.caption,
+        "alt": alt_text(manifest, show),
+        "content": Path(played["content"]).name,
+        "styles": [Path(style).name for style in played["styles"]],
+        "network": manifest["settings"]["network"],
+        "width": info.width,
+        "height": info.height,
+        "frames": info.frames,
+        "seconds": round(float(info.seconds), 3),
+        "outputs": files,
+        "poster": poster,
+        "parameters": parameters(manifest, settings),
+        "vidstyle": manifest["vidstyle"],
+    }
+    return found | {"html": snippet(found)}
+
+
+def alt_text(manifest: dict[str, Any], show: Show) -> str:
+    """What is to be seen, for those who do not see it."""
+    played, word = manifest["playback"], WORDS[manifest["job"]]
+    names = [Path(style).name for style in played["styles"]]
+    style = f"style of {names[0]}" if len(names) == 1 else f"styles of {', '.join(names[:-1])} and {names[-1]}"
+    content = Path(played["content"]).name
+    shown = [played["alpha"][number] for number in show.playback.order if number != TITLE]
+    seconds = f"{float(show.info.seconds):.3g} s"
+    length = f", in {seconds}" if show.moving else ""
+    halfway = (min(shown) + max(shown)) / 2
+    begins, ends = ("content" if alpha > halfway else "painting" for alpha in (shown[0], shown[-1]))
+    if max(shown) - min(shown) < 0.1:
+        what = f"The {word} {content}, painted in the {style}"
+        length = f", {seconds} long" if show.moving else ""
+    elif begins == "content":
+        what = f"The {word} {content} turns into a painting in the {style}" + " and back" * (ends == "content")
+    else:
+        what = f"A painting of the {word} {content} in the {style} turns into the {word} itself"
+        what += " and back" * (ends == "painting")
+    styles = "the style" if len(names) == 1 else "the styles"
+    return f"{what}{length}.{BESIDE[show.settings.layout].format(word, styles)}"
+
+
+def parameters(manifest: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The settings of the painting and of the outputs that are not their defaults, by their names in `Settings`."""
+    found = {}
+    for option in dataclasses.fields(settings):
+        own = manifest["settings"] if option.metadata["paints"] else vars(settings)
+        value = own.get(option.name, option.default)
+        if option.name not in FILES and value not in (option.default, plain(option.default)):
+            found[option.name] = Path(value).name if option.name == "font" else value
+    return found
+
+
+def snippet(found: dict[str, Any]) -> str:
+    """The figure in HTML, with relative names; a reader who wants no motion gets the poster."""
+    size, alt = f'width="{found["width"]}" height="{found["height"]}"', escape(found["alt"])
+    files = [one["file"] for one in found["outputs"]]
+    images = sorted((file for file in files if _kind(file) in IMAGES), key=lambda file: [*IMAGES].index(_kind(file)))
+    clips = [file for file in files if _kind(file) in CLIPS]
+    poster = found["poster"] and escape(found["poster"])
+    if clips:
+        shown = f' poster="{poster}"' if poster else ""
+        sources = [f'<source src="{escape(file)}" type="{CLIPS[_kind(file)]}">' for file in clips]
+        lines = [f'<video {size}{shown} controls loop muted playsinline aria-label="{alt}">', *sources, "</video>"]
+    elif images:
+        *others, last = images
+        sources = [f'<source media="(prefers-reduced-motion: reduce)" srcset="{poster}">'] if poster else []
+        sources += [f'<source type="{IMAGES[_kind(file)]}" srcset="{escape(file)}">' for file in others]
+        lines = ["<picture>", *sources, f'<img src="{escape(last)}" {size} alt="{alt}">', "</picture>"]
+    else:
+        lines = [f'<img src="{poster or escape(files[0])}" {size} alt="{alt}">']
+    caption = [f"<figcaption>{escape(found['caption'])}</figcaption>"] if found["caption"] else []
+    return "\n".join(["<figure>", *lines, *caption, "</figure>"])
+
+
+def _kind(file: str) -> str:
+    return Path(file).suffix.lower()
+
+
+def _bytes(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    """A path relative to a folder, with slashes; only its name where there is no way from one to the other."""
+    try:
+        relative = Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive
+        relative = path.name
+    return f"{relative}/" if path.is_dir() else relative
