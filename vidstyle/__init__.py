@@ -1,6 +1,6 @@
 """vidstyle: moving pictures by neural style transfer.
 
-    from vidstyle import Settings, animate_balance, encode_job, measure_clip, stylize_image, stylize_video
+    from vidstyle import Settings, animate_balance, encode_job, make_sheet, measure_clip, stylize_image, stylize_video
 
 Importing the package is cheap; torch is imported when one of the functions is first looked up.
 """
@@ -15,7 +15,7 @@ from vidstyle.types import Result
 
 if TYPE_CHECKING:
     from vidstyle.encode import encode_job
-    from vidstyle.pipeline import animate_balance, find_shots, stylize_image, stylize_video
+    from vidstyle.pipeline import animate_balance, find_shots, make_sheet, stylize_image, stylize_video
     from vidstyle.report import measure_clip
     from vidstyle.report.figures import Measurement
 
@@ -28,6 +28,7 @@ __all__ = [
     "animate_balance",
     "encode_job",
     "find_shots",
+    "make_sheet",
     "measure_clip",
     "stylize_image",
     "stylize_video",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vidstyle.checkpoint import JobFolder, file_hash, reopen_job
-from vidstyle.errors import JobError, MediaError
+from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.figure import check_companions, write_companions
 from vidstyle.outputs import SOUNDING, check_outputs, export
 from vidstyle.pictures import check_file, load_picture, resize
@@ -54,6 +54,8 @@ def encode_job(
             raise JobError(
                 f"{job} holds {folder.painted} of {folder.frames} frames; finish it with the command that began it"
             )
+        if folder.manifest.get("job") == "sheet":
+            raise UsageError(f"{job} holds the pictures of a sheet; for another run its command again, with -y")
         moving = folder.manifest.get("job") != "image"
         paths = check_outputs(output, moving=moving, overwrite=overwrite, plays=settings.plays)
         check_companions(settings, paths, overwrite=overwrite)

@@ -21,6 +21,7 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 16
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
+ANIMATED = ("GIF", "PNG", "AVIF")  # formats of pictures whose animations are read as clips, too
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -51,6 +52,23 @@ def load_picture(path: str | Path) -> np.ndarray:
             raise MediaError(f"{path} is not a picture: {look(path)}") from error
         except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged files
             raise MediaError(f"{path} is damaged or of a kind that cannot be read ({error})") from error
+
+
+def is_still(path: str | Path) -> bool:
+    """Whether a file is one picture, maybe a damaged one; False for an animation, and for what is no picture at all.
+
+    Raises `MediaError` if it may not be read.
+    """
+    check_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path, formats=PICTURE_FORMATS) as image:
+                return image.format not in ANIMATED or getattr(image, "n_frames", 1) == 1
+        except UnidentifiedImageError:
+            return False
+        except Exception:  # as above; whoever loads it is told what is wrong
+            return True
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:

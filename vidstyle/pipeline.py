@@ -1,6 +1,6 @@
-"""The loop, and the three public functions that run it.
+"""The loop, and the public functions that run it.
 
-    from vidstyle import Settings, animate_balance, stylize_image, stylize_video
+    from vidstyle import Settings, animate_balance, make_sheet, stylize_image, stylize_video
 
 Each function refuses what cannot work before it paints, keeps every finished frame in `OUTPUT.job/`, resumes from
 there when called again with the same inputs and settings, and removes that folder when the outputs are complete.
@@ -12,8 +12,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from itertools import pairwise
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +30,11 @@ from vidstyle.outputs import check_outputs, export
 from vidstyle.playback import as_painted
 from vidstyle.probe import require_memory
 from vidstyle.reel import Material
+from vidstyle.schedule import constant
 from vidstyle.settings import Job, Settings
+from vidstyle.sheets import ALPHAS, Style, contact_sheet, sheet_of_alphas, sheet_of_shots, shots_of
 from vidstyle.show import Show
+from vidstyle.sinks import write_still
 from vidstyle.sources import PictureSource, VideoSource, ahead, balance_source, estimator_of, to_tensor
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer, to_pixels
@@ -138,15 +140,60 @@ def stylize_image(
     return task.run(source, None, restart, keep_job, on_frame)
 
 
+def make_sheet(
+    content: File,
+    styles: Sequence[File],
+    output: Outputs,
+    settings: Settings | None = None,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    keep_job: bool = False,
+    on_frame: OnFrame | None = None,
+) -> Path:
+    """Paint small pictures beside each other, to choose from: each as `stylize_image` would paint it at that size.
+
+    Args:
+        content: a picture, painted in each style at each of `settings.alphas`; or a clip, of which a frame of each
+            shot is painted in each style.
+        styles: pictures. Of a clip without any, frames of its shots are shown as they are, at once.
+        output: .png or .jpg, or several.
+        on_frame: called after each painted picture with its `Result` and the number of all.
+
+    The other arguments, the result and the errors are those of `stylize_video`.
+    """
+    settings = settings or Settings()
+    require_still(settings)
+    outputs = check_outputs(output, moving=False, overwrite=overwrite)
+    still = pictures.is_still(content)
+    if still and not styles:
+        raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
+    alphas = settings.alphas or (ALPHAS if still else (constant(settings.alpha),))
+    settings = dataclasses.replace(settings, size=settings.sheet_size, alphas=alphas)
+    if not styles:
+        write_still(contact_sheet(_unpainted(content, settings, settings.size), settings.width), outputs)
+        return outputs[0]
+    task = _Task("sheet", content, styles, output, settings, overwrite)
+    shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
+    name = Path(content).name
+    if still:
+        sheet = sheet_of_alphas(name, pictures.load_picture(content), shown, settings)
+    else:
+        sheet = sheet_of_shots(name, _unpainted(content, settings, settings.size), shown, settings)
+    with task.painted(sheet, {}, restart, keep_job, on_frame) as job:
+        write_still(sheet.drawn(job.images()), outputs)
+    return outputs[0]
+
+
 def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
     """The shots that `stylize_video` would paint of a clip; of the settings, start, end and cuts are read."""
-    given = settings or Settings()
-    source = VideoSource(str(clip), Settings(start=given.start, end=given.end, cuts=given.cuts), (1.0,))
-    from vidstyle.shots import Shot
+    return shots_of(_unpainted(clip, settings or Settings()))
 
-    before, times = source.clip.first, (*source.clip.times, source.clip.end_seconds)
-    edges = pairwise([*sorted(source.shots), source.info.frames])
-    return [Shot(before + first, before + end, times[first], times[end]) for first, end in edges]
+
+def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
+    """A clip to look at, at a size; of the settings, start, end and cuts are read."""
+    read = Settings(size=size, start=settings.start, end=settings.end, cuts=settings.cuts)
+    return VideoSource(str(clip), read, (1.0,))
 
 
 def plan_video(clip: File, styles: Sequence[File], settings: Settings | None = None) -> Course:
@@ -207,7 +254,7 @@ class _Task:
         self, job: Job, content: File, styles: Sequence[File], outputs: Outputs, settings: Settings, overwrite: bool
     ) -> None:
         self.settings = settings
-        self.moving = job != "image"
+        self.moving = job not in ("image", "sheet")
         self.outputs = check_outputs(outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays)
         check_companions(settings, self.outputs, overwrite=overwrite)
         if not styles:
@@ -239,19 +286,27 @@ class _Task:
         show = Show(kept, self.settings, self._material(source), moving=self.moving)
         clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
         playback = kept.json() | self.files | {"clip": clip, "alpha": list(source.course.alpha)}
-        manifest = self.manifest | {"playback": playback}
-        require_memory(self.network, self.settings, (source.info.height, source.info.width))
-        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-        with open_job(self.outputs[0], manifest, restart=restart, frames=max(source.playback) + 1) as job:
-            render(source, stylizer, job, on_frame)
-            del stylizer  # whoever looks at the frames may want its memory
+        with self.painted(source, playback, restart, keep_job, on_frame) as job:
             if on_painted is not None:
                 on_painted(job.images(source.playback))
             export(job, show, self.outputs, self.settings, sound if self.settings.sound else None)
             write_companions(job, show, self.settings, self.outputs)
+        return self.outputs[0]
+
+    @contextmanager
+    def painted(
+        self, source: Source, playback: dict[str, Any], restart: bool, keep_job: bool, on_frame: OnFrame | None
+    ) -> Iterator[JobFolder]:
+        """The job folder with every frame painted; it goes, unless it is to be kept, when the block is left."""
+        require_memory(self.network, self.settings, (source.info.height, source.info.width))
+        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
+        manifest = self.manifest | {"playback": playback}
+        with open_job(self.outputs[0], manifest, restart=restart, frames=max(source.playback) + 1) as job:
+            render(source, stylizer, job, on_frame)
+            del stylizer  # whoever looks at the frames may want its memory
+            yield job
             if not keep_job:
                 job.discard()
-        return self.outputs[0]
 
     def _material(self, source: VideoSource | PictureSource) -> Material:
         content = source.film if isinstance(source, VideoSource) else to_pixels(source.image)

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime, settled
 
-Job = Literal["video", "balance", "image", "encode"]
+Job = Literal["video", "balance", "image", "sheet", "encode"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Optimizer = Literal["lbfgs", "adam"]
@@ -35,7 +35,7 @@ def setting(
     low: float = -math.inf,
     high: float = math.inf,
     above: float = -math.inf,
-    only: tuple[Job, ...] = ("video", "balance", "image"),
+    only: tuple[Job, ...] = ("video", "balance", "image", "sheet"),
     paints: bool = True,
     flag: str | None = None,
     words: Mapping[str, int] | None = None,
@@ -64,7 +64,20 @@ class Settings:
     alpha: OverTime = setting(
         0.3, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1, only=("video", "image")
     )
-    size: int = setting(512, "Long side of the result in pixels; 0 keeps the input's own size.", low=0)
+    alphas: tuple[float, ...] = setting(
+        (),
+        "Balance of content and style in each column; when empty, 1,.6,.3,.1,0 for a picture and .3 for a clip.",
+        low=0,
+        high=1,
+        only=("sheet",),
+    )
+    size: int = setting(
+        512,
+        "Long side of the result in pixels; 0 keeps the input's own size.",
+        low=0,
+        only=("video", "balance", "image"),
+    )
+    sheet_size: int = setting(256, "Long side of each picture; 0 keeps its own.", low=0, only=("sheet",), flag="size")
     network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.distill.")
     weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
     device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
@@ -149,9 +162,9 @@ class Settings:
         "End the painting as it began, so that a clip whose last frame leads to its first loops.",
         only=("video",),
     )
-    cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video",))
-    start: float = setting(0.0, "First second of the clip to paint.", low=0, only=("video",))
-    end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video",))
+    cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video", "sheet"))
+    start: float = setting(0.0, "First second of the clip to paint.", low=0, only=("video", "sheet"))
+    end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video", "sheet"))
     seconds: float = setting(4.0, "Length of the animation.", above=0, high=3600, only=("balance",))
     fps: float = setting(12.0, "Frames per second of the animation.", above=0, high=120, only=("balance",))
     animation_alpha: OverTime | None = setting(
@@ -182,7 +195,12 @@ class Settings:
         flag="fps",
         **RECODING,
     )
-    width: int | None = setting(None, "Width of the outputs, where smaller than the painting.", low=16, **ENCODING)
+    width: int | None = setting(
+        None,
+        "Width of the outputs, where smaller than the painting.",
+        low=16,
+        **ENCODING | {"only": ("video", "balance", "sheet", "encode")},
+    )
     layout: Layout = setting(
         "plain",
         "What is shown: plain (the painting), pair (content | painting), triptych (content | painting | style), or "

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,13 @@ class StillSink(PartFile):
         if read_back.shape != self._pixels.shape or (lossless and not np.array_equal(read_back, self._pixels)):
             raise VidstyleError(f"{self.path} does not read back as it was written; nothing was kept")
         return part
+
+
+def write_still(pixels: np.ndarray, paths: Iterable[Path]) -> None:
+    """Write one picture, (H, W, 3) uint8 sRGB, to each of these places. Raises as a sink does."""
+    for path in paths:
+        with StillSink(path, ClipInfo(pixels.shape[1], pixels.shape[0], Fraction(1), 1), Encoding()) as sink:
+            sink.write(pixels)
 
 
 STILLS = (".png", ".jpg", ".jpeg")

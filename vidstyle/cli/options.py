@@ -86,7 +86,7 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
                 if not runs:
                     return command(**values, settings=settings)
                 report = values.get("report", False)
-                paints = values["styles"] and values["output"]
+                paints = (values["styles"] or job == "sheet") and values["output"]
                 paints = paints and not values.get("plot_schedule") and not values.get("shots")
                 with progress(values["output"], values.pop("quiet") or not paints, report) as on_frame:
                     return command(**values, settings=settings, on_frame=on_frame)

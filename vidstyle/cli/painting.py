@@ -87,6 +87,25 @@ def image(content: Content, styles: Styles, output: Output, **job: Any) -> None:
 
 
 @app.command(no_args_is_help=True)
+@job_options("sheet")
+def sheet(
+    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture or a clip.")],
+    output: Output,
+    styles: Annotated[
+        list[Path] | None, typer.Argument(metavar="STYLE...", help="Style pictures, each on its own.")
+    ] = None,
+    **job: Any,
+) -> None:
+    """Paint a picture at several alphas, or a frame of each shot of a clip, in each style, on one sheet to choose from.
+
+    A clip without STYLE: its shots, unpainted.
+    """
+    from vidstyle.pipeline import make_sheet
+
+    make_sheet(content, styles or [], output, **job)
+
+
+@app.command(no_args_is_help=True)
 @job_options("encode", runs=False)
 def encode(
     folder: Annotated[Path, typer.Argument(metavar="JOB", help="The folder of a finished job: OUTPUT.job.")],
