@@ -9,7 +9,7 @@ from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
     {"errors", "stopwatch"},
-    {"schedule"},
+    {"schedule", "places"},
     {"settings", "types", "files", "libraries", "weightfile", "descent"},
     {"optimize"},
     {"raft"},
@@ -23,6 +23,7 @@ LAYERS = (
         "color",
         "course",
         "chart",
+        "looks",
         "cli.flags",
         "cli.progress",
         "shots",
@@ -59,9 +60,11 @@ LAYERS = (
         "ticks",
     },
     {"gif"},
+    {"trials"},
     {"animations", "layouts", "reel"},
     {"sinks", "strips", "grid"},
     {"show", "sheets"},
+    {"budget"},
     {"outputs", "figure"},
     {"encode", "pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
@@ -80,6 +83,7 @@ ON_CLIPS = {
     "animations",
     "ticks",
     "gif",
+    "trials",
     "ffmpeg",
     "shots",
 }  # imported where a clip is opened or written, not before

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vidstyle.budget import placed
 from vidstyle.checkpoint import JobFolder, file_hash, reopen_job
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.figure import check_companions, write_companions
-from vidstyle.outputs import SOUNDING, check_outputs, export
+from vidstyle.outputs import SOUNDING, OnFitted, check_outputs, export
 from vidstyle.pictures import check_file, load_picture, resize
 from vidstyle.playback import Playback
 from vidstyle.reel import Material
@@ -32,7 +33,12 @@ File = str | Path
 
 
 def encode_job(
-    job: File, output: File | Sequence[File], settings: Settings | None = None, *, overwrite: bool = False
+    job: File,
+    output: File | Sequence[File],
+    settings: Settings | None = None,
+    *,
+    overwrite: bool = False,
+    on_fitted: OnFitted | None = None,
 ) -> Path:
     """Encode a finished job that was kept (`keep_job`) into other files.
 
@@ -41,6 +47,7 @@ def encode_job(
         output: one or several, of the formats that the job could have made.
         settings: those that `vidstyle encode` has are read.
         overwrite: replace existing outputs.
+        on_fitted: called with what each output gave up for `settings.max_size`.
 
     Returns:
         The path of the output; of several, of the first.
@@ -57,14 +64,15 @@ def encode_job(
         if folder.manifest.get("job") == "sheet":
             raise UsageError(f"{job} holds the pictures of a sheet; for another run its command again, with -y")
         moving = folder.manifest.get("job") != "image"
-        paths = check_outputs(output, moving=moving, overwrite=overwrite, plays=settings.plays)
+        limit = settings.limit
+        paths = check_outputs(output, moving=moving, overwrite=overwrite, plays=settings.plays, limit=limit)
         check_companions(settings, paths, overwrite=overwrite)
         inputs, kept = _Inputs(folder), _playback(folder)
-        show = Show(kept, settings, inputs.material(settings, kept), moving=moving)
+        show = placed(Show(kept, settings, inputs.material(settings, kept), moving=moving))
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = inputs.sound()
-        export(folder, show, paths, settings, sound)
+        export(folder, show, paths, settings, sound, on_fitted)
         write_companions(folder, show, settings, paths)
     return paths[0]
 

@@ -8,7 +8,8 @@ VidstyleError              1  a bug in vidstyle, or something nobody foresaw
 ├── DivergedError          6  the optimisation of a frame produced no finite picture
 ├── DiskError              7  the output folder is missing, read-only or full
 ├── WeightsError           8  network weights are missing, damaged or of another network
-└── JobError               9  the job folder belongs to other inputs or settings, or to a running process
+├── JobError               9  the job folder belongs to other inputs or settings, or to a running process
+└── SizeError             10  an output cannot be made as small as --max-size says
 
 Each text says what was got, what is wanted and what to do. An interruption (Ctrl-C) exits with 130.
 """
@@ -68,3 +69,9 @@ class JobError(VidstyleError):
     """The job folder belongs to other inputs or settings, or to a running process."""
 
     exit_code = 9
+
+
+class SizeError(VidstyleError):
+    """An output cannot be made as small as --max-size says."""
+
+    exit_code = 10

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidstyle.budget import FITTED, fit
 from vidstyle.checkpoint import JobFolder
 from vidstyle.errors import JobError, UsageError, VidstyleError
 from vidstyle.partfile import Encoding
 from vidstyle.settings import Settings
 from vidstyle.show import Show
 from vidstyle.sinks import check_output, open_sink
+from vidstyle.types import Fitted
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip
 
+OnFitted = Callable[[Fitted], None]
 File = str | Path
 SOUNDING = (".mp4", ".webm")  # outputs that have sound
 LOOPING = (".gif", ".webp", ".avif", ".png")  # outputs that say how often they are played
@@ -27,11 +30,14 @@ def listed(outputs: File | Sequence[File]) -> list[File]:
     return [outputs] if isinstance(outputs, str | Path) else list(outputs)
 
 
-def check_outputs(outputs: File | Sequence[File], *, moving: bool, overwrite: bool, plays: int = 0) -> list[Path]:
+def check_outputs(
+    outputs: File | Sequence[File], *, moving: bool, overwrite: bool, plays: int = 0, limit: int | None = None
+) -> list[Path]:
     """Find out before any painting whether all can be written; the first gives the job folder its name.
 
     Raises:
-        UsageError: there is none, or one twice, or none that can say how often it `plays`, or as `check_output` does.
+        UsageError: there is none, or one twice, or none that can say how often it `plays`, or none that can be made to
+            fit a `limit`, or as `check_output` does.
         DiskError, OutputExistsError: as `check_output` does.
     """
     paths = [check_output(output, moving=moving, overwrite=overwrite) for output in listed(outputs)]
@@ -43,15 +49,25 @@ def check_outputs(outputs: File | Sequence[File], *, moving: bool, overwrite: bo
             raise UsageError(f"output {paths[number]} is given twice; give each output once")
     if plays and not any(path.suffix.lower() in LOOPING for path in paths):
         raise UsageError(f"--plays is for {', '.join(LOOPING)}: nothing else says how often it is played; leave it out")
+    if limit is not None and not any(path.suffix.lower() in FITTED for path in paths):
+        raise UsageError(f"--max-size is for {', '.join(FITTED)}: nothing else is made to fit; give --crf or --width")
     return paths
 
 
-def export(job: JobFolder, show: Show, outputs: Sequence[Path], settings: Settings, sound: Clip | None = None) -> None:
+def export(
+    job: JobFolder,
+    show: Show,
+    outputs: Sequence[Path],
+    settings: Settings,
+    sound: Clip | None = None,
+    on_fitted: OnFitted | None = None,
+) -> None:
     """Encode a job's frames into every output; one that fails does not keep the others from being made.
 
     Args:
         show: what is seen of them, and when.
         sound: the clip whose sound goes along.
+        on_fitted: told what an output of limited size gave up.
 
     Raises:
         JobError: a frame is missing or damaged.
@@ -61,6 +77,11 @@ def export(job: JobFolder, show: Show, outputs: Sequence[Path], settings: Settin
     failures: list[VidstyleError] = []
     for output in outputs:
         try:
+            if settings.limit is not None and output.suffix.lower() in FITTED:
+                fitted = fit(output, show, job, encoding, settings.limit)
+                if on_fitted is not None:
+                    on_fitted(fitted)
+                continue
             with open_sink(output, show.info, encoding) as sink:
                 for pixels in show.frames(job):
                     sink.write(pixels)

@@ -6,6 +6,8 @@ gets depends on its colour and its place alone, so that what stands still keeps 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 Array = np.ndarray
@@ -48,9 +50,14 @@ def srgb(lab: Array) -> Array:
     return np.asarray(np.rint(255 * values).astype(np.uint8))
 
 
+def squared(steps: Array) -> Array:
+    """(..., 3) -> the squared length of each."""
+    return np.asarray(np.einsum("...c,...c->...", steps, steps))
+
+
 def nearest(labs: Array, palette: Array) -> Array:
     """For each of (N, 3) the number of the nearest of (K, 3)."""
-    half = (palette * palette).sum(1) / 2
+    half = squared(palette) / 2
     parts = [labs[start : start + 16384] for start in range(0, len(labs), 16384)]
     return np.concatenate([np.argmin(half - part @ palette.T, 1) for part in parts])
 
@@ -70,10 +77,10 @@ def choose(samples: Array, count: int) -> Array:
         return distinct
     labs, chance = oklab(samples), np.random.default_rng(0)
     first = labs[chance.permutation(len(labs))[:8192]]
-    centers, far = [first[0]], ((first - first[0]) ** 2).sum(1)
+    centers, far = [first[0]], squared(first - first[0])
     while len(centers) < count:
         centers.append(first[min(np.searchsorted(np.cumsum(far), chance.random() * far.sum()), len(first) - 1)])
-        far = np.minimum(far, ((first - centers[-1]) ** 2).sum(1))
+        far = np.minimum(far, squared(first - centers[-1]))
     palette = np.array(centers, np.float32)
     for _ in range(ROUNDS):
         owner = nearest(labs, palette)
@@ -115,9 +122,15 @@ class Reducer:
         number = np.arange(cells)
         rgb = np.stack([number >> 2 * BITS, (number >> BITS) & STEPS, number & STEPS], 1)
         self._cell_rgb = np.rint(rgb * (255 / STEPS)).astype(np.uint8)
+        apart = squared(self.labs[:, None] - self.labs[None])
+        self._near = np.argsort(apart, 1, kind="stable")[:, 1 : NEIGHBORS + 1]
         self._threshold = bayer(3)
-        self._shown: Array | None = None
-        self._since: Array | None = None
+        self._shown: Any = None  # what each pixel shows, and the true colour for which it came to
+        self._since: Any = None
+
+    def restart(self) -> None:
+        """Forget what was shown: the next frame is the first of another clip."""
+        self._shown = self._since = None
 
     def __call__(self, frame: Array) -> Array:
         """(H, W, 3) uint8 -> (H, W) uint8, the number of each pixel's colour."""
@@ -130,8 +143,8 @@ class Reducer:
         shown: Array = np.where(threshold < self._share[cell], self._pair[1][cell], self._pair[0][cell])
         if self.still > 0:
             lab = oklab(frame)
-            if self._shown is not None and self._since is not None:
-                stays = ((lab - self._since) ** 2).sum(2) < self.still**2
+            if self._shown is not None:
+                stays = squared(lab - self._since) < self.still**2
                 shown = np.where(stays, self._shown, shown)
                 lab = np.where(stays[..., None], self._since, lab)
             self._shown, self._since = shown, lab
@@ -156,17 +169,15 @@ class Reducer:
 
     def _mixes(self, labs: Array, first: Array) -> tuple[Array, Array]:
         """For (N, 3) colours and the nearest to each: the other one of the best mix, and its share."""
-        apart = ((self.labs[:, None] - self.labs[None]) ** 2).sum(2)
-        near = np.argsort(apart, 1, kind="stable")[:, 1 : NEIGHBORS + 1]
         noise = 1 - self.dither
         off = labs - self.labs[first]
-        best, second, share = (off * off).sum(1), first.copy(), np.zeros(len(first), np.float32)
-        for other in near[first].T:
+        best, second, share = squared(off), first.copy(), np.zeros(len(first), np.float32)
+        for other in self._near[first].T:
             way = self.labs[other] - self.labs[first]
-            length = (way * way).sum(1) + 1e-9
-            along = (off * way).sum(1)
+            length = squared(way) + 1e-9
+            along = np.einsum("nc,nc->n", off, way)
             part = np.clip((along - noise * length / 2) / (length * max(self.dither, 1e-6)), 0, 1)
-            cost = ((off - part[:, None] * way) ** 2).sum(1) + noise * part * (1 - part) * length
+            cost = squared(off - part[:, None] * way) + noise * part * (1 - part) * length
             better = cost < best
             best, second = np.where(better, cost, best), np.where(better, other, second)
             share = np.where(better, part, share)

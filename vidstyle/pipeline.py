@@ -20,13 +20,14 @@ import numpy as np
 import torch
 
 from vidstyle import networks, pictures
+from vidstyle.budget import placed
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.course import Course, require_still
 from vidstyle.errors import UsageError
 from vidstyle.figure import check_companions, write_companions
 from vidstyle.flow import Estimator
 from vidstyle.optimize import pick_device, pick_precision
-from vidstyle.outputs import check_outputs, export
+from vidstyle.outputs import OnFitted, check_outputs, export
 from vidstyle.playback import as_painted
 from vidstyle.probe import require_memory
 from vidstyle.reel import Material
@@ -60,6 +61,7 @@ def stylize_video(
     restart: bool = False,
     keep_job: bool = False,
     on_frame: OnFrame | None = None,
+    on_fitted: OnFitted | None = None,
     on_painted: OnPainted | None = None,
 ) -> Path:
     """Paint a clip in the styles of pictures; keeps its sound and its frame rate.
@@ -74,6 +76,7 @@ def stylize_video(
         restart: forget what an earlier, interrupted call has painted.
         keep_job: keep the job folder, with every frame as a PNG, when the output is complete.
         on_frame: called after each painted frame with its `Result` and the number of frames in all.
+        on_fitted: called with what each output gave up for `settings.max_size`.
         on_painted: called with all painted frames, (H, W, 3) uint8 each, before they are encoded.
 
     Returns:
@@ -85,7 +88,7 @@ def stylize_video(
     settings = settings or Settings()
     task = _Task("video", clip, styles, output, settings, overwrite)
     source = VideoSource(str(clip), settings, settings.shares(len(styles)), task.estimator)
-    return task.run(source, source.clip, restart, keep_job, on_frame, on_painted)
+    return task.run(source, source.clip, restart, keep_job, on_frame, on_fitted, on_painted)
 
 
 def animate_balance(
@@ -98,6 +101,7 @@ def animate_balance(
     restart: bool = False,
     keep_job: bool = False,
     on_frame: OnFrame | None = None,
+    on_fitted: OnFitted | None = None,
 ) -> Path:
     """Paint a picture again and again while alpha runs from content to style and back.
 
@@ -110,7 +114,7 @@ def animate_balance(
     settings = _animated(settings or Settings())
     task = _Task("balance", content, styles, output, settings, overwrite)
     source = balance_source(pictures.load_picture(content), settings, settings.shares(len(styles)))
-    return task.run(source, None, restart, keep_job, on_frame)
+    return task.run(source, None, restart, keep_job, on_frame, on_fitted)
 
 
 def stylize_image(
@@ -255,7 +259,9 @@ class _Task:
     ) -> None:
         self.settings = settings
         self.moving = job not in ("image", "sheet")
-        self.outputs = check_outputs(outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays)
+        self.outputs = check_outputs(
+            outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays, limit=settings.limit
+        )
         check_companions(settings, self.outputs, overwrite=overwrite)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
@@ -280,16 +286,17 @@ class _Task:
         restart: bool,
         keep_job: bool,
         on_frame: OnFrame | None,
+        on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
     ) -> Path:
         kept = as_painted(source.info, source.playback)
-        show = Show(kept, self.settings, self._material(source), moving=self.moving)
+        show = placed(Show(kept, self.settings, self._material(source), moving=self.moving))
         clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
         playback = kept.json() | self.files | {"clip": clip, "alpha": list(source.course.alpha)}
         with self.painted(source, playback, restart, keep_job, on_frame) as job:
             if on_painted is not None:
                 on_painted(job.images(source.playback))
-            export(job, show, self.outputs, self.settings, sound if self.settings.sound else None)
+            export(job, show, self.outputs, self.settings, sound if self.settings.sound else None, on_fitted)
             write_companions(job, show, self.settings, self.outputs)
         return self.outputs[0]
 

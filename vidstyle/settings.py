@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_type_hints
 
 from vidstyle.errors import UsageError
+from vidstyle.places import PLACES, bytes_of
 from vidstyle.schedule import OverTime, settled
 
 Job = Literal["video", "balance", "image", "sheet", "encode"]
@@ -22,6 +23,7 @@ Optimizer = Literal["lbfgs", "adam"]
 Flow = Literal["dis", "raft", "raft-small"]
 WarmStart = Literal["warped", "previous", "none"]
 Objective = Literal["normalized", "blog"]
+Place = Literal["anywhere", "github", "slack", "web"]
 Layout = Literal["plain", "pair", "triptych", "wipe"]
 ENCODING: dict[str, Any] = {"only": ("video", "balance", "encode"), "paints": False}
 RECODING = ENCODING | {"only": ("video", "encode")}
@@ -219,6 +221,12 @@ class Settings:
         None, "JSON file to write for an article: caption, alt text, parameters, outputs and HTML.", **ENCODING
     )
     sound: bool = setting(True, "Keep the sound in MP4 and WebM.", **RECODING)
+    max_size: str | None = setting(
+        None, "What a GIF may take at most, like 5MB or 900kB; what is missed least is given up.", **ENCODING
+    )
+    place: Place = setting(
+        "anywhere", "Where it will be shown; sets --max-size and a largest --width.", flag="for", **ENCODING
+    )
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self), include_extras=True)
@@ -234,6 +242,8 @@ class Settings:
                 _check_range(option, number)
         if self.end is not None and self.end <= self.start:
             raise UsageError(f"--end {self.end:g} must come after --start {self.start:g}")
+        if self.max_size is not None:
+            bytes_of(self.max_size)
         if self.flow_weights is not None and self.flow == "dis":
             raise UsageError("--flow-weights belongs to --flow raft or raft-small, not to dis; leave it out")
         if not self.style_layers or not self.content_layers:
@@ -256,6 +266,13 @@ class Settings:
         if name not in PRESETS:
             raise UsageError(f"there is no preset {name!r}; presets: {', '.join(PRESETS)}")
         return cls(**{**PRESETS[name], **changes})
+
+    @property
+    def limit(self) -> int | None:
+        """The bytes that an output may take; None if that does not matter."""
+        place = PLACES.get(self.place)
+        text = self.max_size or (place.max_size if place else None)
+        return bytes_of(text) if text else None
 
     def shares(self, styles: int) -> tuple[OverTime, ...]:
         """The share of each of `styles` style images. Raises `UsageError` if `mix` has another length."""

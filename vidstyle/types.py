@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
+
+from vidstyle.places import said
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,6 +106,20 @@ class Result:
     losses: dict[str, float]  #: content, style, temporal, tv (each before its weight) and total
     iterations: int  #: evaluations of the loss at the final size
     seconds: float  #: wall time of the painting
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An output that was made to fit a limit."""
+
+    path: Path
+    size: int  #: bytes
+    limit: int  #: bytes
+    gave_up: tuple[str, ...]  #: like "480 -> 432 px wide"
+
+    def __str__(self) -> str:
+        given = ", ".join(self.gave_up) or "nothing"
+        return f"{self.path}: {said(self.size)} of {said(self.limit)}; gave up: {given}"
 
 
 class Film(Protocol):

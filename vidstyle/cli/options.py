@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from vidstyle.cli.flags import flag, from_flag
-from vidstyle.cli.progress import console, progress
+from vidstyle.cli.progress import console, progress, tell_fitted
 from vidstyle.errors import VidstyleError
 from vidstyle.settings import PRESETS, Job, Settings
 
@@ -88,7 +88,10 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
                 report = values.get("report", False)
                 paints = (values["styles"] or job == "sheet") and values["output"]
                 paints = paints and not values.get("plot_schedule") and not values.get("shots")
-                with progress(values["output"], values.pop("quiet") or not paints, report) as on_frame:
+                quiet = values.pop("quiet") or not paints
+                if job in ("video", "balance"):
+                    values["on_fitted"] = None if quiet else tell_fitted
+                with progress(values["output"], quiet, report) as on_frame:
                     return command(**values, settings=settings, on_frame=on_frame)
 
         hints = get_type_hints(command, include_extras=True)

@@ -21,7 +21,7 @@ from vidstyle.cli.options import (
     all_or_nothing,
     job_options,
 )
-from vidstyle.cli.progress import console, tell
+from vidstyle.cli.progress import console, tell, tell_fitted
 from vidstyle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def encode(
 
     began = time.perf_counter()
     with all_or_nothing():
-        encode_job(folder, output, overwrite=overwrite, **job)
+        encode_job(folder, output, overwrite=overwrite, on_fitted=None if quiet else tell_fitted, **job)
     if not quiet:
         tell(output, began)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from vidstyle.types import Result
+    from vidstyle.types import Fitted, Result
 
 console = Console(stderr=True, highlight=False)
 
@@ -36,6 +36,11 @@ def progress(outputs: list[str], quiet: bool, report: bool) -> Iterator[Callable
 def tell(made: list[str], began: float) -> None:
     """A line that says what was made, and how long it took since the clock of `time.perf_counter` said `began`."""
     console.print(f"{', '.join(made)} ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
+
+
+def tell_fitted(fitted: Fitted) -> None:
+    """A line that says how large an output of limited size is, and what it gave up."""
+    console.print(str(fitted), markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -1,0 +1,134 @@
+"""An output of at most so many bytes: looks are tried on a sample, and the best one in full."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from vidstyle.checkpoint import JobFolder
+from vidstyle.errors import DiskError, SizeError
+from vidstyle.looks import NEAR, Look, Measure, Room, search, taken_back
+from vidstyle.partfile import Encoding
+from vidstyle.pictures import resize
+from vidstyle.places import PLACES, said
+from vidstyle.show import Show
+from vidstyle.sinks import open_sink
+from vidstyle.types import ClipInfo, Fitted
+
+FITTED = (".gif",)  # outputs that can be made to fit
+TRIES = 6  # encodes of the whole, at most
+ENOUGH = 0.9  # of the limit
+
+
+def placed(show: Show) -> Show:
+    """The show as wide as its place shows it. Raises `UsageError` if that is too narrow for what it holds."""
+    place = PLACES.get(show.settings.place)
+    if place is None or show.settings.width is not None or show.info.width <= place.width:
+        return show
+    return show.changed(width=place.width)
+
+
+def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int) -> Fitted:
+    """Write `output` in at most `limit` bytes, as good as can be.
+
+    Raises:
+        SizeError: not even the least look fits.
+        JobError, VidstyleError: as encoding without a limit does.
+    """
+    from vidstyle import trials  # not at the top: it needs the libraries of clips
+
+    measure = trials.GifTrials(show.frames(job), show.info)
+    rooms = trials.rooms(show.info)
+    parts = [output.with_name(f".{output.stem}.{kind}{output.suffix}") for kind in ("trial", "kept")]
+    try:
+        best, size = _best(lambda look: _encode(parts[0], show, job, encoding, look), measure, rooms, limit, parts)
+        if size > limit:
+            raise SizeError(_refusal(output, show, job, size, limit))
+        os.replace(parts[1], output)
+    except OSError as error:
+        raise DiskError(f"{output} cannot be written ({error.strerror}); nothing was kept") from error
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+    return Fitted(output, size, limit, tuple(_given_up(best, show.info, encoding)))
+
+
+def _best(
+    encode: Callable[[Look], int], measure: Measure, rooms: Sequence[Room], limit: int, parts: Sequence[Path]
+) -> tuple[Look, int]:
+    """The best look that fits, or the least of all if none does, and its bytes.
+
+    A sample does not quite tell the size of the whole: after each encode the limit of the next search is corrected.
+
+    Args:
+        encode: a look into the first of `parts`; that of the best is left as the second.
+    """
+    least, best, sizes = Look(**rooms[-1]), None, {}  # type: Look, Look | None, dict[Look, int]
+    wanted = NEAR * limit
+    while len(sizes) < TRIES:
+        if best is not None:
+            look = taken_back(measure, best, wanted)
+        else:
+            look = least
+            if len(sizes) < TRIES - 1 and measure(least).size <= wanted:
+                look = next(filter(None, (search(measure, room, wanted) for room in rooms)), least)
+        if look in sizes:
+            break
+        size = sizes[look] = encode(look)
+        if size <= limit and (best is None or size > sizes[best]):
+            best = look
+            os.replace(*parts)
+            if size >= ENOUGH * limit:
+                break
+        elif look == least:
+            break
+        wanted = NEAR * limit * measure(look).size / size
+    best = best or least
+    return best, sizes[best]
+
+
+def _encode(path: Path, show: Show, job: JobFolder, encoding: Encoding, look: Look) -> int:
+    """Encode everything in a look. Returns the bytes it takes."""
+    from vidstyle import trials
+
+    if look.slower:
+        show = show.changed(frame_rate=float(show.info.fps / (1 + round(look.slower))))
+    width, height = trials.size_of(look, show.info)
+    info = dataclasses.replace(show.info, width=width, height=height)
+    with open_sink(path, info, trials.encoding_of(look, encoding)) as sink:
+        for pixels in show.frames(job):
+            sink.write(resize(pixels, width, height))
+    return path.stat().st_size
+
+
+def _given_up(look: Look, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
+    """What a person would say that a look gives up."""
+    from vidstyle import trials
+
+    (width, _), less = trials.size_of(look, info), trials.encoding_of(look, encoding)
+    if width < info.width:
+        yield f"{info.width} -> {width} px wide"
+    if look.slower:
+        yield f"{float(info.fps):.3g} -> {float(info.fps / (1 + round(look.slower))):.3g} frames a second"
+    if less.colors < encoding.colors:
+        yield f"{encoding.colors} -> {less.colors} colours"
+    if less.dither < encoding.dither:
+        yield f"{encoding.dither:.0%} -> {less.dither:.0%} dithering"
+    if less.still > encoding.still:
+        yield f"changes of less than {less.still:.1%} of the range of lightness"
+
+
+def _refusal(output: Path, show: Show, job: JobFolder, size: int, limit: int) -> str:
+    """Why nothing was made, and what to do."""
+    from vidstyle import trials
+
+    least = Look(**trials.rooms(show.info)[-1])
+    (width, _), fps = trials.size_of(least, show.info), show.info.fps / (1 + round(least.slower))
+    colors = trials.encoding_of(least, Encoding()).colors
+    return (
+        f"{output} does not fit into {said(limit)}: with {width} pixels of width, {float(fps):.3g} frames a second and "
+        f"{colors} colours it takes {said(size)}, and would not look well with less; give a larger --max-size or fewer "
+        f"seconds. The frames are kept in {job.path}: with another --max-size nothing is painted anew"
+    )
