@@ -113,14 +113,15 @@ class _Inputs:
             alpha = tuple(map(float, self.kept["alpha"])) if asked else ()
             if settings.layout == "plain" and settings.title is None:
                 return Material(alpha=alpha)
+            styles_kept, content_kept = self.kept["styles"], self.kept["content"]
             advice = f"put it back there: {'--title' if settings.layout == 'plain' else '--layout'} shows it"
             content: Film | np.ndarray
             if self._moves:
                 content = self._clip(advice)
             else:
-                picture = load_picture(self._checked(self.kept["content"], "content", advice))
+                picture = load_picture(self._checked(content_kept, "content", advice))
                 content = _rounded(resize(picture, own.width, own.height))
-            names = enumerate(self.kept["styles"], 1)
+            names = enumerate(styles_kept, 1)
             styles = [load_picture(self._checked(name, f"style {number}", advice)) for number, name in names]
         except (KeyError, TypeError, ValueError) as error:
             raise _old(self.folder, "what it was painted from") from error

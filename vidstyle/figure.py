@@ -103,7 +103,7 @@ def alt_text(manifest: dict[str, Any], show: Show) -> str:
     style = f"style of {names[0]}" if len(names) == 1 else f"styles of {', '.join(names[:-1])} and {names[-1]}"
     content = Path(played["content"]).name
     shown = [played["alpha"][number] for number in show.playback.order if number != TITLE]
-    seconds = f"{float(show.info.seconds):.3g} s"
+    seconds = f"{float(show.info.seconds):.1f}".removesuffix(".0") + " s"
     length = f", in {seconds}" if show.moving else ""
     halfway = (min(shown) + max(shown)) / 2
     begins, ends = ("content" if alpha > halfway else "painting" for alpha in (shown[0], shown[-1]))

@@ -49,7 +49,9 @@ def face(size: int, file: str | None = None) -> ImageFont.FreeTypeFont:
 
 
 def require_letters(text: str, name: str, file: str | None = None) -> None:
-    """Raise `UsageError` if the font lacks letters of `text`, which is called `name`."""
+    """Raise `UsageError` if `text`, which is called `name`, is empty or the font lacks letters of it."""
+    if not spelled(text, file):
+        raise UsageError(f"{name} is empty; write something, or leave it out")
     lacking = "".join(dict.fromkeys(letter for letter in spelled(text, file) if not _has(letter, file)))
     if lacking:
         font = f"the font in {file}" if file else "the embedded font"

@@ -16,7 +16,7 @@ NARROWEST = 160  # pixels in which a line of text can be read
 CAPTION_LINES, TITLE_LINES = 4, 3
 TITLE_SIZE = 14  # pixels, at least
 SMALLEST = 32  # pixels, of a picture on a title card
-TRACK: Color = (190, 191, 193)  # of the gauge; 3:1 on the ground
+TRACK: Color = (200, 201, 203)  # of the gauge; 3:1 on the ground
 ENDS = ("content", "style")
 
 
