@@ -363,6 +363,7 @@ class TestBalance:
             (2, "is empty", ["--caption", " "]),
             (3, "font", ["--caption", "short", "--font", "{}/photo.png"]),
             (3, "font", ["--caption", "short", "--font", "{}/none.ttf"]),
+            (2, "belongs to --title", ["--title-seconds", 3]),
             (2, "above 0", ["--title", "short", "--title-seconds", 0]),
             (2, "end in .png", ["--poster", "{}/poster.jpg"]),
             (2, "end in .json", ["--figure", "{}/figure.html"]),

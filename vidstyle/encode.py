@@ -127,13 +127,20 @@ class _Inputs:
             raise _old(self.folder, "what it was painted from") from error
         return Material(content, tuple(map(_rounded, styles)), alpha)
 
-    @functools.cache  # noqa: B019 (lives as long as one call of `encode_job`)
     def _clip(self, advice: str) -> Clip:
+        self._checked(self._clip_name, "content", advice)
+        return self._surveyed
+
+    @property
+    def _clip_name(self) -> str:
+        return str(self.kept.get("content") or self.kept["clip"])
+
+    @functools.cached_property
+    def _surveyed(self) -> Clip:
         from vidstyle.media import survey
 
         painted = self.folder.manifest["settings"]
-        name = self._checked(self.kept.get("content") or self.kept["clip"], "content", advice)
-        return survey(name, start=painted["start"], end=painted["end"])
+        return survey(self._clip_name, start=painted["start"], end=painted["end"])
 
     def _checked(self, name: str, role: str, advice: str) -> str:
         """The file `name`, if it is what was painted from."""

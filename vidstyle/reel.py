@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,15 +27,20 @@ class Material:
     alpha: tuple[float, ...] = ()  #: of each painted frame
 
     @contextmanager
-    def opened(self, width: int, height: int) -> Iterator[At]:
-        """The content of a painted frame by its number, at the size of the painting and to the pixel in its place."""
+    def opened(self, width: int, height: int, order: Sequence[int]) -> Iterator[At]:
+        """The content of a painted frame by its number, at the size of the painting and to the pixel in its place.
+
+        Args:
+            order: in which the frames will be asked for.
+        """
         if self.content is None:
             yield _nothing
         elif isinstance(self.content, np.ndarray):
             picture = resize(self.content, width, height)
             yield lambda number: picture
         else:
-            with closing(Reel(self.content, width, height)) as reel:
+            goes_back = any(after < before for before, after in pairwise(order))
+            with closing(Reel(self.content, width, height, KEPT_BYTES if goes_back else 0)) as reel:
                 yield reel.at
 
 

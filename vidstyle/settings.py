@@ -255,6 +255,8 @@ class Settings:
             )
         if self.animation_alpha is not None and (self.alpha_from, self.alpha_to) != (1.0, 0.0):
             raise UsageError("--alpha says all that --from and --to do; give it without them")
+        if self.title is None and self.title_seconds != type(self).title_seconds:
+            raise UsageError("--title-seconds belongs to --title; give both, or neither")
         for name in ("mix", "style_layer_weights"):
             numbers = getattr(self, name)
             if numbers and not any(numbers):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import Any
@@ -55,7 +55,7 @@ class Show:
         height = len(self._canvas)
         self._title = None
         if settings.title is not None:
-            with self._content() as content:
+            with self._content([0]) as content:
                 pictures = content(0), *material.styles
             self._title = strips.title_card(width, height, settings.title, pictures, font)
         self.info: ClipInfo = dataclasses.replace(self.playback.info, width=width, height=height)
@@ -76,7 +76,7 @@ class Show:
         if self._title is not None:
             yield self._title
         seconds = float(self.info.seconds)
-        with self._content() as content:
+        with self._content(order) as content:
             for place, pastiche in enumerate(job.images(order)):
                 position = layouts.line_at(place / len(order), seconds)
                 yield self._composed(pastiche, order[place], content, position)
@@ -88,11 +88,11 @@ class Show:
         if max(alpha) > min(alpha):
             halfway = (min(alpha) + max(alpha)) / 2
             number = min(order, key=lambda number: abs(alpha[number] - halfway))
-        with self._content() as content:
+        with self._content([number]) as content:
             return self._composed(next(job.images([number])), number, content, 0.5)
 
-    def _content(self) -> AbstractContextManager[At]:
-        return self.material.opened(self.painted.info.width, self.painted.info.height)
+    def _content(self, order: Sequence[int]) -> AbstractContextManager[At]:
+        return self.material.opened(self.painted.info.width, self.painted.info.height, order)
 
     def _composed(self, pastiche: np.ndarray, number: int, content: At, position: float) -> np.ndarray:
         """A painted frame with what stands beside and under it; `position` is that of a wipe's line."""

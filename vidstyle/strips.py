@@ -99,7 +99,7 @@ def title_card(width: int, height: int, title: str, pictures: Sequence[np.ndarra
     for tall in (0.45, 0.3, 0.0):  # the pictures, at most, as a share of the height
         thumbs = _row(pictures, room[0], round(height * tall))
         above = max((box.height for box in thumbs), default=0)
-        for size in range(max(round(min(width / 10, height / 6)), TITLE_SIZE), TITLE_SIZE - 1, -1):
+        for size in range(max(round(min(8 + width / 20, height / 6)), TITLE_SIZE), TITLE_SIZE - 1, -1):
             lines = _title_lines(title, room[0], size, font)
             step, between = round(size * LINE_HEIGHT), size if thumbs else 0
             text = step * (len(lines) - 1) + _rise(size)
