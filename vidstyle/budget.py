@@ -20,6 +20,7 @@ from vidstyle.types import ClipInfo, Fitted
 FITTED = (".gif",)  # outputs that can be made to fit
 TRIES = 6  # encodes of the whole, at most
 ENOUGH = 0.9  # of the limit
+HOPEFUL = 1.1  # of the limit: a sample may tell that much too much
 
 
 def placed(show: Show) -> Show:
@@ -68,7 +69,9 @@ def _best(
     least, best, sizes = Look(**rooms[-1]), None, {}  # type: Look, Look | None, dict[Look, int]
     wanted = NEAR * limit
     while len(sizes) < TRIES:
-        if best is not None:
+        if not sizes and measure(Look()).size <= HOPEFUL * limit:
+            look = Look()
+        elif best is not None:
             look = taken_back(measure, best, wanted)
         else:
             look = least
@@ -80,7 +83,7 @@ def _best(
         if size <= limit and (best is None or size > sizes[best]):
             best = look
             os.replace(*parts)
-            if size >= ENOUGH * limit:
+            if size >= ENOUGH * limit or look == Look():
                 break
         elif look == least:
             break
@@ -115,9 +118,9 @@ def _given_up(look: Look, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
     if less.colors < encoding.colors:
         yield f"{encoding.colors} -> {less.colors} colours"
     if less.dither < encoding.dither:
-        yield f"{encoding.dither:.0%} -> {less.dither:.0%} dithering"
+        yield f"{encoding.dither:.0%} -> {less.dither:.0%} dithering" if less.dither else "dithering"
     if less.still > encoding.still:
-        yield f"changes of less than {less.still:.1%} of the range of lightness"
+        yield f"changes of less than {less.still:.1%} of lightness"
 
 
 def _refusal(output: Path, show: Show, job: JobFolder, size: int, limit: int) -> str:

@@ -52,11 +52,7 @@ def search(measure: Measure, room: Room, limit: float) -> Look | None:
         lesser = [one for one in _lesser(look, room, stride) if measure(one).size < 0.995 * now.size]
         if not lesser:
             return None
-        fitting = [one for one in lesser if measure(one).size <= limit]
-        if fitting:
-            look = min(fitting, key=lambda one: measure(one).error)
-        else:
-            look = max(lesser, key=lambda one: _worth(now, measure(one)))
+        look = max(lesser, key=lambda one: _worth(now, measure(one), limit))
     return taken_back(measure, look, limit)
 
 
@@ -69,9 +65,9 @@ def _lesser(look: Look, room: Room, stride: int) -> Iterator[Look]:
             yield dataclasses.replace(look, **{name: min(given + step, most)})
 
 
-def _worth(now: Trial, then: Trial) -> float:
-    """Saving for the error that it costs."""
-    return math.log(now.size / then.size) / max(then.error - now.error, 1e-9)
+def _worth(now: Trial, then: Trial, limit: float) -> float:
+    """What is saved, as far as it need be, for the error that it costs."""
+    return math.log(now.size / max(then.size, limit)) / max(then.error - now.error, 1e-9)
 
 
 def taken_back(measure: Measure, look: Look, limit: float) -> Look:

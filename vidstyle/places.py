@@ -63,6 +63,6 @@ def bytes_of(text: str) -> int:
 def said(size: float) -> str:
     """Bytes as people say them: 4.71 MB, 312 kB."""
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if size >= unit:
-            return f"{size / unit:.3g} {name}" if size < 999.5 * unit else f"{size / unit:.0f} {name}"
+        if size >= 0.9995 * unit:
+            return f"{size / unit:.3g} {name}"
     return f"{size:.0f} bytes"

@@ -1,0 +1,232 @@
+"""Outputs of limited size: they fit, they use what they may, and they say what they gave up."""
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from clips import make_clip, pan
+from conftest import pixels
+from conftest import texture as noise
+from PIL import Image
+from test_animations import seen
+from test_gif import distance
+from typer.testing import CliRunner
+
+from vidstyle import Settings, animate_balance, encode_job
+from vidstyle.cli import app
+from vidstyle.errors import SizeError, UsageError
+from vidstyle.looks import Look, Trial, search
+from vidstyle.places import PLACES, bytes_of, said
+
+pytestmark = pytest.mark.clips
+FAST = ["--size", "160", "--first-iterations", "4", "--iterations", "3", "--device", "cpu"]
+ROOM = {"narrower": 10, "slower": 2, "fewer": 8}
+
+
+@pytest.fixture(scope="module")
+def vidstyle():
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A picture and a style."""
+    for name, seed, side in (("photo", 5, 160), ("style", 2, 64)):
+        Image.fromarray(pixels(noise(side * 3 // 4, side, seed=seed))).save(tmp_path / f"{name}.png")
+    return tmp_path / "photo.png", tmp_path / "style.png"
+
+
+@pytest.fixture
+def job(tmp_path, pictures, network):
+    """A finished animation of 160x120 pixels, 24 frames at 12 a second."""
+    settings = Settings(
+        size=160, seconds=2, fps=12, first_iterations=12, animation_iterations=4, device="cpu", network=str(network)
+    )
+    animate_balance(pictures[0], [pictures[1]], tmp_path / "full.gif", settings, keep_job=True)
+    return tmp_path / "full.gif.job"
+
+
+def looked_at(path):
+    """Width, number of frames, colours and seconds of an animation."""
+    frames, _, end = seen(path)
+    return frames[0].shape[1], len(frames), len(np.unique(np.concatenate(frames).reshape(-1, 3), axis=0)), end / 1000
+
+
+class TestSearch:
+    """A size and an error that can be computed by hand."""
+
+    @staticmethod
+    def measure(look):
+        size = 1e6 * 0.8**look.narrower / (1 + look.slower) * 0.9**look.fewer
+        return Trial(size, 1 + 0.1 * look.narrower + 2 * look.slower + 0.03 * look.fewer)
+
+    @pytest.mark.parametrize("limit", [9e5, 5e5, 2e5, 1e5])
+    def test_it_fits_and_uses_what_it_may(self, limit):
+        found = self.measure(search(self.measure, ROOM, limit))
+        assert 0.95 * limit <= found.size <= limit
+
+    def test_what_fits_gives_up_nothing(self):
+        assert search(self.measure, ROOM, 1e6) == Look()
+
+    def test_the_cheapest_is_given_up_first(self):
+        assert search(self.measure, ROOM, 5e5).slower == 0  # jerks cost most
+        found = search(self.measure, ROOM, 8.5e5)
+        assert (found.narrower, found.slower) == (0, 0)  # colours save most for what they cost
+        assert 0 < found.fewer <= 2
+
+    def test_what_cannot_be_reached(self):
+        least = self.measure(Look(**ROOM)).size
+        assert search(self.measure, ROOM, 0.99 * least) is None
+        assert search(self.measure, ROOM, 1.01 * least) is not None
+
+    def test_never_beyond_the_room(self):
+        found = search(self.measure, ROOM, 1.2 * self.measure(Look(**ROOM)).size)
+        assert all(0 <= getattr(found, name) <= most for name, most in ROOM.items())
+        assert found.slower == int(found.slower)
+
+
+@pytest.mark.parametrize("share", [0.75, 0.4, 0.15])
+def test_it_lands_near_the_limit(vidstyle, tmp_path, job, share):
+    before = sorted((path, path.stat().st_mtime_ns) for path in (job / "frames").iterdir())
+    limit = int(share * (tmp_path / "full.gif").stat().st_size)
+    done = vidstyle("encode", job, "-o", tmp_path / "a.gif", "--max-size", limit)
+    assert done.exit_code == 0, done.output
+    assert 0.85 * limit <= (tmp_path / "a.gif").stat().st_size <= limit
+    assert sorted((path, path.stat().st_mtime_ns) for path in (job / "frames").iterdir()) == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    width, frames, colors, seconds = looked_at(tmp_path / "a.gif")
+    said_so = " ".join(done.output.split())
+    assert f"{said((tmp_path / 'a.gif').stat().st_size)} of {said(limit)}; gave up: " in said_so
+    for text, full, now in (("px wide", 160, width), ("frames a second", 12, frames / seconds)):
+        given = re.search(rf"{full} -> (\d+) {text}", said_so)
+        assert round(now) == (int(given[1]) if given else full)
+    given = re.search(r"255 -> (\d+) colours", said_so)
+    assert colors <= (int(given[1]) if given else 255)
+    assert seconds == 2
+
+
+def test_a_larger_limit_looks_better(tmp_path, job):
+    full, _, _ = seen(tmp_path / "full.gif")
+    off = []
+    for share in (0.1, 0.3, 0.8):
+        limit = int(share * (tmp_path / "full.gif").stat().st_size)
+        encode_job(job, tmp_path / "a.gif", Settings(max_size=str(limit)), overwrite=True)
+        frames, _, _ = seen(tmp_path / "a.gif")
+        every = len(full) // len(frames)
+        larger = [np.asarray(Image.fromarray(one).resize((160, 120))) for one in frames]
+        off.append(distance(full, [larger[number // every] for number in range(len(full))]))
+    assert off == sorted(off, reverse=True)
+
+
+def test_what_fits_is_as_without_a_limit(vidstyle, tmp_path, job):
+    done = vidstyle("encode", job, "-o", tmp_path / "a.gif", "--max-size", "1 MiB")
+    assert done.exit_code == 0, done.output
+    assert "gave up: nothing" in done.output
+    assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "full.gif").read_bytes()
+    assert vidstyle("encode", job, "-o", tmp_path / "b.gif", "--max-size", "1MiB", "-q").output == ""
+
+
+def test_what_cannot_fit_says_so_and_loses_nothing(vidstyle, tmp_path, pictures, network):
+    (tmp_path / "a.gif").write_text("precious")
+    command = ["balance", *pictures, "-o", tmp_path / "a.gif", "-o", tmp_path / "b.webp", "--network", network, *FAST]
+    command = [*command, "--seconds", 1, "-y", "--max-size"]
+    done = vidstyle(*command, "1kB")
+    assert done.exit_code == 10
+    text = " ".join(done.output.split())
+    assert re.search(
+        r"does not fit into 1 kB: with 120 pixels of width, 6 frames a second and 16 colours it takes", text
+    )
+    assert (tmp_path / "a.gif").read_text() == "precious"
+    assert (tmp_path / "b.webp").exists()  # which has no limit
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    size = re.search(r"it takes ([\d.]+ kB)", text)[1]
+    frames = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "a.gif.job/frames").iterdir())
+    done = vidstyle(*command, f"{float(size[:-3]) * 1.02}kB", "--keep-job")
+    assert done.exit_code == 0, done.output
+    assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "a.gif.job/frames").iterdir()) == frames
+
+
+def test_a_clip(vidstyle, tmp_path, pictures, network):
+    clip = make_clip(tmp_path / "clip.mp4", pan(20, 160, 120), rate=Fraction(24))
+    outputs = ["-o", tmp_path / "a.gif", "-o", tmp_path / "b.mp4"]
+    done = vidstyle("video", clip, pictures[1], *outputs, "--network", network, *FAST, "--max-size", "90kB")
+    assert done.exit_code == 0, done.output
+    assert 0.85 * 90e3 <= (tmp_path / "a.gif").stat().st_size <= 90e3
+    assert "a.gif: " in done.output
+    assert looked_at(tmp_path / "a.gif")[3] == pytest.approx(20 / 24, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("5MB", 5e6), ("900 kB", 9e5), ("1.5MiB", 1.5 * 2**20), ("300000", 3e5), (".5mb", 5e5)]
+)
+def test_sizes(text, size):
+    assert bytes_of(text) == size == Settings(max_size=text).limit
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(4_711_000, "4.71 MB"), (312_400, "312 kB"), (999_900, "1 MB"), (12, "12 bytes")]
+)
+def test_sizes_said(size, text):
+    assert said(size) == text
+
+
+class TestPlaces:
+    def test_each_names_its_source(self):
+        for place in PLACES.values():
+            assert place.source.startswith("https://")
+            assert bytes_of(place.max_size) >= 1e6
+
+    def test_they_set_what_is_not_said(self):
+        assert Settings(place="slack").limit == 2_000_000
+        assert Settings(place="slack", max_size="900kB").limit == 900_000
+        assert Settings().limit is None
+
+    def test_they_set_the_width(self, vidstyle, tmp_path, pictures, network):
+        settings = Settings(
+            size=500,
+            seconds=0.25,
+            fps=12,
+            first_iterations=2,
+            animation_iterations=1,
+            device="cpu",
+            network=str(network),
+        )
+        Image.fromarray(pixels(noise(80, 500, seed=5))).save(pictures[0])
+        animate_balance(pictures[0], [pictures[1]], tmp_path / "a.gif", replace(settings, place="slack"), keep_job=True)
+        assert Image.open(tmp_path / "a.gif").size == (480, 77)
+        for options, width in (([], 500), (["--for", "slack"], 480), (["--for", "slack", "--width", 490], 490)):
+            done = vidstyle("encode", tmp_path / "a.gif.job", "-o", tmp_path / "b.gif", "-y", *options)
+            assert done.exit_code == 0, done.output
+            assert Image.open(tmp_path / "b.gif").width == width
+
+
+@pytest.mark.parametrize(
+    ("words", "output", "options"),
+    [
+        ("5MB, 900kB", "o.gif", ["--max-size", "small"]),
+        ("5MB, 900kB", "o.gif", ["--max-size", "5 apples"]),
+        ("5MB, 900kB", "o.gif", ["--max-size", "-3MB"]),
+        ("less than 1000 bytes", "o.gif", ["--max-size", "0.2kB"]),
+        ("--max-size is for .gif", "o.png", ["--max-size", "5MB"]),
+        ("--max-size is for .gif", "o.png", ["--for", "github"]),
+        ("anywhere, github", "o.gif", ["--for", "the moon"]),
+    ],
+)
+def test_refuses_in_one_sentence_before_painting(vidstyle, tmp_path, pictures, words, output, options):
+    before = set(tmp_path.rglob("*"))
+    done = vidstyle("balance", *pictures, "-o", tmp_path / output, *options)
+    assert done.exit_code == UsageError.exit_code, done.output
+    assert words in " ".join(done.output.split())
+    assert len([line for line in done.output.splitlines() if line.startswith("vidstyle:")]) == 1
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_the_error_of_the_library(tmp_path, job):
+    with pytest.raises(SizeError, match="larger --max-size"):
+        encode_job(job, tmp_path / "a.gif", Settings(max_size="1kB"))
+    assert not (tmp_path / "a.gif").exists()
