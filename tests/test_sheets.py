@@ -286,6 +286,15 @@ class TestGrid:
             assert len(rows) >= tall
             assert len(columns) == pytest.approx(len(rows) / 2, abs=1)
 
+    def test_words_stand_on_one_line_right_above_their_columns(self):
+        style = np.full((48, 64, 3), 90, np.uint8)
+        cells = self.cells(3, 96, 128)
+        sheet = Table((96, 128), [Head("E")], [Head("E"), Head("E", ("E",)), Head("E", ("E",), style)]).drawn(cells)
+        places = [place_of(cell, sheet) for cell in cells]
+        lowest = [np.flatnonzero((sheet[:y, x : x + 128] > 200).any((1, 2)))[-1] - y for y, x in places]
+        assert len(set(lowest)) == 1
+        assert -12 < lowest[0] < -2
+
     @pytest.mark.parametrize("count", [1, 2, 7, 24, 60])
     def test_cards_make_a_sheet_of_a_good_shape(self, count):
         pictures = self.cells(count)
