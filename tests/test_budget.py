@@ -110,6 +110,22 @@ def test_it_lands_near_the_limit(vidstyle, tmp_path, job, share):
     assert seconds == 2
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".webp", ".avif"])
+def test_the_other_formats_become_coarser(vidstyle, tmp_path, job, suffix):
+    encode_job(job, tmp_path / f"full{suffix}")
+    size = (tmp_path / f"full{suffix}").stat().st_size
+    for share in (1.2, 0.5):
+        limit = int(share * size)
+        done = vidstyle("encode", job, "-o", tmp_path / f"a{suffix}", "--max-size", limit, "-y")
+        assert done.exit_code == 0, done.output
+        assert min(0.85 * limit, size) <= (tmp_path / f"a{suffix}").stat().st_size <= limit
+        assert ("gave up: nothing" if share > 1 else "gave up: crf 18 -> ") in " ".join(done.output.split())
+    done = vidstyle("encode", job, "-o", tmp_path / f"b{suffix}", "--max-size", "1kB")
+    assert done.exit_code == SizeError.exit_code
+    assert not (tmp_path / f"b{suffix}").exists()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_a_larger_limit_looks_better(tmp_path, job):
     full, _, _ = seen(tmp_path / "full.gif")
     off = []
@@ -133,16 +149,16 @@ def test_what_fits_is_as_without_a_limit(vidstyle, tmp_path, job):
 
 def test_what_cannot_fit_says_so_and_loses_nothing(vidstyle, tmp_path, pictures, network):
     (tmp_path / "a.gif").write_text("precious")
-    command = ["balance", *pictures, "-o", tmp_path / "a.gif", "-o", tmp_path / "b.webp", "--network", network, *FAST]
+    command = ["balance", *pictures, "-o", tmp_path / "a.gif", "-o", tmp_path / "b.png", "--network", network, *FAST]
     command = [*command, "--seconds", 1, "-y", "--max-size"]
     done = vidstyle(*command, "1kB")
     assert done.exit_code == 10
     text = " ".join(done.output.split())
     assert re.search(
-        r"does not fit into 1 kB: with 120 pixels of width, 6 frames a second and 16 colours it takes", text
+        r"does not fit into 1 kB: .*160 -> 120 px wide, 12 -> 6 frames a second, 255 -> 16 colours, .* it takes", text
     )
     assert (tmp_path / "a.gif").read_text() == "precious"
-    assert (tmp_path / "b.webp").exists()  # which has no limit
+    assert (tmp_path / "b.png").exists()  # which has no limit
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
     size = re.search(r"it takes ([\d.]+ kB)", text)[1]
     frames = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "a.gif.job/frames").iterdir())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from vidstyle.checkpoint import JobFolder
@@ -17,7 +19,8 @@ from vidstyle.show import Show
 from vidstyle.sinks import open_sink
 from vidstyle.types import ClipInfo, Fitted
 
-FITTED = (".gif",)  # outputs that can be made to fit
+FITTED = (".gif", ".mp4", ".webm", ".webp", ".avif")  # outputs that can be made to fit
+COARSEST = 40  # crf that is tried
 TRIES = 6  # encodes of the whole, at most
 ENOUGH = 0.9  # of the limit
 HOPEFUL = 1.1  # of the limit: a sample may tell that much too much
@@ -40,20 +43,26 @@ def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int
     """
     from vidstyle import trials  # not at the top: it needs the libraries of clips
 
-    measure = trials.GifTrials(show.frames(job), show.info)
     rooms = trials.rooms(show.info)
     parts = [output.with_name(f".{output.stem}.{kind}{output.suffix}") for kind in ("trial", "kept")]
     try:
-        best, size = _best(lambda look: _encode(parts[0], show, job, encoding, look), measure, rooms, limit, parts)
+        encode = partial(_encode, parts[0], show, job, encoding)
+        if output.suffix.lower() == ".gif":
+            measure = trials.GifTrials(show.frames(job), show.info)
+            best, size = _best(encode, measure, rooms, limit, parts)
+        else:
+            most = {"narrower": rooms[0]["narrower"], "coarser": max(COARSEST - encoding.crf, 0)}
+            best, size = _coarser(encode, most, limit, parts)
+        gave_up = tuple(_given_up(best, show.info, encoding))
         if size > limit:
-            raise SizeError(_refusal(output, show, job, size, limit))
+            raise SizeError(_refusal(output, job, gave_up, size, limit))
         os.replace(parts[1], output)
     except OSError as error:
         raise DiskError(f"{output} cannot be written ({error.strerror}); nothing was kept") from error
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
-    return Fitted(output, size, limit, tuple(_given_up(best, show.info, encoding)))
+    return Fitted(output, size, limit, gave_up)
 
 
 def _best(
@@ -92,6 +101,37 @@ def _best(
     return best, sizes[best]
 
 
+def _coarser(encode: Callable[[Look], int], room: Room, limit: int, parts: Sequence[Path]) -> tuple[Look, int]:
+    """The same where it is the quality that tells the size: the best one that fits, at the largest width at which the
+    coarsest does."""
+    sizes: dict[Look, int] = {}
+
+    def fits(look: Look) -> bool:
+        sizes[look] = encode(look)
+        if sizes[look] <= limit:
+            os.replace(*parts)
+        return sizes[look] <= limit
+
+    best = Look()
+    if fits(best):
+        return best, sizes[best]
+    best = Look(coarser=room["coarser"])
+    while not fits(best):
+        if best.narrower >= room["narrower"]:
+            return best, sizes[best]
+        steps = math.log(limit / sizes[best]) / math.log(0.9) / 2  # the size goes with the area
+        best = replace(best, narrower=min(best.narrower + max(steps, 1 / 4), room["narrower"]))
+    low, high = -1, round(best.coarser)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(replace(best, coarser=middle)):
+            high = middle
+        else:
+            low = middle
+    best = replace(best, coarser=high)
+    return best, sizes[best]
+
+
 def _encode(path: Path, show: Show, job: JobFolder, encoding: Encoding, look: Look) -> int:
     """Encode everything in a look. Returns the bytes it takes."""
     from vidstyle import trials
@@ -99,7 +139,7 @@ def _encode(path: Path, show: Show, job: JobFolder, encoding: Encoding, look: Lo
     if look.slower:
         show = show.changed(frame_rate=float(show.info.fps / (1 + round(look.slower))))
     width, height = trials.size_of(look, show.info)
-    info = dataclasses.replace(show.info, width=width, height=height)
+    info = replace(show.info, width=width, height=height)
     with open_sink(path, info, trials.encoding_of(look, encoding)) as sink:
         for pixels in show.frames(job):
             sink.write(resize(pixels, width, height))
@@ -113,6 +153,8 @@ def _given_up(look: Look, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
     (width, _), less = trials.size_of(look, info), trials.encoding_of(look, encoding)
     if width < info.width:
         yield f"{info.width} -> {width} px wide"
+    if less.crf > encoding.crf:
+        yield f"crf {encoding.crf} -> {less.crf}"
     if look.slower:
         yield f"{float(info.fps):.3g} -> {float(info.fps / (1 + round(look.slower))):.3g} frames a second"
     if less.colors < encoding.colors:
@@ -123,15 +165,11 @@ def _given_up(look: Look, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
         yield f"changes of less than {less.still:.1%} of lightness"
 
 
-def _refusal(output: Path, show: Show, job: JobFolder, size: int, limit: int) -> str:
+def _refusal(output: Path, job: JobFolder, gave_up: Sequence[str], size: int, limit: int) -> str:
     """Why nothing was made, and what to do."""
-    from vidstyle import trials
-
-    least = Look(**trials.rooms(show.info)[-1])
-    (width, _), fps = trials.size_of(least, show.info), show.info.fps / (1 + round(least.slower))
-    colors = trials.encoding_of(least, Encoding()).colors
+    even = f"even if it gives up {', '.join(gave_up)}, " if gave_up else ""
     return (
-        f"{output} does not fit into {said(limit)}: with {width} pixels of width, {float(fps):.3g} frames a second and "
-        f"{colors} colours it takes {said(size)}, and would not look well with less; give a larger --max-size or fewer "
-        f"seconds. The frames are kept in {job.path}: with another --max-size nothing is painted anew"
+        f"{output} does not fit into {said(limit)}: {even}it takes {said(size)}, and would not look well with less; "
+        f"give a larger --max-size or fewer seconds. The frames are kept in {job.path}: with another --max-size nothing is "
+        "painted anew"
     )

@@ -50,7 +50,7 @@ def check_outputs(
     if plays and not any(path.suffix.lower() in LOOPING for path in paths):
         raise UsageError(f"--plays is for {', '.join(LOOPING)}: nothing else says how often it is played; leave it out")
     if limit is not None and not any(path.suffix.lower() in FITTED for path in paths):
-        raise UsageError(f"--max-size is for {', '.join(FITTED)}: nothing else is made to fit; give --crf or --width")
+        raise UsageError(f"--max-size is for {', '.join(FITTED)}: nothing else is made to fit; give --width")
     return paths
 
 

@@ -222,7 +222,9 @@ class Settings:
     )
     sound: bool = setting(True, "Keep the sound in MP4 and WebM.", **RECODING)
     max_size: str | None = setting(
-        None, "What a GIF may take at most, like 5MB or 900kB; what is missed least is given up.", **ENCODING
+        None,
+        "What an output may take at most, like 5MB or 900kB (not PNG); what is missed least is given up.",
+        **ENCODING,
     )
     place: Place = setting(
         "anywhere", "Where it will be shown; sets --max-size and a largest --width.", flag="for", **ENCODING

@@ -47,10 +47,11 @@ def size_of(look: Look, info: ClipInfo) -> tuple[int, int]:
 
 
 def encoding_of(look: Look, full: Encoding) -> Encoding:
-    """How a GIF of that look is encoded."""
+    """How a file of that look is encoded."""
     colors = max(round(full.colors * math.pow(0.8, look.fewer)), LEAST_COLORS[-1])
     dither, still = full.dither * (1 - look.plainer / 2), full.still + look.stiller / 100
-    return dataclasses.replace(full, colors=colors, dither=dither, still=still)
+    crf = full.crf + round(look.coarser)
+    return dataclasses.replace(full, crf=crf, colors=colors, dither=dither, still=still)
 
 
 def rooms(info: ClipInfo) -> list[dict[str, float]]:
