@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -122,11 +123,13 @@ def text_size(width: int) -> int:
 
 def capsule(picture: np.ndarray, left: float, right: float, y: float, radius: float, color: Color) -> None:
     """Draw a bar with round ends, or a disc if they are at the same place, with smooth edges."""
-    height, width, _ = picture.shape
-    rows, columns = np.mgrid[:height, :width] + 0.5
-    distance = np.hypot(columns - np.clip(columns, left, right), rows - y)
+    reach = math.ceil(radius) + 1
+    top, start = max(math.floor(y) - reach, 0), max(math.floor(left) - reach, 0)
+    near = picture[top : math.ceil(y) + reach, start : math.ceil(right) + reach]
+    rows, columns = np.mgrid[: near.shape[0], : near.shape[1]] + 0.5
+    distance = np.hypot(columns + start - np.clip(columns + start, left, right), rows + top - y)
     ink = np.clip(radius + 0.5 - distance, 0, 1)[:, :, None]
-    picture[:] = np.rint(picture + ink * (np.asarray(color) - picture))
+    near[:] = np.rint(near + ink * (np.asarray(color) - near))
 
 
 def _row(pictures: Sequence[np.ndarray], width: int, height: int) -> list[Box]:
