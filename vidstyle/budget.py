@@ -170,6 +170,6 @@ def _refusal(output: Path, job: JobFolder, gave_up: Sequence[str], size: int, li
     even = f"even if it gives up {', '.join(gave_up)}, " if gave_up else ""
     return (
         f"{output} does not fit into {said(limit)}: {even}it takes {said(size)}, and would not look well with less; "
-        f"give a larger --max-size or fewer seconds. The frames are kept in {job.path}: with another --max-size nothing is "
-        "painted anew"
+        f"give a larger --max-size or fewer seconds. The frames are kept in {job.path}: with another --max-size "
+        "nothing is painted anew"
     )
