@@ -13,13 +13,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from vidstyle import Settings, animate_balance, stylize_image, stylize_video
+from vidstyle.balance import Animation, PictureSource
 from vidstyle.chart import drawn
 from vidstyle.cli import app
 from vidstyle.course import Course
 from vidstyle.errors import JobError, UsageError
 from vidstyle.pipeline import plan_balance, plan_video
 from vidstyle.settings import typed
-from vidstyle.sources import FilmSource, VideoSource, balance_source
+from vidstyle.sources import FilmSource, VideoSource
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import Budget, ClipInfo, Frame
 
@@ -113,13 +114,15 @@ def test_a_repeated_picture_is_done_already_unless_something_else_is_wanted_of_i
 
 def test_an_animation_follows_a_schedule_there_and_back():
     picture = np.zeros((32, 48, 3), np.float32)
-    settings = Settings(seconds=2, fps=4, animation_alpha="0s:1, 50%:0.6 step, end:0", keep_color="0s:0, 0.5s:1")
-    source = balance_source(picture, settings, (1.0,))
+    settings = Settings(
+        seconds=2, fps=4, space="linear", animation_alpha="0s:1, 50%:0.6 step, end:0", keep_color="0s:0, 0.5s:1"
+    )
+    source = PictureSource(picture, settings, Animation(settings, (1.0,)).plan())
     frames = list(source.frames(0))
     assert [frame.alpha for frame in frames] == pytest.approx([1, 0.8, 0.6, 0.6, 0])
     assert [frame.keep_color for frame in frames] == [0, 0.5, 1, 1, 1]
-    one_way = balance_source(picture, dataclasses.replace(settings, bounce=False, animation_alpha=FALL), (1.0,))
-    assert [frame.alpha for frame in one_way.frames(0)] == pytest.approx([1 - n / 7 for n in range(8)])
+    one_way = Animation(dataclasses.replace(settings, bounce=False, animation_alpha=FALL), (1.0,)).plan()
+    assert list(one_way.course.alpha) == pytest.approx([1 - n / 7 for n in range(8)])
     with pytest.raises(UsageError, match="without them"):
         Settings(animation_alpha=FALL, alpha_from=0.5)
 
@@ -168,8 +171,8 @@ def test_resuming_in_the_middle_of_a_schedule_gives_the_same_bytes(clip, picture
 
 @pytest.mark.clips
 def test_an_alpha_over_time_is_that_of_an_animation_from_python_too(pictures, settings, tmp_path):
-    settings = dataclasses.replace(settings, alpha="0s:1, end:0.5", seconds=1, fps=4)
-    plan = plan_balance(pictures[0], pictures[1:2], settings)
+    settings = dataclasses.replace(settings, alpha="0s:1, end:0.5", seconds=1, fps=4, space="linear")
+    plan = plan_balance(settings)
     assert plan.alpha == (1, 0.75, 0.5, 0.75)
     assert plan.times == (0, 0.25, 0.5, 0.75)
     with pytest.raises(Stop):
@@ -236,7 +239,9 @@ def test_plot_schedule_draws_and_stops(vidstyle, clip, pictures, tmp_path):
     for line in ("alpha: 1 at the start, 0 at the end", "share of style 2: 0 at", weight):
         assert line in done.output
     assert done.output.count("█") > 100
-    done = vidstyle("balance", pictures[0], pictures[1], "-o", tmp_path / "out.gif", "--plot-schedule")
+    done = vidstyle(
+        "balance", pictures[0], pictures[1], "-o", tmp_path / "out.gif", "--plot-schedule", "--space", "linear"
+    )
     assert "alpha: 1 at the start, 0.95" in done.output.replace("0.9583", "0.95")
     assert sorted(tmp_path.iterdir()) == before
 

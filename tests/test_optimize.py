@@ -59,7 +59,7 @@ def test_compact_form_is_the_two_loop_recursion(bowl):
         a = (s @ q) / (s @ y)
         steps.append(a)
         q = q - a * y
-    r = float(found.curvature) * found.smooth(q.view(center.shape)).flatten()
+    r = float(found.gamma) * found.smooth(q.view(center.shape)).flatten()
     for (s, y), a in zip(history, reversed(steps), strict=True):
         r = r + s * (a - (y @ r) / (s @ y))
     assert torch.allclose(found.newton(g).flatten().double(), r, rtol=1e-3, atol=1e-3 * r.abs().max())
@@ -179,3 +179,24 @@ def test_an_accelerator_is_one_threads_at_a_time_and_left_as_it_was():
         leave.set()
     thread.join()
     assert (cudnn.deterministic, cudnn.allow_tf32) == before
+
+
+def test_the_curvature_that_is_handed_on_is_that_of_steps_that_were_taken(bowl):
+    """What refused steps measure near a minimum is rounding, and would stop the next frame where it stands."""
+    center, scale = bowl
+
+    def exact(image):
+        return (scale * (image - center).square()).mean(), torch.zeros(1)
+
+    def rounded(image):
+        value, terms = exact(image)
+        return value + ((value * 1e6).detach() % 1000) / 1e6, terms
+
+    start = torch.full_like(center, 0.5)
+    wanted = optimize.Minimiser(exact, center, 1).run(start, evaluations=12).curvature
+    rough = optimize.Minimiser(rounded, center, 1).run(start, evaluations=80)
+    assert wanted / 30 < rough.curvature < wanted * 30
+    again = optimize.Minimiser(rounded, center, 1).run(rough.image, evaluations=12, curvature=rough.curvature)
+    assert again.loss == again.first_loss
+    assert again.curvature == 0
+    assert optimize.Minimiser(exact, center, 1).run(start, evaluations=1, curvature=0.7).curvature == pytest.approx(0.7)

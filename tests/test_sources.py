@@ -8,9 +8,8 @@ import pytest
 import torch
 from clips import make_clip, pan
 
-from vidstyle.errors import UsageError
 from vidstyle.settings import Settings
-from vidstyle.sources import FilmSource, PictureSource, VideoSource, ahead, balance_source
+from vidstyle.sources import FilmSource, VideoSource, ahead
 from vidstyle.types import ClipInfo
 
 
@@ -88,32 +87,6 @@ def test_a_range_of_seconds(tmp_path):
     part = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64, start=0.125, end=0.25), (1.0,))
     assert part.info.frames == 3  # frames 3, 4 and 5 at 24 a second: the end is exclusive
     assert torch.equal(next(part.frames(0)).image, next(whole.frames(3)).image)
-
-
-def test_balance_goes_there_and_back():
-    picture = np.zeros((32, 48, 3), np.float32)
-    source = balance_source(picture, Settings(seconds=2, fps=10), (1.0,))
-    alphas = [frame.alpha for frame in source.frames(0)]
-    shown = [alphas[number] for number in source.playback]
-    assert len(shown) == source.info.frames == 20
-    assert shown[0] == 1
-    assert min(shown) == shown[10] == 0
-    assert shown[1:] == shown[:0:-1]
-    assert source.info.fps == Fraction(10)
-
-
-def test_balance_one_way():
-    picture = np.zeros((32, 48, 3), np.float32)
-    source = balance_source(picture, Settings(seconds=1, fps=5, bounce=False, alpha_from=0.8, alpha_to=0.2), (1.0,))
-    assert [frame.alpha for frame in source.frames(0)] == pytest.approx([0.8, 0.65, 0.5, 0.35, 0.2])
-    with pytest.raises(UsageError):
-        balance_source(picture, Settings(seconds=0.1, fps=10), (1.0,))
-
-
-def test_pictures_keep_more_than_eight_bits():
-    picture = np.full((32, 32, 3), 0.12345, np.float32)
-    source = PictureSource(picture, Settings(size=0), (1.0,), 0.5)
-    assert next(source.frames(0)).image.unique().tolist() == [pytest.approx(0.12345)]
 
 
 def numbers(closed, count=1000, fail_at=None):

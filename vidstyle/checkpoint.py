@@ -102,6 +102,18 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def left_playback(output: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the job folder of `output` says of how its frames are played, if it was left with this manifest; or {}."""
+    path = output.with_name(output.name + ".job") / MANIFEST
+    try:
+        left = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    same = {name: left.get(name) for name in manifest} == json.loads(json.dumps(manifest))
+    playback = left.get(PLAYBACK)
+    return playback if same and isinstance(playback, dict) else {}
+
+
 class JobFolder:
     """An open job folder; made by `open_job`.
 

@@ -32,22 +32,26 @@ class Course:
         mix: Sequence[OverTime],
         keep_color: OverTime = 0.0,
         temporal_weight: OverTime = 0.0,
+        moments: Sequence[Fraction] | None = None,
     ) -> Course:
         """What settings come to in frames at these seconds.
+
+        Args:
+            moments: the seconds of which each frame has what the schedules say, where not its own.
 
         Raises:
             UsageError: keys are not in the order of time, or there is a frame in which no style has a share.
         """
-        shares = [values(share, times, fps, f"--mix, style {number}") for number, share in enumerate(mix, 1)]
+        shares = [values(share, times, fps, f"--mix, style {number}", moments) for number, share in enumerate(mix, 1)]
         for index, each in enumerate(zip(*shares, strict=True)):
             if not any(each):
                 raise UsageError(f"--mix leaves no style a share in frame {index}, at {float(times[index]):.4g} s")
         return cls(
             tuple(times),
-            values(alpha, times, fps, "--alpha"),
+            values(alpha, times, fps, "--alpha", moments),
             tuple(tuple(share / sum(each) for share in each) for each in zip(*shares, strict=True)),
-            values(keep_color, times, fps, "--keep-color"),
-            values(temporal_weight, times, fps, "--temporal-weight"),
+            values(keep_color, times, fps, "--keep-color", moments),
+            values(temporal_weight, times, fps, "--temporal-weight", moments),
         )
 
     def at(self, index: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Descent(Protocol):
     value: Tensor  #: (), its loss
     terms: Tensor  #: (K,), the parts of its loss
     tried_value: Tensor  #: (), the loss of the last picture tried
-    curvature: Tensor  #: (), step per gradient that suited last, 0 if unknown
+    curvature: Tensor  #: (), step per gradient of the last step that was taken, 0 if unknown
 
     def start(self, image: Tensor, curvature: float, caution: float) -> None:
         """Forget everything and begin at `image`."""
@@ -61,6 +61,7 @@ class Lbfgs:
         self.evaluate = evaluate
         self.image, self.gradient = torch.zeros_like(like), torch.zeros_like(like)
         self.value, self.tried_value, self.curvature, self.radius, self.longest, self.first = like.new_zeros(6).unbind()
+        self.gamma = torch.zeros_like(self.curvature)  # step per gradient of the last pair that was believed
         self.terms = like.new_zeros(terms)
         self.smooth = CoarseFirst(like)
         # The last steps s and the changes y of the gradient over them: memory is HISTORY pictures, twice.
@@ -75,6 +76,7 @@ class Lbfgs:
         """See `Descent`. `caution` divides the length of every step that is not derived from measured curvature."""
         self.image.copy_(image)
         self.curvature.fill_(curvature)
+        self.gamma.fill_(curvature)
         self.longest.fill_(LONGEST_STEP / caution)
         self.first.fill_(FIRST_STEP / caution)
         self.radius.copy_(self.longest)
@@ -98,6 +100,7 @@ class Lbfgs:
         self.remember(tried - self.image, gradient - self.gradient)
         better = value < self.value  # false for NaN
         self.tried_value.copy_(value)
+        self.curvature.copy_(torch.where(better, self.gamma, self.curvature))  # others may have measured rounding only
         self.radius.copy_(torch.where(better, torch.minimum(2 * self.radius, self.longest), rms(step) / 4))
         for kept, new in ((self.image, tried), (self.value, value), (self.gradient, gradient), (self.terms, terms)):
             kept.copy_(torch.where(better, new, kept))
@@ -118,7 +121,7 @@ class Lbfgs:
         products = (self.changes @ y).to(self.ypy)
         self.ypy.index_copy_(1, slot, products[:, None]).index_copy_(0, slot, products[None])
         self.count += 1
-        self.curvature.copy_(torch.where(believed, sy / yp, self.curvature))
+        self.gamma.copy_(torch.where(believed, sy / yp, self.gamma))
 
     def newton(self, gradient: Tensor) -> Tensor:
         """H g, the shape of `gradient`, for the inverse Hessian H that the pairs imply, beginning with gamma * P.
@@ -128,7 +131,7 @@ class Lbfgs:
         of a first one.
         """
         smooth = self.smooth(gradient)
-        gamma = torch.where(self.curvature > 0, self.curvature, self.first / rms(smooth))
+        gamma = torch.where(self.gamma > 0, self.gamma, self.first / rms(smooth))
         g = gradient.flatten()
         order = (self.rows + self.count) % HISTORY  # oldest first
         sg, yg = ((rows @ g)[order].to(self.sy) for rows in (self.steps, self.changes))

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 class Judge(Protocol):
@@ -75,6 +76,22 @@ def content_distance(network: Judge, pastiche: Tensor, content: Tensor, layer: s
     """Mean squared difference of features, in units of the content image's variance: 1 = as far as its mean feature."""
     painted, photo = (_features(network, image, (layer,))[layer] for image in (pastiche, content))
     return _ratio((painted - photo).square().sum(), (photo - photo.mean(1, keepdim=True)).square().sum())
+
+
+@torch.no_grad()
+def feature_distance(network: Judge, one: Tensor, other: Tensor, layers: Iterable[str]) -> float:
+    """How different two pictures look: 0 = not at all, 1.4 = nothing in common in any place.
+
+    Root mean square, over layers and positions, of the distance of two feature vectors of length 1: LPIPS (Zhang et al.
+    2018, https://arxiv.org/abs/1801.03924, equation 1) with equal weights, and its root, so that steps add up to a way.
+    """
+    layers = tuple(layers)
+    seen = [_features(network, image, layers) for image in (one, other)]
+    squares = [
+        (functional.normalize(seen[0][layer], dim=0) - functional.normalize(seen[1][layer], dim=0)).square().sum(0)
+        for layer in layers
+    ]
+    return math.sqrt(float(torch.stack([square.mean() for square in squares]).mean()))
 
 
 def sharpness(image: Tensor) -> float:

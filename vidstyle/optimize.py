@@ -101,7 +101,9 @@ class Minimiser:
             done += 1
         ends = torch.stack([found.value, first, found.tried_value, found.curvature])
         *terms, value, first_value, last_value, measured = torch.cat([found.terms, ends]).tolist()
-        return Minimum(found.image.clone(), value, first_value, last_value, terms, done, measured)
+        # Where every step was refused, what they measured is noise, and steps of its length would be refused again.
+        known = measured if value < first_value or done == 1 else 0.0
+        return Minimum(found.image.clone(), value, first_value, last_value, terms, done, known)
 
 
 def _evaluator(loss: Loss) -> Evaluate:

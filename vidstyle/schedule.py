@@ -17,6 +17,7 @@ the first key and the last is repeated; the last key is then the first one of th
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
@@ -97,16 +98,33 @@ class Schedule:
             return _plain(self.constant)
         return ", ".join(map(str, self.keys)) + " loop" * self.loop
 
-    def values(self, times: Sequence[Fraction], fps: Fraction) -> list[float]:
+    def values(
+        self, times: Sequence[Fraction], fps: Fraction, moments: Sequence[Fraction] | None = None
+    ) -> list[float]:
         """Its value in each frame.
 
         Args:
             times: seconds of each frame, from 0.
             fps: frames per second, on average.
+            moments: the seconds at which the frames look at the schedule, where not at their own.
 
         Raises:
             UsageError: the keys are not in the order of these times; a caret marks the first that comes too early.
         """
+        keys = self._seconds(times, fps)
+        return [self._value(moment, keys) for moment in (times if moments is None else moments)]
+
+    def turns(self, times: Sequence[Fraction], fps: Fraction) -> dict[Fraction, Way]:
+        """The seconds of its keys among frames at `times`, in every round of a loop, and how it goes on from each."""
+        keys = self._seconds(times, fps)
+        turns = {moment: key.way for moment, key in zip(keys, self.keys, strict=True)}
+        if self.loop and (period := keys[-1] - keys[0]) > 0:
+            turns[keys[-1]] = turns[keys[0]]
+            rounds = range(math.ceil((times[-1] - keys[0]) / period))
+            turns = {moment + period * number: way for number in rounds for moment, way in turns.items()}
+        return {moment: way for moment, way in sorted(turns.items()) if moment <= times[-1]}
+
+    def _seconds(self, times: Sequence[Fraction], fps: Fraction) -> list[Fraction]:
         moments = [key.seconds(times, fps) for key in self.keys]
         for key, before, moment in zip(self.keys[1:], moments, moments[1:], strict=False):
             if moment < before:
@@ -115,7 +133,7 @@ class Schedule:
                     f"this is at {float(moment):.4g} s, before the key on its left at {float(before):.4g} s, in "
                     f"{len(times)} frames that end at {float(times[-1]):.4g} s; write the keys in the order of time",
                 )
-        return [self._value(time, moments) for time in times]
+        return moments
 
     def refuse(self, column: int, wrong: str) -> NoReturn:
         """Raise the `UsageError` that says what is wrong at a column of the text."""
@@ -165,9 +183,15 @@ def constant(number: OverTime, name: str = "--alpha") -> float:
     return number
 
 
-def values(number: OverTime, times: Sequence[Fraction], fps: Fraction, name: str = "the schedule") -> tuple[float, ...]:
+def values(
+    number: OverTime,
+    times: Sequence[Fraction],
+    fps: Fraction,
+    name: str = "the schedule",
+    moments: Sequence[Fraction] | None = None,
+) -> tuple[float, ...]:
     """A number or the text of a schedule, frame by frame; for the arguments and errors see `Schedule.values`."""
-    return tuple(Schedule.parse(str(number), name).values(times, fps))
+    return tuple(Schedule.parse(str(number), name).values(times, fps, moments))
 
 
 def there_and_back(count: int) -> tuple[int, ...]:

@@ -22,6 +22,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Optimizer = Literal["lbfgs", "adam"]
 Flow = Literal["dis", "raft", "raft-small"]
 WarmStart = Literal["warped", "previous", "none"]
+Space = Literal["even", "linear"]
+Direction = Literal["forward", "backward", "both"]
 Objective = Literal["normalized", "blog"]
 Place = Literal["anywhere", "github", "slack", "web"]
 Layout = Literal["plain", "pair", "triptych", "wipe"]
@@ -139,7 +141,10 @@ class Settings:
         only=("video",),
     )
     temporal_weight: OverTime = setting(
-        0.03, "Weight of staying with what was painted before, where the motion is known.", low=0, only=("video",)
+        0.03,
+        "Weight of staying with what was painted before, where the motion is known.",
+        low=0,
+        only=("video", "balance"),
     )
     long_term: tuple[int, ...] = setting(
         (3, 6, 9),
@@ -176,6 +181,21 @@ class Settings:
     alpha_to: float = setting(0.0, "Alpha at the turning point.", low=0, high=1, only=("balance",), flag="to")
     bounce: bool = setting(
         True, "Play back to the start, so that the animation loops without a seam.", only=("balance",)
+    )
+    space: Space = setting(
+        "even",
+        "even: between two keys the picture changes by equal steps, found by rehearsals at half the size; linear: "
+        "alpha does.",
+        only=("balance",),
+    )
+    direction: Direction = setting(
+        "forward",
+        "forward: painted from the content towards the style, whichever is shown first; backward: from the style; "
+        "both: there and back each in its own way.",
+        only=("balance",),
+    )
+    timelapse: bool = setting(
+        False, "Show how the painting grows, at one --alpha, instead of the balance.", only=("balance",)
     )
     crf: int = setting(18, "Quality of MP4, WebM, WebP and AVIF: 0 best, 51 worst.", low=0, high=51, **ENCODING)
     plays: int = setting(

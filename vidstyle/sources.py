@@ -1,4 +1,4 @@
-"""Where frames come from: a clip, or one picture under a changing alpha. And a thread that fetches them ahead."""
+"""Where the frames of a clip come from, with their motion. And a thread that fetches frames ahead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TypeVar, cast
 
 import numpy as np
@@ -17,9 +16,8 @@ from torch import Tensor
 
 from vidstyle import flow, libraries, pictures
 from vidstyle.course import Course
-from vidstyle.errors import UsageError
 from vidstyle.optimize import pick_device
-from vidstyle.schedule import OverTime, there_and_back
+from vidstyle.schedule import OverTime
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import each, stage
 from vidstyle.types import Budget, ClipInfo, Film, Frame, Motion, Onward
@@ -199,67 +197,6 @@ class VideoSource(FilmSource):
         self.clip = survey(path, start=settings.start, end=settings.end, observe=detector.add)
         cuts = detector.cuts() if settings.cuts else ()
         super().__init__(self.clip, settings, mix, cuts, detector.blinks(), estimator)
-
-
-class PictureSource:
-    """One picture, painted once or again and again, each time from the last.
-
-    Args:
-        picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
-        settings: size, fps, the colours to keep and the budget of an animation are read.
-        mix: share of each style.
-        alpha: balance of content and style.
-        frames: how often it is painted.
-        playback: order in which the painted frames are shown; as painted if None.
-
-    Raises:
-        UsageError: a schedule does not fit the number of frames.
-    """
-
-    def __init__(
-        self,
-        picture: np.ndarray,
-        settings: Settings,
-        mix: Sequence[OverTime],
-        alpha: OverTime,
-        frames: int = 1,
-        playback: Sequence[int] | None = None,
-    ) -> None:
-        width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
-        self.image = to_tensor(pictures.resize(picture, width, height))
-        self.playback: Sequence[int] = range(frames) if playback is None else playback
-        self.budget = Budget(settings.animation_iterations, settings.tolerance)
-        fps = Fraction(settings.fps).limit_denominator(1001)
-        times = [number / fps for number in range(frames)]
-        self.course = Course.of(times, fps, alpha=alpha, mix=mix, keep_color=settings.keep_color)
-        self.info = ClipInfo(width, height, fps, len(self.playback))
-
-    def frames(self, start: int) -> Generator[Frame]:
-        """The frames from number `start` on."""
-        _, height, width = self.image.shape
-        still = flow.still(height, width)
-        for index in range(start, len(self.course.times)):
-            motion = still if index else None
-            yield Frame(index, self.image, motion, budget=self.budget, **self.course.at(index))
-
-
-def balance_source(picture: np.ndarray, settings: Settings, mix: Sequence[OverTime]) -> PictureSource:
-    """A picture whose alpha goes from `alpha_from` to `alpha_to`, or as `animation_alpha` says.
-
-    If it bounces, what changes over time does so on the way there. The way back shows these frames again: the loop has
-    no seam and costs half the painting.
-    """
-    shown = round(settings.seconds * settings.fps)
-    if shown < 2:
-        raise UsageError(
-            f"{settings.seconds:g} s at {settings.fps:g} frames a second are {shown} frame(s); it takes two"
-        )
-    painted = shown // 2 + 1 if settings.bounce else shown
-    playback = there_and_back(painted) if settings.bounce else None
-    alpha = settings.animation_alpha
-    if alpha is None:
-        alpha = f"start:{settings.alpha_from}, end:{settings.alpha_to}"
-    return PictureSource(picture, settings, mix, alpha, painted, playback)
 
 
 def estimator_of(settings: Settings) -> flow.Estimator:

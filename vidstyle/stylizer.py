@@ -93,15 +93,18 @@ class Stylizer:
         full = size_of(content)
         sizes = scales(full) if self.settings.coarse_to_fine else [full]
         initial = self._initial(content)
+        settings = self.settings
+        budget = frame.budget or Budget(settings.first_iterations, settings.tolerance)
+        if frame.alpha == 1 and settings.init == "content" and not settings.tv_weight:
+            budget = Budget(1, 0.0)  # it is painted already; to go on would follow rounding errors
         pastiche = None
         for size in sizes:
             scaled = resized(content, size)
             start = resized(initial, size)
             if pastiche is not None:
-                coarse = resized(initial, size_of(pastiche))
+                coarse = resized(initial, size_of(pastiche)).clamp(0, 1)  # like every start
                 start = start + resized(pastiche - coarse, size)
             canvas = self._aimed(frame, scaled)
-            budget = Budget(self.settings.first_iterations, self.settings.tolerance)
             minimum = self._minimise(frame, canvas.minimiser, start, budget)
             pastiche = minimum.image
         return minimum

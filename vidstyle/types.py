@@ -83,7 +83,7 @@ class Frame:
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
     onward: Onward | None = None  #: near the end of a loop
-    budget: Budget | None = None  #: of a warm start; None for what the settings say
+    budget: Budget | None = None  #: None for what the settings say
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,11 +25,11 @@ from vidstyle.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
 from vidstyle.bench.machine import Machine
 from vidstyle.checkpoint import open_job
 from vidstyle.networks import FeatureNetwork
-from vidstyle.pipeline import render
 from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource, VideoSource
 from vidstyle.stopwatch import recording
 from vidstyle.stylizer import Stylizer, scales, size_of
+from vidstyle.tasks import render
 from vidstyle.types import ClipInfo, Frame, Result
 
 IN_A_ROW = {"cuda": 50, "mps": 20, "cpu": 8}  # iterations, to time one

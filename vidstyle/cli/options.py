@@ -91,7 +91,9 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
                 quiet = values.pop("quiet") or not paints
                 if job in ("video", "balance"):
                     values["on_fitted"] = None if quiet else tell_fitted
-                with progress(values["output"], quiet, report) as on_frame:
+                with progress(values["output"], quiet, report) as (on_frame, on_step):
+                    if job == "balance":
+                        values["on_rehearsal"] = functools.partial(on_step, "rehearsing")
                     return command(**values, settings=settings, on_frame=on_frame)
 
         hints = get_type_hints(command, include_extras=True)

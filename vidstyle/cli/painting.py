@@ -72,7 +72,7 @@ def balance(content: Content, styles: Styles, output: Output, plot_schedule: Plo
     from vidstyle.pipeline import animate_balance, plan_balance
 
     if plot_schedule:
-        _draw(plan_balance(content, styles, job["settings"]))
+        _draw(plan_balance(job["settings"], len(styles)))
     else:
         animate_balance(content, styles, output, **job)
 

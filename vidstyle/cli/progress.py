@@ -12,14 +12,19 @@ from rich.console import Console
 if TYPE_CHECKING:
     from vidstyle.types import Fitted, Result
 
+OnStep = Callable[[str, int, int], None]
+
 console = Console(stderr=True, highlight=False)
 
 
 @contextmanager
-def progress(outputs: list[str], quiet: bool, report: bool) -> Iterator[Callable[[Result, int], None] | None]:
-    """A bar with the time left, and a last line that says what was made."""
+def progress(
+    outputs: list[str], quiet: bool, report: bool
+) -> Iterator[tuple[Callable[[Result, int], None] | None, OnStep]]:
+    """A bar with the time left, and a last line that says what was made; what a job tells it, frames or other steps."""
     if quiet:
-        yield None
+        with bar(quiet) as on_step:
+            yield None, on_step
         return
     began = time.perf_counter()
     with bar(quiet) as on_step:
@@ -29,7 +34,7 @@ def progress(outputs: list[str], quiet: bool, report: bool) -> Iterator[Callable
             if result.index + 1 == total:
                 on_step("measuring, encoding" if report else "encoding", total, total)
 
-        yield on_frame
+        yield on_frame, on_step
     tell([*outputs, *(["a report"] if report else [])], began)
 
 
@@ -44,7 +49,7 @@ def tell_fitted(fitted: Fitted) -> None:
 
 
 @contextmanager
-def bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+def bar(quiet: bool) -> Iterator[OnStep]:
     """A bar with the time left; it is told what is done, and after how many frames of how many."""
     from rich.progress import (
         BarColumn,

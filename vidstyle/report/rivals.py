@@ -11,13 +11,13 @@ from torch import Tensor
 
 from vidstyle import flow, metrics, networks, optimize, pictures
 from vidstyle.errors import UsageError
-from vidstyle.pipeline import load_network
 from vidstyle.report.figures import Independence, Rival
 from vidstyle.report.observers import View
 from vidstyle.report.tables import JUDGES
 from vidstyle.settings import Settings
 from vidstyle.sources import to_tensor
 from vidstyle.stylizer import Stylizer, scaled_style, size_of
+from vidstyle.tasks import load_network
 from vidstyle.types import Frame, Motion
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # that style distances are the mean of

@@ -1,0 +1,241 @@
+"""The balance animation: when its numbers are reached, in which order it is painted, and how evenly it changes."""
+
+import dataclasses
+import json
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from conftest import pixels, texture
+from PIL import Image
+
+from vidstyle import Settings, animate_balance, stylize_image
+from vidstyle.balance import Animation, PictureSource, still_plan
+from vidstyle.errors import UsageError
+from vidstyle.metrics import feature_distance
+from vidstyle.networks import compact
+from vidstyle.pacing import even, expected
+from vidstyle.sources import to_tensor
+from vidstyle.stylizer import Stylizer
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for number in range(3):
+        Image.fromarray(pixels(texture(72, 96, seed=number))).save(tmp_path / f"{number}.png")
+    return [tmp_path / f"{number}.png" for number in range(3)]
+
+
+def film(folder):
+    """The painted frames of a job, (3, H, W) each, in the order shown."""
+    order = json.loads((folder / "manifest.json").read_text())["playback"]["order"]
+    paintings = [Image.open(folder / "frames" / f"{number:06d}.png") for number in order]
+    return [to_tensor(np.asarray(painting)) for painting in paintings]
+
+
+def shown(settings):
+    plan = Animation(settings, (1.0,)).plan()
+    return [plan.course.alpha[plan.painted[place]] for place in plan.shown]
+
+
+def unevenness(changes):
+    return np.std(changes) / np.mean(changes)
+
+
+def test_it_goes_there_and_back():
+    alphas = shown(Settings(seconds=2, fps=10))
+    assert len(alphas) == 20
+    assert alphas[0] == 1
+    assert min(alphas) == alphas[10] == 0
+    assert alphas[1:] == alphas[:0:-1]
+
+
+def test_one_way():
+    settings = Settings(seconds=1, fps=5, bounce=False, alpha_from=0.8, alpha_to=0.2)
+    assert shown(settings) == pytest.approx([0.8, 0.65, 0.5, 0.35, 0.2])
+    with pytest.raises(UsageError, match="it takes two"):
+        Animation(Settings(seconds=0.1, fps=10), (1.0,))
+
+
+def test_pictures_keep_more_than_eight_bits():
+    picture = np.full((32, 32, 3), 0.12345, np.float32)
+    source = PictureSource(picture, Settings(size=0), still_plan(Settings(), (1.0,), 0.5))
+    assert next(source.frames(0)).image.unique().tolist() == [pytest.approx(0.12345)]
+
+
+@pytest.mark.parametrize("bounce", [True, False])
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_the_direction_says_where_the_painting_begins_not_what_is_shown(bounce, direction):
+    there = Settings(seconds=2, fps=6, bounce=bounce, direction=direction)
+    back = dataclasses.replace(there, alpha_from=0.0, alpha_to=1.0)
+    plans = [Animation(settings, (1.0,)).plan() for settings in (there, back)]
+    painted = [[plan.course.alpha[number] for number in plan.painted] for plan in plans]
+    assert painted[0] == pytest.approx(painted[1])
+    assert painted[0][0] == (1 if direction == "forward" else 0)
+    assert shown(there) == pytest.approx([1 - alpha for alpha in shown(back)])
+
+
+def test_content_to_style_and_style_to_content_are_the_same_paintings(pictures, network, tmp_path):
+    settings = Settings(
+        size=64, network=str(network), seconds=1, fps=4, bounce=False, animation_iterations=3, device="cpu"
+    )
+    there, back = tmp_path / "there.gif", tmp_path / "back.gif"
+    animate_balance(pictures[0], pictures[1:2], there, settings, keep_job=True)
+    changed = dataclasses.replace(settings, alpha_from=0.0, alpha_to=1.0)
+    animate_balance(pictures[0], pictures[1:2], back, changed, keep_job=True)
+    pairs = zip(film(tmp_path / "there.gif.job"), reversed(film(tmp_path / "back.gif.job")), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
+
+
+def test_both_ways_are_painted_if_asked_for():
+    settings = Settings(seconds=1, fps=8, direction="both")
+    plan = Animation(settings, (1.0,)).plan()
+    assert len(plan.painted) == len(plan.shown) == 8
+    assert shown(settings) == shown(dataclasses.replace(settings, direction="forward"))
+    with pytest.raises(UsageError, match="there and back"):
+        Animation(dataclasses.replace(settings, bounce=False), (1.0,))
+
+
+def test_an_expected_pace_keeps_the_keys_and_their_order():
+    schedule = "0s:1, 1s:1, 2s:0.2 ease, 3s:0.6 step, 4s:0"
+    animation = Animation(Settings(seconds=4.5, fps=10, bounce=False, animation_alpha=schedule), (1.0,))
+    moments = expected(animation)
+    assert moments == sorted(moments)
+    on_keys = [number for number, time in enumerate(animation.times) if time.denominator == 1]
+    assert [moments[number] for number in on_keys] == [animation.times[number] for number in on_keys]
+    alpha, plain = animation.plan(moments).course.alpha, animation.plan().course.alpha
+    assert alpha[:11] == plain[:11] == (1,) * 11
+    assert alpha[30:40] == plain[30:40] == (0.6,) * 10
+    assert alpha[40:] == plain[40:]
+    assert alpha[15] != plain[15]
+
+
+def test_frames_go_where_equal_parts_of_the_way_lie():
+    animation = Animation(Settings(seconds=4.1, fps=10, bounce=False), (1.0,))
+    times = list(animation.times)
+    # A picture that changes three times as fast in the second half of the time.
+    changes = [1.0 if number < 20 else 3.0 for number in range(40)]
+    moments = even(animation, times, changes)
+    way = [float(moment) if moment < 2 else 2 + 3 * (float(moment) - 2) for moment in moments]
+    assert unevenness(np.diff(way)) < 0.01
+    assert (moments[0], moments[-1]) == (times[0], times[-1])
+    still = even(animation, times, [0.0] * 40)
+    assert still == times
+
+
+def test_an_ease_is_kept():
+    animation = Animation(Settings(seconds=4.1, fps=10, bounce=False, animation_alpha="start:1 ease, end:0"), (1.0,))
+    moments = even(animation, animation.times, [1.0] * 40)
+    share = [float(moment) / 4 for moment in moments]
+    assert share == pytest.approx([x * x * (3 - 2 * x) for x in np.linspace(0, 1, 41)], abs=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"timelapse": True}], ids=["balance", "timelapse"])
+def test_the_picture_changes_by_equal_steps(tmp_path, options):
+    """With the embedded network, on a photograph: far more evenly than where alpha has equal steps."""
+    samples = [f"samples/{name}.jpg" for name in ("valley", "swirls")]
+    network = compact()
+    found = {}
+    for space in ("even", "linear"):
+        settings = Settings(size=128, seconds=1.8, fps=10, bounce=False, space=space, device="cpu", **options)
+        out = tmp_path / f"{space}.png"
+        animate_balance(samples[0], samples[1:], out, settings, keep_job=True)
+        frames = film(tmp_path / f"{space}.png.job")
+        found[space] = unevenness([feature_distance(network, *pair, LAYERS) for pair in pairwise(frames)])
+    assert found["even"] < 0.2
+    assert found["even"] < 0.6 * found["linear"]
+
+
+def test_a_pace_that_was_found_is_used_again(pictures, network, tmp_path):
+    """An interrupted animation goes on without another rehearsal and ends as the same bytes."""
+    settings = Settings(size=64, network=str(network), seconds=1, fps=8, animation_iterations=3, device="cpu")
+    rehearsals = []
+
+    def paint(name, stop=None, **options):
+        def on_frame(result, total):
+            if result.index == stop:
+                raise KeyboardInterrupt
+
+        def on_rehearsal(done, total):
+            rehearsals.append((name, done, total))
+
+        animate_balance(
+            *(pictures[0], pictures[1:2], tmp_path / name, settings),
+            on_frame=on_frame,
+            on_rehearsal=on_rehearsal,
+            **options,
+        )
+
+    paint("whole.gif")
+    assert rehearsals == [("whole.gif", number, 10) for number in range(1, 11)]
+    with pytest.raises(KeyboardInterrupt):
+        paint("out.gif", stop=2)
+    rehearsals.clear()
+    paint("out.gif")
+    assert not rehearsals
+    assert (tmp_path / "out.gif").read_bytes() == (tmp_path / "whole.gif").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        paint("out.gif", stop=2, overwrite=True)
+    rehearsals.clear()
+    paint("out.gif", overwrite=True, restart=True)
+    assert len(rehearsals) == 10
+
+
+def test_it_begins_with_the_photograph_itself_and_leaves_it_at_once(tmp_path):
+    """At alpha = 1 there is nothing to do; rounding errors must not keep the next frame from moving."""
+    content = to_tensor(np.asarray(Image.open("samples/valley.jpg").resize((128, 88))))
+    style = to_tensor(np.asarray(Image.open("samples/swirls.jpg").resize((128, 128))))
+    settings = Settings(size=0, device="cpu", space="linear", seconds=1, fps=5, alpha_to=0.9, bounce=False)
+    source = PictureSource(content.permute(1, 2, 0).numpy(), settings, Animation(settings, (1.0,)).plan())
+    stylizer, state, paintings = Stylizer(compact(), [style], settings), None, []
+    for frame in source.frames(0):
+        _, state = stylizer.step(frame, state)
+        paintings.append(state.pastiche)
+    assert torch.equal(paintings[0], content)
+    assert all((now - before).abs().mean() > 1e-3 for before, now in pairwise(paintings))
+
+
+def test_a_timelapse_grows_from_the_photograph_to_what_an_image_is(tmp_path):
+    samples = [f"samples/{name}.jpg" for name in ("valley", "swirls")]
+    settings = Settings(
+        size=128, seconds=1.6, fps=10, bounce=False, timelapse=True, animation_alpha=0.2, space="linear", device="cpu"
+    )
+    losses = []
+    animate_balance(
+        samples[0], samples[1:], tmp_path / "out.png", settings, on_frame=lambda result, _: losses.append(result.losses)
+    )
+    still = []
+    stylize_image(
+        samples[0],
+        samples[1:],
+        tmp_path / "still.png",
+        dataclasses.replace(settings, alpha=0.2),
+        on_frame=lambda result, _: still.append(result.losses),
+    )
+
+    def aim(terms):
+        return 0.2 * terms["content"] + 0.8 * terms["style"]
+
+    assert losses[0]["content"] == pytest.approx(0, abs=1e-3)
+    course = [aim(terms) for terms in losses]
+    assert all(now < before for before, now in pairwise([course[0], course[5], course[10], course[15]]))
+    assert course[-1] < 1.3 * aim(still[0])
+    assert still[0]["style"] < 0.1 * losses[0]["style"]
+
+
+def test_a_timelapse_has_one_alpha():
+    with pytest.raises(UsageError, match="give a number"):
+        Animation(Settings(timelapse=True, animation_alpha="0s:1, end:0"), (1.0,))
+
+
+def test_turns_of_a_loop_are_keys_too():
+    mix = ("0s:1, 1s:0 ease, 2s:1 loop", "0s:0, 1s:1 ease, 2s:0 loop")
+    animation = Animation(Settings(seconds=4.1, fps=10, bounce=False, alpha=0.2, animation_alpha=0.2, mix=mix), mix)
+    moments = even(animation, animation.times, [1.0 + number % 3 for number in range(40)])
+    for second in range(5):
+        assert moments[10 * second] == Fraction(second)
+    assert moments[15:20] != list(animation.times[15:20])

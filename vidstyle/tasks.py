@@ -1,0 +1,201 @@
+"""One call of a public function: what it refuses, the loop that paints, and what is made of the frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from vidstyle import networks, pictures
+from vidstyle.balance import Animation, PictureSource
+from vidstyle.budget import placed
+from vidstyle.checkpoint import JobFolder, file_hash, left_playback, open_job
+from vidstyle.errors import UsageError
+from vidstyle.figure import check_companions, write_companions
+from vidstyle.flow import Estimator
+from vidstyle.optimize import pick_device, pick_precision
+from vidstyle.outputs import OnFitted, check_outputs, export
+from vidstyle.pacing import OnStep, rehearse
+from vidstyle.playback import as_painted
+from vidstyle.probe import require_memory
+from vidstyle.reel import Material
+from vidstyle.settings import Job, Settings
+from vidstyle.show import Show
+from vidstyle.sources import VideoSource, ahead, estimator_of, to_tensor
+from vidstyle.stopwatch import each, stage
+from vidstyle.stylizer import Stylizer, to_pixels
+from vidstyle.types import Result, Source, State
+
+if TYPE_CHECKING:
+    from vidstyle.media import Clip
+
+OnFrame = Callable[[Result, int], None]
+OnPainted = Callable[[Iterator[np.ndarray]], None]
+File = str | Path
+Outputs = File | Sequence[File]
+MOMENTS = "moments"  # in a job's playback: those of an even animation
+
+
+class Task:
+    """One call of a public function; at birth everything is checked that does not need the frames."""
+
+    def __init__(
+        self, job: Job, content: File, styles: Sequence[File], outputs: Outputs, settings: Settings, overwrite: bool
+    ) -> None:
+        self.settings = settings
+        self.moving = job not in ("image", "sheet")
+        self.outputs = check_outputs(
+            outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays, limit=settings.limit
+        )
+        check_companions(settings, self.outputs, overwrite=overwrite)
+        if not styles:
+            raise UsageError("no style was given; give at least one picture")
+        settings.shares(len(styles))
+        pictures.check_file(content)
+        self.styles = [to_tensor(pictures.load_picture(style)) for style in styles]
+        self.init = None
+        self.files = {"content": os.path.abspath(content), "styles": [os.path.abspath(style) for style in styles]}
+        inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
+        if settings.init not in ("content", "noise"):
+            self.init = to_tensor(pictures.load_picture(settings.init))
+            inputs["init"] = settings.init
+        self.device = pick_device(settings.device)
+        self.network = load_network(settings)
+        self.estimator = estimator_of(settings) if job == "video" else None
+        self.manifest = _manifest(job, inputs, settings, self.network, self.estimator, self.device)
+
+    def run(
+        self,
+        source: VideoSource | PictureSource,
+        sound: Clip | None,
+        restart: bool,
+        keep_job: bool,
+        on_frame: OnFrame | None,
+        on_fitted: OnFitted | None = None,
+        on_painted: OnPainted | None = None,
+        *,
+        moments: Sequence[Fraction] | None = None,
+    ) -> Path:
+        kept = as_painted(source.info, source.playback)
+        show = placed(Show(kept, self.settings, self._material(source), moving=self.moving))
+        clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
+        playback = kept.json() | self.files | {"clip": clip, "alpha": list(source.course.alpha)}
+        if moments is not None:
+            playback[MOMENTS] = [str(moment) for moment in moments]
+        with self.painted(source, playback, restart, keep_job, on_frame) as job:
+            if on_painted is not None:
+                on_painted(job.images(source.playback))
+            export(job, show, self.outputs, self.settings, sound if self.settings.sound else None, on_fitted)
+            write_companions(job, show, self.settings, self.outputs)
+        return self.outputs[0]
+
+    def moments(
+        self, animation: Animation, picture: np.ndarray, restart: bool, on_step: OnStep | None
+    ) -> list[Fraction]:
+        """Of an even animation: those that an interrupted call has found, or by a rehearsal."""
+        left = {} if restart else left_playback(self.outputs[0], self.manifest)
+        if known := left.get(MOMENTS):
+            return [Fraction(moment) for moment in known]
+        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
+        return rehearse(animation, picture, stylizer, self.network, on_step)
+
+    @contextmanager
+    def painted(
+        self, source: Source, playback: dict[str, Any], restart: bool, keep_job: bool, on_frame: OnFrame | None
+    ) -> Iterator[JobFolder]:
+        """The job folder with every frame painted; it goes, unless it is to be kept, when the block is left."""
+        require_memory(self.network, self.settings, (source.info.height, source.info.width))
+        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
+        manifest = self.manifest | {"playback": playback}
+        with open_job(self.outputs[0], manifest, restart=restart, frames=max(source.playback) + 1) as job:
+            render(source, stylizer, job, on_frame)
+            del stylizer  # whoever looks at the frames may want its memory
+            yield job
+            if not keep_job:
+                job.discard()
+
+    def _material(self, source: VideoSource | PictureSource) -> Material:
+        content = source.film if isinstance(source, VideoSource) else to_pixels(source.image)
+        return Material(content, tuple(map(to_pixels, self.styles)), source.course.alpha)
+
+
+def load_network(settings: Settings) -> networks.FeatureNetwork:
+    """The network that `settings` name, with its weights. Raises `WeightsError`."""
+    if settings.network == "vgg19":
+        raw = settings.objective == "blog"  # the post's pictures are neither normalised nor padded with care
+        return networks.vgg19(settings.weights, padding="zeros" if raw else "replicate", normalize=not raw)
+    if settings.weights is not None:
+        raise UsageError(f"--weights belongs to --network vgg19, not to {settings.network!r}; leave it out")
+    return networks.compact(None if settings.network == "compact" else settings.network)
+
+
+def _manifest(
+    job: Job,
+    inputs: dict[str, Any],
+    settings: Settings,
+    network: networks.FeatureNetwork,
+    estimator: Estimator | None,
+    device: torch.device,
+) -> dict[str, Any]:
+    """What a job's frames depend on: another manifest means other frames."""
+    from vidstyle import __version__
+
+    painted = {
+        option.name: getattr(settings, option.name)
+        for option in dataclasses.fields(settings)
+        if option.metadata["paints"] and job in option.metadata["only"]
+    }
+    painted["precision"] = pick_precision(settings.precision, device)
+    # What is in a file matters, and is hashed below; where it lies does not.
+    for name in ("weights", "flow_weights"):
+        painted.pop(name, None)
+    for name, words in (("network", ("compact", "vgg19")), ("init", ("content", "noise"))):
+        if painted[name] not in words:
+            painted[name] = "a file"
+    return {
+        "vidstyle": __version__,
+        "job": job,
+        "inputs": {role: file_hash(path) for role, path in inputs.items()},
+        "network": networks.fingerprint(network),
+        "flow weights": estimator.fingerprint if estimator else "",
+        "settings": painted | {"device": device.type},
+    }
+
+
+def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame | None = None) -> None:
+    """Paint every frame of `source` that `job` does not have yet, and keep it there.
+
+    While a frame is painted the next ones are fetched and the last one is saved, each in a thread of its own. However
+    the painting ends, what was painted is saved first.
+    """
+    state = job.state
+    total = max(source.playback) + 1
+    with closing(ahead(source.frames(start=job.done))) as frames, ThreadPoolExecutor(1, "vidstyle-save") as saver:
+        saving = None
+        for frame in each("wait", frames):
+            with stage("optimise"):
+                result, state = stylizer.step(frame, state)
+                # Here, not in the other thread: CUDA allows no work there while this one records a graph.
+                on_cpu = dataclasses.replace(state, pastiche=state.pastiche.cpu())
+            if saving is not None:
+                with stage("wait"):
+                    saving.result()
+            saving = saver.submit(_save, job, result, on_cpu)
+            if on_frame is not None:
+                on_frame(result, total)
+        if saving is not None:
+            with stage("wait"):
+                saving.result()
+
+
+def _save(job: JobFolder, result: Result, state: State) -> None:
+    with stage("save"):
+        job.save(result, state)
