@@ -24,8 +24,7 @@ from vidstyle.sources import to_tensor
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import Frame, State
 
-REHEARSALS = 2
-REHEARSAL = 0.5  # of the size
+REHEARSALS = 0.5, 0.7  # of the size
 SMALLEST_REHEARSAL = 128  # pixels of its long side
 # Frames at equal steps of t in [-1, 1] have log(alpha / (1 - alpha)) = -LIMIT * (MIDDLE t + (1 - MIDDLE) t^3). Measured
 # as the mean of six pairs of photographs and paintings: what alpha does to a picture is nearly the same for all.
@@ -113,20 +112,19 @@ def rehearse(
     """
     settings = animation.settings
     own = settings.size or max(picture.shape[:2])
-    size = min(max(round(own * REHEARSAL), SMALLEST_REHEARSAL), own)
-    small = dataclasses.replace(settings, size=size)
     one_way = animation.one_way()
     moments = expected(animation)
     layers = tuple(dict.fromkeys((*settings.style_layers, *settings.content_layers)))
-    total = REHEARSALS * len(moments)
-    for done in range(0, total, len(moments)):
+    total = len(REHEARSALS) * len(moments)
+    for number, scale in enumerate(REHEARSALS):
+        small = dataclasses.replace(settings, size=min(max(round(own * scale), SMALLEST_REHEARSAL), own))
         plan = one_way.plan(moments)
         source = PictureSource(picture, small, plan, begun=settings.timelapse)
         changes = []
         for change in _changes(source.frames(0), stylizer, judge, layers):
             changes.append(change)
             if on_step is not None:
-                on_step(done + len(changes), total)
+                on_step(number * len(moments) + len(changes), total)
         moments = even(animation, moments, changes[:0:-1] if plan.painted[0] else changes[1:])
     return moments
 

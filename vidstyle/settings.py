@@ -184,8 +184,7 @@ class Settings:
     )
     space: Space = setting(
         "even",
-        "even: between two keys the picture changes by equal steps, found by rehearsals at half the size; linear: "
-        "alpha does.",
+        "even: between two keys the picture changes by equal steps, found by rehearsals; linear: alpha does.",
         only=("balance",),
     )
     direction: Direction = setting(
