@@ -11,12 +11,15 @@ NARROWEST = 24
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
-def drawn(curves: Mapping[str, Sequence[float]], times: Sequence[Fraction], width: int = 72) -> Iterator[str]:
+def drawn(
+    curves: Mapping[str, Sequence[float]], times: Sequence[Fraction], width: int = 72, top: float | None = None
+) -> Iterator[str]:
     """The lines of a picture of each curve that changes, over the seconds in `times`; of each other one, its value.
 
     Args:
         curves: numbers from 0 up, one for each of `times`.
         width: letters in a line; it takes NARROWEST.
+        top: of the scale of all; each has its own if None.
     """
     width = max(width, NARROWEST)
     for name, curve in curves.items():
@@ -24,11 +27,11 @@ def drawn(curves: Mapping[str, Sequence[float]], times: Sequence[Fraction], widt
             yield f"{name}: {curve[0]:.4g} all the time"
     for name, curve in curves.items():
         if min(curve) < max(curve):
-            yield from _area(name, curve, times, width)
+            yield from _area(name, curve, times, width, top)
 
 
-def _area(name: str, curve: Sequence[float], times: Sequence[Fraction], width: int) -> Iterator[str]:
-    top = max(1.0, *curve) if max(curve) > 0.1 else max(curve)
+def _area(name: str, curve: Sequence[float], times: Sequence[Fraction], width: int, top: float | None) -> Iterator[str]:
+    top = top or (max(1.0, *curve) if max(curve) > 0.1 else max(curve))
     margin = max(len(f"{top:.4g}"), 3)
     columns = width - margin - 2
     heights = [round(curve[index] / top * ROWS * 8) for index in _frames(times, columns)]

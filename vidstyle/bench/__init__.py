@@ -19,7 +19,17 @@ from torch import Tensor
 
 from vidstyle import libraries, optimize, pictures
 from vidstyle.bench import baseline, machine, specimen
-from vidstyle.bench.figures import BaselineSpeed, Evaluation, Proof, Race, Report, Scaling, SizePoint, StylesPoint
+from vidstyle.bench.figures import (
+    BaselineSpeed,
+    Evaluation,
+    Evenness,
+    Proof,
+    Race,
+    Report,
+    Scaling,
+    SizePoint,
+    StylesPoint,
+)
 from vidstyle.bench.trials import Subject, evaluation, evaluator, job_speed, painting
 from vidstyle.errors import MemoryLimitError, UsageError
 from vidstyle.files import check_writable, write_whole
@@ -244,6 +254,6 @@ def check_report(path: Path, *, overwrite: bool) -> None:
     check_writable(path, overwrite=overwrite)
 
 
-def save(report: Report | Proof, path: Path) -> None:
+def save(report: Report | Proof | Evenness, path: Path) -> None:
     """Write a report as JSON, whole or not at all. Raises `DiskError`."""
     write_whole(path, json.dumps(report.json(), indent=1, allow_nan=False) + "\n")

@@ -207,3 +207,56 @@ class Proof:
         """The proof as JSON knows it; a number that is not finite is None."""
         table: dict[str, Any] = plain(dataclasses.asdict(self))
         return table
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A balance animation, painted one way. Frames are in the order shown, and as they are shown: of 8 bits."""
+
+    space: str  #: "even": the picture changes by equal steps, or "linear": alpha does
+    direction: str  #: in which it was painted: "forward", from the content, or "backward"
+    alpha: tuple[float, ...]  #: of each frame
+    steps: tuple[float, ...]  #: `metrics.feature_distance` of each frame but the first from the one before
+    mean: float  #: of the steps
+    unevenness: float  #: standard deviation (of the population) of the steps / their mean
+    least: float  #: step / mean
+    greatest: float  #: step / mean
+    boiling: float  #: mean squared difference of neighbours / (that of the last frame from the first / len(steps)^2)
+    straight: float  #: feature distance of the last frame from the first / sum of the steps
+    rehearsal_seconds: float  #: wall time of finding the even pace; 0 where there is nothing to find, or it is known
+    seconds: float  #: of painting all frames
+    rehearsal_share: float  #: rehearsal_seconds / seconds
+    evaluations: int  #: of the loss at the full size, of all frames together
+    style_loss: float  #: as in `types.Result`, of the frame with the least alpha; of several the last
+
+
+@dataclass(frozen=True)
+class StyleEvenness:
+    """An animation in one style."""
+
+    style: str  #: file name
+    paces: tuple[Pace, ...]  #: that of the settings; beside it the linear one
+    other: Pace | None  #: the first of them with the same alphas, painted in the other direction; None if not asked for
+    apart: tuple[float, ...]  #: feature distance of these two in each frame
+    hysteresis: float | None  #: mean of `apart` / mean step of the first pace
+
+
+@dataclass(frozen=True)
+class Evenness:
+    """How evenly a balance animation changes: the way there."""
+
+    vidstyle: str  #: version
+    picture: str  #: file name
+    settings: dict[str, Any]  #: of the job
+    judge: str  #: the network of the feature distances: "painter" (that of the job), "compact" or "vgg19"
+    layers: tuple[str, ...]  #: that they are the mean of
+    width: int  #: pixels
+    height: int  #: pixels
+    fps: float  #: frames per second
+    frames: int  #: of the way there
+    styles: tuple[StyleEvenness, ...]
+
+    def json(self) -> dict[str, Any]:
+        """The figures as JSON knows them; a number that is not finite is None."""
+        table: dict[str, Any] = plain(dataclasses.asdict(self))
+        return table

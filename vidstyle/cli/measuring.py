@@ -1,4 +1,4 @@
-"""The commands that measure: networks, speed, steadiness, painted clips, this machine."""
+"""The commands that measure: networks, speed, steadiness, evenness, painted clips, this machine."""
 
 from __future__ import annotations
 
@@ -109,6 +109,52 @@ def steadiness(
         bench.save(proof, output)
     shown = Console(highlight=False, quiet=quiet)
     for table in tables.steadiness(proof):
+        shown.print(table, markup=False)
+
+
+@app.command(no_args_is_help=True)
+@job_options("balance", runs=False)
+def evenness(
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture.")],
+    styles: Annotated[
+        list[Path] | None, typer.Argument(metavar="STYLE...", help="Style pictures, each on its own.")
+    ] = None,
+    output: Figures = None,
+    overwrite: Overwrite = False,
+    beside: Annotated[bool, typer.Option(help="Paint each with --space linear, too.")] = True,
+    both_directions: Annotated[
+        bool, typer.Option("--both-directions", help="Paint the same alphas in the other direction, too.")
+    ] = False,
+    judge: Annotated[
+        str,
+        typer.Option(
+            metavar="painter|compact|vgg19", help="Network of the steps' sizes; painter: the one that paints."
+        ),
+    ] = "painter",
+    quiet: Quiet = False,
+    **job: Any,
+) -> None:
+    """Measure how evenly a balance animation changes, and what it costs; it is painted one way. Makes no animation."""
+    from vidstyle import bench
+    from vidstyle.bench import evenness
+    from vidstyle.bench.evenness_tables import tables
+
+    if output is not None:
+        bench.check_report(output, overwrite=overwrite)
+    with all_or_nothing(), bar(quiet) as on_step:
+        found = evenness.measure(
+            picture,
+            styles or [],
+            beside=beside,
+            both_directions=both_directions,
+            judge=judge,
+            on_step=on_step,
+            **job,
+        )
+    if output is not None:
+        bench.save(found, output)
+    shown = Console(highlight=False, quiet=quiet)
+    for table in tables(found, min(shown.width, 80)):
         shown.print(table, markup=False)
 
 

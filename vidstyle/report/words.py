@@ -11,7 +11,7 @@ from typing import Any
 
 from vidstyle.report.figures import Measurement, Steadiness
 from vidstyle.report.tables import number, share
-from vidstyle.settings import Settings, option_name, typed
+from vidstyle.settings import Job, Settings, option_name, typed
 
 FILES = ("weights", "flow_weights", "network", "init")  # settings that may name one
 STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less
@@ -19,14 +19,14 @@ BLUNT = 0.75  # share of the sharpness of the first frame, beyond what the input
 SKEW = 0.02  # difference of the proportions
 
 
-def used(settings: Settings) -> dict[str, Any]:
-    """The settings that a `video` job reads; of files the names only."""
+def used(settings: Settings, job: Job = "video") -> dict[str, Any]:
+    """The settings that a job reads; of files the names only."""
     values = {
         option.name: getattr(settings, option.name)
         for option in dataclasses.fields(settings)
-        if "video" in option.metadata["only"]
+        if job in option.metadata["only"]
     }
-    return values | {name: Path(values[name]).name for name in FILES if values[name]}
+    return values | {name: Path(values[name]).name for name in FILES if values.get(name)}
 
 
 def command_line(words: Sequence[str], settings: Settings) -> str:

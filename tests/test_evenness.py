@@ -1,0 +1,164 @@
+"""What is measured of how evenly a balance animation changes."""
+
+import json
+import statistics
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from conftest import pixels, texture
+from PIL import Image
+from typer.testing import CliRunner
+
+from vidstyle import Settings, animate_balance, networks
+from vidstyle.bench.figures import Evenness, Pace, StyleEvenness
+from vidstyle.chart import EIGHTHS
+from vidstyle.cli import app
+from vidstyle.metrics import feature_distance
+from vidstyle.sources import to_tensor
+
+FAST = ["--size", 64, "--seconds", 1, "--fps", 8, "--iterations", 8, "--first-iterations", 8, "--device", "cpu"]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for name, seed in (("photo", 1), ("style", 2), ("other", 3)):
+        Image.fromarray(pixels(texture(72, 96, seed))).save(tmp_path / f"{name}.png")
+    return [tmp_path / f"{name}.png" for name in ("photo", "style", "other")]
+
+
+def run(network, *arguments):
+    return CliRunner().invoke(app, ["evenness", *map(str, (*FAST, "--network", network, *arguments))])
+
+
+def figures(tmp_path, network, *arguments):
+    done = run(network, *arguments, "-q", "-o", tmp_path / "e.json", "-y")
+    assert (done.exit_code, done.output) == (0, "")
+    return json.loads((tmp_path / "e.json").read_text())
+
+
+def names(figure):
+    return set(figure.__dataclass_fields__)
+
+
+def test_it_tells_everything(tmp_path, network, pictures):
+    done = run(network, *pictures, "-o", tmp_path / "e.json")
+    assert done.exit_code == 0, done.output
+    for words in ("style.png, even", "other.png, even", "linear", "unevenness", "boiling", "rehearsal", "one way"):
+        assert words in done.output
+    assert any(block in done.output for block in EIGHTHS[1:])
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert set(found) == names(Evenness)
+    assert (found["picture"], found["judge"], found["settings"]["space"]) == ("photo.png", "painter", "even")
+    assert (found["width"], found["height"], found["fps"], found["frames"]) == (64, 48, 8, 5)
+    assert [one["style"] for one in found["styles"]] == ["style.png", "other.png"]
+    for one in found["styles"]:
+        assert set(one) == names(StyleEvenness)
+        assert (one["other"], one["apart"], one["hysteresis"]) == (None, [], None)
+        assert [pace["space"] for pace in one["paces"]] == ["even", "linear"]
+        for pace in one["paces"]:
+            assert set(pace) == names(Pace)
+            steps = pace["steps"]
+            assert (len(steps), len(pace["alpha"])) == (4, 5)
+            assert (pace["alpha"][0], pace["alpha"][-1], pace["direction"]) == (1, 0, "forward")
+            assert pace["mean"] == pytest.approx(statistics.fmean(steps))
+            assert pace["unevenness"] == pytest.approx(np.std(steps) / np.mean(steps))
+            assert (pace["least"], pace["greatest"]) == pytest.approx([f(steps) / pace["mean"] for f in (min, max)])
+            assert 0 < pace["straight"] <= 1
+            assert pace["boiling"] >= 1 - 1e-6  # nothing is shorter than the straight way
+            assert 5 <= pace["evaluations"] <= 1 + 4 * 8
+            assert pace["rehearsal_share"] == pytest.approx(pace["rehearsal_seconds"] / pace["seconds"], abs=1e-3)
+            assert (pace["rehearsal_seconds"] > 0.01) == (pace["space"] == "even")
+        assert one["paces"][1]["alpha"] == pytest.approx([1, 0.75, 0.5, 0.25, 0])
+
+
+@pytest.mark.clips
+@pytest.mark.parametrize("judge", ["painter", "compact"])
+def test_it_measures_the_animation_that_balance_paints(tmp_path, network, pictures, judge):
+    (one,) = figures(tmp_path, network, *pictures[:2], "--judge", judge)["styles"]
+    even = one["paces"][0]
+    settings = Settings(
+        size=64, seconds=1, fps=8, animation_iterations=8, first_iterations=8, device="cpu", network=str(network)
+    )
+    animate_balance(pictures[0], pictures[1:2], tmp_path / "a.png", settings, keep_job=True)
+    frames = sorted((tmp_path / "a.png.job" / "frames").glob("*.png"))
+    film = [to_tensor(np.asarray(Image.open(frame))) for frame in frames]
+    critic = networks.compact(str(network) if judge == "painter" else None)
+    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
+    steps = [feature_distance(critic, *pair, layers) for pair in pairwise(film)]
+    assert even["steps"] == pytest.approx(steps, rel=1e-4)
+    assert even["straight"] == pytest.approx(feature_distance(critic, film[0], film[-1], layers) / sum(steps), rel=1e-4)
+    squares = [float((after - before).square().mean()) for before, after in pairwise(film)]
+    fade = float((film[-1] - film[0]).square().mean()) / 4**2
+    assert even["boiling"] == pytest.approx(statistics.fmean(squares) / fade, rel=1e-4)
+
+
+def test_what_is_beside_it_is_left_out_if_asked_for(tmp_path, network, pictures):
+    (one,) = figures(tmp_path, network, *pictures[:2], "--no-beside")["styles"]
+    assert [pace["space"] for pace in one["paces"]] == ["even"]
+    (linear,) = figures(tmp_path, network, *pictures[:2], "--space", "linear")["styles"]
+    assert [pace["space"] for pace in linear["paces"]] == ["linear"]
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_both_directions(tmp_path, network, pictures, direction):
+    options = *pictures[:2], "--both-directions", "--direction", direction
+    (one,) = figures(tmp_path, network, *options)["styles"]
+    first, other = one["paces"][0], one["other"]
+    assert {first["direction"], other["direction"]} == {"forward", "backward"}
+    assert (first["direction"], one["paces"][1]["direction"]) == (direction, direction)
+    assert first["alpha"] == other["alpha"]
+    assert len(one["apart"]) == 5
+    assert one["hysteresis"] == pytest.approx(statistics.fmean(one["apart"]) / first["mean"])
+    assert one["hysteresis"] > 0
+    assert first["style_loss"] != other["style_loss"]
+    forward = first if direction == "forward" else other
+    assert max(forward["alpha"]) == 1  # whose painting begins with the photograph itself
+    words = run(network, *options).output
+    assert all(word in words for word in ("apart", direction, "other direction"))
+
+
+def test_a_timelapse(tmp_path, network, pictures):
+    found = figures(tmp_path, network, *pictures[:2], "--timelapse", "--alpha", 0.2)
+    (one,) = found["styles"]
+    assert found["settings"]["timelapse"]
+    for pace in one["paces"]:
+        assert pace["alpha"] == [0.2] * 5
+        assert len(pace["steps"]) == 4
+    assert "a timelapse" in run(network, *pictures[:2], "--timelapse").output
+
+
+def test_where_nothing_changes_there_are_no_ratios(tmp_path, network, pictures):
+    (one,) = figures(tmp_path, network, *pictures[:2], "--from", 1, "--to", 1)["styles"]
+    for pace in one["paces"]:
+        assert pace["steps"] == [0] * 4
+        assert pace["unevenness"] is pace["boiling"] is pace["straight"] is None
+    assert run(network, *pictures[:2], "--from", 1, "--to", 1).exit_code == 0
+
+
+@pytest.mark.clips
+def test_refusals(tmp_path, network, pictures):
+    from clips import make_clip, pan
+
+    clip = make_clip(tmp_path / "clip.mp4", pan(4, 64, 48))
+    (tmp_path / "there.json").write_text("precious")
+    photo, style, _ = pictures
+    cases = [
+        (2, "no style was given", [photo]),
+        (3, "clip.mp4 is not a picture", [clip, style]),
+        (3, "clip.mp4 is not a picture", [photo, clip]),
+        (3, "no-such", [photo, tmp_path / "no-such.png"]),
+        (4, "there.json", [photo, style, "-o", tmp_path / "there.json"]),
+        (2, ".json", [photo, style, "-o", tmp_path / "e.txt"]),
+        (2, "painter, compact, vgg19", [photo, style, "--judge", "me"]),
+        (2, "--mix blends", [photo, style, "--mix", 1]),
+        (2, "grows in one only", [photo, style, "--both-directions", "--timelapse"]),
+        (2, "it takes two", [photo, style, "--fps", 1]),
+    ]
+    for code, words, arguments in cases:
+        done = CliRunner().invoke(app, ["evenness", *map(str, ("--network", network, *FAST, *arguments)), "-q"])
+        assert (done.exit_code, done.stdout) == (code, ""), (arguments, done.output)
+        assert words in done.output
+        assert len(done.output.strip().splitlines()) == 1
+    assert (tmp_path / "there.json").read_text() == "precious"
+    assert not list(tmp_path.glob(".*"))
