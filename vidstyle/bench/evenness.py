@@ -172,9 +172,7 @@ class _Trial:
         other: Pace | None = None
         apart: tuple[float, ...] = ()
         for space in spaces:
-            began = time.perf_counter()
-            moments = self._rehearsed() if space == "even" else None
-            rehearsal = time.perf_counter() - began
+            moments, rehearsal = self._rehearsed() if space == "even" else (None, 0.0)
             film = self._painted(space, direction, moments)
             paces.append(self._pace(film, rehearsal))
             if both_directions and space == spaces[0]:
@@ -184,12 +182,13 @@ class _Trial:
         hysteresis = ratio(statistics.fmean(apart), paces[0].mean) if apart else None
         return StyleEvenness(self.name, tuple(paces), other, apart, hysteresis)
 
-    def _rehearsed(self) -> list[Fraction]:
-        """The moments of an even animation, as a job finds them."""
-        studio = self.studio
+    def _rehearsed(self) -> tuple[list[Fraction], float]:
+        """The moments of an even animation, as a job finds them, and the seconds that it takes."""
+        studio, began = self.studio, time.perf_counter()
         stylizer = studio.stylizer(self.style)
         told = functools.partial(self.on_step, f"{self.name}, rehearsing")
-        return rehearse(studio.animation, studio.picture, stylizer, studio.network, told)
+        moments = rehearse(studio.animation, studio.picture, stylizer, studio.network, told)
+        return moments, time.perf_counter() - began
 
     def _painted(self, space: Space, direction: Direction, moments: Sequence[Fraction] | None) -> _Film:
         studio = self.studio

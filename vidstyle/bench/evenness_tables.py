@@ -86,12 +86,10 @@ def directions(styles: Sequence[StyleEvenness]) -> Grid:
 
 def chart(one: StyleEvenness, fps: float, width: int) -> Iterator[str]:
     """The steps over time, all at one scale."""
-    curves = {
-        f"{one.style}, {pace.space}, step / mean": [step / pace.mean for step in pace.steps]
-        for pace in one.paces
-        if pace.mean
-    }
+    curves = {pace.space: [step / pace.mean for step in pace.steps] for pace in one.paces if pace.mean}
     if curves:
+        yield ""
+        yield f"{one.style}: steps / their mean, over time"
         rate = Fraction(fps).limit_denominator(1001)
         times = [number / rate for number in range(len(one.paces[0].steps))]
         yield from drawn(curves, times, width, top=max(map(max, curves.values())))

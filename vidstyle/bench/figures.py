@@ -211,7 +211,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Pace:
-    """A balance animation, painted one way. Frames are in the order shown, and as they are shown: of 8 bits."""
+    """A balance animation, painted one way. Frames are in the order shown, and as they are shown: of 8 bits.
+
+    Between two keys of a schedule steps are meant to be equal, or eased where it is; `boiling` and `straight` say
+    nothing of an animation that comes back.
+    """
 
     space: str  #: "even": the picture changes by equal steps, or "linear": alpha does
     direction: str  #: in which it was painted: "forward", from the content, or "backward"
