@@ -70,7 +70,7 @@ class Settings:
     )
     alphas: tuple[float, ...] = setting(
         (),
-        "Balance of content and style in each column; when empty, 1,.6,.3,.1,0 for a picture and .3 for a clip.",
+        "Balance of content and style in each column; when empty, 1,.9,.6,.3,.1,0 for a picture and .3 for a clip.",
         low=0,
         high=1,
         only=("sheet",),
