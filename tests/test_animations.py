@@ -11,7 +11,7 @@ from clips import clicks, heard_clicks, make_clip, number_of, numbered, pan, pat
 from PIL import Image
 from test_sinks import TIMES, feed, hidden, write
 
-from vidstyle import sinks
+from vidstyle.encoding import sinks
 from vidstyle.errors import DiskError, OutputExistsError, UsageError
 from vidstyle.types import ClipInfo
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from vidstyle import Settings, animate_balance, encode_job
 from vidstyle.cli import app
+from vidstyle.encoding.looks import Look, Trial, search
 from vidstyle.errors import SizeError, UsageError
-from vidstyle.looks import Look, Trial, search
 from vidstyle.places import PLACES, bytes_of, said
 
 pytestmark = pytest.mark.clips

@@ -13,11 +13,11 @@ from conftest import texture as noise
 from PIL import Image
 from typer.testing import CliRunner
 
-from vidstyle import strips
 from vidstyle.cli import app
 from vidstyle.errors import UsageError
-from vidstyle.layouts import GROUND, INK, arranged, gutter, line_at, mosaic, wiped
-from vidstyle.reel import Reel
+from vidstyle.showing import strips
+from vidstyle.showing.layouts import GROUND, INK, arranged, gutter, line_at, mosaic, wiped
+from vidstyle.showing.reel import Reel
 from vidstyle.types import ClipInfo
 
 FAST = ["--size", 160, "--first-iterations", 4, "--iterations", 2, "--device", "cpu", "-q"]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vidstyle import lettering
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.showing import lettering
 
 
 def test_lines_hold_their_width_and_all_words():

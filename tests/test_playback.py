@@ -6,9 +6,9 @@ from fractions import Fraction as F
 import pytest
 
 from vidstyle.errors import UsageError
-from vidstyle.playback import Playback, as_painted
 from vidstyle.settings import Settings
-from vidstyle.show import Show
+from vidstyle.showing.playback import Playback, as_painted
+from vidstyle.showing.show import Show
 from vidstyle.types import ClipInfo
 
 TIMES = (F(0), F(1, 10), F(4, 10), F(1, 2))  # and the last frame until .7

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from vidstyle import Settings, encode_job, make_sheet, stylize_image, stylize_video
 from vidstyle.cli import app
 from vidstyle.errors import UsageError
-from vidstyle.grid import Head, Table, cards, shortened
-from vidstyle.layouts import GROUND
-from vidstyle.lettering import width_of
+from vidstyle.showing.grid import Head, Table, cards, shortened
+from vidstyle.showing.layouts import GROUND
+from vidstyle.showing.lettering import width_of
 
 FAST = ["--size", 64, "--first-iterations", 4, "--device", "cpu", "-q"]
 LONG = "a painting with a name that nobody could read on a sheet of this size.png"

@@ -12,12 +12,12 @@ import pytest
 from clips import clicks, heard_clicks, make_clip, number_of, numbered, pan, patch_error, patches, probe
 from PIL import Image
 
-from vidstyle import sinks
+from vidstyle.encoding import sinks
+from vidstyle.encoding.partfile import Encoding
 from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
-from vidstyle.partfile import Encoding
 from vidstyle.types import ClipInfo
 
-av, ffmpeg, media, mux = map(pytest.importorskip, ("av", "vidstyle.ffmpeg", "vidstyle.media", "vidstyle.mux"))
+av, ffmpeg, media, mux = map(pytest.importorskip, ("av", "vidstyle.ffmpeg", "vidstyle.media", "vidstyle.encoding.mux"))
 TIMES = tuple(Fraction(sum([40, 40, 120, 33, 20, 200][n % 6] for n in range(number)), 1000) for number in range(30))
 
 
@@ -334,7 +334,7 @@ class TestFailure:
         program = f"""
             import resource, numpy as np
             from fractions import Fraction
-            from vidstyle import sinks
+            from vidstyle.encoding import sinks
             from vidstyle.errors import DiskError
             from vidstyle.types import ClipInfo
             noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)

@@ -28,11 +28,11 @@ import torch
 from vidstyle import losses, metrics, networks, optimize, pictures
 from vidstyle.checkpoint import file_hash
 from vidstyle.course import require_still
+from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import DiskError, UsageError
 from vidstyle.pipeline import stylize_image
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
-from vidstyle.sinks import open_sink
 from vidstyle.sources import to_tensor
 from vidstyle.stylizer import scaled_style, size_of
 from vidstyle.tasks import load_network

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vidstyle.budget import placed
 from vidstyle.checkpoint import JobFolder, file_hash, reopen_job
+from vidstyle.encoding.budget import placed
+from vidstyle.encoding.outputs import SOUNDING, OnFitted, check_outputs, export
 from vidstyle.errors import JobError, MediaError, UsageError
-from vidstyle.figure import check_companions, write_companions
-from vidstyle.outputs import SOUNDING, OnFitted, check_outputs, export
 from vidstyle.pictures import check_file, load_picture, resize
-from vidstyle.playback import Playback
-from vidstyle.reel import Material
 from vidstyle.settings import Settings
-from vidstyle.show import Show
+from vidstyle.showing.figure import check_companions, write_companions
+from vidstyle.showing.playback import Playback
+from vidstyle.showing.reel import Material
+from vidstyle.showing.show import Show
 from vidstyle.types import Film
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from vidstyle import pictures
 from vidstyle.balance import Animation, PictureSource, still_plan
 from vidstyle.course import Course, require_still
+from vidstyle.encoding.outputs import OnFitted, check_outputs
+from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
-from vidstyle.outputs import OnFitted, check_outputs
 from vidstyle.pacing import OnStep, expected
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.sheets import ALPHAS, Style, contact_sheet, sheet_of_alphas, sheet_of_shots, shots_of
-from vidstyle.sinks import write_still
 from vidstyle.sources import VideoSource
 from vidstyle.tasks import File, OnFrame, OnPainted, Outputs, Task
 

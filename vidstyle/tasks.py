@@ -16,19 +16,19 @@ import torch
 
 from vidstyle import networks, pictures
 from vidstyle.balance import Animation, PictureSource
-from vidstyle.budget import placed
 from vidstyle.checkpoint import JobFolder, file_hash, left_playback, open_job
+from vidstyle.encoding.budget import placed
+from vidstyle.encoding.outputs import OnFitted, check_outputs, export
 from vidstyle.errors import UsageError
-from vidstyle.figure import check_companions, write_companions
 from vidstyle.flow import Estimator
 from vidstyle.optimize import pick_device, pick_precision
-from vidstyle.outputs import OnFitted, check_outputs, export
 from vidstyle.pacing import OnStep, rehearse
-from vidstyle.playback import as_painted
 from vidstyle.probe import require_memory
-from vidstyle.reel import Material
 from vidstyle.settings import Job, Settings
-from vidstyle.show import Show
+from vidstyle.showing.figure import check_companions, write_companions
+from vidstyle.showing.playback import as_painted
+from vidstyle.showing.reel import Material
+from vidstyle.showing.show import Show
 from vidstyle.sources import VideoSource, ahead, estimator_of, to_tensor
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer, to_pixels

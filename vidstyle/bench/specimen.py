@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vidstyle.encoding.partfile import Encoding
+from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import DiskError
-from vidstyle.partfile import Encoding
-from vidstyle.sinks import open_sink
 from vidstyle.types import ClipInfo
 
 FPS = 25

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from vidstyle import pictures
+from vidstyle.encoding.outputs import listed
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.files import check_writable, write_whole
-from vidstyle.outputs import listed
 from vidstyle.pipeline import stylize_video
 from vidstyle.probe import require_memory
 from vidstyle.report import page

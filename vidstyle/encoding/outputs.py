@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidstyle.budget import FITTED, fit
 from vidstyle.checkpoint import JobFolder
+from vidstyle.encoding.budget import FITTED, fit
+from vidstyle.encoding.partfile import Encoding
+from vidstyle.encoding.sinks import check_output, open_sink
 from vidstyle.errors import JobError, UsageError, VidstyleError
-from vidstyle.partfile import Encoding
 from vidstyle.settings import Settings
-from vidstyle.show import Show
-from vidstyle.sinks import check_output, open_sink
+from vidstyle.showing.show import Show
 from vidstyle.types import Fitted
 
 if TYPE_CHECKING:

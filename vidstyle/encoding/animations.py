@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 import av
 import numpy as np
 
-from vidstyle import ffmpeg, mux
-from vidstyle.encoders import Encoder, to_63
-from vidstyle.gif import GifSink
-from vidstyle.partfile import PartFile
-from vidstyle.ticks import Ticks, verify
+from vidstyle import ffmpeg
+from vidstyle.encoding import mux
+from vidstyle.encoding.encoders import Encoder, to_63
+from vidstyle.encoding.gif import GifSink
+from vidstyle.encoding.partfile import PartFile
+from vidstyle.encoding.ticks import Ticks, verify
 
 SHORTEST = Fraction(11, 1000)
 WEBP_TICK = Fraction(1, 1000)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from vidstyle import layouts, strips
 from vidstyle.checkpoint import JobFolder
 from vidstyle.errors import UsageError
 from vidstyle.pictures import resize
-from vidstyle.playback import TITLE, Playback
-from vidstyle.reel import At, Material
 from vidstyle.settings import Settings
+from vidstyle.showing import layouts, strips
+from vidstyle.showing.playback import TITLE, Playback
+from vidstyle.showing.reel import At, Material
 from vidstyle.types import ClipInfo
 
 

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from vidstyle.checkpoint import JobFolder
+from vidstyle.encoding.looks import NEAR, Look, Measure, Room, search, taken_back
+from vidstyle.encoding.partfile import Encoding
+from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import DiskError, SizeError
-from vidstyle.looks import NEAR, Look, Measure, Room, search, taken_back
-from vidstyle.partfile import Encoding
 from vidstyle.pictures import resize
 from vidstyle.places import PLACES, said
-from vidstyle.show import Show
-from vidstyle.sinks import open_sink
+from vidstyle.showing.show import Show
 from vidstyle.types import ClipInfo, Fitted
 
 FITTED = (".gif", ".mp4", ".webm", ".webp", ".avif")  # outputs that can be made to fit
@@ -41,7 +41,7 @@ def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int
         SizeError: not even the least look fits.
         JobError, VidstyleError: as encoding without a limit does.
     """
-    from vidstyle import trials  # not at the top: it needs the libraries of clips
+    from vidstyle.encoding import trials  # not at the top: it needs the libraries of clips
 
     rooms = trials.rooms(show.info)
     parts = [output.with_name(f".{output.stem}.{kind}{output.suffix}") for kind in ("trial", "kept")]
@@ -134,7 +134,7 @@ def _coarser(encode: Callable[[Look], int], room: Room, limit: int, parts: Seque
 
 def _encode(path: Path, show: Show, job: JobFolder, encoding: Encoding, look: Look) -> int:
     """Encode everything in a look. Returns the bytes it takes."""
-    from vidstyle import trials
+    from vidstyle.encoding import trials
 
     if look.slower:
         show = show.changed(frame_rate=float(show.info.fps / (1 + round(look.slower))))
@@ -148,7 +148,7 @@ def _encode(path: Path, show: Show, job: JobFolder, encoding: Encoding, look: Lo
 
 def _given_up(look: Look, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
     """What a person would say that a look gives up."""
-    from vidstyle import trials
+    from vidstyle.encoding import trials
 
     (width, _), less = trials.size_of(look, info), trials.encoding_of(look, encoding)
     if width < info.width:

@@ -10,9 +10,10 @@ from typing import ClassVar
 import av
 import numpy as np
 
-from vidstyle import ffmpeg, mux
+from vidstyle import ffmpeg
+from vidstyle.encoding import mux
+from vidstyle.encoding.partfile import Encoding, PartFile
 from vidstyle.media import CLIP_FORMATS, Clip, open_container, sound_tracks
-from vidstyle.partfile import Encoding, PartFile
 
 BT709 = (
     "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,"

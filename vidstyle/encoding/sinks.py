@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image, features
 
 from vidstyle import libraries
+from vidstyle.encoding.folders import FolderSink, check_folder
+from vidstyle.encoding.partfile import Encoding, PartFile
 from vidstyle.errors import UsageError, VidstyleError
 from vidstyle.files import check_writable
-from vidstyle.folders import FolderSink, check_folder
-from vidstyle.partfile import Encoding, PartFile
 from vidstyle.pictures import load_picture
 from vidstyle.types import ClipInfo, Sink
 
@@ -85,8 +85,8 @@ def encoders() -> Mapping[str, type[PartFile]]:
     """The sinks of moving pictures, by suffix. Raises `UsageError` if a library that writes clips is not installed."""
     libraries.require("writing a clip", "av", "imageio_ffmpeg")
     # Not at the top: whoever writes no clip needs no such library.
-    from vidstyle.animations import ANIMATIONS
-    from vidstyle.encoders import CLIPS
+    from vidstyle.encoding.animations import ANIMATIONS
+    from vidstyle.encoding.encoders import CLIPS
 
     return {**CLIPS, **ANIMATIONS}
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vidstyle.encoding.partfile import PartFile
 from vidstyle.errors import DiskError, OutputExistsError, VidstyleError
 from vidstyle.files import check_place
-from vidstyle.partfile import PartFile
 
 FORMAT = "vidstyle-frames-1"
 TIMING = "timing.json"  # marks a folder as ours, and says when each frame is shown

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vidstyle import mux
+from vidstyle.encoding import mux
 from vidstyle.errors import VidstyleError
 from vidstyle.types import ClipInfo
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.checkpoint import JobFolder
+from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import UsageError
 from vidstyle.files import check_writable, plain, write_whole
-from vidstyle.playback import TITLE
 from vidstyle.settings import Layout, Settings
-from vidstyle.show import Show
-from vidstyle.sinks import open_sink
+from vidstyle.showing.playback import TITLE
+from vidstyle.showing.show import Show
 from vidstyle.types import ClipInfo
 
 CLIPS = {".mp4": "video/mp4", ".webm": "video/webm"}

@@ -10,10 +10,11 @@ from typing import Any
 import av
 import numpy as np
 
-from vidstyle import ffmpeg, mux
-from vidstyle.encoders import Encoder
-from vidstyle.palette import Reducer, choose
-from vidstyle.ticks import Ticks, verify
+from vidstyle import ffmpeg
+from vidstyle.encoding import mux
+from vidstyle.encoding.encoders import Encoder
+from vidstyle.encoding.palette import Reducer, choose
+from vidstyle.encoding.ticks import Ticks, verify
 
 SHORTEST = Fraction(2, 100)  # s; browsers show a shorter frame of a GIF for a tenth
 CLEAR = 255  # the colour of a GIF that is transparent: what ffmpeg's encoder draws where nothing has changed

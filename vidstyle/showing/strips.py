@@ -10,8 +10,8 @@ from itertools import accumulate
 import numpy as np
 
 from vidstyle.errors import UsageError
-from vidstyle.layouts import GROUND, INK, Box, covering, gutter, place
-from vidstyle.lettering import LINE_HEIGHT, Color, draw, require_letters, spelled, width_of, wrap
+from vidstyle.showing.layouts import GROUND, INK, Box, covering, gutter, place
+from vidstyle.showing.lettering import LINE_HEIGHT, Color, draw, require_letters, spelled, width_of, wrap
 
 NARROWEST = 160  # pixels in which a line of text can be read
 CAPTION_LINES, TITLE_LINES = 4, 3

@@ -18,10 +18,10 @@ import av
 import cv2
 import numpy as np
 
-from vidstyle import gif
-from vidstyle.looks import Look, Trial
-from vidstyle.palette import Reducer, choose, oklab, squared
-from vidstyle.partfile import Encoding
+from vidstyle.encoding import gif
+from vidstyle.encoding.looks import Look, Trial
+from vidstyle.encoding.palette import Reducer, choose, oklab, squared
+from vidstyle.encoding.partfile import Encoding
 from vidstyle.pictures import resize
 from vidstyle.types import ClipInfo
 
