@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vidstyle import metrics
-from vidstyle.networks import FeatureNetwork
+from vidstyle.networks import FeatureNetwork, compact
 
 
 @pytest.fixture
@@ -79,3 +79,25 @@ def test_sharpness():
     assert metrics.sharpness(ramp) == pytest.approx(0.1)
     assert metrics.sharpness(ramp.flip(2)) == pytest.approx(0.1)
     assert metrics.sharpness(torch.full((3, 5, 5), 0.7)) == 0
+
+
+def test_feature_distance_is_a_distance(network):
+    layers = ("relu1_1", "relu2_2")
+    one, other, third = pictures(3)
+    assert metrics.feature_distance(network, one, one, layers) == 0
+    there = metrics.feature_distance(network, one, other, layers)
+    assert 0 < there <= math.sqrt(2)  # features are not negative
+    assert metrics.feature_distance(network, other, one, layers) == pytest.approx(there)
+    around = [metrics.feature_distance(network, third, end, layers) for end in (one, other)]
+    assert there <= sum(around)
+    near = metrics.feature_distance(network, one, torch.lerp(one, other, 0.1), layers)
+    assert near < there / 2
+
+
+@pytest.mark.cuda
+def test_on_cuda_pictures_are_as_far_apart_as_on_the_cpu():
+    one, other = (torch.nn.functional.interpolate(picture[None], size=96)[0] for picture in pictures(2))
+    network, layers = compact(), ("relu1_1", "relu3_1", "relu5_1")
+    here = metrics.feature_distance(network, one, other, layers)
+    there = metrics.feature_distance(network.to("cuda"), one.to("cuda"), other.to("cuda"), layers)
+    assert there == pytest.approx(here, rel=1e-2)

@@ -104,7 +104,8 @@ def sharpness(image: Tensor) -> float:
 def _features(network: Judge, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
     """Features (C, H W) of each layer, through the network's read-out where it has one."""
     features = {layer: f[0].flatten(1).float() for layer, f in network(image[None], layers).items()}
-    return {layer: network.readouts[layer] @ f if layer in network.readouts else f for layer, f in features.items()}
+    readouts = network.readouts  # they do not move with the network
+    return {layer: readouts[layer].to(f) @ f if layer in readouts else f for layer, f in features.items()}
 
 
 def _grams(network: Judge, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
