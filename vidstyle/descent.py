@@ -17,6 +17,7 @@ HISTORY = 6  # curvature pairs that L-BFGS remembers; of 4, 8, 12, 20 none lower
 KNEE = 0.03  # cycles per pixel, above which a step falls with the frequency
 FIRST_STEP = 0.02  # root mean square change of a pixel (of 1) in the very first step
 LONGEST_STEP = 0.1  # and the most that any step may change
+SHORTEST_STEP = 1e-4  # that measures curvature worth handing on; what shorter ones measure is rounding
 CURVATURE_FLOOR = 1e-4  # least cosine between a step and the change of its gradient for the pair to be believed
 ADAM_BETAS = (0.9, 0.99)
 
@@ -31,7 +32,7 @@ class Descent(Protocol):
     value: Tensor  #: (), its loss
     terms: Tensor  #: (K,), the parts of its loss
     tried_value: Tensor  #: (), the loss of the last picture tried
-    curvature: Tensor  #: (), step per gradient of the last step that was taken, 0 if unknown
+    curvature: Tensor  #: (), step per gradient of the last step worth the name that was taken, 0 if unknown
 
     def start(self, image: Tensor, curvature: float, caution: float) -> None:
         """Forget everything and begin at `image`."""
@@ -100,7 +101,8 @@ class Lbfgs:
         self.remember(tried - self.image, gradient - self.gradient)
         better = value < self.value  # false for NaN
         self.tried_value.copy_(value)
-        self.curvature.copy_(torch.where(better, self.gamma, self.curvature))  # others may have measured rounding only
+        measured = better & (rms(tried - self.image) > SHORTEST_STEP)
+        self.curvature.copy_(torch.where(measured, self.gamma, self.curvature))
         self.radius.copy_(torch.where(better, torch.minimum(2 * self.radius, self.longest), rms(step) / 4))
         for kept, new in ((self.image, tried), (self.value, value), (self.gradient, gradient), (self.terms, terms)):
             kept.copy_(torch.where(better, new, kept))

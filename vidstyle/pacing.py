@@ -29,6 +29,7 @@ SMALLEST_REHEARSAL = 128  # pixels of its long side
 # Frames at equal steps of t in [-1, 1] have log(alpha / (1 - alpha)) = -LIMIT * (MIDDLE t + (1 - MIDDLE) t^3). Measured
 # as the mean of six pairs of photographs and paintings: what alpha does to a picture is nearly the same for all.
 LIMIT, MIDDLE = 5.5, 0.68
+SLOWEST = 4  # times less than the mean: a frame that changed less may have been stuck, and is not believed
 FINEST = 10**9  # denominator of a moment
 TABLE = np.linspace(-1, 1, 2001)
 
@@ -87,7 +88,8 @@ def even(animation: Animation, moments: Sequence[Fraction], changes: Sequence[fl
             continue
         gone = stretch.fractions(moments)
         length = np.diff(gone)
-        speed = np.array([changes[frame] for frame in stretch.frames[:-1]]) / length
+        change = np.array([changes[frame] for frame in stretch.frames[:-1]])
+        speed = np.maximum(change, change.mean() / SLOWEST) / length
         # Up to the keys themselves, where no frame may lie, it goes on as it does beside them.
         nodes = np.array([0, *gone[1:-1], 1])
         distance = np.concatenate([[0], np.cumsum(speed * np.diff(nodes))])
