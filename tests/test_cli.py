@@ -282,7 +282,7 @@ def wait_for_frames(process, job, frames):
 
 def test_interrupt_then_the_same_command_goes_on(clip, style, network, tmp_path):
     whole, out, job = tmp_path / "whole.mp4", tmp_path / "out.mp4", tmp_path / "out.mp4.job"
-    options = ["--network", network, *FAST, "--iterations", 20, "--tolerance", 0]
+    options = ["--network", network, *FAST, "--iterations", 60, "--warm-tolerance", 0]
     subprocess.run(command("video", clip, style, "-o", whole, *options), check=True, capture_output=True)
     arguments = command("video", clip, style, "-o", out, *options)
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

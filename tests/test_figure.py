@@ -149,7 +149,7 @@ def test_alt_text(tmp_path, styles, balance, options, alt):
 
 
 def test_posters_and_a_clip(tmp_path, vidstyle, styles, network, balance):
-    balance("-o", f"{tmp_path}/b/", "--poster", tmp_path / "b.png", "--no-bounce")
+    balance("-o", f"{tmp_path}/b/", "--poster", tmp_path / "b.png", "--no-bounce", "--space", "linear")
     poster, shown = np.asarray(Image.open(tmp_path / "b.png")), frames_in(tmp_path / "b")
     assert any(np.array_equal(poster, frame) for frame in shown[2:4])  # alpha .6 and .4
     clip = make_clip(tmp_path / "clip.mp4", numbered(7, 64, 48), rate=24)
