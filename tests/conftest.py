@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 from torchvision.models.vgg import cfgs, make_layers
+from typer.testing import CliRunner
 
 from vidstyle import libraries, networks
+from vidstyle.cli import app
 
 TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}  # and channels
 
@@ -21,6 +23,16 @@ def pytest_collection_modifyitems(items):
         for mark, reason in reasons.items():
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def vidstyle():
+    """Run the command line in this process."""
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import pixels, texture
+from filelock import FileLock
 from PIL import Image
 
 from vidstyle import Settings, animate_balance, stylize_image
 from vidstyle.balance import Animation, PictureSource, still_plan
-from vidstyle.errors import UsageError
+from vidstyle.errors import JobError, UsageError
 from vidstyle.metrics import feature_distance
 from vidstyle.networks import compact
 from vidstyle.pacing import even, expected
@@ -239,3 +240,33 @@ def test_turns_of_a_loop_are_keys_too():
     for second in range(5):
         assert moments[10 * second] == Fraction(second)
     assert moments[15:20] != list(animation.times[15:20])
+
+
+def test_what_can_be_refused_is_refused_before_the_rehearsal(pictures, network, tmp_path):
+    """Another job's folder, words that do not fit, a job that is running: all of it costs no painting."""
+    settings = Settings(size=64, network=str(network), seconds=1, fps=8, animation_iterations=2, device="cpu")
+    out = tmp_path / "out.gif"
+
+    def paint(stop=False, **changes):
+        def on_frame(result, total):
+            if stop:
+                raise KeyboardInterrupt
+
+        def on_rehearsal(done, total):
+            if not stop:
+                pytest.fail("it paints")
+
+        changed = dataclasses.replace(settings, **changes)
+        animate_balance(pictures[0], pictures[1:2], out, changed, on_frame=on_frame, on_rehearsal=on_rehearsal)
+
+    with pytest.raises(UsageError, match="caption"):
+        paint(caption="too small for words")
+    assert not (tmp_path / "out.gif.job").exists()
+    with pytest.raises(KeyboardInterrupt):
+        paint(stop=True)
+    with pytest.raises(JobError, match="tv_weight was"):
+        paint(tv_weight=0.5)
+    with FileLock(tmp_path / "out.gif.job" / "lock"), pytest.raises(JobError, match="in use"):
+        paint()
+    paint()
+    assert out.is_file()

@@ -12,10 +12,8 @@ from conftest import texture as noise
 from PIL import Image
 from test_animations import seen
 from test_gif import distance
-from typer.testing import CliRunner
 
 from vidstyle import Settings, animate_balance, encode_job
-from vidstyle.cli import app
 from vidstyle.encoding.looks import Look, Trial, search
 from vidstyle.errors import SizeError, UsageError
 from vidstyle.places import PLACES, bytes_of, said
@@ -23,14 +21,6 @@ from vidstyle.places import PLACES, bytes_of, said
 pytestmark = pytest.mark.clips
 FAST = ["--size", "160", "--first-iterations", "4", "--iterations", "3", "--device", "cpu"]
 ROOM = {"narrower": 10, "slower": 2, "fewer": 8}
-
-
-@pytest.fixture(scope="module")
-def vidstyle():
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-    return run
 
 
 @pytest.fixture

@@ -13,22 +13,10 @@ import torch
 from clips import clicks, heard_clicks, make_clip, pan, probe
 from conftest import pixels, texture
 from PIL import Image
-from typer.testing import CliRunner
 
 from vidstyle import networks
-from vidstyle.cli import app
 
 FAST = ["--size", "96", "--first-iterations", "8", "--device", "cpu", "--precision", "float32"]
-
-
-@pytest.fixture
-def vidstyle():
-    """Run the command line in this process."""
-
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(a) for a in arguments])
-
-    return run
 
 
 @pytest.fixture

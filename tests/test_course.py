@@ -10,12 +10,10 @@ from clips import make_clip, pan
 from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
-from typer.testing import CliRunner
 
 from vidstyle import Settings, animate_balance, stylize_image, stylize_video
 from vidstyle.balance import Animation, PictureSource
 from vidstyle.chart import drawn
-from vidstyle.cli import app
 from vidstyle.course import Course
 from vidstyle.errors import JobError, UsageError
 from vidstyle.pipeline import plan_balance, plan_video
@@ -56,14 +54,6 @@ def pictures(tmp_path):
 @pytest.fixture
 def clip(tmp_path):
     return make_clip(tmp_path / "clip.mp4", pan(8), rate=24)
-
-
-@pytest.fixture
-def vidstyle():
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(a) for a in arguments])
-
-    return run
 
 
 def test_settings_keep_numbers_and_the_shortest_spelling():

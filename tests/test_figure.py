@@ -9,10 +9,8 @@ from clips import make_clip, numbered, texture
 from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
-from typer.testing import CliRunner
 
 from vidstyle import Settings
-from vidstyle.cli import app
 
 pytestmark = pytest.mark.clips
 FAST = ["--size", 64, "--first-iterations", 3, "--iterations", 2, "--device", "cpu", "-q"]
@@ -40,14 +38,6 @@ class Page(HTMLParser):
 
     def all(self, name):
         return [attributes for tag, attributes in self.tags if tag == name]
-
-
-@pytest.fixture
-def vidstyle():
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-    return run
 
 
 @pytest.fixture
@@ -84,8 +74,9 @@ def test_a_figure(tmp_path, vidstyle, balance):
     found = json.loads(text)
     assert str(tmp_path) not in text
     names = ["../a.gif", "b.webp", "c.avif"]
+    size = {"width": found["width"], "height": found["height"]}
     assert found["outputs"] == [
-        {"file": name, "bytes": output.stat().st_size} for name, output in zip(names, outputs, strict=True)
+        {"file": name, "bytes": output.stat().st_size, **size} for name, output in zip(names, outputs, strict=True)
     ]
     assert (found["content"], found["styles"], found["poster"]) == ("a photo.png", ["style2.png"], "p.png")
     with Image.open(outputs[1]) as image:
@@ -163,7 +154,8 @@ def test_posters_and_a_clip(tmp_path, vidstyle, styles, network, balance):
         "the left."
     )
     size = sum(path.stat().st_size for path in (tmp_path / "v").iterdir())
-    assert found["outputs"] == [{"file": "v/", "bytes": size}]
+    both = {"width": found["width"], "height": found["height"]}
+    assert found["outputs"] == [{"file": "v/", "bytes": size, **both}]
     assert Page(found["html"]).all("img")[0]["src"] == "v.png"
 
 
@@ -177,3 +169,22 @@ def test_nothing_half(tmp_path, vidstyle, balance):
     done = vidstyle("encode", tmp_path / "a.gif.job", "-o", tmp_path / "b.gif", *files)
     assert done.exit_code == 9 and "damaged" in done.output
     assert set(tmp_path.rglob("*")) == before
+
+
+def test_what_was_made_to_fit_is_described_as_it_became(tmp_path, vidstyle, styles, network):
+    Image.fromarray(texture(240, 180, 5)).save(tmp_path / "photo.png")
+    own = ["--network", network, "--seconds", 1, "--fps", 6, *FAST, "--size", 240, "--space", "linear"]
+    done = vidstyle("balance", tmp_path / "photo.png", styles[0], "-o", tmp_path / "a.gif", *own, "--keep-job")
+    assert done.exit_code == 0, done.output
+    wide = (tmp_path / "a.gif").stat().st_size
+    limit = ["--max-size", round(wide / 5), "--figure", tmp_path / "f.json", "--poster", tmp_path / "p.png"]
+    done = vidstyle("encode", tmp_path / "a.gif.job", "-o", tmp_path / "b.gif", *limit, "-q")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "f.json").read_text())
+    with Image.open(tmp_path / "b.gif") as small, Image.open(tmp_path / "p.png") as poster:
+        assert small.width < poster.width
+        (output,) = found["outputs"]
+        assert (output["width"], output["height"]) == small.size
+        assert (found["width"], found["height"]) == poster.size
+        (image,) = Page(found["html"]).all("img")
+        assert (int(image["width"]), int(image["height"])) == small.size

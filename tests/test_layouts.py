@@ -11,9 +11,7 @@ from clips import clicks, heard_clicks, make_clip, number_of, numbered, probe, t
 from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
-from typer.testing import CliRunner
 
-from vidstyle.cli import app
 from vidstyle.errors import UsageError
 from vidstyle.showing import strips
 from vidstyle.showing.layouts import GROUND, INK, arranged, gutter, line_at, mosaic, wiped
@@ -178,14 +176,6 @@ def test_a_reel_gives_any_frame():
         assert [number_of(reel.at(number)) for number in order] == order
         assert film.begun <= most
         reel.close()
-
-
-@pytest.fixture
-def vidstyle():
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-    return run
 
 
 @pytest.fixture

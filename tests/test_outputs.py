@@ -11,10 +11,8 @@ from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
 from test_animations import seen
-from typer.testing import CliRunner
 
 from vidstyle import Settings, animate_balance, encode_job, stylize_image, stylize_video
-from vidstyle.cli import app
 from vidstyle.errors import DiskError, JobError, MediaError, OutputExistsError, UsageError
 
 pytestmark = pytest.mark.clips
@@ -35,14 +33,6 @@ def style(tmp_path):
 @pytest.fixture
 def clip(tmp_path):
     return make_clip(tmp_path / "clip.mp4", pan(6, 64, 48), rate=24, sound=clicks(6 / 24))
-
-
-@pytest.fixture
-def vidstyle():
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-    return run
 
 
 def test_every_format_from_one_painting(vidstyle, tmp_path, clip, style, network):

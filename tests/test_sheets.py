@@ -9,10 +9,8 @@ from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
 from test_shot_list import shots
-from typer.testing import CliRunner
 
 from vidstyle import Settings, encode_job, make_sheet, stylize_image, stylize_video
-from vidstyle.cli import app
 from vidstyle.errors import UsageError
 from vidstyle.showing.grid import Head, Table, cards, shortened
 from vidstyle.showing.layouts import GROUND
@@ -38,14 +36,6 @@ def styles(tmp_path):
 def photo(tmp_path):
     Image.fromarray(pixels(noise(96, 128, seed=5))).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
-
-
-@pytest.fixture
-def vidstyle():
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-    return run
 
 
 def opened(path):

@@ -9,24 +9,12 @@ from clips import make_clip, pan
 from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
-from typer.testing import CliRunner
 
 from vidstyle import Settings, find_shots, stylize_video
-from vidstyle.cli import app
 
 pytestmark = pytest.mark.clips
 FAST = ["--size", "64", "--first-iterations", "4", "--iterations", "3", "--device", "cpu", "-q", "--keep-job"]
 LENGTHS = (7, 4, 9)
-
-
-@pytest.fixture
-def vidstyle():
-    """Run the command line in this process."""
-
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(a) for a in arguments])
-
-    return run
 
 
 @pytest.fixture

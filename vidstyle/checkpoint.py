@@ -52,8 +52,7 @@ def open_job(output: Path, manifest: dict[str, Any], *, restart: bool = False, f
 
     Args:
         output: the file that the job will make; the folder is `output` + ".job".
-        manifest: all that the frames depend on, as JSON; must equal that of an existing folder. What it says of
-            "playback" is kept, too, and need not.
+        manifest: all that the frames depend on, as JSON; must equal that of an existing folder.
         restart: forget what has been painted.
         frames: how many frames the job has.
 
@@ -102,18 +101,6 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def left_playback(output: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """What the job folder of `output` says of how its frames are played, if it was left with this manifest; or {}."""
-    path = output.with_name(output.name + ".job") / MANIFEST
-    try:
-        left = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    same = {name: left.get(name) for name in manifest} == json.loads(json.dumps(manifest))
-    playback = left.get(PLAYBACK)
-    return playback if same and isinstance(playback, dict) else {}
-
-
 class JobFolder:
     """An open job folder; made by `open_job`.
 
@@ -131,8 +118,8 @@ class JobFolder:
         if restart:
             self._remove(keep=MANIFEST)
         elif (path / MANIFEST).is_file():
-            self._compare(manifest)
-        self._write(MANIFEST, json.dumps(manifest, indent=2).encode())
+            self.manifest = {PLAYBACK: self._compare(manifest).get(PLAYBACK, {}), **manifest}
+        self._write(MANIFEST, json.dumps(self.manifest, indent=2).encode())
         with self._disk():
             for file in self._files():
                 if file.suffix == PART:
@@ -143,6 +130,17 @@ class JobFolder:
         self.done, self.state = self._resume_point()
         if self.state is not None:
             self._forget(self.state)  # in case that a process was killed before it did
+
+    @property
+    def playback(self) -> dict[str, Any]:
+        """What is kept, as JSON, of how the frames are played; {} if nothing is."""
+        playback: dict[str, Any] = self.manifest.get(PLAYBACK, {})
+        return playback
+
+    def describe(self, playback: dict[str, Any]) -> None:
+        """Keep how the frames are played. Raises `DiskError` if that fails."""
+        self.manifest = {**self.manifest, PLAYBACK: playback}
+        self._write(MANIFEST, json.dumps(self.manifest, indent=2).encode())
 
     def save(self, result: Result, state: State) -> None:
         """Keep a painted frame and the state after it.
@@ -193,8 +191,10 @@ class JobFolder:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
 
-    def _compare(self, manifest: dict[str, Any]) -> None:
-        old = _flat(json.loads((self.path / MANIFEST).read_bytes()))
+    def _compare(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """The manifest that is there. Raises `JobError` if the frames would be others."""
+        there: dict[str, Any] = json.loads((self.path / MANIFEST).read_bytes())
+        old = _flat(there)
         new = _flat(json.loads(json.dumps(manifest)))  # as it would be read: tuples are lists there
         changes = [
             f"{name} was {_short(old.get(name, 'not set'))}, now {_short(new.get(name, 'not set'))}"
@@ -206,6 +206,7 @@ class JobFolder:
                 f"{self.path} was begun with something else: {'; '.join(changes)}. "
                 "Give what it was begun with to continue it, or paint anew with --restart"
             )
+        return there
 
     def _files(self) -> list[Path]:
         """Files that vidstyle made, the manifest last: as long as it stands, the folder is known to be ours."""

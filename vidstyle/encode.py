@@ -72,8 +72,8 @@ def encode_job(
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = inputs.sound()
-        export(folder, show, paths, settings, sound, on_fitted)
-        write_companions(folder, show, settings, paths)
+        fitted = export(folder, show, paths, settings, sound, on_fitted)
+        write_companions(folder, show, settings, paths, fitted)
     return paths[0]
 
 

@@ -83,13 +83,9 @@ def even(animation: Animation, moments: Sequence[Fraction], changes: Sequence[fl
     """
     better = list(moments)
     for stretch in _stretches(animation):
-        inner = [frame for frame in stretch.frames[:-1] if moments[frame] < moments[frame + 1]]
-        if len(inner) < 2:
-            continue
         gone = stretch.fractions(moments)
-        length = np.diff(gone)
         change = np.array([changes[frame] for frame in stretch.frames[:-1]])
-        speed = np.maximum(change, change.mean() / SLOWEST) / length
+        speed = np.maximum(change, change.mean() / SLOWEST) / np.maximum(np.diff(gone), 1 / FINEST)
         # Up to the keys themselves, where no frame may lie, it goes on as it does beside them.
         nodes = np.array([0, *gone[1:-1], 1])
         distance = np.concatenate([[0], np.cumsum(speed * np.diff(nodes))])

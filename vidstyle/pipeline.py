@@ -97,11 +97,10 @@ def animate_balance(
     task = Task("balance", content, styles, output, settings, overwrite)
     picture = pictures.load_picture(content)
     animation = Animation(settings, settings.shares(len(styles)))
-    moments = None
     if settings.space == "even":
-        moments = task.moments(animation, picture, restart, on_rehearsal)
-    source = PictureSource(picture, settings, animation.plan(moments), begun=settings.timelapse)
-    return task.run(source, None, restart, keep_job, on_frame, on_fitted, moments=moments)
+        return task.run_evenly(animation, picture, restart, keep_job, on_frame, on_fitted, on_rehearsal)
+    source = PictureSource(picture, settings, animation.plan(), begun=settings.timelapse)
+    return task.run(source, None, restart, keep_job, on_frame, on_fitted)
 
 
 def stylize_image(
@@ -171,7 +170,8 @@ def make_sheet(
         sheet = sheet_of_alphas(name, pictures.load_picture(content), shown, settings)
     else:
         sheet = sheet_of_shots(name, _unpainted(content, settings, settings.size), shown, settings)
-    with task.painted(sheet, {}, restart, keep_job, on_frame) as job:
+    with task.opened(sheet, restart, keep_job) as job:
+        task.paint(job, sheet, on_frame)
         write_still(sheet.drawn(job.images()), outputs)
     return outputs[0]
 

@@ -16,13 +16,13 @@ import torch
 
 from vidstyle import networks, pictures
 from vidstyle.balance import Animation, PictureSource
-from vidstyle.checkpoint import JobFolder, file_hash, left_playback, open_job
+from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.encoding.budget import placed
 from vidstyle.encoding.outputs import OnFitted, check_outputs, export
 from vidstyle.errors import UsageError
 from vidstyle.flow import Estimator
 from vidstyle.optimize import pick_device, pick_precision
-from vidstyle.pacing import OnStep, rehearse
+from vidstyle.pacing import OnStep, expected, rehearse
 from vidstyle.probe import require_memory
 from vidstyle.settings import Job, Settings
 from vidstyle.showing.figure import check_companions, write_companions
@@ -81,50 +81,79 @@ class Task:
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
-        *,
-        moments: Sequence[Fraction] | None = None,
     ) -> Path:
-        kept = as_painted(source.info, source.playback)
-        show = placed(Show(kept, self.settings, self._material(source), moving=self.moving))
-        clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
-        playback = kept.json() | self.files | {"clip": clip, "alpha": list(source.course.alpha)}
-        if moments is not None:
-            playback[MOMENTS] = [str(moment) for moment in moments]
-        with self.painted(source, playback, restart, keep_job, on_frame) as job:
-            if on_painted is not None:
-                on_painted(job.images(source.playback))
-            export(job, show, self.outputs, self.settings, sound if self.settings.sound else None, on_fitted)
-            write_companions(job, show, self.settings, self.outputs)
+        """Paint, and make the outputs. Returns the path of the first."""
+        self.show(source)  # what cannot be meant is refused before there is a job folder
+        with self.opened(source, restart, keep_job) as job:
+            self.finish(job, source, sound, on_frame, on_fitted, on_painted)
         return self.outputs[0]
 
-    def moments(
-        self, animation: Animation, picture: np.ndarray, restart: bool, on_step: OnStep | None
-    ) -> list[Fraction]:
-        """Of an even animation: those that an interrupted call has found, or by a rehearsal."""
-        left = {} if restart else left_playback(self.outputs[0], self.manifest)
-        if known := left.get(MOMENTS):
-            return [Fraction(moment) for moment in known]
-        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-        return rehearse(animation, picture, stylizer, self.network, on_step)
+    def run_evenly(
+        self,
+        animation: Animation,
+        picture: np.ndarray,
+        restart: bool,
+        keep_job: bool,
+        on_frame: OnFrame | None,
+        on_fitted: OnFitted | None,
+        on_rehearsal: OnStep | None,
+    ) -> Path:
+        """The same at an even pace, found by rehearsals, or by an interrupted call before."""
+
+        def source(moments: Sequence[Fraction]) -> PictureSource:
+            return PictureSource(picture, self.settings, animation.plan(moments), begun=self.settings.timelapse)
+
+        draft = source(expected(animation))
+        self.show(draft)
+        with self.opened(draft, restart, keep_job) as job:
+            moments = [Fraction(moment) for moment in job.playback.get(MOMENTS, [])]
+            if not moments:
+                stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
+                moments = rehearse(animation, picture, stylizer, self.network, on_rehearsal)
+                job.describe({MOMENTS: list(map(str, moments))})
+                del stylizer
+            self.finish(job, source(moments), None, on_frame, on_fitted)
+        return self.outputs[0]
 
     @contextmanager
-    def painted(
-        self, source: Source, playback: dict[str, Any], restart: bool, keep_job: bool, on_frame: OnFrame | None
-    ) -> Iterator[JobFolder]:
-        """The job folder with every frame painted; it goes, unless it is to be kept, when the block is left."""
+    def opened(self, source: Source, restart: bool, keep_job: bool) -> Iterator[JobFolder]:
+        """The job folder; it goes, unless it is to be kept, when the block is left. Refuses what memory cannot hold."""
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
-        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-        manifest = self.manifest | {"playback": playback}
-        with open_job(self.outputs[0], manifest, restart=restart, frames=max(source.playback) + 1) as job:
-            render(source, stylizer, job, on_frame)
-            del stylizer  # whoever looks at the frames may want its memory
+        with open_job(self.outputs[0], self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
             yield job
             if not keep_job:
                 job.discard()
 
-    def _material(self, source: VideoSource | PictureSource) -> Material:
+    def paint(self, job: JobFolder, source: Source, on_frame: OnFrame | None) -> None:
+        """Paint what the job does not have yet."""
+        render(source, Stylizer(self.network, self.styles, self.settings, init=self.init), job, on_frame)
+
+    def finish(
+        self,
+        job: JobFolder,
+        source: VideoSource | PictureSource,
+        sound: Clip | None,
+        on_frame: OnFrame | None,
+        on_fitted: OnFitted | None = None,
+        on_painted: OnPainted | None = None,
+    ) -> None:
+        """Paint what is left, and make the outputs."""
+        clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
+        known = {MOMENTS: job.playback[MOMENTS]} if MOMENTS in job.playback else {}
+        kept = as_painted(source.info, source.playback).json()
+        job.describe(known | kept | self.files | {"clip": clip, "alpha": list(source.course.alpha)})
+        self.paint(job, source, on_frame)
+        if on_painted is not None:
+            on_painted(job.images(source.playback))
+        show = self.show(source)
+        fitted = export(job, show, self.outputs, self.settings, sound if self.settings.sound else None, on_fitted)
+        write_companions(job, show, self.settings, self.outputs, fitted)
+
+    def show(self, source: VideoSource | PictureSource) -> Show:
+        """How its frames will be shown. Raises `UsageError` if what the settings ask for cannot be meant."""
         content = source.film if isinstance(source, VideoSource) else to_pixels(source.image)
-        return Material(content, tuple(map(to_pixels, self.styles)), source.course.alpha)
+        material = Material(content, tuple(map(to_pixels, self.styles)), source.course.alpha)
+        return placed(Show(as_painted(source.info, source.playback), self.settings, material, moving=self.moving))
 
 
 def load_network(settings: Settings) -> networks.FeatureNetwork:

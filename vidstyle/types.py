@@ -115,6 +115,8 @@ class Fitted:
     path: Path
     size: int  #: bytes
     limit: int  #: bytes
+    width: int  #: pixels
+    height: int  #: pixels
     gave_up: tuple[str, ...]  #: like "480 -> 432 px wide"
 
     def __str__(self) -> str:

@@ -62,7 +62,7 @@ def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
-    return Fitted(output, size, limit, gave_up)
+    return Fitted(output, size, limit, *trials.size_of(best, show.info), gave_up)
 
 
 def _best(

@@ -61,7 +61,7 @@ def export(
     settings: Settings,
     sound: Clip | None = None,
     on_fitted: OnFitted | None = None,
-) -> None:
+) -> list[Fitted]:
     """Encode a job's frames into every output; one that fails does not keep the others from being made.
 
     Args:
@@ -69,18 +69,22 @@ def export(
         sound: the clip whose sound goes along.
         on_fitted: told what an output of limited size gave up.
 
+    Returns:
+        What was made to fit.
+
     Raises:
         JobError: a frame is missing or damaged.
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
     encoding = Encoding(settings.crf, settings.plays, sound, show.delay)
     failures: list[VidstyleError] = []
+    found: list[Fitted] = []
     for output in outputs:
         try:
             if settings.limit is not None and output.suffix.lower() in FITTED:
-                fitted = fit(output, show, job, encoding, settings.limit)
+                found.append(fit(output, show, job, encoding, settings.limit))
                 if on_fitted is not None:
-                    on_fitted(fitted)
+                    on_fitted(found[-1])
                 continue
             with open_sink(output, show.info, encoding) as sink:
                 for pixels in show.frames(job):
@@ -97,3 +101,4 @@ def export(
         raise type(failures[0])(
             f"{what}; {made}, and with -y the same command makes all from the frames in {job.path}"
         ) from failures[0]
+    return found

@@ -18,7 +18,7 @@ from vidstyle.files import check_writable, plain, write_whole
 from vidstyle.settings import Layout, Settings
 from vidstyle.showing.playback import TITLE
 from vidstyle.showing.show import Show
-from vidstyle.types import ClipInfo
+from vidstyle.types import ClipInfo, Fitted
 
 CLIPS = {".mp4": "video/mp4", ".webm": "video/webm"}
 IMAGES = {".avif": "image/avif", ".webp": "image/webp", ".png": "image/apng", ".gif": "image/gif"}  # GIFs show anywhere
@@ -51,8 +51,13 @@ def check_companions(settings: Settings, outputs: Sequence[Path], *, overwrite: 
         check_writable(path, overwrite=overwrite)
 
 
-def write_companions(job: JobFolder, show: Show, settings: Settings, outputs: Sequence[Path]) -> None:
+def write_companions(
+    job: JobFolder, show: Show, settings: Settings, outputs: Sequence[Path], fitted: Sequence[Fitted] = ()
+) -> None:
     """Write the poster and the figure that `settings` name, once the outputs are there.
+
+    Args:
+        fitted: what was made to fit, and may have become smaller than the show.
 
     Raises:
         DiskError: one cannot be written.
@@ -63,11 +68,13 @@ def write_companions(job: JobFolder, show: Show, settings: Settings, outputs: Se
         with open_sink(settings.poster, still) as sink:
             sink.write(show.poster(job))
     if settings.figure is not None:
-        found = described(job.manifest, show, settings, outputs)
+        found = described(job.manifest, show, settings, outputs, fitted)
         write_whole(Path(settings.figure), json.dumps(plain(found), indent=2, ensure_ascii=False) + "\n")
 
 
-def described(manifest: dict[str, Any], show: Show, settings: Settings, outputs: Sequence[Path]) -> dict[str, Any]:
+def described(
+    manifest: dict[str, Any], show: Show, settings: Settings, outputs: Sequence[Path], fitted: Sequence[Fitted] = ()
+) -> dict[str, Any]:
     """What figure.json holds: the same for the same job and settings, and no place of this machine.
 
     Args:
@@ -76,7 +83,12 @@ def described(manifest: dict[str, Any], show: Show, settings: Settings, outputs:
     """
     info, played = show.info, manifest["playback"]
     folder = Path(settings.figure or "figure.json").parent
-    files = [{"file": _seen_from(folder, path), "bytes": _bytes(path)} for path in outputs]
+    sizes = {one.path: {"width": one.width, "height": one.height} for one in fitted}
+    files = [
+        {"file": _seen_from(folder, path), "bytes": _bytes(path)}
+        | sizes.get(path, {"width": info.width, "height": info.height})
+        for path in outputs
+    ]
     poster = None if settings.poster is None else _seen_from(folder, Path(settings.poster))
     found = {
         "caption": settings.caption,
@@ -132,24 +144,32 @@ def parameters(manifest: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def snippet(found: dict[str, Any]) -> str:
     """The figure in HTML, with relative names; a reader who wants no motion gets the poster."""
-    size, alt = f'width="{found["width"]}" height="{found["height"]}"', escape(found["alt"])
-    files = [one["file"] for one in found["outputs"]]
+    alt, outputs = escape(found["alt"]), {one["file"]: one for one in found["outputs"]}
+    files = list(outputs)
     images = sorted((file for file in files if _kind(file) in IMAGES), key=lambda file: [*IMAGES].index(_kind(file)))
     clips = [file for file in files if _kind(file) in CLIPS]
     poster = found["poster"] and escape(found["poster"])
     if clips:
         shown = f' poster="{poster}"' if poster else ""
         sources = [f'<source src="{escape(file)}" type="{CLIPS[_kind(file)]}">' for file in clips]
-        lines = [f'<video {size}{shown} controls loop muted playsinline aria-label="{alt}">', *sources, "</video>"]
+        lines = [
+            f'<video {_size(outputs[clips[0]])}{shown} controls loop muted playsinline aria-label="{alt}">',
+            *sources,
+            "</video>",
+        ]
     elif images:
         *others, last = images
         sources = [f'<source media="(prefers-reduced-motion: reduce)" srcset="{poster}">'] if poster else []
         sources += [f'<source type="{IMAGES[_kind(file)]}" srcset="{escape(file)}">' for file in others]
-        lines = ["<picture>", *sources, f'<img src="{escape(last)}" {size} alt="{alt}">', "</picture>"]
+        lines = ["<picture>", *sources, f'<img src="{escape(last)}" {_size(outputs[last])} alt="{alt}">', "</picture>"]
     else:
-        lines = [f'<img src="{poster or escape(files[0])}" {size} alt="{alt}">']
+        lines = [f'<img src="{poster or escape(files[0])}" {_size(found)} alt="{alt}">']
     caption = [f"<figcaption>{escape(found['caption'])}</figcaption>"] if found["caption"] else []
     return "\n".join(["<figure>", *lines, *caption, "</figure>"])
+
+
+def _size(shown: dict[str, Any]) -> str:
+    return f'width="{shown["width"]}" height="{shown["height"]}"'
 
 
 def _kind(file: str) -> str:
