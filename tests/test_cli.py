@@ -194,6 +194,7 @@ def refusals(tmp_path, content, clip, style, network):
         "optimizer": (2, "lbfgs, adam", ["image", content, style, "-o", png, "--optimizer", "sgd"]),
         "range": (2, "--end", ["video", clip, style, "-o", out, "--start", "2", "--end", "1"]),
         "too late": (2, "no frame from 200 s", ["video", clip, style, "-o", out, "--start", "200"]),
+        "balance layer": (2, "relu9_9", ["balance", content, style, "-o", gif, "--style-layers", "relu9_9"]),
         "one frame": (2, "takes two", ["balance", content, style, "-o", gif, "--seconds", ".01"]),
         "pickle": (8, "weights.pth", ["image", content, style, "-o", png, "--network", "vgg19", "--weights", pickle]),
         "other network": (
@@ -214,7 +215,7 @@ def refusals(tmp_path, content, clip, style, network):
 
 CASES = [
     "missing clip", "not a clip", "not a picture", "unreadable style", "alpha", "size", "suffix", "still suffix",
-    "folder", "exists", "mix", "mix text", "layer", "preset", "optimizer", "range", "too late", "one frame", "pickle",
+    "folder", "exists", "mix", "mix text", "layer", "balance layer", "preset", "optimizer", "range", "too late", "one frame", "pickle",
     "other network", "no weights", "not ours", "weights of compact", "init",
 ]  # fmt: skip
 

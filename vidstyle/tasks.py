@@ -69,6 +69,7 @@ class Task:
             inputs["init"] = settings.init
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
+        self.network.require((*settings.content_layers, *settings.style_layers))
         self.estimator = estimator_of(settings) if job == "video" else None
         self.manifest = _manifest(job, inputs, settings, self.network, self.estimator, self.device)
 
