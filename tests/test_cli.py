@@ -215,8 +215,8 @@ def refusals(tmp_path, content, clip, style, network):
 
 CASES = [
     "missing clip", "not a clip", "not a picture", "unreadable style", "alpha", "size", "suffix", "still suffix",
-    "folder", "exists", "mix", "mix text", "layer", "balance layer", "preset", "optimizer", "range", "too late", "one frame",
-    "pickle",    "other network", "no weights", "not ours", "weights of compact", "init",
+    "folder", "exists", "mix", "mix text", "layer", "balance layer", "preset", "optimizer", "range", "too late",
+    "one frame", "pickle", "other network", "no weights", "not ours", "weights of compact", "init",
 ]  # fmt: skip
 
 
