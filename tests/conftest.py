@@ -13,8 +13,12 @@ from vidstyle.cli import app
 TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}  # and channels
 
 
-def pytest_collection_modifyitems(items):
-    reasons = {}
+def pytest_addoption(parser):
+    parser.addoption("--soak", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_collection_modifyitems(config, items):
+    reasons = {} if config.getoption("--soak") else {"soak": "takes minutes; give --soak"}
     if not torch.cuda.is_available():
         reasons["cuda"] = "there is no CUDA device"
     if lacking := libraries.missing():

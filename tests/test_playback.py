@@ -79,3 +79,19 @@ def test_width():
 def test_refused_at_birth(wrong):
     with pytest.raises(UsageError, match="it must be"):
         Settings(**wrong)
+
+
+def test_how_long_the_last_frame_is_shown_stays_through_every_edit():
+    info = ClipInfo(8, 8, F(10), 3, end=F(2))  # .1, .1 and 1.8 s
+    assert info.seconds == 2
+    kept = as_painted(info, range(3))
+    assert Playback.from_json(kept.json()) == kept
+    back = kept.edited(Settings(pingpong=True))
+    assert back.info.times == (0, F(1, 10), F(2, 10), 2)
+    assert back.info.seconds == F(21, 10)
+    assert kept.edited(Settings(hold_first=1)).info.seconds == 3
+    assert kept.edited(Settings(hold_last=1)).info.seconds == 3
+    assert kept.edited(Settings(title="a", title_seconds=1)).info.seconds == 3
+    assert kept.edited(Settings(frame_rate=5)).order == (0, 2, 2, 2, 2, 2, 2, 2, 2, 2)
+    with pytest.raises(ValueError, match="before its last frame"):
+        ClipInfo(8, 8, F(10), 3, end=F(1, 10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
@@ -20,7 +21,7 @@ from vidstyle.optimize import pick_device
 from vidstyle.schedule import OverTime
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import each, stage
-from vidstyle.types import Budget, ClipInfo, Film, Frame, Motion, Onward
+from vidstyle.types import Budget, Film, Frame, Motion, Onward
 
 AHEAD = 4  # frames that may wait for the device
 CLOSING = 24  # frames in which a loop goes over to its beginning
@@ -70,7 +71,7 @@ class FilmSource:
         self.shots, self.blinks = frozenset({0, *cuts}), frozenset(blinks)
         own = film.info
         width, height = pictures.fit(own.width, own.height, settings.size)
-        self.info = ClipInfo(width, height, own.fps, own.frames, own.timestamps)
+        self.info = dataclasses.replace(own, width=width, height=height)
         self.playback: Sequence[int] = range(own.frames)
         self.course = Course.of(
             own.times,

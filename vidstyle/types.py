@@ -25,12 +25,15 @@ class ClipInfo:
     fps: Fraction  #: frames per second; the average where `timestamps` says that the rate varies
     frames: int  #: number of frames
     timestamps: tuple[Fraction, ...] | None = None  #: seconds of each frame from the first, only if the rate varies
+    end: Fraction | None = None  #: seconds from the first frame to where the last one ends, if not 1 / fps after it
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.frames < 1 or self.fps <= 0:
             raise ValueError(f"not a clip: got {self!r}")
         if self.timestamps is not None and len(self.timestamps) != self.frames:
             raise ValueError(f"got {len(self.timestamps)} timestamps for {self.frames} frames")
+        if self.end is not None and self.end <= self.times[-1]:
+            raise ValueError(f"got a clip that ends at {self.end} s, before its last frame at {self.times[-1]} s")
 
     @property
     def times(self) -> tuple[Fraction, ...]:
@@ -39,10 +42,8 @@ class ClipInfo:
 
     @property
     def seconds(self) -> Fraction:
-        """Length of the clip; the last frame of a clip of varying rate lasts as long as an average one."""
-        if self.timestamps is None:
-            return self.frames / self.fps
-        return self.timestamps[-1] + 1 / self.fps
+        """Length of the clip. Where `end` is None the last frame lasts as long as an average one."""
+        return self.times[-1] + 1 / self.fps if self.end is None else self.end
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ class Playback:
             "height": info.height,
             "fps": str(info.fps),
             "times": None if times is None else [str(time) for time in times],
+            "end": None if info.end is None else str(info.end),
         }
 
     @classmethod
@@ -39,7 +40,8 @@ class Playback:
         """What `json` gave. Raises `KeyError`, `TypeError` or `ValueError` if it did not."""
         order, times = tuple(map(int, found["order"])), found["times"]
         times = None if times is None else tuple(map(Fraction, times))
-        return cls(ClipInfo(found["width"], found["height"], Fraction(found["fps"]), len(order), times), order)
+        end = None if found.get("end") is None else Fraction(found["end"])
+        return cls(ClipInfo(found["width"], found["height"], Fraction(found["fps"]), len(order), times, end), order)
 
     def edited(self, settings: Settings) -> Playback:
         """The playback that `settings` ask for: at another rate, there and back, with frames held, after a title."""
@@ -59,7 +61,7 @@ class Playback:
         fps, times = Fraction(rate).limit_denominator(1001), self.info.times
         count = max(1, round(self.info.seconds * fps))
         order = tuple(self.order[bisect_right(times, number / fps) - 1] for number in range(count))
-        info = dataclasses.replace(self.info, fps=fps, frames=count, timestamps=None)
+        info = dataclasses.replace(self.info, fps=fps, frames=count, timestamps=None, end=None)
         return dataclasses.replace(self, info=info, order=order)
 
     def _there_and_back(self) -> Playback:
@@ -67,15 +69,14 @@ class Playback:
         count, times = len(self.order), [*self.info.times, self.info.seconds]
         back = range(count - 2, 0, -1)
         order = (*self.order, *(self.order[number] for number in back))
-        timestamps = None
-        if self.info.timestamps is not None:
+        info = dataclasses.replace(self.info, frames=len(order), timestamps=None, end=None)
+        if (self.info.timestamps, self.info.end) != (None, None):
             shown = times[:-1]
             now = times[-1]
             for number in back:
                 shown.append(now)
                 now += times[number + 1] - times[number]
-            timestamps = tuple(shown)
-        info = dataclasses.replace(self.info, frames=len(order), timestamps=timestamps)
+            info = dataclasses.replace(info, timestamps=tuple(shown), end=now)
         return dataclasses.replace(self, info=info, order=order)
 
     def _held(self, frame: int, seconds: Fraction) -> Playback:
@@ -91,14 +92,18 @@ class Playback:
             times.append(times[-1] + seconds)
         else:
             times = [*times[: place + 1], *(time + seconds for time in times[place + 1 :])]
-        info = dataclasses.replace(self.info, frames=len(order), timestamps=tuple(times))
+        info = dataclasses.replace(self.info, frames=len(order), timestamps=tuple(times), end=self._end(seconds))
         return dataclasses.replace(self, info=info, order=order)
 
     def _titled(self, seconds: Fraction) -> Playback:
         """With a title card first for so long."""
         times = (Fraction(0), *(time + seconds for time in self.info.times))
-        info = dataclasses.replace(self.info, frames=len(times), timestamps=times)
+        info = dataclasses.replace(self.info, frames=len(times), timestamps=times, end=self._end(seconds))
         return Playback(info, (TITLE, *self.order), self.delay + seconds)
+
+    def _end(self, later: Fraction) -> Fraction | None:
+        """`info.end` so many seconds later."""
+        return None if self.info.end is None else self.info.end + later
 
 
 def as_painted(info: ClipInfo, order: Sequence[int]) -> Playback:
