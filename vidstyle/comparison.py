@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -30,6 +29,7 @@ from vidstyle.checkpoint import file_hash
 from vidstyle.course import require_still
 from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import DiskError, UsageError
+from vidstyle.opencv import cv2
 from vidstyle.pipeline import stylize_image
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings

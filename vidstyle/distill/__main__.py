@@ -7,7 +7,13 @@ given pictures; it never sees the teacher's weights. Checkpoints lie beside the 
 the last one, and with more `--steps` or `--minutes` a finished run goes on, too.
 """
 
+# ruff: noqa: E402
+
 from __future__ import annotations
+
+from vidstyle import environment
+
+environment.import_from_elsewhere()
 
 import argparse
 import dataclasses

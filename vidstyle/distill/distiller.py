@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,6 +27,7 @@ from vidstyle.distill.recipe import Recipe, written
 from vidstyle.distill.student import Answers, Student, Yardstick, width_at
 from vidstyle.errors import DiskError, JobError, UsageError
 from vidstyle.networks import FeatureNetwork, save_compact
+from vidstyle.opencv import cv2
 from vidstyle.settings import Settings
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
