@@ -8,7 +8,7 @@ import vidstyle
 from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
-    {"errors", "stopwatch", "encoding", "showing", "environment"},
+    {"errors", "stopwatch", "encoding", "showing", "environment", "renames"},
     {"schedule", "places", "opencv"},
     {"settings", "types", "files", "libraries", "weightfile", "descent"},
     {"optimize"},
