@@ -22,6 +22,7 @@ from vidstyle.renames import rename_new
 STAGING = ".vidstyle-"  # the prefix of a staging folder's name, before eight random characters
 STAGED = re.compile(re.escape(STAGING) + r"[a-z0-9_]{8}")
 LOCK = "vidstyle.lock"  # in a staging folder: held as long as somebody uses it
+PART = ".part"  # the suffix of a file that is being written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -112,27 +113,47 @@ def staging(folder: Path) -> Iterator[Path]:
         _remove(place)  # Windows removes no open file
 
 
-def write_whole(path: Path, data: str | bytes, *, overwrite: bool = True, part: Path | None = None) -> None:
-    """Write a file so that it is there whole or not at all, even after a power cut.
-
-    Args:
-        data: characters that UTF-8 does not know, as of names of files, are written as escapes of JSON.
-        part: what to call it until it is complete, in a folder where only we write; else that is a hidden place.
+@contextmanager
+def made_whole(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Where the block is to write a file that then appears as `path`: whole or not at all, even after a power cut.
 
     Raises:
         OutputExistsError: something is there, and may not be replaced.
         DiskError: it cannot be written.
     """
-    data = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     try:
-        if part is not None:
-            part.unlink(missing_ok=True)
-            return _write_new(part, path, data, overwrite)
         place = place_of(path)
         with staging(place.parent) as folder:
-            _write_new(folder / "part", place, data, overwrite)
+            yield folder / "part"
+            put(folder / "part", place, overwrite=overwrite)
     except OSError as error:
         raise failure(path, error) from error
+
+
+def write_whole(path: Path, data: str | bytes, *, overwrite: bool = True) -> None:
+    """Write a file in this way; raises the same.
+
+    Args:
+        data: characters that UTF-8 does not know, as of names of files, are written as JSON escapes them.
+    """
+    with made_whole(path, overwrite=overwrite) as part:
+        part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
+
+
+def write_inside(path: Path, data: bytes) -> None:
+    """The same in a folder where nobody else writes, like one that is locked: faster, its part file called PATH.part.
+
+    It replaces what is there. A part file that a killed run has left is in nobody's way. Raises `OSError`.
+    """
+    part = path.with_name(path.name + PART)
+    part.unlink(missing_ok=True)
+    try:
+        with open(part, "xb") as file:  # follows no link
+            file.write(data)
+        put(part, path, overwrite=True)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def put(part: Path, path: Path, *, overwrite: bool) -> None:
@@ -187,16 +208,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write_new(part: Path, path: Path, data: bytes, overwrite: bool) -> None:
-    try:
-        with open(part, "xb") as file:  # follows no link
-            file.write(data)
-        put(part, path, overwrite=overwrite)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _identities(path: str | Path) -> Iterator[tuple[int, int]]:

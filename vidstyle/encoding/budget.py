@@ -14,7 +14,7 @@ from vidstyle.encoding.looks import NEAR, Look, Measure, Room, search, taken_bac
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import SizeError
-from vidstyle.files import failure, place_of, put, staging
+from vidstyle.files import made_whole
 from vidstyle.pictures import resize
 from vidstyle.places import PLACES, said
 from vidstyle.showing.show import Show
@@ -45,23 +45,18 @@ def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int
     from vidstyle.encoding import trials  # not at the top: it needs the libraries of clips
 
     rooms = trials.rooms(show.info)
-    try:
-        place = place_of(output)
-        with staging(place.parent) as folder:
-            parts = [folder / f"{kind}{output.suffix}" for kind in ("trial", "kept")]
-            encode = partial(_encode, parts[0], show, job, encoding)
-            if output.suffix.lower() == ".gif":
-                measure = trials.GifTrials(show.frames(job), show.info)
-                best, size = _best(encode, measure, rooms, limit, parts)
-            else:
-                most = {"narrower": rooms[0]["narrower"], "coarser": max(COARSEST - encoding.crf, 0)}
-                best, size = _coarser(encode, most, limit, parts)
-            gave_up = tuple(_given_up(best, show.info, encoding))
-            if size > limit:
-                raise SizeError(_refusal(output, job, gave_up, size, limit))
-            put(parts[1], place, overwrite=overwrite)
-    except OSError as error:
-        raise failure(output, error) from error
+    with made_whole(output, overwrite=overwrite) as kept:
+        parts = kept.with_name(f"trial{output.suffix}"), kept
+        encode = partial(_encode, parts[0], show, job, encoding)
+        if output.suffix.lower() == ".gif":
+            measure = trials.GifTrials(show.frames(job), show.info)
+            best, size = _best(encode, measure, rooms, limit, parts)
+        else:
+            most = {"narrower": rooms[0]["narrower"], "coarser": max(COARSEST - encoding.crf, 0)}
+            best, size = _coarser(encode, most, limit, parts)
+        gave_up = tuple(_given_up(best, show.info, encoding))
+        if size > limit:
+            raise SizeError(_refusal(output, job, gave_up, size, limit))
     return Fitted(output, size, limit, *trials.size_of(best, show.info), gave_up)
 
 

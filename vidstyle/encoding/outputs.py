@@ -83,9 +83,7 @@ def check_job_folder(output: Path, inputs: Iterable[File]) -> None:
     job = os.path.join(os.path.realpath(f"{output}{JOB}"), "")
     for file in inputs:
         if os.path.realpath(file).startswith(job):
-            raise UsageError(
-                f"the input {file} lies in the job folder of {output}, which goes; copy it elsewhere"
-            )
+            raise UsageError(f"the input {file} lies in the job folder of {output}, which goes; copy it elsewhere")
 
 
 def export(
