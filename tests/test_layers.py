@@ -8,8 +8,8 @@ import vidstyle
 from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
-    {"errors", "stopwatch", "encoding", "showing"},
-    {"schedule", "places"},
+    {"errors", "stopwatch", "encoding", "showing", "environment", "renames"},
+    {"schedule", "places", "opencv"},
     {"settings", "types", "files", "libraries", "weightfile", "descent"},
     {"optimize"},
     {"raft"},
@@ -150,6 +150,11 @@ def test_the_libraries_of_clips_are_imported_only_where_there_is_a_clip():
     for name in set(FILES) - ON_CLIPS:
         assert not tops[name] & {*CLIP_LIBRARIES, "imageio"}, name
         assert not imports(name, at_once)[0] & ON_CLIPS, name
+
+
+def test_opencv_is_imported_in_one_place():
+    """Its import changes the environment of child processes."""
+    assert [name for name in FILES if "cv2" in imports(name)[1]] == ["opencv"]
 
 
 def test_only_ffmpeg_starts_a_process_and_only_the_cli_prints():

@@ -1,3 +1,7 @@
-from vidstyle.cli import main
+from vidstyle import environment
+
+environment.import_from_elsewhere()
+
+from vidstyle.cli import main  # noqa: E402
 
 main()

@@ -18,25 +18,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
 from vidstyle import losses, metrics, networks, optimize, pictures
 from vidstyle.checkpoint import file_hash
 from vidstyle.course import require_still
-from vidstyle.encoding.sinks import open_sink
+from vidstyle.encoding.outputs import files_read
+from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import DiskError, UsageError
+from vidstyle.files import check_apart, write_whole
+from vidstyle.opencv import cv2
 from vidstyle.pipeline import stylize_image
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.sources import to_tensor
 from vidstyle.stylizer import scaled_style, size_of
 from vidstyle.tasks import load_network
-from vidstyle.types import ClipInfo
 
 AGREEMENT = 0.05  # content distances this close to each other count as equal
 SLOPE = 0.4  # d log(content distance) / d log((1 - alpha) / alpha), roughly, for the first guess of an equal alpha
@@ -290,6 +290,8 @@ def compare(
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
+    made = [output / name for name in ("sheet.png", "report.json")]
+    check_apart(made, [contents, styles, *files_read(settings)])
     comparison = Comparison(output, settings)
     pairs: list[Pair] = []
     chosen = [pictures.in_folder(path) for path in (contents, styles)]
@@ -299,9 +301,7 @@ def compare(
         if on_pair is not None:
             on_pair(pair, total)
     sheet = contact_sheet(pairs)
-    info = ClipInfo(sheet.shape[1], sheet.shape[0], Fraction(1), 1)
-    with open_sink(output / "sheet.png", info) as sink:
-        sink.write(sheet)
+    write_still(sheet, made[:1])
     report = Report(pairs, comparison.speed())
-    (output / "report.json").write_text(json.dumps(dataclasses.asdict(report), indent=1, default=str))
+    write_whole(made[1], json.dumps(dataclasses.asdict(report), indent=1, default=str))
     return report

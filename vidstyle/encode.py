@@ -16,7 +16,7 @@ import numpy as np
 
 from vidstyle.checkpoint import JobFolder, file_hash, reopen_job
 from vidstyle.encoding.budget import placed
-from vidstyle.encoding.outputs import SOUNDING, OnFitted, check_outputs, export
+from vidstyle.encoding.outputs import SOUNDING, OnFitted, check_outputs, export, files_read, frames_kept
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.pictures import check_file, load_picture, resize
 from vidstyle.settings import Settings
@@ -65,15 +65,19 @@ def encode_job(
             raise UsageError(f"{job} holds the pictures of a sheet; for another run its command again, with -y")
         moving = folder.manifest.get("job") != "image"
         limit = settings.limit
-        paths = check_outputs(output, moving=moving, overwrite=overwrite, plays=settings.plays, limit=limit)
-        check_companions(settings, paths, overwrite=overwrite)
         inputs, kept = _Inputs(folder), _playback(folder)
+        read: list[File] = [*inputs.names, folder.path / "frames", *files_read(settings)]
+        paths = check_outputs(
+            output, moving=moving, overwrite=overwrite, plays=settings.plays, limit=limit, inputs=read
+        )
+        check_companions(settings, paths, overwrite=overwrite, inputs=read)
         show = placed(Show(kept, settings, inputs.material(settings, kept), moving=moving))
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = inputs.sound()
-        fitted = export(folder, show, paths, settings, sound, on_fitted)
-        write_companions(folder, show, settings, paths, fitted)
+        with frames_kept(folder):
+            fitted = export(folder, show, paths, settings, sound, on_fitted, overwrite=overwrite)
+            write_companions(folder, show, settings, paths, fitted, overwrite=overwrite)
     return paths[0]
 
 
@@ -98,6 +102,13 @@ class _Inputs:
         self.folder = folder
         self.kept: dict[str, Any] = folder.manifest.get("playback", {})
         self._moves = folder.manifest.get("job") == "video"
+
+    @property
+    def names(self) -> list[str]:
+        """The files it was painted from."""
+        styles = self.kept.get("styles")
+        named = [self.kept.get("content"), self.kept.get("clip"), *(styles if isinstance(styles, list) else ())]
+        return [name for name in named if isinstance(name, str)]
 
     def sound(self) -> Clip | None:
         """The clip whose sound goes along; None if it has none."""

@@ -9,7 +9,8 @@ VidstyleError              1  a bug in vidstyle, or something nobody foresaw
 ├── DiskError              7  the output folder is missing, read-only or full
 ├── WeightsError           8  network weights are missing, damaged or of another network
 ├── JobError               9  the job folder belongs to other inputs or settings, or to a running process
-└── SizeError             10  an output cannot be made as small as --max-size says
+├── SizeError             10  an output cannot be made as small as --max-size says
+└── EncodingError         11  an output cannot be made of the painted frames, which are kept
 
 Each text says what was got, what is wanted and what to do. An interruption (Ctrl-C) exits with 130.
 """
@@ -75,3 +76,9 @@ class SizeError(VidstyleError):
     """An output cannot be made as small as --max-size says."""
 
     exit_code = 10
+
+
+class EncodingError(VidstyleError):
+    """An output cannot be made of the painted frames, which are kept."""
+
+    exit_code = 11

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,29 +19,41 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from vidstyle.errors import DiskError, VidstyleError
+from vidstyle import environment
+from vidstyle.errors import DiskError, EncodingError, UsageError
 
-DISK_FULL = ("No space left", "Disk quota exceeded", "File too large")
+DISK_FULL = re.compile("No space left|Disk quota exceeded|File too large")
 DISK_FULL_CODE = 228  # ffmpeg exits with the low byte of -ENOSPC
 FILE_TOO_LARGE_SIGNAL = getattr(signal, "SIGXFSZ", None)
 
 
+TAGS = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\] )+")  # which part of ffmpeg says something
+# What ffmpeg says about an error it has told already, and lists that belong to the line before.
+CONSEQUENCES = re.compile(r"Error |Task |Terminating |Could not |Nothing was |Failed to set |To ignore |\s|.*:$")
+
+
 def executable() -> str:
-    """Path of the ffmpeg that imageio-ffmpeg brings (or that IMAGEIO_FFMPEG_EXE names). Raises `VidstyleError`."""
+    """Absolute path of the ffmpeg that imageio-ffmpeg brings, or that IMAGEIO_FFMPEG_EXE names.
+
+    Raises `UsageError` if there is none.
+    """
+    environment.tidy()  # imageio-ffmpeg starts what it finds
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
+        name = str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
-        raise VidstyleError(
-            f"there is no ffmpeg ({error}); reinstall imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE"
-        ) from error
+        raise UsageError(f"there is no ffmpeg ({error}); reinstall imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE") from error
+    folders = filter(os.path.isabs, os.environ.get("PATH", os.defpath).split(os.pathsep))
+    if (path := shutil.which(name, path=os.pathsep.join(folders))) is None:
+        raise UsageError(f"{name} is no program that can be run; set IMAGEIO_FFMPEG_EXE to an ffmpeg, or unset it")
+    return os.path.abspath(path)
 
 
 def version() -> str:
-    """The first line that `ffmpeg -version` prints. Raises `VidstyleError` if it cannot be run."""
+    """The first line that `ffmpeg -version` prints. Raises `UsageError` if it cannot be run."""
     try:
         done = subprocess.run([executable(), "-version"], capture_output=True, stdin=subprocess.DEVNULL, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise VidstyleError(f"ffmpeg cannot be run ({error})") from error
+        raise UsageError(f"ffmpeg cannot be run ({error}); reinstall imageio-ffmpeg") from error
     return done.stdout.decode(errors="replace").partition("\n")[0].strip()
 
 
@@ -63,13 +77,17 @@ def frames_input(width: int, height: int, fps: Fraction) -> list[str]:
 class Process:
     """A running ffmpeg that takes bytes on its standard input.
 
-    Whoever starts one ends it with `finish` or `kill`. Messages go to a temporary file: a pipe that nobody reads would
-    fill up and stop both sides. It runs in its own session, so that Ctrl-C reaches only us, who then kill it.
+    Whoever starts one ends it with `finish` or `kill`. Should we be killed, its input ends, and so it ends, too.
+    Messages go to a temporary file: a pipe that nobody reads would fill up and stop both sides. It runs in its own
+    session, so that Ctrl-C reaches only us, who then kill it.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
         command = [executable(), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
-        self._messages = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        try:
+            self._messages = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        except OSError as error:
+            raise DiskError(f"no temporary file can be made ({error}); let TMPDIR name a folder with room") from error
         try:
             self._process = subprocess.Popen(
                 command,
@@ -80,19 +98,19 @@ class Process:
             )
         except OSError as error:
             self._messages.close()
-            raise VidstyleError(f"ffmpeg cannot be started ({error})") from error
+            raise UsageError(f"ffmpeg cannot be started ({error}); reinstall imageio-ffmpeg") from error
 
     def write(self, data: bytes | memoryview) -> None:
-        """Feed it. Raises `DiskError` or `VidstyleError` if it has died."""
+        """Feed it. Raises `DiskError` or `EncodingError` if it has died."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(data)
         except OSError:  # a broken pipe; EINVAL on Windows
             self.finish()
-            raise VidstyleError("ffmpeg stopped reading before the last frame") from None
+            raise EncodingError("ffmpeg stopped reading before the last frame") from None
 
     def finish(self) -> None:
-        """Say that this was all and wait. Raises `DiskError` if the disk is full, else `VidstyleError` if it failed."""
+        """Say that this was all and wait. Raises `DiskError` if the disk is full, else `EncodingError` if it failed."""
         try:
             self._close_input()
             code = self._process.wait()
@@ -102,10 +120,10 @@ class Process:
             self.kill()
         if code == 0:
             return
-        last = text.rpartition("\n")[2] or (f"it was ended by signal {-code}" if code < 0 else f"exit code {code}")
-        if any(words in text for words in DISK_FULL) or code == DISK_FULL_CODE or -code == FILE_TOO_LARGE_SIGNAL:
-            raise DiskError(f"the disk is full ({last}); free some space and run the same command again")
-        raise VidstyleError(f"ffmpeg failed: {last}")
+        reason = reason_in(text) or (f"it was ended by signal {-code}" if code < 0 else f"exit code {code}")
+        if DISK_FULL.search(text) or code == DISK_FULL_CODE or -code == FILE_TOO_LARGE_SIGNAL:
+            raise DiskError(f"the disk is full ({reason}); free some space")
+        raise EncodingError(f"ffmpeg failed: {reason}")
 
     def kill(self) -> None:
         """End it now, whatever it is doing; harmless when it has ended."""
@@ -120,12 +138,29 @@ class Process:
             self._process.stdin.close()
 
 
+def reason_in(messages: str) -> str:
+    """The line that says why ffmpeg failed: not the last one, which says only that it did. Empty if there is none.
+
+    It is the last line before those that follow from it. Lines before may tell of damage that ffmpeg got over.
+    """
+    lines = [TAGS.sub("", line) for line in messages.splitlines() if line.strip()]
+    if full := next(filter(DISK_FULL.search, lines), None):
+        return full
+    told = lines[:1]
+    for line in lines:
+        if not CONSEQUENCES.match(line):
+            told = [line]
+        elif line.startswith("Error "):
+            break
+    return told[0] if told else ""
+
+
 def run(arguments: Sequence[str], frames: Iterable[bytes] = ()) -> None:
     """Run ffmpeg to its end, feeding it `frames`.
 
     Raises:
         DiskError: the disk is full.
-        VidstyleError: it failed otherwise; the text ends with the last line it said.
+        EncodingError: it failed otherwise; the text ends with the reason that it gave.
     """
     process = Process(arguments)
     try:

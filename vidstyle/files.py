@@ -1,55 +1,204 @@
-"""Files that are there whole or not at all, and never written over another without leave."""
+"""Files that are there whole or not at all, never written over another without leave, and never over an input."""
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import re
+import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from glob import glob
 from pathlib import Path
 from typing import Any
 
-from vidstyle.errors import DiskError, OutputExistsError
+from filelock import FileLock, Timeout
+
+from vidstyle.errors import DiskError, OutputExistsError, UsageError
+from vidstyle.renames import rename_new
+
+STAGING = ".vidstyle-"  # the prefix of a staging folder's name, before eight random characters
+STAGED = re.compile(re.escape(STAGING) + r"[a-z0-9_]{8}")
+LOCK = "vidstyle.lock"  # in a staging folder: held as long as somebody uses it
+PART = ".part"  # the suffix of a file that is being written
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def check_writable(path: Path, *, overwrite: bool) -> None:
+def check_writable(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> None:
     """Find out before any work whether a file can be written.
 
     Raises:
+        UsageError: it is one of the `inputs`.
         DiskError: the folder is missing or cannot be written, or `path` is not a plain file.
-        OutputExistsError: the file is there and may not be replaced.
+        OutputExistsError: something is there, and may not be replaced.
     """
-    check_place(path)
-    if path.is_dir():
+    check_apart([path], inputs)
+    place = check_place(path)
+    if place.is_dir():
         raise DiskError(f"output {path} is a folder; give the name of a file in it")
-    if path.exists() and not path.is_file():
+    if place.exists() and not place.is_file():
         raise DiskError(f"output {path} is no plain file; give another name")
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:
         raise OutputExistsError(f"output {path} is there already; give -y to overwrite it, or another name")
 
 
-def check_place(path: Path) -> None:
-    """Raise `DiskError` if the folder that `path` is to lie in is missing or cannot be written."""
+def check_place(path: Path, suffix: str = "") -> Path:
+    """Where what is called `path` will lie; see `place_of`.
+
+    Args:
+        suffix: of a longer name beside it that will be needed, too.
+
+    Raises:
+        DiskError: the folder is missing or cannot be written, or the name is too long.
+    """
     try:
-        if not path.parent.is_dir():
-            raise DiskError(f"there is no folder {path.parent}; make it first")
-        path.exists()  # a name that is too long
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.part"):
-            pass
+        place = place_of(path)
+        if not place.parent.is_dir():
+            raise DiskError(f"there is no folder {place.parent}; make it first")
+        with suppress(FileNotFoundError):
+            os.lstat(f"{path}{suffix}")
+        with staging(place.parent):
+            return place
     except OSError as error:
-        raise DiskError(f"{path} cannot be written ({error.strerror}); give another output") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise DiskError(f"the name of output {path} is too long; give a shorter one") from error
+        raise failure(path, error) from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a hidden name beside `path`, then put it in its place. Raises `DiskError`."""
-    part = path.with_name(f".{path.name}.part")
+def check_apart(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
+    """Raise `UsageError` if an output would replace an input, whatever the two are called and whoever allowed it.
+
+    Files in a folder count as the folder, and those that a pattern (%04d.png, *.png) names as the pattern.
+    """
+    read = {identity: file for file in inputs for identity in _identities(file)}
+    for output in outputs:
+        for identity in _identities(output):
+            if identity in read:
+                same = os.fspath(output) == os.fspath(read[identity])
+                what = "is an input, too" if same else f"would replace the input {read[identity]}, or a file in it"
+                raise UsageError(f"output {output} {what}; give the output another name")
+
+
+def place_of(path: Path) -> Path:
+    """Where what is called `path` lies: a link is followed, as other tools do, so that it goes on pointing there."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """A new hidden folder in `folder` for files that are not complete; it goes when the block is left.
+
+    Nobody else can enter it, nor foresee its name: no link can wait in it for what is written. Names in it may be
+    short, whatever the output is called. What killed runs have left in `folder` is removed. Raises `OSError`.
+    """
+    _sweep(folder)
+    while True:
+        place = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
+        lock = FileLock(place / LOCK, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+            if (place / LOCK).is_file():
+                break
+        except (Timeout, FileNotFoundError):  # taken for a left one by another run, before it was locked
+            continue
+        except (OSError, NotImplementedError):  # a file system without locks: nobody removes what is left there
+            break
     try:
-        part.write_text(text, encoding="utf-8")
+        yield place
+    finally:
+        _remove(place)
+        lock.release()
+        _remove(place)  # Windows removes no open file
+
+
+@contextmanager
+def made_whole(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Where the block is to write a file that then appears as `path`: whole or not at all, even after a power cut.
+
+    Raises:
+        OutputExistsError: something is there, and may not be replaced.
+        DiskError: it cannot be written.
+    """
+    try:
+        place = place_of(path)
+        with staging(place.parent) as folder:
+            yield folder / "part"
+            put(folder / "part", place, overwrite=overwrite)
+    except OSError as error:
+        raise failure(path, error) from error
+
+
+def write_whole(path: Path, data: str | bytes, *, overwrite: bool = True) -> None:
+    """Write a file in this way; raises the same.
+
+    Args:
+        data: characters that UTF-8 does not know, as of names of files, are written as JSON escapes them.
+    """
+    with made_whole(path, overwrite=overwrite) as part:
+        part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
+
+
+def write_inside(path: Path, data: bytes) -> None:
+    """The same in a folder where nobody else writes, like one that is locked: faster, its part file called PATH.part.
+
+    It replaces what is there. A part file that a killed run has left is in nobody's way. Raises `OSError`.
+    """
+    part = path.with_name(path.name + PART)
+    part.unlink(missing_ok=True)
+    try:
+        with open(part, "xb") as file:  # follows no link
+            file.write(data)
+        put(part, path, overwrite=True)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def put(part: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a complete file its name, at once. When this returns it has outlived a power cut.
+
+    Raises:
+        OutputExistsError: something is there, and may not be replaced.
+        OSError: it cannot be done.
+    """
+    flush(part)
+    if overwrite:
         os.replace(part, path)
+    else:
+        try:
+            rename_new(part, path)
+        except FileExistsError as error:
+            raise appeared(path) from error
+    flush(path.parent)
+
+
+def appeared(path: Path) -> OutputExistsError:
+    """What to say of an output that was not there when the work began."""
+    return OutputExistsError(f"output {path} has appeared meanwhile and is left as it is; give -y to replace it")
+
+
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, written to the disk, as far as the system can."""
+    if path.is_dir() and (os.name != "posix" or not os.access(path, os.R_OK)):
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise DiskError(f"{path} cannot be written ({error.strerror}); give another output") from error
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def failure(path: Path, error: OSError) -> DiskError:
+    """What an error of the operating system means to whoever wants `path` written."""
+    why = error.strerror or error
+    if error.errno in FULL:
+        return DiskError(f"{path} cannot be written, the disk is full ({why}); free some space")
+    return DiskError(f"{path} cannot be written ({why}); give another output")
 
 
 def plain(value: Any) -> Any:
@@ -59,3 +208,47 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _identities(path: str | Path) -> Iterator[tuple[int, int]]:
+    """Device and inode of a file, of those in a folder, or of those that a pattern names; nothing if there is none."""
+    files = [os.fspath(path)]
+    with suppress(OSError, ValueError):
+        if os.path.isdir(path):
+            files += [entry.path for entry in os.scandir(path)]
+        elif not os.path.lexists(path):
+            files = glob(re.sub(r"%\d*d", "*", os.fspath(path)))
+    for file in files:
+        with suppress(OSError, ValueError):
+            found = os.stat(file)
+            yield found.st_dev, found.st_ino
+
+
+def _sweep(folder: Path) -> None:
+    """Remove staging folders that a killed run of this user has left in `folder`."""
+    entries: list[os.DirEntry[str]] = []
+    with suppress(PermissionError):  # a folder that may be written, not read
+        entries = list(os.scandir(folder))
+    for entry in entries:
+        if not STAGED.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
+            continue
+        place = folder / entry.name
+        with suppress(OSError, NotImplementedError, Timeout):
+            if not (place / LOCK).is_file():
+                place.rmdir()  # only if it is empty
+                continue
+            with FileLock(place / LOCK, thread_local=False).acquire(timeout=0):
+                _remove(place)
+            _remove(place)
+
+
+def _remove(place: Path) -> None:
+    """Remove a staging folder, its lock last: as long as that is there, it is known to be one."""
+    with suppress(OSError):
+        for entry in os.scandir(place):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != LOCK:
+                os.unlink(entry.path)
+        (place / LOCK).unlink(missing_ok=True)
+        place.rmdir()

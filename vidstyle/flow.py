@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vidstyle.opencv import cv2
 from vidstyle.raft import LARGE, SMALL, Raft
 from vidstyle.settings import Flow
 from vidstyle.types import Motion

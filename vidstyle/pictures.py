@@ -11,11 +11,11 @@ import os
 import warnings
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from vidstyle.errors import MediaError
+from vidstyle.opencv import cv2
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 16

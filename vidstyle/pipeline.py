@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from vidstyle import pictures
 from vidstyle.balance import Animation, PictureSource, still_plan
 from vidstyle.course import Course, require_still
-from vidstyle.encoding.outputs import OnFitted, check_outputs
+from vidstyle.encoding.outputs import OnFitted, check_outputs, files_read, frames_kept
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
 from vidstyle.pacing import OnStep, expected
@@ -154,14 +154,16 @@ def make_sheet(
     """
     settings = settings or Settings()
     require_still(settings)
-    outputs = check_outputs(output, moving=False, overwrite=overwrite)
+    read = [content, *styles, *files_read(settings)]
+    outputs = check_outputs(output, moving=False, overwrite=overwrite, inputs=read)
     still = pictures.is_still(content)
     if still and not styles:
         raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
     alphas = settings.alphas or (ALPHAS if still else (constant(settings.alpha),))
     settings = dataclasses.replace(settings, size=settings.sheet_size, alphas=alphas)
     if not styles:
-        write_still(contact_sheet(_unpainted(content, settings, settings.size), settings.width), outputs)
+        shots = contact_sheet(_unpainted(content, settings, settings.size), settings.width)
+        write_still(shots, outputs, overwrite=overwrite)
         return outputs[0]
     task = Task("sheet", content, styles, output, settings, overwrite)
     shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
@@ -172,7 +174,8 @@ def make_sheet(
         sheet = sheet_of_shots(name, _unpainted(content, settings, settings.size), shown, settings)
     with task.opened(sheet, restart, keep_job) as job:
         task.paint(job, sheet, on_frame)
-        write_still(sheet.drawn(job.images()), outputs)
+        with frames_kept(job):
+            write_still(sheet.drawn(job.images()), outputs, overwrite=overwrite)
     return outputs[0]
 
 

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-import cv2
 import numpy as np
+
+from vidstyle.opencv import cv2
+
+# isort: split
+# After OpenCV: it starts an ffmpeg when it is imported, in the environment as it is then.
 from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector
 

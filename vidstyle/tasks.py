@@ -18,7 +18,7 @@ from vidstyle import networks, pictures
 from vidstyle.balance import Animation, PictureSource
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.encoding.budget import placed
-from vidstyle.encoding.outputs import OnFitted, check_outputs, export
+from vidstyle.encoding.outputs import OnFitted, check_job_folder, check_outputs, export, files_read, frames_kept
 from vidstyle.errors import UsageError
 from vidstyle.flow import Estimator
 from vidstyle.optimize import pick_device, pick_precision
@@ -52,10 +52,12 @@ class Task:
     ) -> None:
         self.settings = settings
         self.moving = job not in ("image", "sheet")
+        self.overwrite, read = overwrite, [content, *styles, *files_read(settings)]
         self.outputs = check_outputs(
-            outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays, limit=settings.limit
+            outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays, limit=settings.limit, inputs=read
         )
-        check_companions(settings, self.outputs, overwrite=overwrite)
+        check_job_folder(self.outputs[0], read)
+        check_companions(settings, self.outputs, overwrite=overwrite, inputs=read)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
@@ -147,8 +149,10 @@ class Task:
         if on_painted is not None:
             on_painted(job.images(source.playback))
         show = self.show(source)
-        fitted = export(job, show, self.outputs, self.settings, sound if self.settings.sound else None, on_fitted)
-        write_companions(job, show, self.settings, self.outputs, fitted)
+        heard, leave = sound if self.settings.sound else None, self.overwrite
+        with frames_kept(job):
+            fitted = export(job, show, self.outputs, self.settings, heard, on_fitted, overwrite=leave)
+            write_companions(job, show, self.settings, self.outputs, fitted, overwrite=leave)
 
     def show(self, source: VideoSource | PictureSource) -> Show:
         """How its frames will be shown. Raises `UsageError` if what the settings ask for cannot be meant."""

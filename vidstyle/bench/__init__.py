@@ -10,7 +10,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -241,19 +241,19 @@ def styles_point(subject: Subject, count: int) -> StylesPoint:
         return StylesPoint(count, prepare, machine.median_seconds(evaluator(stylizer, frame), subject.device))
 
 
-def check_report(path: Path, *, overwrite: bool) -> None:
+def check_report(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> None:
     """Find out before any measuring whether a report can be written.
 
     Raises:
-        UsageError: it is not called .json.
+        UsageError: it is not called .json, or is one of the `inputs`.
         DiskError: the folder is missing or cannot be written, or `path` is not a plain file.
         OutputExistsError: the file is there and may not be replaced.
     """
     if path.suffix.lower() != ".json":
         raise UsageError(f"output {path} is not called .json; a report is written as .json")
-    check_writable(path, overwrite=overwrite)
+    check_writable(path, overwrite=overwrite, inputs=inputs)
 
 
-def save(report: Report | Proof | Evenness, path: Path) -> None:
-    """Write a report as JSON, whole or not at all. Raises `DiskError`."""
-    write_whole(path, json.dumps(report.json(), indent=1, allow_nan=False) + "\n")
+def save(report: Report | Proof | Evenness, path: Path, *, overwrite: bool = True) -> None:
+    """Write a report as JSON, whole or not at all. Raises `DiskError`, `OutputExistsError`."""
+    write_whole(path, json.dumps(report.json(), indent=1, allow_nan=False) + "\n", overwrite=overwrite)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import torch
 
 from vidstyle import pictures
 from vidstyle.errors import UsageError
+from vidstyle.opencv import cv2
 from vidstyle.types import ClipInfo, Motion
 
 FPS = Fraction(25)

@@ -10,12 +10,12 @@ from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import DiskError
+from vidstyle.opencv import cv2
 from vidstyle.types import ClipInfo
 
 FPS = 25

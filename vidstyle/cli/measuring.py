@@ -67,14 +67,14 @@ def bench(
         console.print(f"{time.perf_counter() - began:4.0f} s  {text}", markup=False, soft_wrap=True)
 
     if output is not None:
-        bench.check_report(output, overwrite=overwrite)
+        bench.check_report(output, overwrite=overwrite, inputs=[*([clip] if clip else []), *(styles or [])])
     steps = baseline_steps if baseline else None
     with all_or_nothing():
         report = bench.measure(
             clip, styles or [], frames=frames, baseline_steps=steps, scaling=scaling, on_part=on_part, **job
         )
     if output is not None:
-        bench.save(report, output)
+        bench.save(report, output, overwrite=overwrite)
     shown = Console(highlight=False)
     for table in tables(report):
         shown.print(table, markup=False)
@@ -99,14 +99,14 @@ def steadiness(
     from vidstyle.bench import steadiness, tables
 
     if output is not None:
-        bench.check_report(output, overwrite=overwrite)
+        bench.check_report(output, overwrite=overwrite, inputs=[*([picture] if picture else []), *(styles or [])])
     names = [name.strip() for name in clips.split(",") if name.strip()]
     with all_or_nothing(), bar(quiet) as on_step:
         proof = steadiness.measure(
             picture, styles or [], frames=frames, names=names, beside=beside, judge=judge, on_step=on_step, **job
         )
     if output is not None:
-        bench.save(proof, output)
+        bench.save(proof, output, overwrite=overwrite)
     shown = Console(highlight=False, quiet=quiet)
     for table in tables.steadiness(proof):
         shown.print(table, markup=False)
@@ -140,7 +140,7 @@ def evenness(
     from vidstyle.bench.evenness_tables import tables
 
     if output is not None:
-        bench.check_report(output, overwrite=overwrite)
+        bench.check_report(output, overwrite=overwrite, inputs=[picture, *(styles or [])])
     with all_or_nothing(), bar(quiet) as on_step:
         found = evenness.measure(
             picture,
@@ -152,7 +152,7 @@ def evenness(
             **job,
         )
     if output is not None:
-        bench.save(found, output)
+        bench.save(found, output, overwrite=overwrite)
     shown = Console(highlight=False, quiet=quiet)
     for table in tables(found, min(shown.width, 80)):
         shown.print(table, markup=False)
@@ -182,11 +182,11 @@ def measure(
     from vidstyle.report.tables import tables
 
     for output in outputs or ():
-        report.check_report(output, overwrite=overwrite)
+        report.check_report(output, overwrite=overwrite, inputs=[clip, painted, *(styles or [])])
     with all_or_nothing(), bar(quiet) as on_step:
         found = report.measure_clip(clip, painted, styles or [], pairs=pairs, judge=judge, on_step=on_step, **job)
     for output in outputs or ():
-        report.save(found, output)
+        report.save(found, output, overwrite=overwrite)
     shown = Console(highlight=False, quiet=quiet)
     for table in tables(found):
         shown.print(table, markup=False)

@@ -7,7 +7,13 @@ given pictures; it never sees the teacher's weights. Checkpoints lie beside the 
 the last one, and with more `--steps` or `--minutes` a finished run goes on, too.
 """
 
+# ruff: noqa: E402
+
 from __future__ import annotations
+
+from vidstyle import environment
+
+environment.import_from_elsewhere()
 
 import argparse
 import dataclasses
@@ -18,6 +24,7 @@ from vidstyle.distill.crops import load_pictures
 from vidstyle.distill.distiller import Distiller, train
 from vidstyle.distill.recipe import Recipe, blocks_from, written
 from vidstyle.errors import VidstyleError
+from vidstyle.files import check_apart
 from vidstyle.networks import compact, vgg19
 
 
@@ -48,10 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """Train as the command line says, and print how it goes."""
+    checkpoint = chosen.checkpoint or chosen.out.with_suffix(".checkpoint")
+    shown = (path for folder in chosen.images for path in Path(folder).rglob("*"))
+    check_apart([chosen.out, checkpoint], [chosen.teacher, *([chosen.begin] if chosen.begin else []), *shown])
     options = {option.name: getattr(chosen, option.name) for option in dataclasses.fields(Recipe)}
     recipe = Recipe(**options | {"blocks": blocks_from(chosen.blocks)})
     distiller = Distiller(vgg19(chosen.teacher), load_pictures(chosen.images, recipe.crop), recipe)
-    checkpoint = chosen.checkpoint or chosen.out.with_suffix(".checkpoint")
     if chosen.begin and not checkpoint.exists():
         distiller.begin_with(compact(chosen.begin))
     rounds = 0

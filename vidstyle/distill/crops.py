@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from vidstyle.errors import MediaError
+from vidstyle.opencv import cv2
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 

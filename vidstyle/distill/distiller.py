@@ -8,13 +8,12 @@ optimising itself: the optimiser finds every picture that a network misjudges, s
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,8 +25,10 @@ from vidstyle.distill.easel import Easel
 from vidstyle.distill.muon import Muon
 from vidstyle.distill.recipe import Recipe, written
 from vidstyle.distill.student import Answers, Student, Yardstick, width_at
-from vidstyle.errors import DiskError, JobError, UsageError
+from vidstyle.errors import JobError, UsageError
+from vidstyle.files import failure, made_whole, write_whole
 from vidstyle.networks import FeatureNetwork, save_compact
+from vidstyle.opencv import cv2
 from vidstyle.settings import Settings
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
@@ -157,7 +158,8 @@ class Distiller:
         """Write the averaged network, with its content weight, as `networks.compact` reads it."""
         network = self.average.export(self.layers)
         network.content_weight = weight
-        save_compact(network, path)
+        with made_whole(Path(path)) as part:
+            save_compact(network, part)
 
     def state_dict(self) -> dict[str, object]:
         """All that the next round depends on."""
@@ -178,15 +180,13 @@ class Distiller:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; the old one stays until the new one is whole."""
-        part = path.with_name(path.name + ".part")
+        encoded = io.BytesIO()
+        torch.save(self.state_dict(), encoded)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(self.state_dict(), part)
-            os.replace(part, path)
         except OSError as error:
-            raise DiskError(
-                f"the checkpoint {path} could not be written ({error}); make room or choose another"
-            ) from error
+            raise failure(path, error) from error
+        write_whole(path, encoded.getvalue())
 
     def load(self, path: Path) -> None:
         """Continue where a checkpoint stopped. Raises `JobError` if it is damaged or of another recipe."""

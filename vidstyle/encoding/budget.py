@@ -13,7 +13,8 @@ from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.looks import NEAR, Look, Measure, Room, search, taken_back
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import open_sink
-from vidstyle.errors import DiskError, SizeError
+from vidstyle.errors import SizeError
+from vidstyle.files import made_whole
 from vidstyle.pictures import resize
 from vidstyle.places import PLACES, said
 from vidstyle.showing.show import Show
@@ -34,18 +35,18 @@ def placed(show: Show) -> Show:
     return show.changed(width=place.width)
 
 
-def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int) -> Fitted:
+def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int, *, overwrite: bool = True) -> Fitted:
     """Write `output` in at most `limit` bytes, as good as can be.
 
     Raises:
         SizeError: not even the least look fits.
-        JobError, VidstyleError: as encoding without a limit does.
+        VidstyleError: as encoding without a limit does.
     """
     from vidstyle.encoding import trials  # not at the top: it needs the libraries of clips
 
     rooms = trials.rooms(show.info)
-    parts = [output.with_name(f".{output.stem}.{kind}{output.suffix}") for kind in ("trial", "kept")]
-    try:
+    with made_whole(output, overwrite=overwrite) as kept:
+        parts = kept.with_name(f"trial{output.suffix}"), kept
         encode = partial(_encode, parts[0], show, job, encoding)
         if output.suffix.lower() == ".gif":
             measure = trials.GifTrials(show.frames(job), show.info)
@@ -56,12 +57,6 @@ def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int
         gave_up = tuple(_given_up(best, show.info, encoding))
         if size > limit:
             raise SizeError(_refusal(output, job, gave_up, size, limit))
-        os.replace(parts[1], output)
-    except OSError as error:
-        raise DiskError(f"{output} cannot be written ({error.strerror}); nothing was kept") from error
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
     return Fitted(output, size, limit, *trials.size_of(best, show.info), gave_up)
 
 

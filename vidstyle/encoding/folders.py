@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from vidstyle.encoding.partfile import PartFile
-from vidstyle.errors import DiskError, OutputExistsError, VidstyleError
-from vidstyle.files import check_place
+from vidstyle.errors import DiskError, EncodingError, OutputExistsError
+from vidstyle.files import appeared, check_place, flush
+from vidstyle.renames import exchange, rename_new
 
 FORMAT = "vidstyle-frames-1"
 TIMING = "timing.json"  # marks a folder as ours, and says when each frame is shown
@@ -26,43 +26,60 @@ class FolderSink(PartFile):
     """000000.png and so on, lossless, and `timing.json`; the folder appears when all of it is there."""
 
     def _start(self) -> None:
-        self._folder = self.path.with_name(f".{self.path.name}.part")
-        self._old = self.path.with_name(f".{self.path.name}.old")
-        self._clean()  # of a run that was killed
-        self._folder.mkdir()
+        self._frames = self._part("")
+        self._frames.mkdir()
 
     def _write(self, pixels: np.ndarray) -> None:
         encoded = io.BytesIO()  # Pillow does not notice when a disk is full
         Image.fromarray(pixels).save(encoded, "PNG")
-        file = self._folder / f"{self._written:06d}.png"
+        file = self._frames / f"{self._written:06d}.png"
         file.write_bytes(encoded.getvalue())
+        flush(file)
         with Image.open(file) as image:
             if not np.array_equal(np.asarray(image), pixels):
-                raise VidstyleError(f"{file.name} does not read back as it was written; nothing was kept")
+                raise EncodingError(f"{file.name} in {self.path} does not read back as it was written")
 
     def _finish(self) -> Path:
         timing = {"format": FORMAT, "fps": str(self.info.fps), "seconds": [float(time) for time in self.info.times]}
-        (self._folder / TIMING).write_text(json.dumps(timing, indent=1) + "\n")
-        return self._folder
+        (self._frames / TIMING).write_text(json.dumps(timing, indent=1) + "\n")
+        flush(self._frames / TIMING)
+        return self._frames
 
     def _replace(self, part: Path) -> None:
-        if not self.path.exists():
-            os.rename(part, self.path)
-            return
-        refuse_foreign(self.path)
-        os.rename(self.path, self._old)
-        try:
-            os.rename(part, self.path)
-        except OSError:
-            os.rename(self._old, self.path)
-            raise
+        """Put the folder in its place; an old one changes places with it, and goes with what else is left."""
+        flush(part)
+        place = self._place
+        if not os.path.lexists(place):
+            try:
+                rename_new(part, place)
+            except FileExistsError as error:
+                raise appeared(self.path) from error
+        else:
+            refuse_foreign(place)
+            if any(place.iterdir()) and not self.overwrite:
+                raise appeared(self.path)
+            _exchange(part, place, aside=self._part(".old"))
+        flush(place.parent)
 
-    def _clean(self) -> None:
-        with suppress(OSError):
-            if self._old.is_dir() and not self.path.exists():  # killed between two renames
-                os.rename(self._old, self.path)
-        for folder in (self._folder, self._old):
-            shutil.rmtree(folder, ignore_errors=True)
+
+def _exchange(new: Path, old: Path, aside: Path) -> None:
+    """Exchange two folders, at once where the system can. Raises `DiskError` if the old one just got other files."""
+    if exchange(new, old):
+        aside = new
+    else:
+        os.rename(old, aside)
+        try:
+            os.rename(new, old)
+        except OSError:
+            os.rename(aside, old)
+            raise
+    try:
+        refuse_foreign(aside)
+    except DiskError:
+        if not exchange(aside, old):
+            os.rename(old, new)
+            os.rename(aside, old)
+        raise
 
 
 def check_folder(path: Path, *, overwrite: bool) -> None:
@@ -72,10 +89,10 @@ def check_folder(path: Path, *, overwrite: bool) -> None:
         DiskError: the folder above is missing or cannot be written, or `path` is a file, or a folder of other things.
         OutputExistsError: the folder is there, with frames, and may not be replaced.
     """
-    check_place(path)
-    if path.exists():
-        refuse_foreign(path)
-        if any(path.iterdir()) and not overwrite:
+    place = check_place(path)
+    if os.path.lexists(place):
+        refuse_foreign(place)
+        if any(place.iterdir()) and not overwrite:
             raise OutputExistsError(f"output {path} is there already; give -y to replace it, or another name")
 
 

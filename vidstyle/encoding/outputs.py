@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,8 @@ from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import FITTED, fit
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import check_output, open_sink
-from vidstyle.errors import JobError, UsageError, VidstyleError
+from vidstyle.errors import EncodingError, JobError, OutputExistsError, SizeError, UsageError, VidstyleError
+from vidstyle.files import check_apart, check_place
 from vidstyle.settings import Settings
 from vidstyle.showing.show import Show
 from vidstyle.types import Fitted
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 OnFitted = Callable[[Fitted], None]
 File = str | Path
 SOUNDING = (".mp4", ".webm")  # outputs that have sound
+READ = ("network", "weights", "flow_weights", "init", "font")  # settings that may name a file to read
+JOB = ".job"  # the suffix of the job folder's name, after that of the first output
 LOOPING = (".gif", ".webp", ".avif", ".png")  # outputs that say how often they are played
 
 
@@ -30,20 +35,33 @@ def listed(outputs: File | Sequence[File]) -> list[File]:
     return [outputs] if isinstance(outputs, str | Path) else list(outputs)
 
 
+def files_read(settings: Settings) -> list[str]:
+    """The files that settings name, as far as they name any."""
+    return [value for name in READ if isinstance(value := getattr(settings, name), str)]
+
+
 def check_outputs(
-    outputs: File | Sequence[File], *, moving: bool, overwrite: bool, plays: int = 0, limit: int | None = None
+    outputs: File | Sequence[File],
+    *,
+    moving: bool,
+    overwrite: bool,
+    plays: int = 0,
+    limit: int | None = None,
+    inputs: Iterable[File] = (),
 ) -> list[Path]:
     """Find out before any painting whether all can be written; the first gives the job folder its name.
 
     Raises:
-        UsageError: there is none, or one twice, or none that can say how often it `plays`, or none that can be made to
-            fit a `limit`, or as `check_output` does.
+        UsageError: there is none, or one twice, or one that would replace one of the `inputs`, or none that can say how
+            often it `plays`, or none that can be made to fit a `limit`, or as `check_output` does.
         DiskError, OutputExistsError: as `check_output` does.
     """
+    inputs = list(inputs)
+    check_apart(listed(outputs), inputs)
     paths = [check_output(output, moving=moving, overwrite=overwrite) for output in listed(outputs)]
     if not paths:
         raise UsageError("no output was given; give at least one with -o")
-    places = [os.path.normcase(os.path.abspath(path)) for path in paths]
+    places = [os.path.normcase(os.path.realpath(path)) for path in paths]
     for number, place in enumerate(places):
         if place in places[:number]:
             raise UsageError(f"output {paths[number]} is given twice; give each output once")
@@ -54,6 +72,20 @@ def check_outputs(
     return paths
 
 
+def check_job_folder(output: Path, inputs: Iterable[File]) -> None:
+    """Find out before any painting whether there can be a job folder beside `output`.
+
+    Raises:
+        UsageError: one of the `inputs` lies in it.
+        DiskError: its name is too long, or the folder that it is to lie in cannot be written.
+    """
+    check_place(output, JOB)
+    job = os.path.join(os.path.realpath(f"{output}{JOB}"), "")
+    for file in inputs:
+        if os.path.realpath(file).startswith(job):
+            raise UsageError(f"the input {file} lies in the job folder of {output}, which goes; copy it elsewhere")
+
+
 def export(
     job: JobFolder,
     show: Show,
@@ -61,6 +93,8 @@ def export(
     settings: Settings,
     sound: Clip | None = None,
     on_fitted: OnFitted | None = None,
+    *,
+    overwrite: bool = True,
 ) -> list[Fitted]:
     """Encode a job's frames into every output; one that fails does not keep the others from being made.
 
@@ -68,6 +102,7 @@ def export(
         show: what is seen of them, and when.
         sound: the clip whose sound goes along.
         on_fitted: told what an output of limited size gave up.
+        overwrite: whether what is there when an output is complete may be replaced.
 
     Returns:
         What was made to fit.
@@ -82,11 +117,11 @@ def export(
     for output in outputs:
         try:
             if settings.limit is not None and output.suffix.lower() in FITTED:
-                found.append(fit(output, show, job, encoding, settings.limit))
+                found.append(fit(output, show, job, encoding, settings.limit, overwrite=overwrite))
                 if on_fitted is not None:
                     on_fitted(found[-1])
                 continue
-            with open_sink(output, show.info, encoding) as sink:
+            with open_sink(output, show.info, encoding, overwrite=overwrite) as sink:
                 for pixels in show.frames(job):
                     sink.write(pixels)
         except JobError:
@@ -96,9 +131,22 @@ def export(
     if len(outputs) == 1 and failures:
         raise failures[0]
     if failures:
-        what = "; ".join(map(str, failures))
-        made = f"{len(outputs) - len(failures)} of {len(outputs)} outputs are made"
-        raise type(failures[0])(
-            f"{what}; {made}, and with -y the same command makes all from the frames in {job.path}"
-        ) from failures[0]
+        what, made = "; ".join(map(str, failures)), len(outputs) - len(failures)
+        raise type(failures[0])(f"{what}; {made} of {len(outputs)} outputs are made") from failures[0]
     return found
+
+
+@contextmanager
+def frames_kept(job: JobFolder) -> Iterator[None]:
+    """Whatever keeps outputs from being made, what was painted stays; let the error say where, and how to go on."""
+    try:
+        yield
+    except (JobError, SizeError):  # they say what to do
+        raise
+    except VidstyleError as error:
+        kind = EncodingError if type(error) is VidstyleError else type(error)
+        same = "the same command with -y" if isinstance(error, OutputExistsError) else "the same command"
+        hope = f"all frames are kept in {job.path}: {same} paints nothing anew"
+        if job.manifest.get("job") != "sheet":
+            hope += f", and vidstyle encode {shlex.quote(str(job.path))} -o FILE makes other outputs"
+        raise kind(f"{error}. {hope[0].upper()}{hope[1:]}") from error

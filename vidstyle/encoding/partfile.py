@@ -1,9 +1,9 @@
-"""Outputs that are there whole or not at all: hidden part files, read back, and only then put in their place."""
+"""Outputs that are there whole or not at all: made in a staging folder, read back, and only then put in their place."""
 
 from __future__ import annotations
 
-import errno
-import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from vidstyle.errors import DiskError, VidstyleError
+from vidstyle.errors import EncodingError
+from vidstyle.files import FULL, failure, place_of, put, staging
 from vidstyle.types import ClipInfo
 
 if TYPE_CHECKING:
@@ -33,26 +34,27 @@ class Encoding:
 
 
 class PartFile:
-    """What sinks share: the part files, and the order of encoding, checking and replacing.
+    """What sinks share: the staging folder, and the order of encoding, checking and replacing.
 
-    A context manager. Leaving it without an error finishes the file; it raises `DiskError` if the disk is full and
-    `VidstyleError` if frames are missing or the file does not read back as written.
+    A context manager. Leaving it without an error finishes the file; it raises `DiskError` if the disk is full,
+    `OutputExistsError` if something is there that may not be replaced, and `EncodingError` if frames are missing or the
+    file does not read back as written.
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)  #: of writing, that end in a `VidstyleError`
     reader: ClassVar[str | None] = None  #: the feature of Pillow that reads the file back, where Pillow may lack it
 
-    def __init__(self, path: Path, info: ClipInfo, encoding: Encoding) -> None:
-        self.path, self.info, self.encoding = path, info, encoding
-        self._parts: list[Path] = []
+    def __init__(self, path: Path, info: ClipInfo, encoding: Encoding, *, overwrite: bool = True) -> None:
+        self.path, self.info, self.encoding, self.overwrite = path, info, encoding, overwrite
         self._written = 0
 
     def __enter__(self) -> Self:
-        try:
+        with ExitStack() as stack, self._told():
+            self._place = place_of(self.path)
+            self._folder = stack.enter_context(staging(self._place.parent))
+            stack.callback(self._stop)
             self._start()
-        except BaseException:
-            self._clean()
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def write(self, pixels: np.ndarray) -> None:
@@ -60,31 +62,34 @@ class PartFile:
         wanted = (self.info.height, self.info.width, 3)
         if pixels.shape != wanted or pixels.dtype != np.uint8:
             raise ValueError(f"got a frame of {pixels.shape} {pixels.dtype}, wanted {wanted} uint8")
-        self._write(pixels)
+        with self._told():
+            self._write(pixels)
         self._written += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
+        with self._stack, self._told():
             if kind is None:
                 if self._written != self.info.frames:
-                    raise VidstyleError(f"{self._written} frames were written to {self.path}, not {self.info.frames}")
+                    raise EncodingError(f"{self._written} frames were written to {self.path}, not {self.info.frames}")
                 self._replace(self._finish())
-        except self.failures as failure:
-            raise _failure(self.path, failure) from failure
-        finally:
-            self._stop()
-            self._clean()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn failures of writing into an error that says what to do."""
+        try:
+            yield
+        except self.failures as error:
+            # PyAV's errors carry the numbers of the operating system, too, whatever class they are of.
+            number, text = getattr(error, "errno", None), getattr(error, "strerror", None) or str(error)
+            if isinstance(error, OSError) or number in FULL:
+                raise failure(self.path, OSError(number, text)) from error
+            raise EncodingError(f"{self.path} cannot be written ({text})") from error
 
     def _part(self, kind: str) -> Path:
-        part = self.path.with_name(f".{self.path.name}.part{kind}")
-        self._parts.append(part)
-        return part
-
-    def _clean(self) -> None:
-        for part in self._parts:
-            part.unlink(missing_ok=True)
+        """Where a part of the work is written; `kind` tells it from the others, and ends in its suffix."""
+        return self._folder / f"part{kind}"
 
     def _start(self) -> None:
         """Get ready to take frames."""
@@ -98,16 +103,7 @@ class PartFile:
 
     def _replace(self, part: Path) -> None:
         """Put what is complete in its place."""
-        os.replace(part, self.path)
+        put(part, self._place, overwrite=self.overwrite)
 
     def _stop(self) -> None:
         """End what may still run."""
-
-
-def _failure(path: Path, error: Exception) -> VidstyleError:
-    """What an error of writing means to the user. PyAV's carry the numbers of the operating system, too."""
-    number, text = getattr(error, "errno", None), getattr(error, "strerror", None) or error
-    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskError(f"the disk is full ({text}); free some space and run the same command again")
-    kind = DiskError if isinstance(error, OSError) else VidstyleError
-    return kind(f"{path} cannot be written ({text}); nothing was kept")

@@ -1,6 +1,6 @@
 """Where painted frames go: the sink of each suffix, and that of a still.
 
-Every sink writes hidden part files beside the output, reads the result back, and only then puts it in its place. So an
+Every sink works in a hidden folder beside the output, reads the result back, and only then puts it in its place. So an
 output is there whole or not at all, and an old one stays until the new one is good.
 """
 
@@ -59,12 +59,19 @@ def check_output(path: str | Path, *, moving: bool, overwrite: bool) -> Path:
     return path
 
 
-def open_sink(path: str | Path, info: ClipInfo, encoding: Encoding = Encoding()) -> Sink:  # noqa: B008 (frozen)
+def open_sink(
+    path: str | Path,
+    info: ClipInfo,
+    encoding: Encoding = Encoding(),  # noqa: B008 (frozen)
+    *,
+    overwrite: bool = True,
+) -> Sink:
     """The sink for the suffix of `path`; without one, a folder of frames. A single frame may be a still, too.
 
     Args:
         info: of the frames that will be written.
         encoding: how; what the format does not know is left aside.
+        overwrite: whether a file may be replaced that is there when this one is complete.
 
     Raises:
         UsageError: the suffix is unknown, or a library that writes clips is not installed.
@@ -72,13 +79,13 @@ def open_sink(path: str | Path, info: ClipInfo, encoding: Encoding = Encoding())
     path = Path(path)
     suffix = path.suffix.lower()
     if not suffix:
-        return FolderSink(path, info, encoding)
+        return FolderSink(path, info, encoding, overwrite=overwrite)
     if info.frames == 1 and suffix in STILLS:
-        return StillSink(path, info, encoding)
+        return StillSink(path, info, encoding, overwrite=overwrite)
     moving = encoders()
     if suffix not in moving:
         raise UsageError(f"output {path} has an unknown suffix; known: {', '.join(dict.fromkeys((*moving, *STILLS)))}")
-    return moving[suffix](path, info, encoding)
+    return moving[suffix](path, info, encoding, overwrite=overwrite)
 
 
 def encoders() -> Mapping[str, type[PartFile]]:
@@ -110,10 +117,11 @@ class StillSink(PartFile):
         return part
 
 
-def write_still(pixels: np.ndarray, paths: Iterable[Path]) -> None:
+def write_still(pixels: np.ndarray, paths: Iterable[Path], *, overwrite: bool = True) -> None:
     """Write one picture, (H, W, 3) uint8 sRGB, to each of these places. Raises as a sink does."""
+    info = ClipInfo(pixels.shape[1], pixels.shape[0], Fraction(1), 1)
     for path in paths:
-        with StillSink(path, ClipInfo(pixels.shape[1], pixels.shape[0], Fraction(1), 1), Encoding()) as sink:
+        with StillSink(path, info, Encoding(), overwrite=overwrite) as sink:
             sink.write(pixels)
 
 

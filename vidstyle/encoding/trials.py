@@ -15,13 +15,13 @@ from functools import cache
 from itertools import pairwise
 
 import av
-import cv2
 import numpy as np
 
 from vidstyle.encoding import gif
 from vidstyle.encoding.looks import Look, Trial
 from vidstyle.encoding.palette import Reducer, choose, oklab, squared
 from vidstyle.encoding.partfile import Encoding
+from vidstyle.opencv import cv2
 from vidstyle.pictures import resize
 from vidstyle.types import ClipInfo
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vidstyle import pictures
-from vidstyle.encoding.outputs import listed
+from vidstyle.encoding.outputs import files_read, listed
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.files import check_writable, write_whole
 from vidstyle.pipeline import stylize_video
@@ -94,8 +94,9 @@ def stylize_with_report(
     """
     settings, outputs = settings or Settings(), [Path(one) for one in listed(output)]
     files = report_files(outputs[0])
+    overwrite, read = job.get("overwrite", False), [clip, *styles, *files_read(settings)]
     for path in files:
-        check_report(path, overwrite=job.get("overwrite", False))
+        check_report(path, overwrite=overwrite, inputs=read)
     found: list[Measurement] = []
 
     def measure(frames: Iterator[np.ndarray]) -> None:
@@ -107,7 +108,7 @@ def stylize_with_report(
 
     stylize_video(clip, styles, output, settings, on_painted=measure, **job)
     for path in files:
-        save(found[0], path)
+        save(found[0], path, overwrite=overwrite)
     return found[0]
 
 
@@ -116,21 +117,21 @@ def report_files(output: Path) -> list[Path]:
     return [output.with_name(f"{output.stem}.report{suffix}") for suffix in WRITERS]
 
 
-def check_report(path: Path, *, overwrite: bool) -> None:
+def check_report(path: Path, *, overwrite: bool, inputs: Iterable[File] = ()) -> None:
     """Find out before any work whether a report can be written.
 
     Raises:
-        UsageError: its suffix is unknown.
+        UsageError: its suffix is unknown, or it is one of the `inputs`.
         DiskError, OutputExistsError: as `files.check_writable` does.
     """
     if path.suffix.lower() not in WRITERS:
         raise UsageError(f"output {path} is not called {' or '.join(WRITERS)}; a report is written as one of them")
-    check_writable(path, overwrite=overwrite)
+    check_writable(path, overwrite=overwrite, inputs=inputs)
 
 
-def save(found: Measurement, path: Path) -> None:
-    """Write a report, whole or not at all, as the suffix says. Raises `DiskError`."""
-    write_whole(path, WRITERS[path.suffix.lower()](found))
+def save(found: Measurement, path: Path, *, overwrite: bool = True) -> None:
+    """Write a report, whole or not at all, as the suffix says. Raises `DiskError`, `OutputExistsError`."""
+    write_whole(path, WRITERS[path.suffix.lower()](found), overwrite=overwrite)
 
 
 def _source(clip: File, settings: Settings, styles: int) -> VideoSource:

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-import cv2
 import numpy as np
+
+from vidstyle.opencv import cv2
 
 WIDTH, HEIGHT = 440, 220  # units: about pixels, on a phone and on a large screen
 LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 26  # margins

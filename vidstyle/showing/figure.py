@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from vidstyle.checkpoint import JobFolder
-from vidstyle.encoding.sinks import open_sink
+from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
 from vidstyle.files import check_writable, plain, write_whole
 from vidstyle.settings import Layout, Settings
 from vidstyle.showing.playback import TITLE
 from vidstyle.showing.show import Show
-from vidstyle.types import ClipInfo, Fitted
+from vidstyle.types import Fitted
 
 CLIPS = {".mp4": "video/mp4", ".webm": "video/webm"}
 IMAGES = {".avif": "image/avif", ".webp": "image/webp", ".png": "image/apng", ".gif": "image/gif"}  # GIFs show anywhere
@@ -32,44 +31,52 @@ BESIDE: dict[Layout, str] = {
 }
 
 
-def check_companions(settings: Settings, outputs: Sequence[Path], *, overwrite: bool) -> None:
+def check_companions(
+    settings: Settings, outputs: Sequence[Path], *, overwrite: bool, inputs: Iterable[str | Path] = ()
+) -> None:
     """Find out before any painting whether poster and figure can be written.
 
     Raises:
-        UsageError: a suffix is wrong, or the file is an output already.
+        UsageError: a suffix is wrong, or the file is an output already, or one of the `inputs`.
         DiskError, OutputExistsError: as `check_writable` does.
     """
-    taken = [os.path.normcase(os.path.abspath(path)) for path in outputs]
+    taken = [os.path.normcase(os.path.realpath(path)) for path in outputs]
     for name, suffix in zip(FILES, (".png", ".json"), strict=True):
         if (file := getattr(settings, name)) is None:
             continue
         path = Path(file)
         if path.suffix.lower() != suffix:
             raise UsageError(f"--{name} {file} must end in {suffix}")
-        if os.path.normcase(os.path.abspath(path)) in taken:
+        if os.path.normcase(os.path.realpath(path)) in taken:
             raise UsageError(f"--{name} {file} is an output, too; give each its own name")
-        check_writable(path, overwrite=overwrite)
+        check_writable(path, overwrite=overwrite, inputs=inputs)
 
 
 def write_companions(
-    job: JobFolder, show: Show, settings: Settings, outputs: Sequence[Path], fitted: Sequence[Fitted] = ()
+    job: JobFolder,
+    show: Show,
+    settings: Settings,
+    outputs: Sequence[Path],
+    fitted: Sequence[Fitted] = (),
+    *,
+    overwrite: bool = True,
 ) -> None:
     """Write the poster and the figure that `settings` name, once the outputs are there.
 
     Args:
         fitted: what was made to fit, and may have become smaller than the show.
+        overwrite: whether what is there by now may be replaced.
 
     Raises:
-        DiskError: one cannot be written.
+        DiskError, OutputExistsError: one cannot be written.
         JobError, MediaError: as the frames of a `Show` do.
     """
     if settings.poster is not None:
-        still = ClipInfo(show.info.width, show.info.height, Fraction(1), 1)
-        with open_sink(settings.poster, still) as sink:
-            sink.write(show.poster(job))
+        write_still(show.poster(job), [Path(settings.poster)], overwrite=overwrite)
     if settings.figure is not None:
         found = described(job.manifest, show, settings, outputs, fitted)
-        write_whole(Path(settings.figure), json.dumps(plain(found), indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(plain(found), indent=2, ensure_ascii=False) + "\n"
+        write_whole(Path(settings.figure), text, overwrite=overwrite)
 
 
 def described(
