@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 import vidstyle
 from vidstyle.errors import DiskError, EncodingError, UsageError
+from vidstyle.files import write_whole
 
 ffmpeg = pytest.importorskip("vidstyle.ffmpeg")
 psutil = pytest.importorskip("psutil")
@@ -80,37 +82,46 @@ def test_no_room_for_temporary_files(monkeypatch):
         ffmpeg.run(["-version"])
 
 
+def started(program, folder):
+    """A Python of its own that has printed a line, and the ffmpeg that it started."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(vidstyle.__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], cwd=folder, env=environment, **pipes)
+    assert process.stdout.readline() == b"fed\n"
+    return process, *psutil.Process(process.pid).children()
+
+
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGKILL"])
-def test_it_ends_with_us(number):
+def test_it_ends_with_us(tmp_path, number):
     """However we end: by an exception, which the first two become in the command line, or killed."""
     if not hasattr(signal, number):
         pytest.skip(f"there is no {number}")
     program = f"""
-import signal, sys
-from fractions import Fraction
-from vidstyle import ffmpeg
+        import signal, sys
+        from fractions import Fraction
+        import numpy as np
+        from vidstyle.encoding.sinks import open_sink
+        from vidstyle.types import ClipInfo
 
-def stop(number, frame):
-    raise SystemExit(128 + number)
+        def stop(number, frame):
+            raise SystemExit(128 + number)
 
-if {number!r} != "SIGKILL":
-    signal.signal(signal.{number}, stop)
-
-def frames():
-    yield bytes(16 * 16 * 3)
-    print("fed", flush=True)
-    sys.stdin.read()
-
-ffmpeg.run([*ffmpeg.frames_input(16, 16, Fraction(25)), "-f", "null", "-"], frames())
-"""
-    root = Path(vidstyle.__file__).parents[1]
-    command = [sys.executable, "-c", program]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root)}, **pipes) as process:
-        assert process.stdout.readline() == b"fed\n"
-        (child,) = psutil.Process(process.pid).children()
+        if {number!r} != "SIGKILL":
+            signal.signal(signal.{number}, stop)
+        with open_sink("a.mp4", ClipInfo(64, 48, Fraction(25), 100)) as sink:
+            for _ in range(60):  # more than the encoder keeps to itself
+                sink.write(np.zeros((48, 64, 3), np.uint8))
+            print("fed", flush=True)
+            sys.stdin.read()
+    """
+    process, child = started(program, tmp_path)
+    with process:
         process.send_signal(getattr(signal, number))
         process.wait(timeout=60)
         if number == "SIGKILL":
             psutil.wait_procs([child], timeout=60)  # it notices that its input has ended
+            assert [path.name for path in tmp_path.iterdir()] != []
+            write_whole(tmp_path / "b.json", "{}")  # the next run cleans up
+            (tmp_path / "b.json").unlink()
         assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+        assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -30,9 +29,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 posix = pytest.mark.skipif(os.name != "posix", reason="links and modes of POSIX")
 
 
-def python(program, **options):
+def python(program, *arguments, **options):
     """Run a program in a Python of its own."""
-    command = [sys.executable, "-c", textwrap.dedent(program)]
+    command = [sys.executable, "-c", textwrap.dedent(program), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
 
@@ -308,39 +307,82 @@ class TestKilled:
 
     KILL = """
         import os, signal, sys
+        from fractions import Fraction
         from pathlib import Path
-        from vidstyle import files
+        import numpy as np
+        from vidstyle import files, renames
+        from vidstyle.encoding.folders import FolderSink
+        from vidstyle.encoding.partfile import Encoding
+        from vidstyle.encoding.sinks import write_still
+        from vidstyle.types import ClipInfo
 
-        calls, last = 0, int(sys.stdin.readline())
+        CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link")
+        left = None
+
+        def count():
+            global left
+            left = left and left - 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
         def watch(event, arguments):
-            global calls
-            writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-            if writes or event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "shutil.rmtree"):
-                calls += 1
-                if calls == last:
-                    os.kill(os.getpid(), signal.SIGKILL)
+            if event in CHANGES or event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                count()
 
+        def folder(count):
+            with FolderSink(Path("a"), ClipInfo(8, 8, Fraction(25), count), Encoding()) as sink:
+                for number in range(count):
+                    sink.write(np.full((8, 8, 3), 10 * count, np.uint8))
+
+        def inside(data):
+            files.write_inside(Path("a"), data)
+
+        def still(value):
+            write_still(np.full((8, 8, 3), value, np.uint8), [Path("a.png")])
+
+        MAKE = {
+            "text": (lambda: files.write_whole(Path("a"), "old"), lambda: files.write_whole(Path("a"), "new")),
+            "text inside": (lambda: inside(b"old"), lambda: inside(b"new")),
+            "still": (lambda: still(0), lambda: still(9)),
+            "folder": (lambda: folder(3), lambda: folder(2)),
+        }
+
+        def found():
+            place = next(Path(name) for name in ("a", "a.png") if os.path.exists(name))
+            inside = sorted(place.iterdir()) if place.is_dir() else [place]
+            return [(file.name, file.read_bytes()) for file in inside]
+
+        exact = renames._rename
+        renames._rename = lambda *names: (count(), exact(*names), count())  # audit hooks see no call of the C library
         sys.addaudithook(watch)
-        files.write_whole(Path("a.json"), "new")
-        print(calls)
+        old, new = MAKE[sys.argv[1]]
+        new(), (wanted := [found()]), old(), wanted.append(found())
+        seen, number, status = [], 0, signal.SIGKILL
+        while status == signal.SIGKILL:
+            number += 1
+            old()
+            if not (child := os.fork()):
+                left = number
+                new()
+                os._exit(0)
+            status = os.waitpid(child, 0)[1]
+            seen.append(wanted.index(found()))
+            if sys.argv[1] == "text inside":  # its folder knows that nothing else is called so
+                Path("a.part").unlink(missing_ok=True)
+            files.write_whole(Path("b"), "another run")
+            os.unlink("b")
+            assert len(os.listdir()) == 1, (number, os.listdir())
+        assert (status, set(seen)) == (0, {0, 1}), (status, seen)
+        print(number)
     """
 
-    @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
-    def test_before_each_change_of_the_disk(self, tmp_path):
-        """The old file or the new one, and the next run leaves nothing but that."""
-        number, seen = 0, set()
-        while True:
-            number += 1
-            (tmp_path / "a.json").write_text("old")
-            done = python(self.KILL, cwd=tmp_path, input=f"{number}\n")
-            seen.add((tmp_path / "a.json").read_text())
-            if done.returncode != -signal.SIGKILL:
-                break
-            files.write_whole(tmp_path / "b.json", "other")
-            assert names(tmp_path) == ["a.json", "b.json"], number
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+    @pytest.mark.parametrize("kind", ["text", "text inside", "still", "folder"])
+    def test_before_each_change_of_the_disk(self, tmp_path, kind):
+        """Each time there is the old output or the new one, complete, and the next run removes all else."""
+        done = python(self.KILL, kind, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert (number > 4, seen) == (True, {"old", "new"})
+        assert int(done.stdout) > (3 if kind == "text inside" else 8)
 
     def test_what_others_use_or_made_stays(self, tmp_path):
         (tmp_path / ".vidstyle-notes").mkdir()

@@ -24,6 +24,7 @@ LAYERS = (
         "course",
         "chart",
         "encoding.looks",
+        "encoding.space",
         "cli.flags",
         "cli.progress",
         "shots",

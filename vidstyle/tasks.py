@@ -19,6 +19,7 @@ from vidstyle.balance import Animation, PictureSource
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.encoding.budget import placed
 from vidstyle.encoding.outputs import OnFitted, check_job_folder, check_outputs, export, files_read, frames_kept
+from vidstyle.encoding.space import require_space
 from vidstyle.errors import UsageError
 from vidstyle.flow import Estimator
 from vidstyle.optimize import pick_device, pick_precision
@@ -120,9 +121,14 @@ class Task:
 
     @contextmanager
     def opened(self, source: Source, restart: bool, keep_job: bool) -> Iterator[JobFolder]:
-        """The job folder; it goes, unless it is to be kept, when the block is left. Refuses what memory cannot hold."""
+        """The job folder; it goes, unless it is to be kept, when the block is left.
+
+        Refuses what memory or the disk cannot hold.
+        """
+        frames = max(source.playback) + 1
+        require_space(self.outputs, source.info, frames, len(source.playback))
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
-        with open_job(self.outputs[0], self.manifest, restart=restart, frames=max(source.playback) + 1) as job:
+        with open_job(self.outputs[0], self.manifest, restart=restart, frames=frames) as job:
             yield job
             if not keep_job:
                 job.discard()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.sinks import write_still
@@ -118,9 +119,9 @@ def described(
 def alt_text(manifest: dict[str, Any], show: Show) -> str:
     """What is to be seen, for those who do not see it."""
     played, word = manifest["playback"], WORDS[manifest["job"]]
-    names = [Path(style).name for style in played["styles"]]
+    names = [_readable(style) for style in played["styles"]]
     style = f"style of {names[0]}" if len(names) == 1 else f"styles of {', '.join(names[:-1])} and {names[-1]}"
-    content = Path(played["content"]).name
+    content = _readable(played["content"])
     shown = [played["alpha"][number] for number in show.playback.order if number != TITLE]
     seconds = f"{float(show.info.seconds):.1f}".removesuffix(".0") + " s"
     length = f", in {seconds}" if show.moving else ""
@@ -155,10 +156,10 @@ def snippet(found: dict[str, Any]) -> str:
     files = list(outputs)
     images = sorted((file for file in files if _kind(file) in IMAGES), key=lambda file: [*IMAGES].index(_kind(file)))
     clips = [file for file in files if _kind(file) in CLIPS]
-    poster = found["poster"] and escape(found["poster"])
+    poster = found["poster"] and _url(found["poster"])
     if clips:
         shown = f' poster="{poster}"' if poster else ""
-        sources = [f'<source src="{escape(file)}" type="{CLIPS[_kind(file)]}">' for file in clips]
+        sources = [f'<source src="{_url(file)}" type="{CLIPS[_kind(file)]}">' for file in clips]
         lines = [
             f'<video {_size(outputs[clips[0]])}{shown} controls loop muted playsinline aria-label="{alt}">',
             *sources,
@@ -167,16 +168,26 @@ def snippet(found: dict[str, Any]) -> str:
     elif images:
         *others, last = images
         sources = [f'<source media="(prefers-reduced-motion: reduce)" srcset="{poster}">'] if poster else []
-        sources += [f'<source type="{IMAGES[_kind(file)]}" srcset="{escape(file)}">' for file in others]
-        lines = ["<picture>", *sources, f'<img src="{escape(last)}" {_size(outputs[last])} alt="{alt}">', "</picture>"]
+        sources += [f'<source type="{IMAGES[_kind(file)]}" srcset="{_url(file)}">' for file in others]
+        lines = ["<picture>", *sources, f'<img src="{_url(last)}" {_size(outputs[last])} alt="{alt}">', "</picture>"]
     else:
-        lines = [f'<img src="{poster or escape(files[0])}" {_size(found)} alt="{alt}">']
+        lines = [f'<img src="{poster or _url(files[0])}" {_size(found)} alt="{alt}">']
     caption = [f"<figcaption>{escape(found['caption'])}</figcaption>"] if found["caption"] else []
     return "\n".join(["<figure>", *lines, *caption, "</figure>"])
 
 
 def _size(shown: dict[str, Any]) -> str:
     return f'width="{shown["width"]}" height="{shown["height"]}"'
+
+
+def _url(file: str) -> str:
+    """A relative name as HTML wants it, in whatever bytes it is; a srcset takes no space or comma either."""
+    return escape(quote(os.fsencode(file)))
+
+
+def _readable(path: str) -> str:
+    """The name of a file for people, with a sign for each byte that is no UTF-8."""
+    return os.fsencode(Path(path).name).decode(errors="replace")
 
 
 def _kind(file: str) -> str:
