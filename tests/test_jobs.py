@@ -207,6 +207,9 @@ def test_a_moved_folder_continues(tmp_path):
 def test_the_log_grows_by_lines_and_goes_with_the_folder(tmp_path):
     paint_until(tmp_path / "a", 2)
     with open_job(tmp_path / "a", MANIFEST) as job:
+        job.log(f"cannot read {tmp_path}/my clip.mp4, /home/me/style.png (and C:\\films\\a.mp4): 3/4 of 24/1001")
+        lines = (job.path / "job.log").read_text().splitlines()
+        assert lines[-1].endswith("cannot read my clip.mp4, style.png (and a.mp4): 3/4 of 24/1001")
         job.log("two\nlines, and \ud800")
         lines = (job.path / "job.log").read_text().splitlines()
         assert [line.split(" ", 1)[1][:9] for line in lines[:2]] == ["frame 0: ", "frame 1: "]

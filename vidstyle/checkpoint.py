@@ -22,6 +22,7 @@ import dataclasses
 import hashlib
 import io
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,8 @@ MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
 FRAME, STATE = "frames/{:06d}.png", "states/{:06d}.safetensors"
 FOLDERS = ("frames", "states")
 OURS = re.compile(r"(manifest\.json|journal\.jsonl|job\.log|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?")
+FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
+REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
 MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
 
 logger = logging.getLogger(__name__)
@@ -156,10 +159,14 @@ class JobFolder:
         return [self._journal[index] for index in sorted(self._journal)]
 
     def log(self, text: str) -> None:
-        """Append a line to the log, with the time. A log that cannot be written is no reason to stop."""
+        """Append a line to the log, with the time. A log that cannot be written is no reason to stop.
+
+        Of absolute paths only the last name is kept: a log is made to be shown to others.
+        """
+        bare = FOLDERS_ABOVE.sub("", text.replace(f"{self.path.parent}{os.sep}", ""))
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with suppress(OSError):
-            durable.append(self.path / LOG, f"{stamp} {text}\n".encode("utf-8", "backslashreplace"))
+            durable.append(self.path / LOG, f"{stamp} {bare}\n".encode("utf-8", "backslashreplace"))
 
     def note(self, text: str) -> None:
         """Tell the user, and the log."""
@@ -255,7 +262,7 @@ def _encode_png(image: np.ndarray) -> bytes:
 
 
 def remove_rest(path: Path) -> None:
-    """Remove the lock, held by this process, and the folder with it if nothing else is there."""
-    for name in LOCKS:
+    """Remove the log and the lock, held by this process, and the folder with them if nothing else is there."""
+    for name in REST:
         (path / name).unlink(missing_ok=True)
     remove_empty(path)

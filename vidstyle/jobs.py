@@ -7,11 +7,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from vidstyle.checkpoint import FOLDERS, JOURNAL, LOG, MANIFEST, JobFolder, remove_rest
+from vidstyle.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, remove_rest
 from vidstyle.durable import disk_errors
 from vidstyle.errors import DiskError, JobError
 from vidstyle.files import PART
-from vidstyle.locks import FILES as LOCKS
 from vidstyle.locks import locked
 from vidstyle.manifest import Made, Manifest, OtherFormatError, place
 from vidstyle.records import as_json
@@ -85,7 +84,7 @@ def sweep(output: Path) -> None:
     """Remove what a call leaves that is killed when it has all but removed its job folder."""
     path = folder_of(output)
     with suppress(OSError, JobError, DiskError):
-        if path.is_dir() and not path.is_symlink() and {file.name for file in path.iterdir()} <= set(LOCKS):
+        if path.is_dir() and not path.is_symlink() and {file.name for file in path.iterdir()} <= set(REST):
             with _held(path):
                 remove_rest(path)
 
@@ -137,7 +136,7 @@ def _manifest(path: Path) -> Manifest:
 
 def _require_ours(path: Path) -> None:
     """Raise `JobError` unless `path` is a job folder, one that is just being made or removed, or nothing."""
-    ours = (path, *(path / name for name in (*FOLDERS, MANIFEST, JOURNAL, LOG, *LOCKS)))
+    ours = (path, *(path / name for name in (*FOLDERS, MANIFEST, JOURNAL, *REST)))
     if link := next((one for one in ours if one.is_symlink()), None):
         raise JobError(
             f"{link} is a link, and what vidstyle removes in a job folder must lie in it; remove the link, or choose "
@@ -148,7 +147,7 @@ def _require_ours(path: Path) -> None:
     try:
         known = Manifest.is_one((path / MANIFEST).read_bytes())
     except FileNotFoundError:
-        known = all(file.is_dir() or file.name in (*LOCKS, LOG, MANIFEST + PART) for file in path.rglob("*"))
+        known = all(file.is_dir() or file.name in (*REST, MANIFEST + PART) for file in path.rglob("*"))
     except NotADirectoryError:
         known = False
     if not known or any((path / folder).is_file() for folder in FOLDERS):
