@@ -33,7 +33,7 @@ def pictures(tmp_path):
 
 def film(folder):
     """The painted frames of a job, (3, H, W) each, in the order shown."""
-    order = json.loads((folder / "manifest.json").read_text())["playback"]["order"]
+    order = json.loads((folder / "manifest.json").read_text())["played"]["order"]
     paintings = [Image.open(folder / "frames" / f"{number:06d}.png") for number in order]
     return [to_tensor(np.asarray(painting)) for painting in paintings]
 

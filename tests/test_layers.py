@@ -8,11 +8,11 @@ import vidstyle
 from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
-    {"errors", "stopwatch", "encoding", "showing", "environment", "renames"},
-    {"schedule", "places", "opencv"},
+    {"errors", "stopwatch", "encoding", "showing", "environment", "renames", "records", "threads"},
+    {"schedule", "places", "opencv", "inputs", "locks"},
     {"settings", "types", "files", "libraries", "weightfile", "descent"},
-    {"optimize"},
-    {"raft"},
+    {"optimize", "arguments", "manifest", "states", "durable"},
+    {"raft", "journal"},
     {
         "networks",
         "memory",
@@ -60,6 +60,7 @@ LAYERS = (
         "report.words",
         "encoding.ticks",
         "balance",
+        "jobs",
     },
     {"pacing", "bench.evenness_tables"},
     {"encoding.gif"},
@@ -69,6 +70,7 @@ LAYERS = (
     {"showing.show", "sheets"},
     {"encoding.budget"},
     {"encoding.outputs", "showing.figure"},
+    {"targets"},
     {"tasks"},
     {"encode", "pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},

@@ -1,6 +1,5 @@
 """What is shown beside, under and before a painting: the pictures themselves, looked at pixel by pixel."""
 
-import json
 import shutil
 from fractions import Fraction
 from itertools import pairwise
@@ -277,14 +276,6 @@ class TestVideo:
         make_clip(clip, numbered(6, 160, 98), rate=24)
         done = vidstyle("encode", job, *out, "-y", "--layout", "wipe")
         assert done.exit_code == 3 and "not the clip that was painted" in done.output
-        manifest = json.loads((job / "manifest.json").read_text())
-        for name in ("content", "styles", "alpha"):
-            del manifest["playback"][name]
-        (job / "manifest.json").write_text(json.dumps(manifest))
-        for options in (["--layout", "pair"], ["--gauge"], ["--title", "T"], ["--figure", f"{tmp_path}/f.json"]):
-            done = vidstyle("encode", job, *out, "-y", *options)
-            assert done.exit_code == 9 and "does not say what it was painted from" in done.output
-        assert vidstyle("encode", job, *out, "-y", "--caption", "Old").exit_code == 0
 
 
 @pytest.mark.clips

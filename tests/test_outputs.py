@@ -163,29 +163,27 @@ class TestEncode:
         assert np.abs(painted.reshape(24, 2, 32, 2, 3).mean((1, 3)) - small).max() <= 1
 
     def test_it_may_be_resumed_as_before(self, tmp_path, clip, style, settings, job):
-        """What is kept for the encoding is none of what the frames depend on; a folder of before had none of it."""
-        manifest = json.loads((job / "manifest.json").read_text())
-        assert manifest["playback"]["order"] == list(range(6))
-        for playback in (None, {"order": [9]}):
-            manifest.pop("playback", None)
-            if playback:
-                manifest["playback"] = playback
-            else:
-                (job / "manifest.json").write_text(json.dumps(manifest))
-                with pytest.raises(JobError, match="does not say how"):
-                    encode_job(job, tmp_path / "b.gif")
-            (job / "manifest.json").write_text(json.dumps(manifest))
-            stylize_video(
-                clip,
-                [style],
-                tmp_path / "out.mp4",
-                dataclasses.replace(settings, hold_last=1, width=32),
-                overwrite=True,
-                keep_job=True,
-                on_frame=lambda result, total: pytest.fail("it paints"),
-            )
-            assert probe(tmp_path / "out.mp4")["size"] == (32, 24)
+        """What is kept for the encoding is none of what the frames depend on."""
+        assert json.loads((job / "manifest.json").read_text())["played"]["order"] == list(range(6))
+        stylize_video(
+            clip,
+            [style],
+            tmp_path / "out.mp4",
+            dataclasses.replace(settings, hold_last=1, width=32),
+            overwrite=True,
+            keep_job=True,
+            on_frame=lambda result, total: pytest.fail("it paints"),
+        )
+        assert probe(tmp_path / "out.mp4")["size"] == (32, 24)
         encode_job(job, tmp_path / "b.gif")
+
+    @pytest.mark.parametrize("order", [[5, 4, 3, 2, 1, 0], [9] * 6, None, "all", [1e999]])
+    def test_an_edited_manifest_is_refused(self, tmp_path, job, order):
+        manifest = json.loads((job / "manifest.json").read_text())
+        manifest["played"]["order"] = order
+        (job / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(JobError, match=r"manifest.json is damaged \(it is not as vidstyle wrote it\).*--restart"):
+            encode_job(job, tmp_path / "b.gif")
 
     def test_an_unfinished_job_is_refused(self, tmp_path, clip, style, settings):
         def stop(result, total):

@@ -42,7 +42,9 @@ def frames_of(job):
     return [np.asarray(Image.open(path)) for path in sorted((job / "frames").iterdir())]
 
 
-def test_stopped_after_every_frame_gives_the_same_bytes(tmp_path, style, settings):
+@pytest.mark.parametrize("loop", [False, True])
+def test_stopped_after_every_frame_gives_the_same_bytes(tmp_path, style, settings, loop):
+    settings = dataclasses.replace(settings, loop=loop, keep_color=0.5 * loop)
     clip = make_clip(tmp_path / "clip.mp4", pan(6), rate=24)
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
     stylize_video(clip, [style], whole, settings)

@@ -1,15 +1,17 @@
 """The job folder beside the output: what has been painted, and how to go on from there.
 
     OUT.job/
-        manifest.json           what the frames depend on; another one means another job. And how they are played
+        manifest.json           what the frames depend on; another one means another job. And how they are shown
         frames/000000.png       painted frames, lossless
         states/000000.safetensors   what later frames need; only the last few are kept
-        journal.jsonl           one line for each finished frame
-        lock                    held by the running process; the kernel lets go of it when the process dies
+        journal.jsonl           one line for each finished frame, with the hashes of its two files
+        job.log                 what a report of a bug needs
+        lock, owner.json        held by the running process (see `locks`)
 
 A frame is saved in the order picture, state, journal line, and only then do states go that nobody needs any more.
 Every file appears under its name complete and flushed. So wherever a process is killed, the last journal line has its
-picture and its state, and the next run continues from there with the same bytes.
+picture and its state, and the next run continues from there with the same bytes. A file that is not what the journal
+says counts as missing: painting steps back to the last frame that can be continued.
 
 Frames beyond the first gap are left alone: another process may have painted them.
 """
@@ -17,320 +19,239 @@ Frames beyond the first gap are left alone: another process may have painted the
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import io
-import json
+import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
-from filelock import FileLock, Timeout
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
-from vidstyle.errors import DiskError, JobError
+from vidstyle import durable, states
+from vidstyle.durable import disk_errors, remove_empty
+from vidstyle.errors import JobError
+from vidstyle.files import PART, write_inside
+from vidstyle.inputs import file_hash
+from vidstyle.journal import Entry, append_entry, read_journal, write_journal
+from vidstyle.locks import FILES as LOCKS
+from vidstyle.manifest import Made, Manifest, place
 from vidstyle.types import Result, State
 
-FORMAT = "vidstyle-job-2"
-PLAYBACK = "playback"  # a part of the manifest that no frame depends on
-MANIFEST, JOURNAL, LOCK = "manifest.json", "journal.jsonl", "lock"
+MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
 FRAME, STATE = "frames/{:06d}.png", "states/{:06d}.safetensors"
-PART = ".part"  # the suffix of a file that is being written
-OURS = re.compile(r"(manifest\.json|journal\.jsonl|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?")
+FOLDERS = ("frames", "states")
+OURS = re.compile(r"(manifest\.json|journal\.jsonl|job\.log|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?")
+FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
+REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
+MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
 
-
-@contextmanager
-def open_job(output: Path, manifest: dict[str, Any], *, restart: bool = False, frames: int) -> Iterator[JobFolder]:
-    """The job folder of `output`, made if need be and locked until the block is left.
-
-    Args:
-        output: the file that the job will make; the folder is `output` + ".job".
-        manifest: all that the frames depend on, as JSON; must equal that of an existing folder.
-        restart: forget what has been painted.
-        frames: how many frames the job has.
-
-    Raises:
-        JobError: the folder belongs to other inputs or settings or to a running process, is damaged or no job folder.
-        DiskError: the folder cannot be written.
-    """
-    path = output.with_name(output.name + ".job")
-    with _disk(path):
-        if not path.parent.is_dir():
-            raise DiskError(f"there is no folder {path.parent}; make it, or choose another output")
-        if path.exists():
-            _refuse_foreign(path)
-        path.mkdir(exist_ok=True)
-    with _locked(path):
-        yield JobFolder(path, {"format": FORMAT, "frames": frames, **manifest}, restart=restart)
-
-
-@contextmanager
-def reopen_job(path: Path) -> Iterator[JobFolder]:
-    """A job folder as it was left, locked until the block is left.
-
-    Raises:
-        JobError: it is none, or damaged, or belongs to a running process.
-        DiskError: the folder cannot be written.
-    """
-    if not (path / MANIFEST).is_file():
-        raise JobError(f"{path} is no job folder of vidstyle; --keep-job keeps one beside an output, as OUTPUT.job")
-    _refuse_foreign(path)
-    with _locked(path):
-        yield JobFolder(path, json.loads((path / MANIFEST).read_bytes()), restart=False)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = FileLock(path / LOCK)
-    with _disk(path):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            name = path.name.removesuffix(".job")
-            raise JobError(f"{path} is in use: another vidstyle paints {name}; wait for it or stop it") from None
-    try:
-        yield
-    finally:
-        lock.release()
+logger = logging.getLogger(__name__)
 
 
 class JobFolder:
-    """An open job folder; made by `open_job`.
+    """An open job folder; made by `jobs.open_job`.
 
     Attributes:
         path: the folder.
-        manifest: all that the frames depend on, and how they are played.
-        frames: how many frames the job has.
-        done: how many of them, counted from the first, are finished.
+        manifest: all that the frames depend on, and how they are shown.
+        done: how many frames, counted from the first, are finished.
         state: what frame number `done` needs from its predecessor; None at the start.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], *, restart: bool) -> None:
-        self.path, self.manifest, self.frames = path, manifest, int(manifest["frames"])
+    def __init__(
+        self, path: Path, manifest: Manifest, there: Manifest | None, still_held: Callable[[], None] = lambda: None
+    ) -> None:
+        self.path, self.manifest, self._require_lock = path, there or manifest, still_held
         self.done, self.state = 0, None  # type: int, State | None
-        if restart:
-            self._remove(keep=MANIFEST)
-        elif (path / MANIFEST).is_file():
-            self.manifest = {PLAYBACK: self._compare(manifest).get(PLAYBACK, {}), **manifest}
-        self._write(MANIFEST, json.dumps(self.manifest, indent=2).encode())
+        if there is None:
+            self._remove(keep=MANIFEST)  # until the new one is there the folder is known to be ours
+        self._write_manifest()
         with self._disk():
             for file in self._files():
                 if file.suffix == PART:
                     file.unlink()
-            for folder in ("frames", "states"):
+            for folder in FOLDERS:
                 (path / folder).mkdir(exist_ok=True)
-        self._journal = self._read_journal()
-        self.done, self.state = self._resume_point()
+            self._journal, damaged = self._read_journal()
+            self.done, self.state, lost = self._resume_point()
+        if lost and not damaged:
+            damaged = [f"the state after frame {self.done + lost - 1} is missing or damaged"]
+        if damaged:
+            self.note(f"{', '.join(damaged)}; painting goes on with frame {self.done} of {self.frames}")
         if self.state is not None:
             self._forget(self.state)  # in case that a process was killed before it did
 
     @property
-    def playback(self) -> dict[str, Any]:
-        """What is kept, as JSON, of how the frames are played; {} if nothing is."""
-        playback: dict[str, Any] = self.manifest.get(PLAYBACK, {})
-        return playback
+    def frames(self) -> int:
+        """How many frames the job has."""
+        return self.manifest.frames
 
-    def describe(self, playback: dict[str, Any]) -> None:
-        """Keep how the frames are played. Raises `DiskError` if that fails."""
-        self.manifest = {**self.manifest, PLAYBACK: playback}
-        self._write(MANIFEST, json.dumps(self.manifest, indent=2).encode())
+    def describe(self, **changes: Any) -> None:
+        """Keep what does not change the frames: fields of the manifest. Raises `DiskError` if that fails."""
+        self.manifest = dataclasses.replace(self.manifest, **changes)
+        self._write_manifest()
+
+    def record(self, output: Path, part: Path) -> None:
+        """Keep that `part`, a file or folder, is about to be put in the place of `output`. Raises `DiskError`."""
+        with self._disk():
+            made = Made.of(part)
+        self.describe(made={**self.manifest.made, place(self.path, output): made})
+
+    def has_made(self, output: Path) -> bool:
+        """Whether an output is in its place as this job has put it there. Raises `DiskError`."""
+        with self._disk():
+            return output.exists() and self.manifest.made.get(place(self.path, output)) == Made.of(output)
 
     def save(self, result: Result, state: State) -> None:
         """Keep a painted frame and the state after it.
 
-        Raises `DiskError` if that fails; what was saved before is still good, and the next run continues after it.
+        Raises:
+            DiskError: that failed; what was saved before is still good, and the next run continues after it.
+            JobError: another process has taken the folder over.
         """
         index = result.index
         if index != state.index or not 0 <= index < self.frames:
             raise ValueError(
                 f"got frame {index} with the state after frame {state.index}, in a job of {self.frames} frames"
             )
-        png = _encode_png(result.image)
-        self._write(FRAME.format(index), png)
-        self._write(STATE.format(index), _encode_state(state))
-        entry = {name: value for name, value in vars(result).items() if name != "image"}
-        self._append(index, {**entry, "sha256": hashlib.sha256(png).hexdigest()})
+        self._require_lock()
+        files = {FRAME: _encode_png(result.image), STATE: states.encoded(state)}
+        picture, after = (hashlib.sha256(data).hexdigest() for data in files.values())
+        entry = Entry(index, dict(result.losses), result.iterations, result.seconds, picture, after)
+        with self._disk():
+            for name, data in files.items():
+                write_inside(self.path / name.format(index), data)
+            append_entry(self.path / JOURNAL, entry)
+        self._journal[index] = entry
         if index == self.done:
             self.done, self.state = index + 1, state
         self._forget(state)
+        self.log(f"frame {index}: {result.iterations} evaluations, {result.seconds:.3f} s")
 
     @property
     def painted(self) -> int:
         """How many frames are there, in whatever order they were painted."""
-        return sum((self.path / FRAME.format(index)).is_file() for index in self._journal)
+        return len(self._journal)
 
     def images(self, order: Sequence[int] | None = None) -> Iterator[np.ndarray]:
         """Painted frames, (H, W, 3) uint8: all, or those of `order`. Raises `JobError` at one missing or damaged."""
         for index in range(self.frames) if order is None else order:
             path = self.path / FRAME.format(index)
-            if index not in self._journal or not path.is_file():
+            if index not in self._journal:
                 raise JobError(f"{path} is not painted yet; run the same command to continue")
-            png = path.read_bytes()
-            if hashlib.sha256(png).hexdigest() != self._journal[index]["sha256"]:
-                raise JobError(f"{path} is damaged; delete it and run the same command to paint it anew")
+            try:
+                png = path.read_bytes()
+            except OSError as error:
+                raise JobError(f"{path} cannot be read ({error.strerror}); run the same command again") from error
+            if hashlib.sha256(png).hexdigest() != self._journal[index].sha256:
+                raise JobError(f"{path} is damaged; run the same command again to paint it anew")
             with Image.open(io.BytesIO(png)) as image:
                 yield np.array(image)
 
-    def results(self) -> list[dict[str, Any]]:
-        """The journal in frame order: index, losses, iterations, seconds, and the sha256 of the picture file."""
+    def results(self) -> list[Entry]:
+        """The journal in frame order."""
         return [self._journal[index] for index in sorted(self._journal)]
+
+    def log(self, text: str) -> None:
+        """Append a line to the log, with the time. A log that cannot be written is no reason to stop.
+
+        Of absolute paths only the last name is kept: a log is made to be shown to others.
+        """
+        bare = FOLDERS_ABOVE.sub("", text.replace(f"{self.path.parent}{os.sep}", ""))
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with suppress(OSError):
+            durable.append(self.path / LOG, f"{stamp} {bare}\n".encode("utf-8", "backslashreplace"))
+
+    def note(self, text: str) -> None:
+        """Tell the user, and the log."""
+        logger.warning("%s", text)
+        self.log(text)
 
     def discard(self) -> None:
         """Remove the folder, once the output is safe. A file in it that vidstyle did not make stays, and its folder."""
-        self._remove()
+        self._remove(keep=MANIFEST)  # as long as it stands, the folder is known to be ours
         with self._disk():
-            (self.path / LOCK).unlink(missing_ok=True)
-            for folder in (self.path / "frames", self.path / "states", self.path):
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
-
-    def _compare(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """The manifest that is there. Raises `JobError` if the frames would be others."""
-        there: dict[str, Any] = json.loads((self.path / MANIFEST).read_bytes())
-        old = _flat(there)
-        new = _flat(json.loads(json.dumps(manifest)))  # as it would be read: tuples are lists there
-        changes = [
-            f"{name} was {_short(old.get(name, 'not set'))}, now {_short(new.get(name, 'not set'))}"
-            for name in {**old, **new}
-            if not name.startswith(PLAYBACK) and old.get(name, ...) != new.get(name, ...)
-        ]
-        if changes:
-            raise JobError(
-                f"{self.path} was begun with something else: {'; '.join(changes)}. "
-                "Give what it was begun with to continue it, or paint anew with --restart"
-            )
-        return there
+            for folder in FOLDERS:
+                remove_empty(self.path / folder)
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            remove_rest(self.path)
 
     def _files(self) -> list[Path]:
-        """Files that vidstyle made, the manifest last: as long as it stands, the folder is known to be ours."""
-        found = (path for folder in (".", "frames", "states") for path in (self.path / folder).glob("*"))
+        """Files that vidstyle made, the journal first: without it no frame counts."""
+        found = (path for folder in (".", *FOLDERS) for path in (self.path / folder).glob("*"))
         ours = (path for path in found if OURS.fullmatch(path.relative_to(self.path).as_posix()))
-        return sorted(ours, key=lambda path: (path.name == MANIFEST, path.name != JOURNAL, path.name))
+        files = (path for path in ours if path.is_symlink() or not path.is_dir())
+        return sorted(files, key=lambda path: (path.name != JOURNAL, path.name))
 
-    def _remove(self, keep: str | None = None) -> None:
+    def _remove(self, keep: str) -> None:
         with self._disk():
             for file in self._files():
                 if file.name != keep:
                     file.unlink()
 
-    def _read_journal(self) -> dict[int, dict[str, Any]]:
-        """The journal by frame number; of two lines for a frame the later one counts. A torn last line is dropped."""
+    def _read_journal(self) -> tuple[dict[int, Entry], list[str]]:
+        """Frames whose picture is there as it was saved, by their numbers; and what is damaged, in a few words."""
         path = self.path / JOURNAL
-        text = path.read_bytes() if path.is_file() else b""
-        whole = text[: text.rfind(b"\n") + 1]
-        if whole != text:
-            self._write(JOURNAL, whole)
-        try:
-            return {entry["index"]: entry for entry in map(json.loads, whole.splitlines())}
-        except (ValueError, KeyError, TypeError) as error:
-            raise JobError(f"{path} is damaged ({error}); paint anew with --restart") from error
+        entries, lines = read_journal(path, self.frames)
+        good = {index: entry for index, entry in entries.items() if self._holds(FRAME.format(index), entry.sha256)}
+        damaged = [f"line {number} of {JOURNAL} is damaged" for number in lines]
+        damaged += [f"{FRAME.format(index)} is missing or damaged" for index in sorted(set(entries) - set(good))]
+        write_journal(path, good)
+        return good, damaged[:3] + ["and more"] * (len(damaged) > 3)
 
-    def _resume_point(self) -> tuple[int, State | None]:
-        done = 0
-        while done in self._journal and (self.path / FRAME.format(done)).is_file():
-            done += 1
-        state = None
+    def _holds(self, name: str, sha256: str) -> bool:
+        path = self.path / name
+        return path.is_file() and file_hash(path) == sha256
+
+    def _resume_point(self) -> tuple[int, State | None, int]:
+        """How many frames are finished, the state after the last, and how many more are painted but have no state."""
+        painted = 0
+        while painted in self._journal:
+            painted += 1
+        if painted == self.frames:  # nothing goes on from there
+            return painted, self._state_after(painted - 1), 0
+        done, state = painted, None
         while done and (state := self._state_after(done - 1)) is None:
             done -= 1
-        return done, state
+        return done, state, painted - done
 
     def _state_after(self, index: int) -> State | None:
-        """The state after a frame, its past from the files of the frames before; None if one of the files is gone."""
-        own = self.path / STATE.format(index)
-        if not own.is_file():
+        """The state after a frame, its past from the files of the frames before; None if one of them is not good."""
+        try:
+            state, past = self._saved_state(index)
+            earlier = tuple(self._saved_state(index - back)[0].pastiche for back in range(1, past + 1))
+        except ValueError:
             return None
-        state, past = _read_state(own)
-        earlier = [self.path / STATE.format(index - back) for back in range(1, past + 1)]
-        if not all(file.is_file() for file in earlier):
+        if state.index != index or any(one.shape != state.pastiche.shape for one in earlier):
             return None
-        return dataclasses.replace(state, past=tuple(_read_state(file)[0].pastiche for file in earlier))
+        return dataclasses.replace(state, past=earlier)
+
+    def _saved_state(self, index: int) -> tuple[State, int]:
+        """What `states.read_state` finds. Raises `ValueError` if the file is not as it was saved."""
+        if index not in self._journal or not self._holds(STATE.format(index), self._journal[index].state):
+            raise ValueError(f"the state after frame {index} is missing or damaged")
+        return states.read_state(self.path / STATE.format(index))
 
     def _forget(self, state: State) -> None:
         """Remove the files of the states before those that `state` remembers, back to the first gap."""
-        number = state.index - len(state.past) - 1
+        number = state.index - len(state.past) - MARGIN - 1
         with self._disk():
             while (file := self.path / STATE.format(number)).is_file():
                 file.unlink()
                 number -= 1
 
-    def _write(self, name: str, data: bytes) -> None:
-        """Make a file that is either there in full or not at all, even after a power cut."""
-        path = self.path / name
-        part = path.with_name(path.name + PART)
+    def _write_manifest(self) -> None:
         with self._disk():
-            try:
-                with open(part, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(part, path)
-            except OSError:
-                with suppress(OSError):
-                    part.unlink()
-                raise
-            _flush_folder(path.parent)
-
-    def _append(self, index: int, entry: dict[str, Any]) -> None:
-        line = json.dumps(entry).encode() + b"\n"
-        with self._disk(), open(self.path / JOURNAL, "ab", buffering=0) as file:
-            size = file.tell()
-            try:
-                if file.write(line) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(size)
-                raise
-        self._journal[index] = json.loads(line)
+            write_inside(self.path / MANIFEST, self.manifest.encoded())
 
     def _disk(self) -> AbstractContextManager[None]:
-        return _disk(self.path, f"; the same command will continue at frame {self.done}")
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file of any size, in hexadecimal. Raises `OSError` as `open` does."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _disk(path: Path, hope: str = "") -> Iterator[None]:
-    """Turn what the operating system has against writing into a `DiskError` that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "free some space on that disk" if full else "make the folder writable, or choose another output"
-        raise DiskError(f"cannot write {error.filename or path}: {error.strerror or error}; {advice}{hope}") from error
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Raise `JobError` unless `path` is a job folder, or one that is just being made or removed."""
-    try:
-        known = json.loads((path / MANIFEST).read_bytes()).get("format") == FORMAT
-    except FileNotFoundError:
-        known = all(file.is_dir() or file.name in (LOCK, MANIFEST + PART) for file in path.rglob("*"))
-    except (NotADirectoryError, ValueError, AttributeError):
-        known = False
-    if not known:
-        raise JobError(f"{path} is in the way: it is no job folder of vidstyle; move it, or choose another output")
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        return disk_errors(self.path, f"; the same command will continue at frame {self.done}")
 
 
 def _encode_png(image: np.ndarray) -> bytes:
@@ -340,37 +261,8 @@ def _encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _encode_state(state: State) -> bytes:
-    """Tensors as they are, all else as JSON (which keeps every bit of a float); of the past only how much there is."""
-    values = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in values.items() if isinstance(value, Tensor)}
-    rest = {name: value for name, value in values.items() if name not in tensors} | {"past": len(state.past)}
-    return safetensors.torch.save(tensors, metadata={"state": json.dumps(rest)})
-
-
-def _read_state(path: Path) -> tuple[State, int]:
-    """The state without its past, and of how many frames that consists."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            rest = json.loads(file.metadata()["state"])
-            past = int(rest.pop("past"))
-            return State(**rest, **tensors), past
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise JobError(
-            f"{path} is damaged ({error}); delete it and run the same command, or paint anew with --restart"
-        ) from error
-
-
-def _flat(tree: Any, name: str = "") -> dict[str, Any]:
-    """Leaves of a nested dict by name; a setting goes by its own name, all else by its path."""
-    if not isinstance(tree, dict):
-        return {name.removeprefix("settings."): tree}
-    leaves = [_flat(value, f"{name}.{key}" if name else key) for key, value in tree.items()]
-    return {key: value for part in leaves for key, value in part.items()}
-
-
-def _short(value: Any) -> str:
-    """A value as a person would say it, a hash by its beginning."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text[:8] + "…" if re.fullmatch(r"[0-9a-f]{64}", text) else text
+def remove_rest(path: Path) -> None:
+    """Remove the log and the lock, held by this process, and the folder with them if nothing else is there."""
+    for name in REST:
+        (path / name).unlink(missing_ok=True)
+    remove_empty(path)

@@ -24,12 +24,12 @@ import numpy as np
 import torch
 
 from vidstyle import losses, metrics, networks, optimize, pictures
-from vidstyle.checkpoint import file_hash
 from vidstyle.course import require_still
 from vidstyle.encoding.outputs import files_read
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import DiskError, UsageError
 from vidstyle.files import check_apart, write_whole
+from vidstyle.inputs import file_hash
 from vidstyle.opencv import cv2
 from vidstyle.pipeline import stylize_image
 from vidstyle.schedule import constant

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from vidstyle import libraries, memory, networks, raft, weightfile
-from vidstyle.checkpoint import file_hash
 from vidstyle.errors import VidstyleError
+from vidstyle.inputs import file_hash
 from vidstyle.showing import lettering
 
 ENOUGH_DISK = 2 * 10**9  # bytes: a minute of 1080p frames and their state

@@ -10,18 +10,21 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidstyle.checkpoint import JobFolder, file_hash, reopen_job
+from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
 from vidstyle.encoding.outputs import SOUNDING, OnFitted, check_outputs, export, files_read, frames_kept
 from vidstyle.errors import JobError, MediaError, UsageError
+from vidstyle.inputs import file_hash
+from vidstyle.jobs import reopen_job
+from vidstyle.manifest import Played
 from vidstyle.pictures import check_file, load_picture, resize
 from vidstyle.settings import Settings
 from vidstyle.showing.figure import check_companions, write_companions
-from vidstyle.showing.playback import Playback
+from vidstyle.showing.playback import Playback, as_painted
 from vidstyle.showing.reel import Material
 from vidstyle.showing.show import Show
 from vidstyle.types import Film
@@ -61,11 +64,13 @@ def encode_job(
             raise JobError(
                 f"{job} holds {folder.painted} of {folder.frames} frames; finish it with the command that began it"
             )
-        if folder.manifest.get("job") == "sheet":
+        if folder.manifest.job == "sheet":
             raise UsageError(f"{job} holds the pictures of a sheet; for another run its command again, with -y")
-        moving = folder.manifest.get("job") != "image"
+        moving = folder.manifest.job != "image"
         limit = settings.limit
-        inputs, kept = _Inputs(folder), _playback(folder)
+        if (played := folder.manifest.played) is None:
+            raise JobError(f"{job} does not say how its frames are shown; finish it with the command that began it")
+        inputs, kept = _Inputs(folder, played), as_painted(played.info, played.order)
         read: list[File] = [*inputs.names, folder.path / "frames", *files_read(settings)]
         paths = check_outputs(
             output, moving=moving, overwrite=overwrite, plays=settings.plays, limit=limit, inputs=read
@@ -81,77 +86,49 @@ def encode_job(
     return paths[0]
 
 
-def _playback(folder: JobFolder) -> Playback:
-    try:
-        return Playback.from_json(folder.manifest["playback"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise _old(folder, "how its frames are played") from error
-
-
-def _old(folder: JobFolder, what: str) -> JobError:
-    return JobError(
-        f"{folder.path} does not say {what}; run the command that made it once more, with -y and --keep-job: it paints "
-        "nothing anew"
-    )
-
-
 class _Inputs:
     """What a finished job was painted from, as far as it is still where it was."""
 
-    def __init__(self, folder: JobFolder) -> None:
-        self.folder = folder
-        self.kept: dict[str, Any] = folder.manifest.get("playback", {})
-        self._moves = folder.manifest.get("job") == "video"
+    def __init__(self, folder: JobFolder, played: Played) -> None:
+        self.folder, self.played = folder, played
+        self._moves = folder.manifest.job == "video"
 
     @property
     def names(self) -> list[str]:
         """The files it was painted from."""
-        styles = self.kept.get("styles")
-        named = [self.kept.get("content"), self.kept.get("clip"), *(styles if isinstance(styles, list) else ())]
-        return [name for name in named if isinstance(name, str)]
+        return [self.played.content, *self.played.styles]
 
     def sound(self) -> Clip | None:
         """The clip whose sound goes along; None if it has none."""
-        if self.kept.get("clip") is None:
+        if not self.played.sound:
             return None
         return self._clip("put the painted clip back there, whose sound goes along, or give --no-sound")
 
     def material(self, settings: Settings, kept: Playback) -> Material:
         """What `settings` show beside the painting."""
-        own = kept.info
-        try:
-            asked = settings.gauge or settings.poster or settings.figure
-            alpha = tuple(map(float, self.kept["alpha"])) if asked else ()
-            if settings.layout == "plain" and settings.title is None:
-                return Material(alpha=alpha)
-            styles_kept, content_kept = self.kept["styles"], self.kept["content"]
-            advice = f"put it back there: {'--title' if settings.layout == 'plain' else '--layout'} shows it"
-            content: Film | np.ndarray
-            if self._moves:
-                content = self._clip(advice)
-            else:
-                picture = load_picture(self._checked(content_kept, "content", advice))
-                content = _rounded(resize(picture, own.width, own.height))
-            names = enumerate(styles_kept, 1)
-            styles = [load_picture(self._checked(name, f"style {number}", advice)) for number, name in names]
-        except (KeyError, TypeError, ValueError) as error:
-            raise _old(self.folder, "what it was painted from") from error
-        return Material(content, tuple(map(_rounded, styles)), alpha)
+        own, played = kept.info, self.played
+        if settings.layout == "plain" and settings.title is None:
+            return Material(alpha=played.alpha)
+        advice = f"put it back there: {'--title' if settings.layout == 'plain' else '--layout'} shows it"
+        content: Film | np.ndarray
+        if self._moves:
+            content = self._clip(advice)
+        else:
+            picture = load_picture(self._checked(played.content, "content", advice))
+            content = _rounded(resize(picture, own.width, own.height))
+        names = enumerate(played.styles, 1)
+        styles = [load_picture(self._checked(name, f"style {number}", advice)) for number, name in names]
+        return Material(content, tuple(map(_rounded, styles)), played.alpha)
 
     def _clip(self, advice: str) -> Clip:
-        self._checked(self._clip_name, "content", advice)
+        self._checked(self.played.content, "content", advice)
         return self._surveyed
-
-    @property
-    def _clip_name(self) -> str:
-        return str(self.kept.get("content") or self.kept["clip"])
 
     @functools.cached_property
     def _surveyed(self) -> Clip:
         from vidstyle.media import survey
 
-        painted = self.folder.manifest["settings"]
-        return survey(self._clip_name, start=painted["start"], end=painted["end"])
+        return survey(self.played.content, start=self.played.start, end=self.played.end)
 
     def _checked(self, name: str, role: str, advice: str) -> str:
         """The file `name`, if it is what was painted from."""
@@ -159,7 +136,7 @@ class _Inputs:
             check_file(name)
         except MediaError as error:
             raise MediaError(f"{error}; {advice}") from error
-        if file_hash(name) != self.folder.manifest["inputs"][role]:
+        if file_hash(name) != self.folder.manifest.inputs[role]:
             what = "style" if role.startswith("style") else "clip" if self._moves else "picture"
             raise MediaError(f"{name} is not the {what} that was painted{' after' * (what == 'style')}; {advice}")
         return name

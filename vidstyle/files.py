@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
@@ -24,6 +24,8 @@ STAGED = re.compile(re.escape(STAGING) + r"[a-z0-9_]{8}")
 LOCK = "vidstyle.lock"  # in a staging folder: held as long as somebody uses it
 PART = ".part"  # the suffix of a file that is being written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Record = Callable[[Path, Path], None]
 
 
 def check_writable(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> None:
@@ -114,8 +116,11 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def made_whole(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+def made_whole(path: Path, *, overwrite: bool = True, record: Record | None = None) -> Iterator[Path]:
     """Where the block is to write a file that then appears as `path`: whole or not at all, even after a power cut.
+
+    Args:
+        record: told `path` and where it was written, before that takes its place.
 
     Raises:
         OutputExistsError: something is there, and may not be replaced.
@@ -125,18 +130,20 @@ def made_whole(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         place = place_of(path)
         with staging(place.parent) as folder:
             yield folder / "part"
+            if record is not None:
+                record(path, folder / "part")
             put(folder / "part", place, overwrite=overwrite)
     except OSError as error:
         raise failure(path, error) from error
 
 
-def write_whole(path: Path, data: str | bytes, *, overwrite: bool = True) -> None:
+def write_whole(path: Path, data: str | bytes, *, overwrite: bool = True, record: Record | None = None) -> None:
     """Write a file in this way; raises the same.
 
     Args:
         data: characters that UTF-8 does not know, as of names of files, are written as JSON escapes them.
     """
-    with made_whole(path, overwrite=overwrite) as part:
+    with made_whole(path, overwrite=overwrite, record=record) as part:
         part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 

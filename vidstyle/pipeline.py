@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidstyle import pictures
+from vidstyle.arguments import checked
 from vidstyle.balance import Animation, PictureSource, still_plan
 from vidstyle.course import Course, require_still
-from vidstyle.encoding.outputs import OnFitted, check_outputs, files_read, frames_kept
+from vidstyle.encoding.outputs import OnFitted, Outputs, check_outputs
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
 from vidstyle.pacing import OnStep, expected
@@ -24,12 +25,13 @@ from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.sheets import ALPHAS, Style, contact_sheet, sheet_of_alphas, sheet_of_shots, shots_of
 from vidstyle.sources import VideoSource
-from vidstyle.tasks import File, OnFrame, OnPainted, Outputs, Task
+from vidstyle.tasks import Call, File, OnFrame, OnPainted, Task
 
 if TYPE_CHECKING:
     from vidstyle.shots import Shot
 
 
+@checked
 def stylize_video(
     clip: File,
     styles: Sequence[File],
@@ -65,11 +67,12 @@ def stylize_video(
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
     settings = settings or Settings()
-    task = Task("video", clip, styles, output, settings, overwrite)
-    source = VideoSource(str(clip), settings, settings.shares(len(styles)), task.estimator)
-    return task.run(source, source.clip, restart, keep_job, on_frame, on_fitted, on_painted)
+    task = Task("video", clip, styles, output, settings, Call(overwrite, restart, keep_job))
+    source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
+    return task.run(source, source.clip, on_frame, on_fitted, on_painted)
 
 
+@checked
 def animate_balance(
     content: File,
     styles: Sequence[File],
@@ -94,15 +97,16 @@ def animate_balance(
     The other arguments, the result and the errors are those of `stylize_video`.
     """
     settings = _animated(settings or Settings())
-    task = Task("balance", content, styles, output, settings, overwrite)
-    picture = pictures.load_picture(content)
+    task = Task("balance", content, styles, output, settings, Call(overwrite, restart, keep_job))
+    picture = pictures.load_picture(task.content)
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
-        return task.run_evenly(animation, picture, restart, keep_job, on_frame, on_fitted, on_rehearsal)
+        return task.run_evenly(animation, picture, on_frame, on_fitted, on_rehearsal)
     source = PictureSource(picture, settings, animation.plan(), begun=settings.timelapse)
-    return task.run(source, None, restart, keep_job, on_frame, on_fitted)
+    return task.run(source, None, on_frame, on_fitted)
 
 
+@checked
 def stylize_image(
     content: File,
     styles: Sequence[File],
@@ -124,12 +128,13 @@ def stylize_image(
     """
     settings = settings or Settings()
     require_still(settings)
-    task = Task("image", content, styles, output, settings, overwrite)
+    task = Task("image", content, styles, output, settings, Call(overwrite, restart, keep_job))
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    source = PictureSource(pictures.load_picture(content), settings, plan)
-    return task.run(source, None, restart, keep_job, on_frame)
+    source = PictureSource(pictures.load_picture(task.content), settings, plan)
+    return task.run(source, None, on_frame)
 
 
+@checked
 def make_sheet(
     content: File,
     styles: Sequence[File],
@@ -154,31 +159,27 @@ def make_sheet(
     """
     settings = settings or Settings()
     require_still(settings)
-    read = [content, *styles, *files_read(settings)]
-    outputs = check_outputs(output, moving=False, overwrite=overwrite, inputs=read)
     still = pictures.is_still(content)
     if still and not styles:
         raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
     alphas = settings.alphas or (ALPHAS if still else (constant(settings.alpha),))
     settings = dataclasses.replace(settings, size=settings.sheet_size, alphas=alphas)
     if not styles:
+        outputs = check_outputs(output, moving=False, overwrite=overwrite, inputs=[content])
         shots = contact_sheet(_unpainted(content, settings, settings.size), settings.width)
         write_still(shots, outputs, overwrite=overwrite)
         return outputs[0]
-    task = Task("sheet", content, styles, output, settings, overwrite)
+    task = Task("sheet", content, styles, output, settings, Call(overwrite, restart, keep_job))
     shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
     name = Path(content).name
     if still:
-        sheet = sheet_of_alphas(name, pictures.load_picture(content), shown, settings)
+        sheet = sheet_of_alphas(name, pictures.load_picture(task.content), shown, settings)
     else:
-        sheet = sheet_of_shots(name, _unpainted(content, settings, settings.size), shown, settings)
-    with task.opened(sheet, restart, keep_job) as job:
-        task.paint(job, sheet, on_frame)
-        with frames_kept(job):
-            write_still(sheet.drawn(job.images()), outputs, overwrite=overwrite)
-    return outputs[0]
+        sheet = sheet_of_shots(name, _unpainted(task.content, settings, settings.size), shown, settings)
+    return task.draw(sheet, on_frame)
 
 
+@checked
 def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
     """The shots that `stylize_video` would paint of a clip; of the settings, start, end and cuts are read."""
     return shots_of(_unpainted(clip, settings or Settings()))
@@ -190,12 +191,14 @@ def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
     return VideoSource(str(clip), read, (1.0,))
 
 
+@checked
 def plan_video(clip: File, styles: Sequence[File], settings: Settings | None = None) -> Course:
     """The numbers that change over time, in each frame that `stylize_video` would make, which see."""
     settings = dataclasses.replace(settings or Settings(), cuts=False, flow="dis", flow_weights=None)
     return VideoSource(str(clip), settings, settings.shares(len(styles))).course
 
 
+@checked
 def plan_balance(settings: Settings | None = None, styles: int = 1) -> Course:
     """The numbers that change over time, in each frame that `animate_balance` would show of so many styles.
 

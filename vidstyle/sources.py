@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -21,6 +21,7 @@ from vidstyle.optimize import pick_device
 from vidstyle.schedule import OverTime
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import each, stage
+from vidstyle.threads import pool
 from vidstyle.types import Budget, Film, Frame, Motion, Onward
 
 AHEAD = 4  # frames that may wait for the device
@@ -94,7 +95,7 @@ class FilmSource:
         before: deque[np.ndarray] = deque(maxlen=self.reach)
         opening = self._opening()
         pending: deque[Future[Frame]] = deque()
-        with closing(self.film.decode(first)) as decoded, ThreadPoolExecutor(workers, "vidstyle-motion") as pool:
+        with closing(self.film.decode(first)) as decoded, pool(workers, "vidstyle-motion") as motions:
             try:
                 for index, picture in enumerate(each("decode", decoded), first):
                     with stage("decode"):
@@ -107,7 +108,7 @@ class FilmSource:
                     seen = before[0] if before and index in self.blinks else pixels
                     if index >= start:
                         moment = _Moment(index, pixels, seen, tuple(before), repeats)
-                        pending.append(pool.submit(self._frame, moment, opening))
+                        pending.append(motions.submit(self._frame, moment, opening))
                     before.appendleft(seen)
                     previous = pixels
                     if len(pending) > workers:
@@ -115,7 +116,7 @@ class FilmSource:
                 while pending:
                     yield pending.popleft().result()
             finally:
-                pool.shutdown(cancel_futures=True)
+                motions.shutdown(cancel_futures=True)
 
     def _first_needed(self, start: int) -> int:
         """The frame to decode from for the motion of frame `start`."""
@@ -222,11 +223,11 @@ def ahead(items: Generator[T], depth: int = AHEAD) -> Generator[T]:
     What the thread raises is raised here; closing this generator stops and joins the thread.
     """
     end = object()
-    with closing(items), ThreadPoolExecutor(1, "vidstyle-ahead") as pool:
+    with closing(items), pool(1, "vidstyle-ahead") as fetching:
         try:
-            pending = deque(pool.submit(next, items, end) for _ in range(depth))
+            pending = deque(fetching.submit(next, items, end) for _ in range(depth))
             while (item := pending.popleft().result()) is not end:
-                pending.append(pool.submit(next, items, end))
+                pending.append(fetching.submit(next, items, end))
                 yield cast(T, item)
         finally:
-            pool.shutdown(cancel_futures=True)
+            fetching.shutdown(cancel_futures=True)

@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+import platform
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from vidstyle import networks, pictures
+from vidstyle import networks, pictures, states
 from vidstyle.balance import Animation, PictureSource
-from vidstyle.checkpoint import JobFolder, file_hash, open_job
+from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
-from vidstyle.encoding.outputs import OnFitted, check_job_folder, check_outputs, export, files_read, frames_kept
+from vidstyle.encoding.outputs import OnFitted, Outputs, export, files_read, frames_kept
+from vidstyle.encoding.sinks import write_still
 from vidstyle.encoding.space import require_space
-from vidstyle.errors import UsageError
-from vidstyle.flow import Estimator
+from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
+from vidstyle.inputs import Inputs
+from vidstyle.jobs import open_job
+from vidstyle.manifest import Manifest, Played
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.pacing import OnStep, expected, rehearse
 from vidstyle.probe import require_memory
 from vidstyle.settings import Job, Settings
-from vidstyle.showing.figure import check_companions, write_companions
+from vidstyle.sheets import Sheet
+from vidstyle.showing.figure import write_companions
 from vidstyle.showing.playback import as_painted
 from vidstyle.showing.reel import Material
 from vidstyle.showing.show import Show
 from vidstyle.sources import VideoSource, ahead, estimator_of, to_tensor
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer, to_pixels
-from vidstyle.types import Result, Source, State
+from vidstyle.targets import Targets
+from vidstyle.threads import computing_with, pool
+from vidstyle.types import Frame, Result, Source, State
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip
@@ -41,54 +49,66 @@ if TYPE_CHECKING:
 OnFrame = Callable[[Result, int], None]
 OnPainted = Callable[[Iterator[np.ndarray]], None]
 File = str | Path
-Outputs = File | Sequence[File]
-MOMENTS = "moments"  # in a job's playback: those of an even animation
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a call does with what is there already, and with its job folder in the end."""
+
+    overwrite: bool = False  #: outputs that are there are replaced
+    restart: bool = False  #: what an interrupted call has painted is forgotten
+    keep_job: bool = False  #: the job folder stays
 
 
 class Task:
-    """One call of a public function; at birth everything is checked that does not need the frames."""
+    """One call of a public function; at birth everything is checked that does not need the frames.
+
+    Attributes:
+        content: absolute path of the clip or picture: the working folder may change while it is painted.
+    """
 
     def __init__(
-        self, job: Job, content: File, styles: Sequence[File], outputs: Outputs, settings: Settings, overwrite: bool
+        self, job: Job, content: File, styles: Sequence[File], outputs: Outputs, settings: Settings, call: Call
     ) -> None:
-        self.settings = settings
-        self.moving = job not in ("image", "sheet")
-        self.overwrite, read = overwrite, [content, *styles, *files_read(settings)]
-        self.outputs = check_outputs(
-            outputs, moving=self.moving, overwrite=overwrite, plays=settings.plays, limit=settings.limit, inputs=read
+        self.job, self.call, self.moving = job, call, job not in ("image", "sheet")
+        self.settings = settings = _placed(settings)
+        read = [content, *styles, *files_read(settings)]
+        self.targets = Targets(
+            outputs, settings, read, moving=self.moving, overwrite=call.overwrite, restart=call.restart
         )
-        check_job_folder(self.outputs[0], read)
-        check_companions(settings, self.outputs, overwrite=overwrite, inputs=read)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
-        pictures.check_file(content)
-        self.styles = [to_tensor(pictures.load_picture(style)) for style in styles]
-        self.init = None
-        self.files = {"content": os.path.abspath(content), "styles": [os.path.abspath(style) for style in styles]}
         inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
         if settings.init not in ("content", "noise"):
-            self.init = to_tensor(pictures.load_picture(settings.init))
             inputs["init"] = settings.init
+        for file in inputs.values():
+            pictures.check_file(file)
+        self.inputs = Inputs({role: [Path(os.path.abspath(file))] for role, file in inputs.items()})
+        self.content = str(self.inputs.files["content"][0])
+        self.styles = [to_tensor(pictures.load_picture(style)) for style in styles]
+        self.init = to_tensor(pictures.load_picture(settings.init)) if "init" in inputs else None
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
         self.network.require((*settings.content_layers, *settings.style_layers))
         self.estimator = estimator_of(settings) if job == "video" else None
-        self.manifest = _manifest(job, inputs, settings, self.network, self.estimator, self.device)
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Absolute paths of the outputs; the first gives the job folder its name."""
+        return self.targets.outputs
 
     def run(
         self,
         source: VideoSource | PictureSource,
         sound: Clip | None,
-        restart: bool,
-        keep_job: bool,
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
     ) -> Path:
         """Paint, and make the outputs. Returns the path of the first."""
         self.show(source)  # what cannot be meant is refused before there is a job folder
-        with self.opened(source, restart, keep_job) as job:
+        with self.opened(source) as job:
             self.finish(job, source, sound, on_frame, on_fitted, on_painted)
         return self.outputs[0]
 
@@ -96,8 +116,6 @@ class Task:
         self,
         animation: Animation,
         picture: np.ndarray,
-        restart: bool,
-        keep_job: bool,
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None,
         on_rehearsal: OnStep | None,
@@ -109,33 +127,53 @@ class Task:
 
         draft = source(expected(animation))
         self.show(draft)
-        with self.opened(draft, restart, keep_job) as job:
-            moments = [Fraction(moment) for moment in job.playback.get(MOMENTS, [])]
-            if not moments:
+        with self.opened(draft) as job:
+            if len(job.manifest.moments) != len(animation.times) and not self.targets.all_made:
                 stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
                 moments = rehearse(animation, picture, stylizer, self.network, on_rehearsal)
-                job.describe({MOMENTS: list(map(str, moments))})
+                job.describe(moments=tuple(moments))
                 del stylizer
-            self.finish(job, source(moments), None, on_frame, on_fitted)
+            self.finish(job, source(job.manifest.moments), None, on_frame, on_fitted)
+        return self.outputs[0]
+
+    def draw(self, sheet: Sheet, on_frame: OnFrame | None) -> Path:
+        """Paint the cells of a sheet, and write it. Returns the path of the first output."""
+        with self.opened(sheet) as job:
+            if not self.targets.all_made:
+                self.paint(job, sheet, on_frame)
+                with frames_kept(job):
+                    drawn, leave = sheet.drawn(job.images()), self.call.overwrite
+                    write_still(drawn, self.targets.left, overwrite=leave, record=job.record)
         return self.outputs[0]
 
     @contextmanager
-    def opened(self, source: Source, restart: bool, keep_job: bool) -> Iterator[JobFolder]:
+    def opened(self, source: Source) -> Iterator[JobFolder]:
         """The job folder; it goes, unless it is to be kept, when the block is left.
 
-        Refuses what memory or the disk cannot hold.
+        In the block torch computes with as many threads as when the job was begun.
+
+        Raises:
+            MemoryLimitError, DiskError: the memory or the disk cannot hold the pictures.
+            OutputExistsError: an output is there that this job has not made.
+            JobError, DiskError: as `open_job` does.
         """
         frames = max(source.playback) + 1
         require_space(self.outputs, source.info, frames, len(source.playback))
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
-        with open_job(self.outputs[0], self.manifest, restart=restart, frames=frames) as job:
-            yield job
-            if not keep_job:
+        manifest = self._manifest(frames)
+        with open_job(self.outputs[0], manifest, restart=self.call.restart) as job, _told(job):
+            self.targets.claim(job)
+            self._log(job, source)
+            with computing_with(job.manifest.threads):
+                yield job
+            if not self.call.keep_job:
                 job.discard()
 
     def paint(self, job: JobFolder, source: Source, on_frame: OnFrame | None) -> None:
-        """Paint what the job does not have yet."""
-        render(source, Stylizer(self.network, self.styles, self.settings, init=self.init), job, on_frame)
+        """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
+        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
+        render(Watched(source, self.inputs), stylizer, job, on_frame)
+        self.inputs.require_unchanged()
 
     def finish(
         self,
@@ -146,25 +184,112 @@ class Task:
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
     ) -> None:
-        """Paint what is left, and make the outputs."""
-        clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
-        known = {MOMENTS: job.playback[MOMENTS]} if MOMENTS in job.playback else {}
-        kept = as_painted(source.info, source.playback).json()
-        job.describe(known | kept | self.files | {"clip": clip, "alpha": list(source.course.alpha)})
+        """Paint what is left, and make the outputs that an earlier call has not made."""
+        if self.targets.all_made and on_painted is None:
+            return
+        job.describe(played=self._played(source, sound))
         self.paint(job, source, on_frame)
         if on_painted is not None:
             on_painted(job.images(source.playback))
-        show = self.show(source)
-        heard, leave = sound if self.settings.sound else None, self.overwrite
+        show, settings, leave = self.show(source), self.settings, self.call.overwrite
+        heard = sound if settings.sound else None
         with frames_kept(job):
-            fitted = export(job, show, self.outputs, self.settings, heard, on_fitted, overwrite=leave)
-            write_companions(job, show, self.settings, self.outputs, fitted, overwrite=leave)
+            left = self.targets.left
+            fitted = export(job, show, left, settings, heard, on_fitted, overwrite=leave, record=job.record)
+            self.targets.remove_companions()
+            write_companions(job, show, settings, self.outputs, fitted, overwrite=leave, record=job.record)
 
     def show(self, source: VideoSource | PictureSource) -> Show:
         """How its frames will be shown. Raises `UsageError` if what the settings ask for cannot be meant."""
         content = source.film if isinstance(source, VideoSource) else to_pixels(source.image)
         material = Material(content, tuple(map(to_pixels, self.styles)), source.course.alpha)
         return placed(Show(as_painted(source.info, source.playback), self.settings, material, moving=self.moving))
+
+    def _manifest(self, frames: int) -> Manifest:
+        """What the frames depend on. Reads all inputs, for their hashes."""
+        from vidstyle import __version__
+
+        settings = self.settings
+        painted = {
+            option.name: getattr(settings, option.name)
+            for option in dataclasses.fields(settings)
+            if option.metadata["paints"] and self.job in option.metadata["only"]
+        }
+        painted["precision"] = pick_precision(settings.precision, self.device)
+        # What is in a file matters, and is hashed; where it lies does not.
+        for name in ("weights", "flow_weights"):
+            painted.pop(name, None)
+        for name, words in (("network", ("compact", "vgg19")), ("init", ("content", "noise"))):
+            if painted[name] not in words:
+                painted[name] = "a file"
+        return Manifest(
+            frames=frames,
+            vidstyle=__version__,
+            job=self.job,
+            inputs=self.inputs.hashes,
+            network=networks.fingerprint(self.network),
+            flow_weights=self.estimator.fingerprint if self.estimator else "",
+            settings=painted | {"device": self.device.type},
+            threads=torch.get_num_threads() if self.device.type == "cpu" else None,
+        )
+
+    def _played(self, source: VideoSource | PictureSource, sound: Clip | None) -> Played:
+        """How the frames are shown before anybody edits that."""
+        files = self.inputs.files
+        return Played(
+            info=source.info,
+            order=tuple(source.playback),
+            alpha=source.course.alpha,
+            content=self.content,
+            styles=tuple(str(paths[0]) for role, paths in files.items() if role.startswith("style")),
+            sound=sound is not None and sound.has_audio,
+            start=self.settings.start,
+            end=self.settings.end,
+        )
+
+    def _log(self, job: JobFolder, source: Source) -> None:
+        """Keep in the log what a report of a bug needs."""
+        from vidstyle import __version__
+
+        info, manifest = source.info, job.manifest
+        python, system = platform.python_version(), platform.platform()
+        job.log(f"vidstyle {__version__}, Python {python}, torch {torch.__version__}, {system}")
+        job.log(f"{self.job} on {self.device.type}, {manifest.threads} threads: {json.dumps(dict(manifest.settings))}")
+        sizes = ", ".join(
+            f"{role} {paths[0].name} ({sum(path.stat().st_size for path in paths)} bytes)"
+            for role, paths in self.inputs.files.items()
+        )
+        job.log(f"{info.frames} frames of {info.width}x{info.height} at {float(info.fps):g} a second from {sizes}")
+        job.log(f"begins with frame {job.done} of {job.frames}")
+
+
+class Watched:
+    """A source whose inputs may not change as long as it is read."""
+
+    def __init__(self, source: Source, inputs: Inputs) -> None:
+        self.source, self.inputs = source, inputs
+        self.info, self.playback = source.info, source.playback
+
+    def frames(self, start: int) -> Generator[Frame]:
+        """The frames from number `start` on. Raises `MediaError` instead of one that may be of a changed input."""
+        with closing(self.source.frames(start)) as frames:
+            for frame in frames:
+                self.inputs.require_unchanged()
+                yield frame
+
+
+@contextmanager
+def _told(job: JobFolder) -> Iterator[None]:
+    """Keep in the log how a call ends. One that is refused before there is anything to keep leaves no folder."""
+    try:
+        yield
+    except BaseException as error:
+        job.log(f"ends with {type(error).__name__}: {error}")
+        refused = isinstance(error, VidstyleError) and not isinstance(error, JobError)
+        if refused and not (job.painted or job.manifest.moments or job.manifest.made):
+            with suppress(DiskError):
+                job.discard()
+        raise
 
 
 def load_network(settings: Settings) -> networks.FeatureNetwork:
@@ -177,37 +302,10 @@ def load_network(settings: Settings) -> networks.FeatureNetwork:
     return networks.compact(None if settings.network == "compact" else settings.network)
 
 
-def _manifest(
-    job: Job,
-    inputs: dict[str, Any],
-    settings: Settings,
-    network: networks.FeatureNetwork,
-    estimator: Estimator | None,
-    device: torch.device,
-) -> dict[str, Any]:
-    """What a job's frames depend on: another manifest means other frames."""
-    from vidstyle import __version__
-
-    painted = {
-        option.name: getattr(settings, option.name)
-        for option in dataclasses.fields(settings)
-        if option.metadata["paints"] and job in option.metadata["only"]
-    }
-    painted["precision"] = pick_precision(settings.precision, device)
-    # What is in a file matters, and is hashed below; where it lies does not.
-    for name in ("weights", "flow_weights"):
-        painted.pop(name, None)
-    for name, words in (("network", ("compact", "vgg19")), ("init", ("content", "noise"))):
-        if painted[name] not in words:
-            painted[name] = "a file"
-    return {
-        "vidstyle": __version__,
-        "job": job,
-        "inputs": {role: file_hash(path) for role, path in inputs.items()},
-        "network": networks.fingerprint(network),
-        "flow weights": estimator.fingerprint if estimator else "",
-        "settings": painted | {"device": device.type},
-    }
+def _placed(settings: Settings) -> Settings:
+    """With absolute paths: the working folder may change before the files are read or written."""
+    files = {name: getattr(settings, name) for name in ("poster", "figure", "font")}
+    return dataclasses.replace(settings, **{name: os.path.abspath(file) for name, file in files.items() if file})
 
 
 def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame | None = None) -> None:
@@ -218,13 +316,13 @@ def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame
     """
     state = job.state
     total = max(source.playback) + 1
-    with closing(ahead(source.frames(start=job.done))) as frames, ThreadPoolExecutor(1, "vidstyle-save") as saver:
+    with closing(ahead(source.frames(start=job.done))) as frames, pool(1, "vidstyle-save") as saver:
         saving = None
         for frame in each("wait", frames):
             with stage("optimise"):
                 result, state = stylizer.step(frame, state)
                 # Here, not in the other thread: CUDA allows no work there while this one records a graph.
-                on_cpu = dataclasses.replace(state, pastiche=state.pastiche.cpu())
+                on_cpu = states.on_cpu(state)
             if saving is not None:
                 with stage("wait"):
                     saving.result()

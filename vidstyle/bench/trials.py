@@ -23,7 +23,8 @@ from vidstyle import optimize
 from vidstyle.bench import machine
 from vidstyle.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
 from vidstyle.bench.machine import Machine
-from vidstyle.checkpoint import open_job
+from vidstyle.jobs import open_job
+from vidstyle.manifest import Manifest
 from vidstyle.networks import FeatureNetwork
 from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource, VideoSource
@@ -193,7 +194,7 @@ def job_speed(subject: Subject, frames: int) -> JobSpeed:
             in_first.update(seconds)
 
     stylizer = subject.stylizer()
-    with recording() as seconds, open_job(subject.folder / "bench.mp4", {}, frames=frames) as job:
+    with recording() as seconds, open_job(subject.folder / "bench.mp4", Manifest(frames)) as job:
         render(source, stylizer, job, on_frame)
     wall, later = time.perf_counter() - began, frames - 1
     if not subject.decoded:

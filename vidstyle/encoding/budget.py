@@ -45,9 +45,9 @@ def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int
     from vidstyle.encoding import trials  # not at the top: it needs the libraries of clips
 
     rooms = trials.rooms(show.info)
-    with made_whole(output, overwrite=overwrite) as kept:
+    with made_whole(output, overwrite=overwrite, record=encoding.record) as kept:
         parts = kept.with_name(f"trial{output.suffix}"), kept
-        encode = partial(_encode, parts[0], show, job, encoding)
+        encode = partial(_encode, parts[0], show, job, replace(encoding, record=None))
         if output.suffix.lower() == ".gif":
             measure = trials.GifTrials(show.frames(job), show.info)
             best, size = _best(encode, measure, rooms, limit, parts)

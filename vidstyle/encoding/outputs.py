@@ -14,7 +14,7 @@ from vidstyle.encoding.budget import FITTED, fit
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import check_output, open_sink
 from vidstyle.errors import EncodingError, JobError, OutputExistsError, SizeError, UsageError, VidstyleError
-from vidstyle.files import check_apart, check_place
+from vidstyle.files import Record, check_apart, check_place
 from vidstyle.settings import Settings
 from vidstyle.showing.show import Show
 from vidstyle.types import Fitted
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OnFitted = Callable[[Fitted], None]
 File = str | Path
+Outputs = File | Sequence[File]
 SOUNDING = (".mp4", ".webm")  # outputs that have sound
 READ = ("network", "weights", "flow_weights", "init", "font")  # settings that may name a file to read
 JOB = ".job"  # the suffix of the job folder's name, after that of the first output
@@ -95,6 +96,7 @@ def export(
     on_fitted: OnFitted | None = None,
     *,
     overwrite: bool = True,
+    record: Record | None = None,
 ) -> list[Fitted]:
     """Encode a job's frames into every output; one that fails does not keep the others from being made.
 
@@ -103,6 +105,7 @@ def export(
         sound: the clip whose sound goes along.
         on_fitted: told what an output of limited size gave up.
         overwrite: whether what is there when an output is complete may be replaced.
+        record: told of each output, and of its part file, before that takes its place.
 
     Returns:
         What was made to fit.
@@ -111,7 +114,7 @@ def export(
         JobError: a frame is missing or damaged.
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
-    encoding = Encoding(settings.crf, settings.plays, sound, show.delay)
+    encoding = Encoding(settings.crf, settings.plays, sound, show.delay, record=record)
     failures: list[VidstyleError] = []
     found: list[Fitted] = []
     for output in outputs:
@@ -147,6 +150,6 @@ def frames_kept(job: JobFolder) -> Iterator[None]:
         kind = EncodingError if type(error) is VidstyleError else type(error)
         same = "the same command with -y" if isinstance(error, OutputExistsError) else "the same command"
         hope = f"all frames are kept in {job.path}: {same} paints nothing anew"
-        if job.manifest.get("job") != "sheet":
+        if job.manifest.job != "sheet":
             hope += f", and vidstyle encode {shlex.quote(str(job.path))} -o FILE makes other outputs"
         raise kind(f"{error}. {hope[0].upper()}{hope[1:]}") from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from vidstyle.errors import EncodingError
-from vidstyle.files import FULL, failure, place_of, put, staging
+from vidstyle.files import FULL, Record, failure, place_of, put, staging
 from vidstyle.types import ClipInfo
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Encoding:
     delay: Fraction = Fraction(0)  #: seconds of pictures before that sound begins
     colors: int = 255  #: of a GIF, at most
     dither: float = 0.5  #: of a GIF: 0 none, 1 as if nobody saw its grain
+    record: Record | None = None  #: told the output and its part file before that takes its place
     still: float = 0.0  #: of a GIF: a change of a pixel that is not shown, in Oklab, whose lightness is 0 to 1
 
 
@@ -73,7 +74,10 @@ class PartFile:
             if kind is None:
                 if self._written != self.info.frames:
                     raise EncodingError(f"{self._written} frames were written to {self.path}, not {self.info.frames}")
-                self._replace(self._finish())
+                part = self._finish()
+                if self.encoding.record is not None:
+                    self.encoding.record(self.path, part)
+                self._replace(part)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ from vidstyle import libraries
 from vidstyle.encoding.folders import FolderSink, check_folder
 from vidstyle.encoding.partfile import Encoding, PartFile
 from vidstyle.errors import UsageError, VidstyleError
-from vidstyle.files import check_writable
+from vidstyle.files import Record, check_writable
 from vidstyle.pictures import load_picture
 from vidstyle.types import ClipInfo, Sink
 
@@ -117,11 +117,16 @@ class StillSink(PartFile):
         return part
 
 
-def write_still(pixels: np.ndarray, paths: Iterable[Path], *, overwrite: bool = True) -> None:
-    """Write one picture, (H, W, 3) uint8 sRGB, to each of these places. Raises as a sink does."""
+def write_still(
+    pixels: np.ndarray, paths: Iterable[Path], *, overwrite: bool = True, record: Record | None = None
+) -> None:
+    """Write one picture, (H, W, 3) uint8 sRGB, to each of these places. Raises as a sink does.
+
+    `record` is told of each, and of its part file, before that takes its place.
+    """
     info = ClipInfo(pixels.shape[1], pixels.shape[0], Fraction(1), 1)
     for path in paths:
-        with StillSink(path, info, Encoding(), overwrite=overwrite) as sink:
+        with StillSink(path, info, Encoding(record=record), overwrite=overwrite) as sink:
             sink.write(pixels)
 
 

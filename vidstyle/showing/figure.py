@@ -14,7 +14,8 @@ from urllib.parse import quote
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
-from vidstyle.files import check_writable, plain, write_whole
+from vidstyle.files import Record, check_writable, plain, write_whole
+from vidstyle.manifest import Manifest, Played
 from vidstyle.settings import Layout, Settings
 from vidstyle.showing.playback import TITLE
 from vidstyle.showing.show import Show
@@ -61,27 +62,29 @@ def write_companions(
     fitted: Sequence[Fitted] = (),
     *,
     overwrite: bool = True,
+    record: Record | None = None,
 ) -> None:
     """Write the poster and the figure that `settings` name, once the outputs are there.
 
     Args:
         fitted: what was made to fit, and may have become smaller than the show.
         overwrite: whether what is there by now may be replaced.
+        record: told of each, and of its part file, before that takes its place.
 
     Raises:
         DiskError, OutputExistsError: one cannot be written.
         JobError, MediaError: as the frames of a `Show` do.
     """
     if settings.poster is not None:
-        write_still(show.poster(job), [Path(settings.poster)], overwrite=overwrite)
+        write_still(show.poster(job), [Path(settings.poster)], overwrite=overwrite, record=record)
     if settings.figure is not None:
         found = described(job.manifest, show, settings, outputs, fitted)
         text = json.dumps(plain(found), indent=2, ensure_ascii=False) + "\n"
-        write_whole(Path(settings.figure), text, overwrite=overwrite)
+        write_whole(Path(settings.figure), text, overwrite=overwrite, record=record)
 
 
 def described(
-    manifest: dict[str, Any], show: Show, settings: Settings, outputs: Sequence[Path], fitted: Sequence[Fitted] = ()
+    manifest: Manifest, show: Show, settings: Settings, outputs: Sequence[Path], fitted: Sequence[Fitted] = ()
 ) -> dict[str, Any]:
     """What figure.json holds: the same for the same job and settings, and no place of this machine.
 
@@ -89,7 +92,7 @@ def described(
         manifest: of the job.
         outputs: that are there; they are named as seen from the figure's folder.
     """
-    info, played = show.info, manifest["playback"]
+    info, played = show.info, _played(manifest)
     folder = Path(settings.figure or "figure.json").parent
     sizes = {one.path: {"width": one.width, "height": one.height} for one in fitted}
     files = [
@@ -101,9 +104,9 @@ def described(
     found = {
         "caption": settings.caption,
         "alt": alt_text(manifest, show),
-        "content": Path(played["content"]).name,
-        "styles": [Path(style).name for style in played["styles"]],
-        "network": manifest["settings"]["network"],
+        "content": Path(played.content).name,
+        "styles": [Path(style).name for style in played.styles],
+        "network": manifest.settings.get("network"),
         "width": info.width,
         "height": info.height,
         "frames": info.frames,
@@ -111,18 +114,18 @@ def described(
         "outputs": files,
         "poster": poster,
         "parameters": parameters(manifest, settings),
-        "vidstyle": manifest["vidstyle"],
+        "vidstyle": manifest.vidstyle,
     }
     return found | {"html": snippet(found)}
 
 
-def alt_text(manifest: dict[str, Any], show: Show) -> str:
+def alt_text(manifest: Manifest, show: Show) -> str:
     """What is to be seen, for those who do not see it."""
-    played, word = manifest["playback"], WORDS[manifest["job"]]
-    names = [_readable(style) for style in played["styles"]]
+    played, word = _played(manifest), WORDS[manifest.job]
+    names = [_readable(style) for style in played.styles]
     style = f"style of {names[0]}" if len(names) == 1 else f"styles of {', '.join(names[:-1])} and {names[-1]}"
-    content = _readable(played["content"])
-    shown = [played["alpha"][number] for number in show.playback.order if number != TITLE]
+    content = _readable(played.content)
+    shown = [played.alpha[number] for number in show.playback.order if number != TITLE]
     seconds = f"{float(show.info.seconds):.1f}".removesuffix(".0") + " s"
     length = f", in {seconds}" if show.moving else ""
     halfway = (min(shown) + max(shown)) / 2
@@ -139,11 +142,11 @@ def alt_text(manifest: dict[str, Any], show: Show) -> str:
     return f"{what}{length}.{BESIDE[show.settings.layout].format(word, styles)}"
 
 
-def parameters(manifest: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def parameters(manifest: Manifest, settings: Settings) -> dict[str, Any]:
     """The settings of the painting and of the outputs that are not their defaults, by their names in `Settings`."""
     found = {}
     for option in dataclasses.fields(settings):
-        own = manifest["settings"] if option.metadata["paints"] else vars(settings)
+        own = manifest.settings if option.metadata["paints"] else vars(settings)
         value = own.get(option.name, option.default)
         if option.name not in FILES and value not in (option.default, plain(option.default)):
             found[option.name] = Path(value).name if option.name == "font" else value
@@ -174,6 +177,13 @@ def snippet(found: dict[str, Any]) -> str:
         lines = [f'<img src="{poster or _url(files[0])}" {_size(found)} alt="{alt}">']
     caption = [f"<figcaption>{escape(found['caption'])}</figcaption>"] if found["caption"] else []
     return "\n".join(["<figure>", *lines, *caption, "</figure>"])
+
+
+def _played(manifest: Manifest) -> Played:
+    """How the frames are shown, which is known once they are painted."""
+    if manifest.played is None:
+        raise ValueError("got a job of which nothing is painted")
+    return manifest.played
 
 
 def _size(shown: dict[str, Any]) -> str:

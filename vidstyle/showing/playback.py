@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from vidstyle.settings import Settings
 from vidstyle.types import ClipInfo
@@ -22,26 +21,6 @@ class Playback:
     info: ClipInfo  #: of the moving picture
     order: tuple[int, ...]  #: the painted frame of each of its frames, or `TITLE`
     delay: Fraction = Fraction(0)  #: seconds until the sound begins
-
-    def json(self) -> dict[str, Any]:
-        """As it is kept in a job folder."""
-        info, times = self.info, self.info.timestamps
-        return {
-            "order": list(self.order),
-            "width": info.width,
-            "height": info.height,
-            "fps": str(info.fps),
-            "times": None if times is None else [str(time) for time in times],
-            "end": None if info.end is None else str(info.end),
-        }
-
-    @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Playback:
-        """What `json` gave. Raises `KeyError`, `TypeError` or `ValueError` if it did not."""
-        order, times = tuple(map(int, found["order"])), found["times"]
-        times = None if times is None else tuple(map(Fraction, times))
-        end = None if found.get("end") is None else Fraction(found["end"])
-        return cls(ClipInfo(found["width"], found["height"], Fraction(found["fps"]), len(order), times, end), order)
 
     def edited(self, settings: Settings) -> Playback:
         """The playback that `settings` ask for: at another rate, there and back, with frames held, after a title."""

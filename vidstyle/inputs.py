@@ -1,0 +1,81 @@
+"""The files that a job is painted from: hashed once, and watched for changes as long as it runs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vidstyle.errors import MediaError
+
+Looks = tuple[tuple[int, ...], ...]  # what the file system says of files; it changes when they do
+
+
+class Inputs:
+    """The inputs of a job, by the names that they have in its manifest, each of one file or several.
+
+    How the files look is kept at birth, so that one that changes later is noticed, whenever it is read.
+
+    Raises `MediaError` if one is not there.
+    """
+
+    def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
+        self.files = files
+        self._looks = {role: _looks(paths) for role, paths in files.items()}
+
+    @functools.cached_property
+    def hashes(self) -> Mapping[str, str]:
+        """SHA-256 of each input. Reads all of them. Raises `MediaError` if one has changed since birth."""
+        hashes = {role: _hash(paths) for role, paths in self.files.items()}
+        for role, paths in self.files.items():
+            if _looks(paths) != self._looks[role]:
+                raise _changed(paths)
+        return hashes
+
+    def require_unchanged(self) -> None:
+        """Raise `MediaError` if an input is not what it was at birth. As cheap as a look into its folder."""
+        for role, paths in self.files.items():
+            if (looks := _looks(paths)) != self._looks[role]:
+                if _hash(paths) != self.hashes[role]:
+                    raise _changed(paths)
+                self._looks[role] = looks  # only touched
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file of any size, in hexadecimal. Raises `OSError` as `open` does."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of(files: Sequence[Path]) -> str:
+    """SHA-256 of a file or, of several, over their names and hashes. Raises `OSError`."""
+    if len(files) == 1:
+        return file_hash(files[0])
+    lines = "".join(f"{file_hash(path)} {path.name}\n" for path in files)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _hash(files: Sequence[Path]) -> str:
+    try:
+        return hash_of(files)
+    except OSError as error:
+        raise MediaError(f"{error.filename or files[0]} cannot be read ({error.strerror})") from error
+
+
+def _looks(files: Sequence[Path]) -> Looks:
+    try:
+        found = [os.stat(path) for path in files]
+    except OSError as error:
+        raise MediaError(
+            f"{error.filename} is not there any more ({error.strerror}); put it back and run the same command again"
+        ) from error
+    return tuple((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
+
+
+def _changed(files: Sequence[Path]) -> MediaError:
+    return MediaError(
+        f"{files[0] if len(files) == 1 else files[0].parent} was changed or replaced while it was painted; put it back "
+        "as it was and run the same command to continue, or paint the new one with --restart"
+    )
