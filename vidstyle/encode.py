@@ -151,7 +151,8 @@ class _Inputs:
         from vidstyle.media import survey
 
         painted = self.folder.manifest["settings"]
-        return survey(self._clip_name, start=painted["start"], end=painted["end"])
+        read = {name: painted[name] for name in ("start", "end", "deinterlace", "hdr") if name in painted}
+        return survey(self._clip_name, **read)
 
     def _checked(self, name: str, role: str, advice: str) -> str:
         """The file `name`, if it is what was painted from."""

@@ -1,0 +1,184 @@
+"""When the frames of a clip are shown, and until when: by its container, whatever order and gaps its packets have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import av
+
+from vidstyle.errors import MediaError
+from vidstyle.types import ClipInfo
+
+ORDER_ONLY = ("avi",)  # formats whose packets say only in which order they are decoded
+
+
+class Clock:
+    """The times of one stream of pictures, fed with its packets as they are read, in ticks of the stream.
+
+    Attributes:
+        time_base: seconds of a tick.
+        packets: how many with data have been read.
+    """
+
+    def __init__(self, path: Path, container: Any, stream: Any) -> None:
+        self.path, self._container, self._stream = path, container, stream
+        self._kind: str = container.format.name
+        self.time_base: Fraction = stream.time_base
+        self.packets = 0
+        self._decoding: list[int | None] = []  # times of decoding, which only rise
+        self._shown: list[int] = []  # times of showing, in the order of decoding
+        self._ticks: list[int] = []  # of the frames so far
+        self._duration = 0  # of the last frame; 0 = unknown
+        self._durations: set[int] = set()  # of the packets
+        self._rate = Fraction(stream.guessed_rate or stream.average_rate or 25)
+
+    def watch(self, packet: av.Packet[Any]) -> None:
+        """Take note of the next packet of the stream."""
+        self.packets += 1
+        self._decoding.append(packet.dts)
+        self._durations.add(packet.duration or 0)
+        if packet.pts is not None and not packet.is_discard:
+            self._shown.append(packet.pts)
+
+    def is_behind(self, packet: av.Packet[Any], until: Fraction) -> bool:
+        """Whether nothing that is shown before `until`, in seconds from the first frame, needs this packet."""
+        if self._kind in ORDER_ONLY or packet.dts is None or not (self._ticks or self._shown):
+            return False
+        first = self._ticks[0] if self._ticks else self._shown[0]
+        return (packet.dts - first) * self.time_base >= until
+
+    def stamp(self, frame: av.VideoFrame) -> int:
+        """When the next decoded frame is shown. Raises `MediaError` if that is before the one before."""
+        number = len(self._ticks)
+        tick = None if self._kind in ORDER_ONLY else frame.pts
+        if tick is None and number < len(self._decoding):
+            # Frames come in the order of showing; their times are those of decoding, sorted, but for a constant.
+            tick = self._decoding[number]
+        if tick is None:  # a stream without container
+            step = frame.duration or round(1 / (self._rate * self.time_base))
+            tick = self._ticks[-1] + step if number else 0
+        if number and 0 < self._ticks[-1] - tick < 1 / (self._rate * self.time_base):
+            tick = self._ticks[-1]  # rounded, or mended by who cut it; the decoder knows the order
+        if number and tick < self._ticks[-1]:
+            raise MediaError(
+                f"the clock of {self.path} runs backwards at frame {number}, as where recordings were joined; write it "
+                "anew first: ffmpeg -i CLIP -c copy NEW.mkv"
+            )
+        self._ticks.append(tick)
+        self._duration = frame.duration or 0
+        return tick
+
+    def after(self, tick: int) -> int | None:
+        """The next time in the packets read so far at which a frame is shown."""
+        known = self._shown if self._kind not in ORDER_ONLY else [tick for tick in self._decoding if tick is not None]
+        return min((other for other in known if other > tick), default=None)
+
+    def end(self) -> int | None:
+        """The tick at which the last frame of the file ends, once all have been read; None if the file does not say."""
+        last, stream, ends = self._ticks[-1], self._stream, []
+        listed = self._kind.startswith(("mov", "avi", "mxf")) and stream.duration  # of all frames
+        # Decoded before others that are shown earlier, it has the duration of one of those.
+        own = len(self._durations) == 1 or not self._shown or self._shown[-1] == last
+        if self._duration and (own or not listed):
+            ends.append(last + self._duration)
+        if listed:
+            ends.insert(0 if self._kind == "avi" else 1, (stream.start_time or 0) + stream.duration)
+        if self._kind.startswith(("matroska", "flv")):
+            seconds = _seconds(stream.metadata.get("DURATION", "")) or self._whole_seconds()
+            said = [first + round(seconds / self.time_base) for first in (0, self._ticks[0])]
+            ends = said + ends if self._kind == "flv" else ends + said
+        return next((end for end in ends if end > last), None)
+
+    def _whole_seconds(self) -> Fraction:
+        """How long the container says that it is, if it holds nothing but this stream; 0 if it does not say.
+
+        Without a duration in the header, FFmpeg divides the file size by the bit rate.
+        """
+        container, rate = self._container, self._stream.codec_context.bit_rate
+        if len(container.streams) > 1 or not container.duration or (rate and rate == container.bit_rate):
+            return Fraction(0)
+        return Fraction(container.duration, av.time_base)
+
+    def rates(self) -> Iterator[Fraction]:
+        """The frame rates that the container claims, the most trusted first."""
+        for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
+            if rate:
+                yield Fraction(rate)
+
+
+def spread(times: Sequence[Fraction], end: Fraction | None) -> tuple[Fraction, ...]:
+    """Rising times of frames: of several with the same time, each gets its share of the time until the next.
+
+    Args:
+        end: where the last one ends; if None, after the average of the steps before.
+    """
+    if len(set(times)) == len(times):
+        return tuple(times)
+    if end is None:
+        end = times[-1] + ((times[-1] - times[0]) / (len(times) - 1) or Fraction(1, 25))
+    runs = [(time, len(list(run))) for time, run in groupby(times)]
+    stops = [time for time, _ in runs[1:]] + [end]
+    return tuple(
+        time + (stop - time) * number / count
+        for (time, count), stop in zip(runs, stops, strict=True)
+        for number in range(count)
+    )
+
+
+def clip_info(
+    size: tuple[int, int],
+    times: Sequence[Fraction],
+    end: Fraction | None,
+    tick: Fraction,
+    rates: Iterable[Fraction],
+) -> ClipInfo:
+    """What frames shown at `times` are: of the constant rate that explains them best, else of a varying one.
+
+    Args:
+        size: width and height.
+        end: where the last one ends; None if that is unknown.
+        tick: to which the times are rounded.
+        rates: those that the container claims.
+    """
+    end = None if end is None else end - times[0]
+    times = [time - times[0] for time in times]
+    rate, even = _rate(times, tick, list(rates), end)
+    usual = times[-1] + 1 / rate
+    if end is not None and abs(end - usual) <= (min(tick, Fraction(49, 100) / rate) if even else 0):
+        end = None
+    return ClipInfo(*size, fps=rate, frames=len(times), timestamps=None if even else tuple(times), end=end)
+
+
+def _rate(
+    times: list[Fraction], tick: Fraction, claimed: list[Fraction], end: Fraction | None
+) -> tuple[Fraction, bool]:
+    """Frames per second, and whether they are constant."""
+    if len(times) == 1:
+        likely = [rate for rate in claimed if end is not None and abs(1 / rate - end) <= tick] or claimed[1:] or claimed
+        return (likely[0] if likely else Fraction(25)), True
+    average = (len(times) - 1) / times[-1]
+    broadcast = Fraction(round(average * 1001 / 1000) * 1000, 1001)
+    usual = [rate for rate in (*claimed, Fraction(round(average)), broadcast) if rate > 0]
+    for rate in (min(usual, key=lambda rate: _deviation(times, rate)), average):
+        # Give or take a tick of the clock, but never half a frame: that would hide a frame left out.
+        if _deviation(times, rate) <= min(tick, Fraction(49, 100) / rate):
+            return rate, True
+    return average, False
+
+
+def _deviation(times: list[Fraction], rate: Fraction) -> Fraction:
+    """How far, at most, frame i is shown from i / rate; in seconds."""
+    return max(abs(time - number / rate) for number, time in enumerate(times))
+
+
+def _seconds(text: str) -> Fraction:
+    """A duration like 00:01:02.345000000; 0 if it is none."""
+    try:
+        hours, minutes, seconds = text.split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+    except ValueError:
+        return Fraction(0)
