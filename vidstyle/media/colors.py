@@ -56,15 +56,18 @@ class Colors:
         self._reformatter = VideoReformatter()  # one for all frames: making it nearly doubles the cost of a frame
         self._conversions: dict[tuple[int, int], Convert | None] = {}
 
+    def check(self, frame: av.VideoFrame) -> None:
+        """Raise `MediaError` if the tags of `frame` cannot be followed."""
+        self._matrix(frame)
+        self._conversion(frame)
+
     def to_srgb(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
-        """(height, width, 3) uint8, transparency over white. Raises `MediaError` if the tags cannot be followed."""
+        """A frame that `check` has passed: (height, width, 3) uint8, transparency over white."""
         pixels = frame.format
         alpha = pixels.has_palette or any(component.is_alpha for component in pixels.components)
-        matrix = None if pixels.is_rgb or pixels.name.startswith("gray") else self._matrix(frame)
+        matrix = self._matrix(frame)
         convert = self._conversion(frame)
-        kind = ("rgba" if alpha else "rgb") + ("64le" if alpha else "48le" if convert else "24")
-        if convert is None:
-            kind = "rgba" if alpha else "rgb24"
+        kind = ("rgba" if alpha else "rgb24") if convert is None else ("rgba64le" if alpha else "rgb48le")
         converted = self._reformatter.reformat(frame, width, height, kind, src_colorspace=matrix, interpolation=SCALING)
         image = converted.to_ndarray()
         if convert is None and not alpha:
@@ -77,8 +80,10 @@ class Colors:
             result[top : top + rows] = _over_white(color, strip[..., 3]) if alpha else color
         return result
 
-    def _matrix(self, frame: av.VideoFrame) -> int:
+    def _matrix(self, frame: av.VideoFrame) -> int | None:
         """The matrix of YCbCr. Untagged, it is BT.709's if the frame is of HD size, else BT.601's, as players do."""
+        if frame.format.is_rgb or frame.format.name.startswith(("gray", "xyz", "pal")):
+            return None
         matrix = frame.colorspace
         if matrix == 12:
             matrix = MATRIX_OF_PRIMARIES.get(frame.color_primaries, matrix)

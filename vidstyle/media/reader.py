@@ -115,6 +115,7 @@ class Reader:
                     continue
                 if frame.is_corrupt:
                     raise MediaError(f"{self.path} is damaged at frame {self._frames}; get it again or convert it")
+                self._colors.check(frame)
                 self._frames += 1
                 yield frame
 
