@@ -13,6 +13,7 @@ import av
 from vidstyle.errors import MediaError
 from vidstyle.types import ClipInfo
 
+FINEST = Fraction(1, 2000)  # s; what is less off its time than this is not seen
 ORDER_ONLY = ("avi",)  # formats whose packets say only in which order they are decoded
 
 
@@ -144,6 +145,7 @@ def clip_info(
         tick: to which the times are rounded.
         rates: those that the container claims.
     """
+    tick = max(tick, FINEST)
     end = None if end is None else end - times[0]
     times = [time - times[0] for time in times]
     rate, even = _rate(times, tick, list(rates), end)

@@ -38,7 +38,7 @@ CLIP_FORMATS = (
     "m4v",
     "obu",
 )
-RECORDING = "it is a recording without an index (moov), as an interrupted recorder leaves it; mend it with untrunc, or"
+NO_INDEX = "it has no index (moov), as an interrupted recording or download; get it again, or mend it with untrunc"
 
 
 def open_container(path: Path) -> av.container.InputContainer:
@@ -63,13 +63,15 @@ def _refuse_others(path: Path) -> None:
         head = file.read(12)
         if head[4:8] != b"ftyp":
             return
-        boxes = {kind for kind, _ in _boxes(file)}
+        boxes, size = dict(_boxes(file)), os.fstat(file.fileno()).st_size
     if b"moov" in boxes:
+        if boxes[b"moov"] > size:
+            raise MediaError(f"{path} is cut short: it ends within its index (moov); get it again")
         return
     if b"meta" in boxes:  # FFmpeg gives one of the tiles that such a photo is made of
         kind = "an AVIF picture" if head[8:11] == b"avi" else "a HEIC photo"
         raise MediaError(f"{path} is not a clip: it is {kind}; paint it with `vidstyle image`")
-    raise MediaError(f"{path} is not a clip that can be read: {RECORDING} record it again")
+    raise MediaError(f"{path} is not a clip that can be read: {NO_INDEX}")
 
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
