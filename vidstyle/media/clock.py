@@ -14,7 +14,8 @@ from vidstyle.errors import MediaError
 from vidstyle.types import ClipInfo
 
 FINEST = Fraction(1, 2000)  # s; what is less off its time than this is not seen
-ORDER_ONLY = ("avi",)  # formats whose packets say only in which order they are decoded
+SLOTS = ("avi",)  # formats that number their packets, in the order of decoding; times of showing are FFmpeg's guess
+UNGUESSED = ("h264", "hevc")  # codecs whose frames may be reordered so that this guess is wrong
 
 
 class Clock:
@@ -28,6 +29,7 @@ class Clock:
     def __init__(self, path: Path, container: Any, stream: Any) -> None:
         self.path, self._container, self._stream = path, container, stream
         self._kind: str = container.format.name
+        self._slots = self._kind in SLOTS
         self.time_base: Fraction = stream.time_base
         self.packets = 0
         self._decoding: list[int | None] = []  # times of decoding, which only rise
@@ -47,7 +49,7 @@ class Clock:
 
     def is_behind(self, packet: av.Packet[Any], until: Fraction) -> bool:
         """Whether nothing that is shown before `until`, in seconds from the first frame, needs this packet."""
-        if self._kind in ORDER_ONLY or packet.dts is None or not (self._ticks or self._shown):
+        if self._slots or packet.dts is None or not (self._ticks or self._shown):
             return False
         first = self._ticks[0] if self._ticks else self._shown[0]
         return (packet.dts - first) * self.time_base >= until
@@ -55,10 +57,14 @@ class Clock:
     def stamp(self, frame: av.VideoFrame) -> int:
         """When the next decoded frame is shown. Raises `MediaError` if that is before the one before."""
         number = len(self._ticks)
-        tick = None if self._kind in ORDER_ONLY else frame.pts
+        tick = frame.pts
+        if self._slots and (self._stream.codec_context.name in UNGUESSED or (tick or 0) < self._least):
+            tick = None
         if tick is None and number < len(self._decoding):
             # Frames come in the order of showing; their times are those of decoding, sorted, but for a constant.
             tick = self._decoding[number]
+        if self._slots and tick is not None:
+            tick = max(tick, self._least)
         if tick is None:  # a stream without container
             step = frame.duration or round(1 / (self._rate * self.time_base))
             tick = self._ticks[-1] + step if number else 0
@@ -73,9 +79,14 @@ class Clock:
         self._duration = frame.duration or 0
         return tick
 
+    @property
+    def _least(self) -> int:
+        """The next tick that is free."""
+        return self._ticks[-1] + 1 if self._ticks else 0
+
     def after(self, tick: int) -> int | None:
         """The next time in the packets read so far at which a frame is shown."""
-        known = self._shown if self._kind not in ORDER_ONLY else [tick for tick in self._decoding if tick is not None]
+        known = [tick for tick in self._decoding if tick is not None] if self._slots else self._shown
         return min((other for other in known if other > tick), default=None)
 
     def end(self) -> int | None:
@@ -87,11 +98,13 @@ class Clock:
         if self._duration and (own or not listed):
             ends.append(last + self._duration)
         if listed:
-            ends.insert(0 if self._kind == "avi" else 1, (stream.start_time or 0) + stream.duration)
-        if self._kind.startswith(("matroska", "flv")):
-            seconds = _seconds(stream.metadata.get("DURATION", "")) or self._whole_seconds()
-            said = [first + round(seconds / self.time_base) for first in (0, self._ticks[0])]
-            ends = said + ends if self._kind == "flv" else ends + said
+            shift = last - (self._decoding[-1] or 0) if self._slots else stream.start_time or 0  # shown after decoding
+            ends.insert(0 if self._slots else 1, shift + stream.duration)
+        seconds = round((_seconds(stream.metadata.get("DURATION", "")) or self._whole_seconds()) / self.time_base)
+        if self._kind == "flv":
+            ends.insert(0, seconds)
+        elif self._kind.startswith("matroska"):  # counted from 0 by most writers, by some from the first frame
+            ends += [seconds, self._ticks[0] + seconds]
         return next((end for end in ends if end > last), None)
 
     def _whole_seconds(self) -> Fraction:
