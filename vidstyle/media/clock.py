@@ -178,11 +178,16 @@ def _rate(
     average = (len(times) - 1) / times[-1]
     broadcast = Fraction(round(average * 1001 / 1000) * 1000, 1001)
     usual = [rate for rate in (*claimed, Fraction(round(average)), broadcast) if rate > 0]
-    for rate in (min(usual, key=lambda rate: _deviation(times, rate)), average):
+    usual.sort(key=lambda rate: (not _is_standard(rate), _deviation(times, rate)))
+    for rate in (*usual, average):
         # Give or take a tick of the clock, but never half a frame: that would hide a frame left out.
         if _deviation(times, rate) <= min(tick, Fraction(49, 100) / rate):
             return rate, True
     return average, False
+
+
+def _is_standard(rate: Fraction) -> bool:
+    return 1 in (rate.denominator, (rate * Fraction(1001, 1000)).denominator)
 
 
 def _deviation(times: list[Fraction], rate: Fraction) -> Fraction:
