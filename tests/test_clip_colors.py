@@ -14,12 +14,22 @@ from vidstyle.errors import MediaError
 av, media, ffmpeg = map(pytest.importorskip, ("av", "vidstyle.media", "vidstyle.ffmpeg"))
 
 XYZ_TO_SRGB = np.array(  # CSS Color 4
-    [[3.2409699419, -1.5373831776, -0.4986107603], [-0.9692436363, 1.8759675015, 0.0415550574], [0.0556300797, -0.2039769589, 1.0569715142]]
+    [
+        [3.2409699419, -1.5373831776, -0.4986107603],
+        [-0.9692436363, 1.8759675015, 0.0415550574],
+        [0.0556300797, -0.2039769589, 1.0569715142],
+    ]
 )
 P3_TO_XYZ = np.array(  # CSS Color 4
-    [[0.4865709486, 0.2656676932, 0.1982172852], [0.2289745641, 0.6917385218, 0.0792869141], [0.0, 0.0451133819, 1.0439443689]]
+    [
+        [0.4865709486, 0.2656676932, 0.1982172852],
+        [0.2289745641, 0.6917385218, 0.0792869141],
+        [0.0, 0.0451133819, 1.0439443689],
+    ]
 )
-BT2020_TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])  # BT.2087
+BT2020_TO_BT709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+)  # BT.2087
 BT601_525_TO_BT709 = np.array([[0.9395, 0.0502, 0.0103], [0.0178, 0.9658, 0.0164], [-0.0016, -0.0044, 1.0060]])
 BT601_625_TO_BT709 = np.array([[1.0440, -0.0440, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0118, 0.9882]])
 LUMA = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}  # of red and blue, by matrix
@@ -39,7 +49,9 @@ def squares():
     """(4, 16, 3) codes in [0, 1]: a grey ramp, the cube's corners, and colours in between."""
     ramp = np.repeat(np.linspace(0, 1, 16)[:, None], 3, axis=1)
     corners = np.array([[n & 1, n >> 1 & 1, n >> 2] for n in range(8)], float)
-    return np.stack([ramp, np.concatenate([corners, corners * 0.6 + 0.2]), *np.random.default_rng(1).random((2, 16, 3))])
+    return np.stack(
+        [ramp, np.concatenate([corners, corners * 0.6 + 0.2]), *np.random.default_rng(1).random((2, 16, 3))]
+    )
 
 
 def encode(path, codes, *, matrix=1, primaries=1, transfer=1, full=False, size=None):
@@ -100,7 +112,8 @@ def test_primaries_are_converted_in_linear_light(tmp_path, matrix, primaries, tr
 
 
 @pytest.mark.parametrize(
-    ("transfer", "curve"), [(4, lambda v: v**2.2), (5, lambda v: v**2.8), (8, lambda v: v), (9, lambda v: 10 ** (2 * v - 2))]
+    ("transfer", "curve"),
+    [(4, lambda v: v**2.2), (5, lambda v: v**2.8), (8, lambda v: v), (9, lambda v: 10 ** (2 * v - 2))],
 )
 def test_curves_of_displays_are_followed(tmp_path, transfer, curve):
     codes = squares()[:, 1:] * 0.9 + 0.05  # black has no logarithm; near it ten bits of light are coarse steps of sRGB

@@ -125,7 +125,9 @@ class Case:
             return second if run(["-i", first, "-c", "copy", "-output_ts_offset", "1.3", *form, second]) else None
         if self.twist.startswith("cut"):
             between = folder / "between.mkv" if "rewrapped" in self.twist else second
-            if not run(["-ss", str(length * 0.35), "-i", first, "-c", "copy", *(form if between is second else []), between]):
+            if not run(
+                ["-ss", str(length * 0.35), "-i", first, "-c", "copy", *(form if between is second else []), between]
+            ):
                 return None
             if between is not second and not run(["-i", between, "-c", "copy", *form, second]):
                 return None
@@ -177,7 +179,9 @@ def check(seed, folder):
         clip = media.survey(path)
         got = [number_of(np.asarray(frame)) for frame in clip.decode()]
     except MediaError as error:
-        reasons = [text for text, container in REFUSALS if re.search(text, str(error)) and container in ("", case.container)]
+        reasons = [
+            text for text, container in REFUSALS if re.search(text, str(error)) and container in ("", case.container)
+        ]
         assert reasons, (case, error)
         assert alone is None or "backwards" in reasons[0], (case, error)
         return True

@@ -105,7 +105,9 @@ def test_frames_of_one_time_share_it(tmp_path, suffix):
     even = make_clip(tmp_path / "even.mkv", numbered(8), rate=25, options={"bf": "0"})
     doubled = tmp_path / f"a.{suffix}"
     # As a recorder that stalls: frames 3 and 4 both bear the time of 3.
-    remux(even, doubled, lambda number, packet: dict.fromkeys(("pts", "dts"), Fraction(3 if number == 4 else number, 25)))
+    remux(
+        even, doubled, lambda number, packet: dict.fromkeys(("pts", "dts"), Fraction(3 if number == 4 else number, 25))
+    )
     clip = media.survey(doubled)
     assert [number_of(frame) for frame in clip.decode()] == list(range(8))
     assert all(a < b for a, b in pairwise(clip.times))
@@ -115,7 +117,9 @@ def test_frames_of_one_time_share_it(tmp_path, suffix):
 
 def test_a_clip_that_begins_late(tmp_path):
     even = make_clip(tmp_path / "even.mkv", numbered(10), options={"bf": "0"})
-    late = remux(even, tmp_path / "a.mkv", lambda number, packet: dict.fromkeys(("pts", "dts"), 7 + Fraction(number, 25)))
+    late = remux(
+        even, tmp_path / "a.mkv", lambda number, packet: dict.fromkeys(("pts", "dts"), 7 + Fraction(number, 25))
+    )
     clip = media.survey(late)
     assert (clip.info.frames, clip.info.fps, clip.origin) == (10, 25, 7)
 

@@ -22,7 +22,9 @@ def interlaced(path, count, *, codec="mpeg2video", first="tff", rate=25):
     source = graph.add_buffer(width=160, height=96, format=av.VideoFormat("yuv420p"), time_base=Fraction(1, rate))
     graph.link_nodes(source, graph.add("setfield", first), graph.add("buffersink")).configure()
     with av.open(str(path), "w") as container:
-        flags = {"flags": "+ilme+ildct", "b": "4M"} if codec == "mpeg2video" else {"x264-params": f"{first}=1", "crf": "8"}
+        flags = (
+            {"flags": "+ilme+ildct", "b": "4M"} if codec == "mpeg2video" else {"x264-params": f"{first}=1", "crf": "8"}
+        )
         stream = container.add_stream(codec, rate=rate, options={**flags, "bf": "2"})
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
         for number in range(count):

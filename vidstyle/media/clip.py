@@ -16,6 +16,8 @@ from vidstyle.media.reader import Reader
 from vidstyle.settings import Deinterlace, Hdr
 from vidstyle.types import ClipInfo
 
+MOST_FRAMES = 500_000  # in one job: more than four hours at 30 a second
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -88,7 +90,7 @@ def survey(
     Raises:
         MediaError: the file is missing, no clip, without pictures, damaged, shorter than it says, of colours that
             cannot be converted, or its size changes on the way.
-        UsageError: no frame lies between `start` and `end`.
+        UsageError: no frame lies between `start` and `end`, or more of them than anybody will wait for.
     """
     path = Path(path)
     # str() makes the decimal number that was typed exact: a frame at 1/10 s is not before 0.1.
@@ -98,9 +100,13 @@ def survey(
     size = (0, 0)
     with Reader(path, deinterlace, hdr) as reader, closing(reader.frames(high)) as frames:
         clock = reader.clock
+        if high is None:
+            reader.require_uncut()
+            _require_few(path, clock.expected())
         beyond = None  # when the first frame behind the selection is shown
         for number, (tick, frame) in enumerate(frames):
             ticks.append(tick)
+            _require_few(path, len(ticks))
             if (frame_size := reader.size(frame)) != size and number:
                 raise MediaError(f"{path} changes its size at frame {number}; convert it to one size first")
             size = frame_size
@@ -136,4 +142,12 @@ def survey(
             notes=reader.notes,
             deinterlace=deinterlace,
             hdr=hdr,
+        )
+
+
+def _require_few(path: Path, frames: int) -> None:
+    if frames > MOST_FRAMES:
+        raise UsageError(
+            f"{path} has {frames} frames or more; at a second each they take {frames / 86400:.0f} days to paint: select "
+            "a part with --start and --end"
         )

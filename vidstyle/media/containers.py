@@ -109,7 +109,7 @@ def _avi_cut(file: BinaryIO, size: int) -> bool | None:
         if name != b"RIFF" or not 0 < length < 0xFFFFFF00:
             return False if place else None
         place += 8 + length
-    return place > size + 1  # the byte that fills up an odd length may be missing
+    return place > size + 1 or _is_blank(file, place)  # the byte that fills up an odd length may be missing
 
 
 def _matroska_cut(file: BinaryIO, size: int) -> bool | None:
@@ -126,8 +126,13 @@ def _matroska_cut(file: BinaryIO, size: int) -> bool | None:
         if length == unknown:
             return None
         place += 4 + width + length
-    file.seek(max(0, size - 4096))
-    return place > size or not any(file.read())  # its place was kept, but not all of it was written
+    return place > size or _is_blank(file, place)
+
+
+def _is_blank(file: BinaryIO, end: int) -> bool:
+    """Whether there is nothing before `end`: a download has kept its place, but was not finished."""
+    file.seek(max(0, end - 4096))
+    return not any(file.read(4096))
 
 
 def _flv_cut(file: BinaryIO, size: int) -> bool:

@@ -52,6 +52,7 @@ class Reader:
             # The built-in decoders of VP8 and VP9 ignore transparency.
             self._decoder = av.CodecContext.create(f"libvpx{'-vp9' if self._decoder.name == 'vp9' else ''}", "r")
         self._decoder.thread_type = "AUTO"
+        self._decoder.options = {"max_pixels": str(MAX_PIXELS)}  # where a size is only known once it is decoded
 
     def __enter__(self) -> Reader:
         return self
@@ -129,22 +130,23 @@ class Reader:
                 yield packet
         yield None
 
-    def require_complete(self) -> None:
-        """Raise `MediaError` if the file, now read to its end, held less than it promised.
+    def require_uncut(self) -> None:
+        """Raise `MediaError` if bytes are missing at the end of the file, where that can be seen without reading it."""
+        if cut_short(self.path, self._container.format.name):
+            raise MediaError(f"{self.path} is cut short: bytes are missing at its end; get it again")
 
-        MP4 and its kin list every frame; AVI, Matroska, GIF and APNG say how many bytes they have, FLV
+    def require_complete(self) -> None:
+        """Raise `MediaError` if the file, now read to its end, held fewer packets than its list of them, or none.
+
+        Not of frames: not every packet gives one, as where a clip was cut without coding it anew; and in an AVI a
+        packet may be left out, so that a frame stays. A transport stream promises nothing, so its end cannot be missed.
         """
         if self._frames == 0:
             raise MediaError(f"{self.path} holds no frame that can be decoded")
         kind, got = self._container.format.name, self.clock.packets
-        promised, short = 0, cut_short(self.path, kind)
-        if short is None:
-            # Of packets: not every one gives a frame, as where a clip was cut without coding it anew.
-            promised = len(self._stream.index_entries) if kind.startswith("mov") else self._stream.frames
-            short = got < promised
-        if short:
-            wanted = f" of {promised}" if promised else ""
-            raise MediaError(f"{self.path} is cut short: it holds only {got} frames{wanted}; get it again")
+        promised = len(self._stream.index_entries) if kind.startswith("mov") else self._stream.frames
+        if got < promised and (kind != "avi" or cut_short(self.path, kind) is None):
+            raise MediaError(f"{self.path} is cut short: it holds only {got} frames of {promised}; get it again")
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height of `frame` once upright with square pixels."""
