@@ -141,7 +141,7 @@ def run(arguments, pictures=None):
 
 
 def plain(path):
-    """What PyAV alone makes of a clip: the numbers in its pictures, and their seconds from the first; without any, None.
+    """What PyAV alone makes of a clip: the numbers in its pictures, and their seconds; None without pictures.
 
     The seconds are those of the frames and, for formats that know no other, of the packets; times that do not rise are
     none. Packets that cannot be decoded are left out.
@@ -175,22 +175,24 @@ def check(seed, folder):
     if path is None:
         return False
     alone = plain(path)
+    clip, refusal = None, ""
     try:
         clip = media.survey(path)
         got = [number_of(np.asarray(frame)) for frame in clip.decode()]
     except MediaError as error:
-        reasons = [
-            text for text, container in REFUSALS if re.search(text, str(error)) and container in ("", case.container)
-        ]
-        assert reasons, (case, error)
-        assert alone is None or "backwards" in reasons[0], (case, error)
+        refusal = str(error)
+    if clip is None:
+        listed = [text for text, where in REFUSALS if re.search(text, refusal) and where in ("", case.container)]
+        assert listed, (case, refusal)
+        assert alone is None or "backwards" in listed[0], (case, refusal)
         return True
+    assert not refusal, (case, refusal)
     assert alone is not None, case
     numbers, said = alone
     assert got == numbers, case
     with av.open(str(path)) as container:
         tick = float(container.streams.best("video").time_base)
-    # Cut files have been through Matroska, which counts milliseconds; an APNG says how long each frame is shown, rounded.
+    # Cut files have been through Matroska, which counts milliseconds; an APNG rounds how long each frame is shown.
     slack = max(min(1.5 * tick, 0.6 / case.rate), 0.001 if case.twist == "cut and rewrapped" else 0.0001)
     moments = [number - got[0] for number in got]
     rate = case.rate

@@ -73,10 +73,7 @@ def main(seed, count, seconds):
             suffix, content = dice.choice(contents)
             path = Path(name) / f"mutated{suffix}"
             path.write_bytes(mutated(content, dice))
-            for attempt in (
-                lambda path=path: list(media.survey(path).decode()),
-                lambda path=path: pictures.load_picture(path),
-            ):
+            for attempt in (lambda: list(media.survey(path).decode()), lambda: pictures.load_picture(path)):  # noqa: B023
                 faulthandler.dump_traceback_later(HANG, exit=True)
                 try:
                     attempt()
@@ -87,8 +84,8 @@ def main(seed, count, seconds):
                     path.rename(f"/tmp/mutation-{seed}-{number}{suffix}")
                     raise
                 faulthandler.cancel_dump_traceback_later()
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            assert memory < MOST_MEMORY, (number, suffix, memory)
+                memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+                assert memory < MOST_MEMORY, (number, suffix, memory)
     print(f"{read} read, {refused} refused, {memory / 1e9:.2f} GB")
 
 

@@ -95,50 +95,50 @@ def survey(
     path = Path(path)
     # str() makes the decimal number that was typed exact: a frame at 1/10 s is not before 0.1.
     low, high = Fraction(str(start)), None if end is None else Fraction(str(end))
-    ticks: list[int] = []
-    selected = range(0)
-    size = (0, 0)
     with Reader(path, deinterlace, hdr) as reader, closing(reader.frames(high)) as frames:
-        clock = reader.clock
+        clock, unit = reader.clock, reader.clock.time_base
         if high is None:
             reader.require_uncut()
             _require_few(path, clock.expected())
-        beyond = None  # when the first frame behind the selection is shown
+        ticks: list[int] = []
+        chosen = range(0)
+        size = (0, 0)
+        beyond = None  # the tick of the first frame behind the chosen ones
         for number, (tick, frame) in enumerate(frames):
+            if high is not None and ticks and (tick - ticks[0]) * unit >= high:
+                beyond = tick
+                break
             ticks.append(tick)
             _require_few(path, len(ticks))
             if (frame_size := reader.size(frame)) != size and number:
                 raise MediaError(f"{path} changes its size at frame {number}; convert it to one size first")
             size = frame_size
-            seconds = (tick - ticks[0]) * clock.time_base
-            if high is not None and seconds >= high:
-                beyond = tick
-                break
-            if low <= seconds:
-                selected = range(selected.start if selected else number, number + 1)
+            if (tick - ticks[0]) * unit >= low:
+                chosen = range(chosen.start if chosen else number, number + 1)
                 if observe is not None:
                     observe(reader.to_rgb(frame))
         if beyond is None and high is not None and ticks:
             beyond = clock.after(ticks[-1])
         if beyond is None:
             reader.require_complete()
-        times = [(tick - ticks[0]) * clock.time_base for tick in ticks]
-        if not selected:
+        if not chosen:
             wanted = f"from {start:g} s" + ("" if end is None else f" to {end:g} s")
-            raise UsageError(f"{path} has no frame {wanted}: its last one is at {float(times[-1]):.3f} s")
+            raise UsageError(
+                f"{path} has no frame {wanted}: its last one is at {float(clock.seconds(ticks[-1])):.3f} s"
+            )
         ended = clock.end() if beyond is None else beyond
-        stop = None if ended is None else (ended - ticks[0]) * clock.time_base
-        times_shown = spread([times[number] for number in selected], stop)
-        info = clip_info(size, times_shown, stop, clock.time_base, reader.rates)
+        stop = None if ended is None else clock.seconds(ended)
+        times = spread([clock.seconds(ticks[number]) for number in chosen], stop)
+        info = clip_info(size, times, stop, unit, clock.rates)
         return Clip(
             path=path,
             info=info,
-            first=selected.start,
+            first=chosen.start,
             has_audio=reader.has_audio,
-            times=times_shown,
-            end_seconds=times_shown[0] + info.seconds,
-            whole=beyond is None and len(selected) == len(ticks),
-            origin=ticks[0] * clock.time_base,
+            times=times,
+            end_seconds=times[0] + info.seconds,
+            whole=beyond is None and len(chosen) == len(ticks),
+            origin=ticks[0] * unit,
             notes=reader.notes,
             deinterlace=deinterlace,
             hdr=hdr,
@@ -148,6 +148,6 @@ def survey(
 def _require_few(path: Path, frames: int) -> None:
     if frames > MOST_FRAMES:
         raise UsageError(
-            f"{path} has {frames} frames or more; at a second each they take {frames / 86400:.0f} days to paint: select "
-            "a part with --start and --end"
+            f"{path} has {frames} frames or more; at a second each they take {frames / 86400:.0f} days to paint: "
+            "select a part with --start and --end"
         )

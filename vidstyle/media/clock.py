@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -61,33 +61,34 @@ class Clock:
 
     def stamp(self, frame: av.VideoFrame) -> int:
         """When the next decoded frame is shown. Raises `MediaError` if that is before the one before."""
-        number = len(self._ticks)
-        tick = frame.pts
-        if self._slots and (self._stream.codec_context.name in UNGUESSED or (tick or 0) < self._least):
-            tick = None
+        number, last = len(self._ticks), self._ticks[-1] if self._ticks else None
+        tick = self._slot(frame, number) if self._slots else frame.pts
         if tick is None and number < len(self._decoding):
             # Frames come in the order of showing; their times are those of decoding, sorted, but for a constant.
             tick = self._decoding[number]
-        if self._slots and tick is not None:
-            tick = max(tick, self._least)
         if tick is None:  # a stream without container
-            step = frame.duration or round(1 / (self._rate * self.time_base))
-            tick = self._ticks[-1] + step if number else 0
-        if number and 0 < self._ticks[-1] - tick < 1 / (self._rate * self.time_base):
-            tick = self._ticks[-1]  # rounded, or mended by who cut it; the decoder knows the order
-        if number and tick < self._ticks[-1]:
-            raise MediaError(
-                f"the clock of {self.path} runs backwards at frame {number}, as where recordings were joined; write it "
-                "anew first: ffmpeg -i CLIP -c copy NEW.mkv"
-            )
+            tick = 0 if last is None else last + (frame.duration or round(1 / (self._rate * self.time_base)))
+        if last is not None and tick < last:
+            if (last - tick) * self.time_base >= 1 / self._rate:
+                raise MediaError(
+                    f"the clock of {self.path} runs backwards at frame {number}, as where recordings were joined; "
+                    "write it anew first: ffmpeg -i CLIP -c copy NEW.mkv"
+                )
+            tick = last  # rounded, or mended by who cut it; the decoder knows the order
         self._ticks.append(tick)
         self._duration = frame.duration or 0
         return tick
 
-    @property
-    def _least(self) -> int:
-        """The next tick that is free."""
-        return self._ticks[-1] + 1 if self._ticks else 0
+    def seconds(self, tick: int) -> Fraction:
+        """A tick in seconds from the first frame."""
+        return (tick - self._ticks[0]) * self.time_base
+
+    def _slot(self, frame: av.VideoFrame, number: int) -> int:
+        """The place of a frame in a format of `SLOTS`, none of which two frames can have."""
+        guess = None if self._stream.codec_context.name in UNGUESSED else frame.pts
+        if guess is None and number < len(self._decoding):
+            guess = self._decoding[number]
+        return max(guess or 0, self._ticks[-1] + 1 if self._ticks else 0)
 
     def after(self, tick: int) -> int | None:
         """The next time in the packets read so far at which a frame is shown."""
@@ -122,11 +123,11 @@ class Clock:
             return Fraction(0)
         return Fraction(container.duration, av.time_base)
 
-    def rates(self) -> Iterator[Fraction]:
+    @property
+    def rates(self) -> list[Fraction]:
         """The frame rates that the container claims, the most trusted first."""
-        for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
-            if rate:
-                yield Fraction(rate)
+        stream = self._stream
+        return [Fraction(rate) for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate) if rate]
 
 
 def spread(times: Sequence[Fraction], end: Fraction | None) -> tuple[Fraction, ...]:
@@ -140,7 +141,7 @@ def spread(times: Sequence[Fraction], end: Fraction | None) -> tuple[Fraction, .
     if end is None:
         end = times[-1] + ((times[-1] - times[0]) / (len(times) - 1) or Fraction(1, 25))
     runs = [(time, len(list(run))) for time, run in groupby(times)]
-    stops = [time for time, _ in runs[1:]] + [end]
+    stops = [*(time for time, _ in runs[1:]), end]
     return tuple(
         time + (stop - time) * number / count
         for (time, count), stop in zip(runs, stops, strict=True)
@@ -153,7 +154,7 @@ def clip_info(
     times: Sequence[Fraction],
     end: Fraction | None,
     tick: Fraction,
-    rates: Iterable[Fraction],
+    rates: Sequence[Fraction],
 ) -> ClipInfo:
     """What frames shown at `times` are: of the constant rate that explains them best, else of a varying one.
 
@@ -166,7 +167,7 @@ def clip_info(
     tick = max(tick, FINEST)
     end = None if end is None else end - times[0]
     times = [time - times[0] for time in times]
-    rate, even = _rate(times, tick, list(rates), end)
+    rate, even = _rate(times, tick, rates, end)
     usual = times[-1] + 1 / rate
     if end is not None and abs(end - usual) <= (min(tick, Fraction(49, 100) / rate) if even else 0):
         end = None
@@ -174,12 +175,12 @@ def clip_info(
 
 
 def _rate(
-    times: list[Fraction], tick: Fraction, claimed: list[Fraction], end: Fraction | None
+    times: list[Fraction], tick: Fraction, claimed: Sequence[Fraction], end: Fraction | None
 ) -> tuple[Fraction, bool]:
     """Frames per second, and whether they are constant."""
     if len(times) == 1:
-        likely = [rate for rate in claimed if end is not None and abs(1 / rate - end) <= tick] or claimed[1:] or claimed
-        return (likely[0] if likely else Fraction(25)), True
+        fitting = [rate for rate in claimed if end is not None and abs(1 / rate - end) <= tick]
+        return next(iter((*fitting, *claimed)), Fraction(25)), True
     average = (len(times) - 1) / times[-1]
     broadcast = Fraction(round(average * 1001 / 1000) * 1000, 1001)
     usual = [rate for rate in (*claimed, Fraction(round(average)), broadcast) if rate > 0]

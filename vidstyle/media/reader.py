@@ -65,11 +65,6 @@ class Reader:
         return bool(sound_tracks(self._container))
 
     @property
-    def rates(self) -> list[Fraction]:
-        """The frame rates that the container claims, the most trusted first."""
-        return list(self.clock.rates())
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """What was done to the pictures so far that the person should know."""
         notes = []
@@ -79,8 +74,8 @@ class Reader:
             )
         if self._colors.tone_mapped:
             notes.append(
-                f"{self.path} is HDR ({self._colors.tone_mapped}); its brightness was mapped to SDR (BT.2390), with "
-                "--hdr refuse it is refused"
+                f"{self.path} is HDR ({self._colors.tone_mapped}); its brightness was mapped to SDR (BT.2390); with "
+                "--hdr refuse it is not read"
             )
         return tuple(notes)
 
