@@ -36,6 +36,10 @@ LAYERS = (
         "bench.machine",
         "report.figures",
     },
+    {"media.containers", "media.light", "media.fields", "media.clock"},
+    {"media.colors"},
+    {"media.reader"},
+    {"media.clip"},
     {
         "media",
         "distill.student",
@@ -84,6 +88,7 @@ LAYERS = (
 BARE_ENGINE = {"optimize", "descent", "goal", "coherence", "stylizer", "networks", "losses", "flow", "color"}
 ON_CLIPS = {
     "media",
+    *(f"media.{module}" for module in ("clip", "clock", "colors", "containers", "fields", "reader")),
     "encoding.mux",
     "encoding.encoders",
     "encoding.animations",

@@ -128,7 +128,9 @@ class _Inputs:
     def _surveyed(self) -> Clip:
         from vidstyle.media import survey
 
-        return survey(self.played.content, start=self.played.start, end=self.played.end)
+        painted = self.folder.manifest.settings
+        read = {name: painted[name] for name in ("deinterlace", "hdr") if name in painted}
+        return survey(self.played.content, start=self.played.start, end=self.played.end, **read)
 
     def _checked(self, name: str, role: str, advice: str) -> str:
         """The file `name`, if it is what was painted from."""

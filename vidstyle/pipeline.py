@@ -186,9 +186,9 @@ def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
 
 
 def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
-    """A clip to look at, at a size; of the settings, start, end and cuts are read."""
-    read = Settings(size=size, start=settings.start, end=settings.end, cuts=settings.cuts)
-    return VideoSource(str(clip), read, (1.0,))
+    """A clip to look at, at a size; of the settings, those that say how a clip is read are read."""
+    read = {name: getattr(settings, name) for name in ("start", "end", "cuts", "deinterlace", "hdr")}
+    return VideoSource(str(clip), Settings(size=size, **read), (1.0,))
 
 
 @checked

@@ -24,6 +24,8 @@ Flow = Literal["dis", "raft", "raft-small"]
 WarmStart = Literal["warped", "previous", "none"]
 Space = Literal["even", "linear"]
 Direction = Literal["forward", "backward", "both"]
+Deinterlace = Literal["auto", "off"]
+Hdr = Literal["tonemap", "refuse"]
 Objective = Literal["normalized", "blog"]
 Place = Literal["anywhere", "github", "slack", "web"]
 Layout = Literal["plain", "pair", "triptych", "wipe"]
@@ -172,6 +174,10 @@ class Settings:
     cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video", "sheet"))
     start: float = setting(0.0, "First second of the clip to paint.", low=0, only=("video", "sheet"))
     end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video", "sheet"))
+    deinterlace: Deinterlace = setting(
+        "auto", "auto: a clip that is marked interlaced is deinterlaced; off: it stays so.", only=("video", "sheet")
+    )
+    hdr: Hdr = setting("tonemap", "What becomes of an HDR clip: tonemap to SDR, or refuse.", only=("video", "sheet"))
     seconds: float = setting(4.0, "Length of the animation.", above=0, high=3600, only=("balance",))
     fps: float = setting(12.0, "Frames per second of the animation.", above=0, high=120, only=("balance",))
     animation_alpha: OverTime | None = setting(

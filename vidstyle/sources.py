@@ -177,7 +177,7 @@ class VideoSource(FilmSource):
 
     Args:
         path: of the clip.
-        settings: those of a film, and start, end and cuts.
+        settings: those of a film, and start, end, cuts, deinterlace and hdr.
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
 
@@ -196,7 +196,14 @@ class VideoSource(FilmSource):
         from vidstyle.shots import CutDetector
 
         detector = CutDetector()
-        self.clip = survey(path, start=settings.start, end=settings.end, observe=detector.add)
+        self.clip = survey(
+            path,
+            start=settings.start,
+            end=settings.end,
+            observe=detector.add,
+            deinterlace=settings.deinterlace,
+            hdr=settings.hdr,
+        )
         cuts = detector.cuts() if settings.cuts else ()
         super().__init__(self.clip, settings, mix, cuts, detector.blinks(), estimator)
 
