@@ -18,7 +18,17 @@ from vidstyle import networks, pictures
 from vidstyle.balance import Animation, PictureSource
 from vidstyle.checkpoint import JobFolder, file_hash, open_job
 from vidstyle.encoding.budget import placed
-from vidstyle.encoding.outputs import OnFitted, check_job_folder, check_outputs, export, files_read, frames_kept
+from vidstyle.encoding.miniature import try_outputs
+from vidstyle.encoding.outputs import (
+    OnFitted,
+    OnNote,
+    check_job_folder,
+    check_outputs,
+    export,
+    files_read,
+    frames_kept,
+)
+from vidstyle.encoding.partfile import Encoding
 from vidstyle.errors import UsageError
 from vidstyle.flow import Estimator
 from vidstyle.optimize import pick_device, pick_precision
@@ -84,11 +94,12 @@ class Task:
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
+        on_note: OnNote | None = None,
     ) -> Path:
         """Paint, and make the outputs. Returns the path of the first."""
-        self.show(source)  # what cannot be meant is refused before there is a job folder
+        self.try_outputs(self.show(source), sound, on_note)  # what fails is refused before there is a job folder
         with self.opened(source, restart, keep_job) as job:
-            self.finish(job, source, sound, on_frame, on_fitted, on_painted)
+            self.finish(job, source, sound, on_frame, on_fitted, on_painted, on_note)
         return self.outputs[0]
 
     def run_evenly(
@@ -107,7 +118,7 @@ class Task:
             return PictureSource(picture, self.settings, animation.plan(moments), begun=self.settings.timelapse)
 
         draft = source(expected(animation))
-        self.show(draft)
+        self.try_outputs(self.show(draft))
         with self.opened(draft, restart, keep_job) as job:
             moments = [Fraction(moment) for moment in job.playback.get(MOMENTS, [])]
             if not moments:
@@ -139,6 +150,7 @@ class Task:
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
+        on_note: OnNote | None = None,
     ) -> None:
         """Paint what is left, and make the outputs."""
         clip = os.path.abspath(sound.path) if sound is not None and sound.has_audio else None
@@ -151,8 +163,17 @@ class Task:
         show = self.show(source)
         heard, leave = sound if self.settings.sound else None, self.overwrite
         with frames_kept(job):
-            fitted = export(job, show, self.outputs, self.settings, heard, on_fitted, overwrite=leave)
+            fitted = export(job, show, self.outputs, self.settings, heard, on_fitted, on_note, overwrite=leave)
             write_companions(job, show, self.settings, self.outputs, fitted, overwrite=leave)
+
+    def try_outputs(self, show: Show, sound: Clip | None = None, on_note: OnNote | None = None) -> None:
+        """Make the outputs in miniature. Raises `UsageError` if that fails."""
+        settings = self.settings
+        encoding = Encoding(settings.crf, settings.plays, sound if settings.sound else None, show.delay)
+        notes = try_outputs(self.outputs, show.info, encoding) if self.moving else []
+        if on_note is not None:
+            for note in notes:
+                on_note(note)
 
     def show(self, source: VideoSource | PictureSource) -> Show:
         """How its frames will be shown. Raises `UsageError` if what the settings ask for cannot be meant."""

@@ -37,10 +37,10 @@ class Extras:
     tracks: Sequence[Track] = ()
     tags: Mapping[str, str] = field(default_factory=dict)  #: title of the whole
     picture_tags: Mapping[str, str] = field(default_factory=dict)  #: language and title of the pictures' track
-    chapters: Sequence[Mapping[str, Any]] = ()  #: as PyAV gives and takes them
+    chapters: Sequence[Any] = ()  #: as PyAV gives and takes them
 
 
-def combine(out: av.container.OutputContainer, video: Path, info: ClipInfo, extras: Extras = Extras()) -> None:  # noqa: B008 (frozen)
+def combine(out: av.container.OutputContainer, video: Path, info: ClipInfo, extras: Extras = Extras()) -> None:
     """Copy pictures, and what goes beside them, into `out` without coding them anew.
 
     Args:
@@ -49,6 +49,7 @@ def combine(out: av.container.OutputContainer, video: Path, info: ClipInfo, extr
 
     Raises:
         av.FFmpegError: reading or writing fails, as when the disk is full, or the container does not take a track.
+        ValueError: PyAV knows that the container does not take it.
     """
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(av.open(ffmpeg.file_url(video)))
@@ -58,15 +59,26 @@ def combine(out: av.container.OutputContainer, video: Path, info: ClipInfo, extr
         flows = [_pictures(source, target, info)]
         for track in extras.tracks:
             held = stack.enter_context(av.open(ffmpeg.file_url(track.path)))
-            target = out.add_stream_from_template(held.streams[0], opaque=True)
-            target.metadata.update(track.tags)
-            target.disposition = track.disposition
-            flows.append(_copied(held, target))
+            copy: Any = out.add_stream_from_template(held.streams[0], opaque=True)
+            copy.metadata.update(track.tags)
+            copy.disposition = track.disposition
+            flows.append(_copied(held, copy))
         out.metadata.update(extras.tags)
         if extras.chapters:
-            out.set_chapters([*extras.chapters])
+            out.set_chapters(list(extras.chapters))
         out.start_encoding()
         for packet in heapq.merge(*flows, key=lambda packet: packet.dts * Fraction(packet.time_base)):
+            out.mux(packet)
+
+
+def repack(source: Path, target: Path, container: str, options: Mapping[str, str]) -> None:
+    """Copy the only track of a file of ours, to find out whether `combine` can. Raises what it raises."""
+    with (
+        av.open(ffmpeg.file_url(source)) as held,
+        av.open(ffmpeg.file_url(target), "w", container, options={**options, "fflags": "bitexact"}) as out,
+    ):
+        stream = out.add_stream_from_template(held.streams[0], opaque=True)
+        for packet in _copied(held, stream):
             out.mux(packet)
 
 

@@ -33,7 +33,6 @@ class Encoding:
     dither: float = 0.5  #: of a GIF: 0 none, 1 as if nobody saw its grain
     still: float = 0.0  #: of a GIF: a change of a pixel that is not shown, in Oklab, whose lightness is 0 to 1
     on_note: Callable[[str], None] = lambda note: None  #: told what does not go along, and why
-    on_note: Callable[[str], None] = lambda note: None  #: told what does not go along, and why
 
 
 class PartFile:

@@ -81,7 +81,9 @@ def compare(
             f"the encoded file reads back as {len(times) - 1} frames of {got[0]}x{got[1]}, {float(times[-1]):.3f} s, "
             f"not {len(right) - 1} of {size[0]}x{size[1]}, {float(right[-1]):.3f} s"
         )
-    off, number = max((abs(time - other), number) for number, (time, other) in enumerate(zip(times, right, strict=True)))
+    off, number = max(
+        (abs(time - other), number) for number, (time, other) in enumerate(zip(times, right, strict=True))
+    )
     if off > tolerance:
         raise VidstyleError(f"frame {number} of the encoded file reads back {float(1000 * off):.1f} ms off its time")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from vidstyle import ffmpeg
+from vidstyle.encoding import mux
 from vidstyle.encoding.containers import Container
-from vidstyle.encoding.mux import Track
 from vidstyle.encoding.readback import Span, compare_sound, listen, spans
 from vidstyle.errors import DiskError, VidstyleError
 from vidstyle.media import CLIP_FORMATS, open_container, sound_tracks
@@ -21,10 +21,8 @@ from vidstyle.media import CLIP_FORMATS, open_container, sound_tracks
 if TYPE_CHECKING:
     from vidstyle.media import Clip
 
-MOST_CHANNELS = 8  # that are coded anew as they are
-# Sound without gaps: times that are off by less than 20 ms are taken for jitter of a recorder's clock.
-EVEN = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
-BEFORE = 5  # s that are read before what is wanted where that is sought
+# Sound without gaps: times that are off by less than 50 ms are taken for jitter of a recorder's clock.
+EVEN = "aresample=async=1:first_pts=0:min_hard_comp=0.05"
 Note = Callable[[str], None]
 NewPart = Callable[[str], Path]
 
@@ -35,10 +33,9 @@ class Excerpt:
 
     path: Path
     begin: Fraction  #: what belongs to the first picture
-    end: Fraction | None  #: exclusive; None = all there is
+    end: Fraction | None  #: exclusive; None = all there is, however long the pictures last
     delay: Fraction  #: seconds of pictures before it
-    whole: bool  #: nothing is cut off, so that packets may be copied as they are
-    sought: bool = False  #: what lies before is not read; for a look at the end of a long file, where seeking may be off
+    whole: bool  #: packets may be copied as they are, since nothing is cut off to the sample
 
     @classmethod
     def of(cls, clip: Clip, delay: Fraction) -> Excerpt:
@@ -50,20 +47,17 @@ class Excerpt:
 
     @property
     def input(self) -> list[str]:
-        """Arguments of ffmpeg that read it, and all around it, with its own times."""
-        seek = ["-seek_timestamp", "1", "-ss", f"{float(self.begin - BEFORE):.6f}"] if self.sought else []
-        return ["-copyts", *seek, *ffmpeg.file_input(self.path, formats=",".join(CLIP_FORMATS))]
+        """Arguments of ffmpeg that read the clip with its own times."""
+        return ["-copyts", *ffmpeg.file_input(self.path, formats=",".join(CLIP_FORMATS))]
 
     def spans(self) -> list[Span | None]:
         """When each of its sound tracks is heard, from the first picture on."""
         with open_container(self.path) as container:
-            if self.sought:
-                container.seek(int((self.begin - BEFORE) * av.time_base))
             found = listen(container, sound_tracks(container), None if self.whole else self.begin, self.end)
         return [span and span.moved(self.delay - self.begin) for span in found]
 
 
-def soundtracks(excerpt: Excerpt, container: Container, part: NewPart, note: Note) -> list[tuple[Track, Span]]:
+def soundtracks(excerpt: Excerpt, container: Container, part: NewPart, note: Note) -> list[tuple[mux.Track, Span]]:
     """A file of the container for each sound track that has something to be heard, verified, and when it is heard.
 
     Args:
@@ -84,7 +78,7 @@ def soundtracks(excerpt: Excerpt, container: Container, part: NewPart, note: Not
         for stream, wanted in zip(tracks, heard, strict=True):
             name = _named(source, stream, excerpt)
             if wanted is None:
-                if excerpt.whole:
+                if excerpt.whole and excerpt.end is None:
                     note(f"{name} was left out: nothing in it can be decoded")
                 continue
             if wanted.damaged:
@@ -96,7 +90,7 @@ def soundtracks(excerpt: Excerpt, container: Container, part: NewPart, note: Not
             except VidstyleError as error:
                 note(f"{name} was left out: it cannot be put into {container.name.upper()} ({error})")
                 continue
-            made.append((Track(path, tags(stream, container), int(stream.disposition)), span))
+            made.append((mux.Track(path, tags(stream, container), int(stream.disposition)), span))
     return made
 
 
@@ -104,11 +98,12 @@ def _fitted(
     stream: av.AudioStream, wanted: Span, excerpt: Excerpt, container: Container, part: NewPart
 ) -> tuple[Path, Span]:
     """A track in the first way that gives a file that reads back right. Raises the error of the last way."""
-    path = part(f".sound{stream.index}{container.suffix}")
+    raw, path = (part(f".{kind}{stream.index}{container.suffix}") for kind in ("raw", "sound"))
     failure: Exception = VidstyleError("there is no way")
     for arguments, begin in _ways(stream, wanted, excerpt, container):
         try:
-            ffmpeg.run([*excerpt.input, "-map", f"0:{stream.index}", *arguments, *EXACT_BYTES, ffmpeg.file_url(path)])
+            ffmpeg.run([*excerpt.input, "-map", f"0:{stream.index}", *arguments, *EXACT_BYTES, ffmpeg.file_url(raw)])
+            mux.repack(raw, path, container.name, container.options)
             (span,) = spans(path)
             expected = dataclasses.replace(wanted, begin=begin, damaged=0)
             compare_sound(span, expected, container.tick, "its sound")
@@ -129,28 +124,33 @@ def _ways(
     stream: av.AudioStream, wanted: Span, excerpt: Excerpt, container: Container
 ) -> Iterator[tuple[list[str], Fraction]]:
     """Arguments of ffmpeg that put a track into a container, the best first, and when its sound then begins."""
-    begin, channels = float(excerpt.begin), stream.codec_context.channels
-    if excerpt.whole and not excerpt.delay and container.takes(stream):
-        cut = ["-ss", f"{begin:.6f}"] if excerpt.sought else []
-        if excerpt.end is not None:
-            cut += ["-t", f"{float(excerpt.end) - begin * excerpt.sought:.6f}"]
+    begin, early = float(excerpt.begin), wanted.begin < 0 and not container.negative
+    if excerpt.whole and not excerpt.delay and not early and _copyable(stream, container):
+        cut = [] if excerpt.end is None else ["-t", f"{float(excerpt.end):.6f}"]
         shift = ["-output_ts_offset", f"{-begin:.6f}"]
         yield [*cut, "-c:a", "copy", *shift, *container.arguments], max(wanted.begin, Fraction(0))
     end = "" if excerpt.end is None else f":end={float(excerpt.end):.6f}"
     # Silence from the first picture on: not every player heeds what a container says of a track that begins later.
     cut_out = f"atrim=start={begin:.6f}{end},asetpts=PTS-{float(excerpt.begin - excerpt.delay):.6f}/TB,{EVEN}"
-    for layout, count in _layouts(channels, container):
+    for layout, count in _layouts(stream.codec_context, container):
         yield ["-af", cut_out + layout, *container.sound_coding(count), *container.arguments], Fraction(0)
 
 
-def _layouts(channels: int, container: Container) -> Iterator[tuple[str, int]]:
+def _copyable(stream: av.AudioStream, container: Container) -> bool:
+    name = stream.codec_context.name.removesuffix("float")
+    # The AAC of a transport stream has its headers in the packets.
+    return container.takes(name) and (name != "aac" or bool(stream.codec_context.extradata))
+
+
+def _layouts(codec: av.AudioCodecContext, container: Container) -> Iterator[tuple[str, int]]:
     """Filters that bring sound to channels that an encoder takes, the best first, and how many these are."""
-    if channels <= MOST_CHANNELS:
-        yield f",aformat=channel_layouts={container.layouts}" if container.layouts else "", channels
-    if channels > 2:
-        yield ",aformat=channel_layouts=stereo", 2
+    count, known = codec.channels, container.layouts
+    if not known or count <= 2 or codec.layout.name.removesuffix("(side)") in known:
+        yield f",aformat=channel_layouts={'|'.join(known)}" if known else "", count
+    if count > 2:
+        yield ",aresample=out_chlayout=stereo:rematrix_maxval=1", 2  # the sum of all channels is not too loud
         # Nothing says where the channels belong: every other one to the left.
-        left, right = ("+".join(f"c{number}" for number in range(side, channels, 2)) for side in (0, 1))
+        left, right = ("+".join(f"c{number}" for number in range(side, count, 2)) for side in (0, 1))
         yield f",pan=stereo|c0<{left}|c1<{right}", 2
 
 

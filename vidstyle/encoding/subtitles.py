@@ -16,12 +16,10 @@ from vidstyle.errors import DiskError, VidstyleError
 from vidstyle.media import open_container
 
 TEXTS = ("subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text")  # codecs of subtitles that are text
-CUE = re.compile(r"(\d+):(\d\d):(\d\d),(\d{3}) --> (\d+):(\d\d):(\d\d),(\d{3}).*\n")
+CUE = re.compile(r"\d+\n(\d+):(\d\d):(\d\d),(\d{3}) --> (\d+):(\d\d):(\d\d),(\d{3}).*\n")
 
 
-def subtitles(
-    excerpt: Excerpt, container: Container, seconds: Fraction, part: NewPart, note: Note
-) -> list[Track]:
+def subtitles(excerpt: Excerpt, container: Container, seconds: Fraction, part: NewPart, note: Note) -> list[Track]:
     """A file of the container for each subtitle track of an excerpt that has something to be read.
 
     Args:
@@ -38,11 +36,11 @@ def subtitles(
             path = part(f".subtitles{stream.index}{container.suffix}")
             try:
                 codec = stream.codec_context.name if stream.codec_context else "of an unknown kind"
-                if codec in TEXTS:
+                there = True
+                if container.all_subtitles and excerpt.whole and not excerpt.delay and codec != "mov_text":
+                    _copy(excerpt, stream.index, container, path)
+                elif codec in TEXTS:
                     there = _as_text(excerpt, stream.index, container, seconds, part, path)
-                elif container.all_subtitles and excerpt.whole:
-                    _copied(excerpt, stream.index, container, path)
-                    there = True
                 else:
                     raise VidstyleError(f"{codec} is no text that can be converted and cut")
             except DiskError:
@@ -56,9 +54,7 @@ def subtitles(
     return made
 
 
-def _as_text(
-    excerpt: Excerpt, index: int, container: Container, seconds: Fraction, part: NewPart, path: Path
-) -> bool:
+def _as_text(excerpt: Excerpt, index: int, container: Container, seconds: Fraction, part: NewPart, path: Path) -> bool:
     """Convert a track; whether there is anything in it between the first picture and the end."""
     text = part(f".subtitles{index}.srt")
     ffmpeg.run([*excerpt.input, "-map", f"0:{index}", "-c:s", "srt", *EXACT_BYTES, "-f", "srt", ffmpeg.file_url(text)])
@@ -72,8 +68,8 @@ def _as_text(
     return bool(cues)
 
 
-def _copied(excerpt: Excerpt, index: int, container: Container, path: Path) -> None:
-    shift = ["-output_ts_offset", f"{float(excerpt.delay - excerpt.begin):.6f}"]
+def _copy(excerpt: Excerpt, index: int, container: Container, path: Path) -> None:
+    shift = ["-output_ts_offset", f"{-float(excerpt.begin):.6f}"]
     coding = ["-c:s", "copy", *shift, *EXACT_BYTES, *container.arguments]
     ffmpeg.run([*excerpt.input, "-map", f"0:{index}", *coding, ffmpeg.file_url(path)])
 
@@ -81,9 +77,9 @@ def _copied(excerpt: Excerpt, index: int, container: Container, path: Path) -> N
 def _moved(text: str, later: Fraction, first: Fraction, last: Fraction) -> Iterator[str]:
     """The cues of an SRT file so many seconds later, as far as they are shown between two times."""
     matches = [*CUE.finditer(text)]
-    for number, match in enumerate(matches):
-        following = matches[number + 1].start() if number + 1 < len(matches) else len(text)
-        words = re.sub(r"\n+\d+\s*\Z", "", text[match.end() : following]).strip()  # the number of the next one
+    ends = [match.start() for match in matches[1:]] + [len(text)]
+    for match, stop in zip(matches, ends, strict=True):
+        words = text[match.end() : stop].strip()
         times = [int(time) for time in match.groups()]
         begin, end = (
             ((60 * hours + minutes) * 60 + seconds) + Fraction(thousandths, 1000) + later
@@ -91,7 +87,7 @@ def _moved(text: str, later: Fraction, first: Fraction, last: Fraction) -> Itera
         )
         begin, end = max(begin, first), min(end, last)
         if words and begin < end:
-            yield f"{number + 1}\n{_clock(begin)} --> {_clock(end)}\n{words}\n"
+            yield f"1\n{_clock(begin)} --> {_clock(end)}\n{words}\n"
 
 
 def _clock(seconds: Fraction) -> str:
@@ -117,6 +113,6 @@ def _chapters(chapters: Sequence[Any], excerpt: Excerpt, seconds: Fraction) -> I
     unit, later = Fraction(1, 1000), excerpt.delay - excerpt.begin
     for number, chapter in enumerate(chapters):
         begin, end = (chapter[side] * Fraction(chapter["time_base"]) + later for side in ("start", "end"))
-        begin, end = (round(min(max(time, Fraction(0)), seconds) / unit) for time in (begin, end))
+        begin, end = (round(min(max(time, Fraction(0)), seconds) / unit) for time in (begin if number else 0, end))
         if begin < end:
             yield {**chapter, "id": number, "start": begin, "end": end, "time_base": unit}

@@ -76,5 +76,6 @@ def verify(part: Path, size: tuple[int, int], times: list[Fraction], *, merges: 
     shown, end = [Fraction(start) / 1000 for start in found], Fraction(now) / 1000
     if merges:
         times = [*(min(times[:-1], key=lambda time: abs(time - start)) for start in shown), times[-1]]
-        end = times[-1] if len(shown) == 1 else end  # a still has no time
+    if len(shown) == 1:
+        end = times[-1]  # a still has no time
     readback.compare((got, [*shown, end]), (size, times), TOLERANCE)
