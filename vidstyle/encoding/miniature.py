@@ -38,21 +38,28 @@ def try_outputs(outputs: Sequence[Path], info: ClipInfo, encoding: Encoding) -> 
         DiskError: the system's temporary folder is full.
     """
     notes: list[str] = []
-    small, tried = miniature(info), dataclasses.replace(encoding, on_note=notes.append)
-    with tempfile.TemporaryDirectory(prefix="vidstyle-", ignore_cleanup_errors=True) as folder:
-        for output in outputs:
-            try:
-                with open_sink(Path(folder) / output.name, small, _glance(tried)) as sink:
-                    for frame in _frames(small):
-                        sink.write(frame)
-            except DiskError as error:
-                raise DiskError(f"the temporary folder {folder} cannot be used ({error}); set TMPDIR") from error
-            except (VidstyleError, ValueError, OverflowError) as error:
-                raise UsageError(
-                    f"output {output} could not be made: a trial with {small.frames} small frames failed ({error}); "
-                    "give an output of another format"
-                ) from error
+    small, tried = miniature(info), _glance(dataclasses.replace(encoding, on_note=notes.append))
+    try:
+        with tempfile.TemporaryDirectory(prefix="vidstyle-", ignore_cleanup_errors=True) as folder:
+            for output in outputs:
+                _try(Path(folder) / output.name, output, small, tried)
+    except (DiskError, OSError) as error:
+        raise DiskError(f"the temporary folder {tempfile.gettempdir()} cannot be used ({error}); set TMPDIR") from error
     return [*dict.fromkeys(notes)]
+
+
+def _try(path: Path, output: Path, info: ClipInfo, encoding: Encoding) -> None:
+    try:
+        with open_sink(path, info, encoding) as sink:
+            for frame in _frames(info):
+                sink.write(frame)
+    except DiskError:
+        raise
+    except (VidstyleError, ValueError, OverflowError) as error:
+        raise UsageError(
+            f"output {output} could not be made: a trial with {info.frames} small frames failed ({error}); "
+            "give an output of another format"
+        ) from error
 
 
 def miniature(info: ClipInfo) -> ClipInfo:
