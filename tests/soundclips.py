@@ -125,5 +125,5 @@ def off(source: Path, output: Path, *, start: float = 0.0, end: float = 9.0, del
     wanted = [click - origin for click in heard_clicks(source)[0]]
     wanted = [click - start + delay for click in wanted if start + 0.06 < click < end - 0.06]
     heard = heard_clicks(output)[0]
-    assert len(wanted) > 3
+    assert len(wanted) >= 2
     return max(min(abs(click - other) for other in heard) for click in wanted)

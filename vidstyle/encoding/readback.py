@@ -11,7 +11,7 @@ from typing import Any
 import av
 
 from vidstyle import ffmpeg
-from vidstyle.errors import VidstyleError
+from vidstyle.errors import EncodingError
 
 EXACT = Fraction(1, 1000)  # s; how far a sound may be off at its beginning
 LOOSE = Fraction(1, 5)  # s; and at its end, which codecs pad or round to a block
@@ -45,7 +45,7 @@ def verify(
         sounds: when each sound track should be heard.
 
     Raises:
-        VidstyleError: it cannot be decoded, or holds something else.
+        EncodingError: it cannot be decoded, or holds something else.
     """
     try:
         with av.open(ffmpeg.file_url(part)) as container:
@@ -61,10 +61,10 @@ def verify(
             end = _seconds(told) if told else end
         heard = spans(part) if sounds else []
     except (av.FFmpegError, ValueError, IndexError) as error:
-        raise VidstyleError(f"the encoded file cannot be read back ({error})") from error
+        raise EncodingError(f"the encoded file cannot be read back ({error})") from error
     compare((got, [*found, end]), (size, times), tolerance)
     if len(heard) != len(sounds):
-        raise VidstyleError(f"the encoded file reads back with {len(heard)} sound tracks, not {len(sounds)}")
+        raise EncodingError(f"the encoded file reads back with {len(heard)} sound tracks, not {len(sounds)}")
     for track, (one, wanted) in enumerate(zip(heard, sounds, strict=True), 1):
         compare_sound(one, wanted, tolerance, f"sound track {track} of the encoded file")
 
@@ -74,10 +74,10 @@ def compare(
     wanted: tuple[tuple[int, int], Sequence[Fraction]],
     tolerance: Fraction,
 ) -> None:
-    """Raise `VidstyleError` unless size, and the times of the frames and of the end, are as wanted, give or take."""
+    """Raise `EncodingError` unless size, and the times of the frames and of the end, are as wanted, give or take."""
     (got, times), (size, right) = found, wanted
     if len(times) != len(right) or got != size or abs(times[-1] - right[-1]) > tolerance:
-        raise VidstyleError(
+        raise EncodingError(
             f"the encoded file reads back as {len(times) - 1} frames of {got[0]}x{got[1]}, {float(times[-1]):.3f} s, "
             f"not {len(right) - 1} of {size[0]}x{size[1]}, {float(right[-1]):.3f} s"
         )
@@ -85,15 +85,15 @@ def compare(
         (abs(time - other), number) for number, (time, other) in enumerate(zip(times, right, strict=True))
     )
     if off > tolerance:
-        raise VidstyleError(f"frame {number} of the encoded file reads back {float(1000 * off):.1f} ms off its time")
+        raise EncodingError(f"frame {number} of the encoded file reads back {float(1000 * off):.1f} ms off its time")
 
 
 def compare_sound(found: Span | None, wanted: Span, tolerance: Fraction, what: str) -> None:
-    """Raise `VidstyleError` unless a sound can be decoded, begins when it should and is about as long."""
+    """Raise `EncodingError` unless a sound can be decoded, begins when it should and is about as long."""
     if found is None or found.damaged > wanted.damaged:
-        raise VidstyleError(f"{what} cannot be decoded")
+        raise EncodingError(f"{what} cannot be decoded")
     if abs(found.begin - wanted.begin) > EXACT + tolerance or abs(found.end - wanted.end) > LOOSE:
-        raise VidstyleError(
+        raise EncodingError(
             f"{what} is heard from {float(found.begin):.3f} to {float(found.end):.3f} s, "
             f"not from {float(wanted.begin):.3f} to {float(wanted.end):.3f} s"
         )

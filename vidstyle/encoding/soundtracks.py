@@ -15,7 +15,7 @@ from vidstyle import ffmpeg
 from vidstyle.encoding import mux
 from vidstyle.encoding.containers import Container
 from vidstyle.encoding.readback import Span, compare_sound, listen, spans
-from vidstyle.errors import DiskError, VidstyleError
+from vidstyle.errors import EncodingError
 from vidstyle.media import CLIP_FORMATS, open_container, sound_tracks
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def soundtracks(excerpt: Excerpt, container: Container, part: NewPart, note: Not
                 note(f"{name} is damaged in {wanted.damaged} places; what can be decoded goes along")
             try:
                 path, span = _fitted(stream, wanted, excerpt, container, part)
-            except DiskError:
-                raise
-            except VidstyleError as error:
+            except EncodingError as error:
                 note(f"{name} was left out: it cannot be put into {container.name.upper()} ({error})")
                 continue
             made.append((mux.Track(path, tags(stream, container), int(stream.disposition)), span))
@@ -99,7 +97,7 @@ def _fitted(
 ) -> tuple[Path, Span]:
     """A track in the first way that gives a file that reads back right. Raises the error of the last way."""
     raw, path = (part(f".{kind}{stream.index}{container.suffix}") for kind in ("raw", "sound"))
-    failure: Exception = VidstyleError("there is no way")
+    failure: Exception = EncodingError("there is no way")
     for arguments, begin in _ways(stream, wanted, excerpt, container):
         try:
             ffmpeg.run([*excerpt.input, "-map", f"0:{stream.index}", *arguments, *EXACT_BYTES, ffmpeg.file_url(raw)])
@@ -107,14 +105,12 @@ def _fitted(
             (span,) = spans(path)
             expected = dataclasses.replace(wanted, begin=begin, damaged=0)
             compare_sound(span, expected, container.tick, "its sound")
-        except DiskError:
-            raise
-        except (VidstyleError, av.FFmpegError, ValueError) as error:
+        except (EncodingError, av.FFmpegError, ValueError) as error:
             failure = error
         else:
             assert span is not None
             return path, span
-    raise VidstyleError(str(failure))
+    raise EncodingError(str(failure))
 
 
 EXACT_BYTES = ["-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact"]

@@ -12,7 +12,7 @@ from vidstyle import ffmpeg
 from vidstyle.encoding.containers import Container
 from vidstyle.encoding.mux import Extras, Track
 from vidstyle.encoding.soundtracks import EXACT_BYTES, Excerpt, NewPart, Note, tags
-from vidstyle.errors import DiskError, VidstyleError
+from vidstyle.errors import EncodingError
 from vidstyle.media import open_container
 
 TEXTS = ("subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text")  # codecs of subtitles that are text
@@ -42,10 +42,8 @@ def subtitles(excerpt: Excerpt, container: Container, seconds: Fraction, part: N
                 elif codec in TEXTS:
                     there = _as_text(excerpt, stream.index, container, seconds, part, path)
                 else:
-                    raise VidstyleError(f"{codec} is no text that can be converted and cut")
-            except DiskError:
-                raise
-            except VidstyleError as error:
+                    raise EncodingError(f"{codec} is no text that can be converted and cut")
+            except EncodingError as error:
                 name = container.name.upper()
                 note(f"subtitle track {number} of {excerpt.path} was left out: it cannot be put into {name} ({error})")
                 continue

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from vidstyle.encoding import readback
-from vidstyle.errors import VidstyleError
+from vidstyle.errors import EncodingError
 from vidstyle.types import ClipInfo
 
 TOLERANCE = Fraction(2, 1000)  # s; Pillow rounds to milliseconds
@@ -59,7 +59,7 @@ def verify(part: Path, size: tuple[int, int], times: list[Fraction], *, merges: 
         merges: a frame may have become part of the one before, which it resembles.
 
     Raises:
-        VidstyleError: it cannot be decoded, or holds something else.
+        EncodingError: it cannot be decoded, or holds something else.
     """
     found, now = [], 0.0
     try:
@@ -72,7 +72,7 @@ def verify(part: Path, size: tuple[int, int], times: list[Fraction], *, merges: 
                 found.append(now)
                 now += image.info.get("duration", 0)
     except (OSError, SyntaxError, ValueError) as error:
-        raise VidstyleError(f"the encoded file cannot be read back ({error})") from error
+        raise EncodingError(f"the encoded file cannot be read back ({error})") from error
     shown, end = [Fraction(start) / 1000 for start in found], Fraction(now) / 1000
     if merges:
         times = [*(min(times[:-1], key=lambda time: abs(time - start)) for start in shown), times[-1]]
