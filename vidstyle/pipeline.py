@@ -17,7 +17,7 @@ from vidstyle import pictures
 from vidstyle.arguments import checked
 from vidstyle.balance import Animation, PictureSource, still_plan
 from vidstyle.course import Course, require_still
-from vidstyle.encoding.outputs import OnFitted, Outputs, check_outputs
+from vidstyle.encoding.outputs import OnFitted, OnNote, Outputs, check_outputs
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
 from vidstyle.pacing import OnStep, expected
@@ -44,14 +44,15 @@ def stylize_video(
     on_frame: OnFrame | None = None,
     on_fitted: OnFitted | None = None,
     on_painted: OnPainted | None = None,
+    on_note: OnNote | None = None,
 ) -> Path:
     """Paint a clip in the styles of pictures; keeps its sound and its frame rate.
 
     Args:
         clip: anything PyAV reads.
         styles: one picture or more, blended by `settings.mix`.
-        output: its suffix names the format: .mp4, .webm, .gif, .webp, .avif or .png (APNG); or a folder for PNGs, a
-            new one with a slash at the end. Or several of them; the first gives the job folder its name.
+        output: its suffix names the format: .mp4, .mov, .mkv, .webm, .gif, .webp, .avif or .png (APNG); or a folder
+            for PNGs, a new one with a slash at the end. Or several of them; the first gives the job folder its name.
         settings: the defaults if None.
         overwrite: replace an existing output.
         restart: forget what an earlier, interrupted call has painted.
@@ -59,6 +60,8 @@ def stylize_video(
         on_frame: called after each painted frame with its `Result` and the number of frames in all.
         on_fitted: called with what each output gave up for `settings.max_size`.
         on_painted: called with all painted frames, (H, W, 3) uint8 each, before they are encoded.
+        on_note: called with a sentence for whatever of the clip, like a sound track, cannot go along: before anything
+            is painted, and again when the outputs are made.
 
     Returns:
         The path of the output; of several, of the first.
@@ -69,7 +72,7 @@ def stylize_video(
     settings = settings or Settings()
     task = Task("video", clip, styles, output, settings, Call(overwrite, restart, keep_job))
     source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
-    return task.run(source, source.clip, on_frame, on_fitted, on_painted)
+    return task.run(source, source.clip, on_frame, on_fitted, on_painted, on_note)
 
 
 @checked

@@ -20,7 +20,9 @@ from vidstyle import networks, pictures, states
 from vidstyle.balance import Animation, PictureSource
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
-from vidstyle.encoding.outputs import OnFitted, Outputs, export, files_read, frames_kept
+from vidstyle.encoding.miniature import try_outputs
+from vidstyle.encoding.outputs import OnFitted, OnNote, Outputs, export, files_read, frames_kept
+from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import write_still
 from vidstyle.encoding.space import require_space
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
@@ -105,11 +107,12 @@ class Task:
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
+        on_note: OnNote | None = None,
     ) -> Path:
         """Paint, and make the outputs. Returns the path of the first."""
-        self.show(source)  # what cannot be meant is refused before there is a job folder
+        self.try_outputs(self.show(source), sound, on_note)  # what fails is refused before there is a job folder
         with self.opened(source) as job:
-            self.finish(job, source, sound, on_frame, on_fitted, on_painted)
+            self.finish(job, source, sound, on_frame, on_fitted, on_painted, on_note)
         return self.outputs[0]
 
     def run_evenly(
@@ -126,7 +129,7 @@ class Task:
             return PictureSource(picture, self.settings, animation.plan(moments), begun=self.settings.timelapse)
 
         draft = source(expected(animation))
-        self.show(draft)
+        self.try_outputs(self.show(draft))
         with self.opened(draft) as job:
             if len(job.manifest.moments) != len(animation.times) and not self.targets.all_made:
                 stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
@@ -183,6 +186,7 @@ class Task:
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
+        on_note: OnNote | None = None,
     ) -> None:
         """Paint what is left, and make the outputs that an earlier call has not made."""
         if self.targets.all_made and on_painted is None:
@@ -195,9 +199,18 @@ class Task:
         heard = sound if settings.sound else None
         with frames_kept(job):
             left = self.targets.left
-            fitted = export(job, show, left, settings, heard, on_fitted, overwrite=leave, record=job.record)
+            fitted = export(job, show, left, settings, heard, on_fitted, on_note, overwrite=leave, record=job.record)
             self.targets.remove_companions()
             write_companions(job, show, settings, self.outputs, fitted, overwrite=leave, record=job.record)
+
+    def try_outputs(self, show: Show, sound: Clip | None = None, on_note: OnNote | None = None) -> None:
+        """Make the outputs in miniature. Raises `UsageError` if that fails."""
+        settings = self.settings
+        encoding = Encoding(settings.crf, settings.plays, sound if settings.sound else None, show.delay)
+        notes = try_outputs(self.targets.left, show.info, encoding) if self.moving else []
+        if on_note is not None:
+            for note in notes:
+                on_note(note)
 
     def show(self, source: VideoSource | PictureSource) -> Show:
         """How its frames will be shown. Raises `UsageError` if what the settings ask for cannot be meant."""

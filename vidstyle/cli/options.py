@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from vidstyle.cli.flags import flag, from_flag
-from vidstyle.cli.progress import console, progress, tell_fitted
+from vidstyle.cli.progress import console, progress, tell_fitted, tell_note
 from vidstyle.errors import VidstyleError
 from vidstyle.settings import PRESETS, Job, Settings
 
@@ -91,6 +91,8 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
                 quiet = values.pop("quiet") or not paints
                 if job in ("video", "balance"):
                     values["on_fitted"] = None if quiet else tell_fitted
+                if job == "video":
+                    values["on_note"] = tell_note
                 with progress(values["output"], quiet, report) as (on_frame, on_step):
                     if job == "balance":
                         values["on_rehearsal"] = functools.partial(on_step, "rehearsing")

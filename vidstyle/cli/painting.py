@@ -21,7 +21,7 @@ from vidstyle.cli.options import (
     all_or_nothing,
     job_options,
 )
-from vidstyle.cli.progress import console, tell, tell_fitted
+from vidstyle.cli.progress import console, tell, tell_fitted, tell_note
 from vidstyle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -119,7 +119,9 @@ def encode(
 
     began = time.perf_counter()
     with all_or_nothing():
-        encode_job(folder, output, overwrite=overwrite, on_fitted=None if quiet else tell_fitted, **job)
+        encode_job(
+            folder, output, overwrite=overwrite, on_fitted=None if quiet else tell_fitted, on_note=tell_note, **job
+        )
     if not quiet:
         tell(output, began)
 

@@ -48,6 +48,11 @@ def tell_fitted(fitted: Fitted) -> None:
     console.print(str(fitted), markup=False, soft_wrap=True)
 
 
+def tell_note(note: str) -> None:
+    """A line that says what does not go along with the pictures, and why; also where all else is quiet."""
+    console.print(f"vidstyle: {note}", markup=False, soft_wrap=True)
+
+
 @contextmanager
 def bar(quiet: bool) -> Iterator[OnStep]:
     """A bar with the time left; it is told what is done, and after how many frames of how many."""

@@ -52,7 +52,7 @@ class AvifSink(Encoder):
         self._finish_encoding()
         part, times, info = self._part(".avif"), self._ticks.times, self.info
         if len(times) - 1 < info.frames:
-            info = dataclasses.replace(info, frames=len(times) - 1, timestamps=tuple(times[:-1]))
+            info = dataclasses.replace(info, frames=len(times) - 1, timestamps=tuple(times[:-1]), end=times[-1])
         options = {"loop": str(self.encoding.plays), "fflags": "bitexact"}
         with av.open(ffmpeg.file_url(part), "w", "avif", options=options) as out:
             mux.combine(out, self._video, info)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from vidstyle.checkpoint import JobFolder
+from vidstyle.encoding.containers import CONTAINERS
 from vidstyle.encoding.looks import NEAR, Look, Measure, Room, search, taken_back
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import open_sink
@@ -20,7 +21,7 @@ from vidstyle.places import PLACES, said
 from vidstyle.showing.show import Show
 from vidstyle.types import ClipInfo, Fitted
 
-FITTED = (".gif", ".mp4", ".webm", ".webp", ".avif")  # outputs that can be made to fit
+FITTED = (".gif", *CONTAINERS, ".webp", ".avif")  # outputs that can be made to fit
 COARSEST = 40  # crf that is tried
 TRIES = 6  # encodes of the whole, at most
 ENOUGH = 0.9  # of the limit

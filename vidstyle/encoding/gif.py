@@ -11,11 +11,12 @@ import av
 import numpy as np
 
 from vidstyle import ffmpeg
-from vidstyle.encoding import mux
+from vidstyle.encoding import readback
 from vidstyle.encoding.encoders import Encoder
 from vidstyle.encoding.palette import Reducer, choose
 from vidstyle.encoding.ticks import Ticks, verify
 
+GIF_TICK = Fraction(1, 100)
 SHORTEST = Fraction(2, 100)  # s; browsers show a shorter frame of a GIF for a tenth
 CLEAR = 255  # the colour of a GIF that is transparent: what ffmpeg's encoder draws where nothing has changed
 SAMPLES = 20_000  # pixels of a clip that choose its palette
@@ -29,7 +30,7 @@ class GifSink(Encoder):
 
     def _start(self) -> None:
         self._lossless = self._part(".nut")
-        self._ticks = Ticks(self.info, mux.GIF_TICK, SHORTEST)
+        self._ticks = Ticks(self.info, GIF_TICK, SHORTEST)
         self._samples: list[np.ndarray] = []
         codec = ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-threads", "8"]
         self._encode(self.info.width, self.info.height, [*codec, "-f", "nut"], self._lossless)
@@ -49,19 +50,19 @@ class GifSink(Encoder):
             av.open(ffmpeg.file_url(self._lossless)) as source,
             av.open(ffmpeg.file_url(part), "w", "gif", options={"loop": str(again)}) as out,
         ):
-            stream: Any = out.add_stream("gif", rate=round(1 / mux.GIF_TICK))
+            stream: Any = out.add_stream("gif", rate=round(1 / GIF_TICK))
             set_up(stream.codec_context, self.info.width, self.info.height)
-            stream.time_base = mux.GIF_TICK
+            stream.time_base = GIF_TICK
             bounds = iter(self._ticks.bounds)
             start = next(bounds)
             for packet in self._packets(source, stream, reducer):
                 end = next(bounds)
                 packet.pts = packet.dts = start
-                packet.duration, packet.time_base, packet.stream = end - start, mux.GIF_TICK, stream
+                packet.duration, packet.time_base, packet.stream = end - start, GIF_TICK, stream
                 out.mux(packet)
                 start = end
         size = (self.info.width, self.info.height)
-        mux.verify(part, size, len(self._ticks.starts), self._ticks.seconds, self._ticks.unit)
+        readback.verify(part, size, self._ticks.times, self._ticks.unit)
         verify(part, size, self._ticks.times)
         return part
 
@@ -81,7 +82,7 @@ def sample(pixels: np.ndarray, frames: int, number: int) -> np.ndarray:
 
 def set_up(codec: Any, width: int, height: int) -> None:
     """Make an encoder of PyAV take what `picture` gives."""
-    codec.width, codec.height, codec.pix_fmt, codec.time_base = width, height, "pal8", mux.GIF_TICK
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = width, height, "pal8", GIF_TICK
 
 
 def picture(shown: np.ndarray, colors: np.ndarray, number: int) -> av.VideoFrame:
@@ -90,5 +91,5 @@ def picture(shown: np.ndarray, colors: np.ndarray, number: int) -> av.VideoFrame
     palette[:CLEAR, 0] = 255
     palette[: len(colors), 1:] = colors
     frame = av.VideoFrame.from_ndarray((np.ascontiguousarray(shown), palette), format="pal8")  # type: ignore[arg-type]
-    frame.pts, frame.time_base = number, mux.GIF_TICK
+    frame.pts, frame.time_base = number, GIF_TICK
     return frame

@@ -1,119 +1,102 @@
-"""Packets from one container into another, through PyAV and without coding them anew; and the check of the result."""
+"""Packets from several files into one container, through PyAV and without coding them anew: exact times, same bytes."""
 
 from __future__ import annotations
 
 import contextlib
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
 
 from vidstyle import ffmpeg
-from vidstyle.errors import VidstyleError
-from vidstyle.media import open_container, sound_tracks
 from vidstyle.types import ClipInfo
 
-COPIED_SOUND = {  # what players of a container take
-    "mp4": ("aac", "mp3", "ac3", "eac3", "opus", "alac"),
-    "webm": ("opus", "vorbis"),
-}
-GIF_TICK = Fraction(1, 100)
-MP4_TICKS, FINEST_CLOCK = 90_000, 10_000_000
+COARSE_CLOCK, FINEST_CLOCK = 90_000, 10_000_000  # ticks a second
+LONGEST = 2**31  # ticks between two frames that every container takes
 
 
-def combine(
-    out: av.container.OutputContainer,
-    video: Path,
-    info: ClipInfo,
-    sound: Path | None = None,
-    origin: Fraction = Fraction(0),
-) -> None:
-    """Copy pictures, and sound if there is any, into `out` without coding them anew.
+@dataclass(frozen=True)
+class Track:
+    """A sound or subtitle track that is ready to be copied into a container."""
+
+    path: Path  #: holds this track alone; its time 0 is that of the first picture
+    tags: Mapping[str, str] = field(default_factory=dict)  #: language and title
+    disposition: int = 0  #: like default and forced, in FFmpeg's bits
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What goes into a container beside the pictures."""
+
+    tracks: Sequence[Track] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)  #: title of the whole
+    picture_tags: Mapping[str, str] = field(default_factory=dict)  #: language and title of the pictures' track
+    chapters: Sequence[Any] = ()  #: as PyAV gives and takes them
+
+
+def combine(out: av.container.OutputContainer, video: Path, info: ClipInfo, extras: Extras = Extras()) -> None:
+    """Copy pictures, and what goes beside them, into `out` without coding them anew.
 
     Args:
         video: a file of ours whose pictures run at the constant rate of `info`.
-        info: gives the pictures the times they really have.
-        sound: a clip, all of whose sound tracks are copied; each must fit, see `fits`.
-        origin: the time in `sound`, in seconds, that goes with the first picture.
+        info: gives the pictures the times they really have; see `reordered`.
 
     Raises:
-        MediaError: `sound` cannot be opened.
-        av.FFmpegError: reading or writing fails, as when the disk is full.
+        av.FFmpegError: reading or writing fails, as when the disk is full, or the container does not take a track.
+        ValueError: PyAV knows that the container does not take it.
     """
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(av.open(ffmpeg.file_url(video)))
-        pictures = source.streams.video[0]
-        target = out.add_stream_from_template(pictures, opaque=True)  # as it is: PyAV may have no such encoder
+        target = out.add_stream_from_template(source.streams.video[0], opaque=True)  # PyAV may have no such encoder
         target.time_base = clock(info)
-        tracks = [_pictures(source, target, info)]
-        if sound is not None:
-            heard = stack.enter_context(open_container(sound))
-            targets = {stream.index: out.add_stream_from_template(stream) for stream in sound_tracks(heard)}
-            tracks.append(_sounds(heard, targets, origin))
+        target.metadata.update(extras.picture_tags)
+        flows = [_pictures(source, target, info)]
+        for track in extras.tracks:
+            held = stack.enter_context(av.open(ffmpeg.file_url(track.path)))
+            copy: Any = out.add_stream_from_template(held.streams[0], opaque=True)
+            copy.metadata.update(track.tags)
+            copy.disposition = track.disposition
+            flows.append(_copied(held, copy))
+        out.metadata.update(extras.tags)
+        if extras.chapters:
+            out.set_chapters(list(extras.chapters))
         out.start_encoding()
-        for packet in heapq.merge(*tracks, key=lambda packet: packet.dts * Fraction(packet.time_base)):
+        for packet in heapq.merge(*flows, key=lambda packet: packet.dts * Fraction(packet.time_base)):
             out.mux(packet)
 
 
-def fits(stream: av.AudioStream, container: str) -> bool:
-    """Whether a sound track can be copied into a container, mp4 or webm, as it is, and its players take it."""
-    codec = stream.codec_context
-    if codec is None or codec.name.removesuffix("float") not in COPIED_SOUND[container]:
-        return False
-    return codec.name != "aac" or bool(codec.extradata)  # the AAC of a transport stream has its headers in the packets
+def repack(source: Path, target: Path, container: str, options: Mapping[str, str]) -> None:
+    """Copy the only track of a file of ours, to find out whether `combine` can. Raises what it raises."""
+    with (
+        av.open(ffmpeg.file_url(source)) as held,
+        av.open(ffmpeg.file_url(target), "w", container, options={**options, "fflags": "bitexact"}) as out,
+    ):
+        stream = out.add_stream_from_template(held.streams[0], opaque=True)
+        for packet in _copied(held, stream):
+            out.mux(packet)
 
 
-def verify(part: Path, size: tuple[int, int], frames: int, seconds: Fraction, tolerance: Fraction) -> None:
-    """Decode a file that was just written, and compare it with what it should hold.
+def reordered(info: ClipInfo) -> bool:
+    """Whether pictures may be coded in another order than they are shown (B-frames).
 
-    Args:
-        size: width and height.
-        seconds: where the last frame should end, give or take `tolerance`.
-
-    Raises:
-        VidstyleError: it cannot be decoded, or holds something else.
+    Containers tell how long a frame lasts by the distance of packets as they are decoded. Where frames last differently
+    that is true for every reader only if both orders are the same.
     """
-    try:
-        with av.open(ffmpeg.file_url(part)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            count, end, got = 0, Fraction(0), size
-            for frame in container.decode(stream):
-                count += 1
-                end = ((frame.pts or 0) + frame.duration) * Fraction(frame.time_base or 1)
-                got = (frame.width, frame.height)
-    except (av.FFmpegError, ValueError, IndexError) as error:
-        raise VidstyleError(f"the encoded file cannot be read back ({error}); nothing was kept") from error
-    compare((count, got, end), (frames, size, seconds), tolerance)
-
-
-def compare(
-    found: tuple[int, tuple[int, int], Fraction], wanted: tuple[int, tuple[int, int], Fraction], tolerance: Fraction
-) -> None:
-    """Raise `VidstyleError` if frames, size or seconds of an encoded file are not as wanted, give or take `tolerance`.
-
-    Only the seconds have a tolerance.
-    """
-    (count, got, end), (frames, size, seconds) = found, wanted
-    if count != frames or got != size or abs(end - seconds) > tolerance:
-        raise VidstyleError(
-            f"the encoded file reads back as {count} frames of {got[0]}x{got[1]}, {float(end):.3f} s, not {frames} of "
-            f"{size[0]}x{size[1]}, {float(seconds):.3f} s; nothing was kept"
-        )
+    return info.timestamps is None and info.end in (None, info.frames / info.fps)
 
 
 def _pictures(source: av.container.InputContainer, target: av.VideoStream, info: ClipInfo) -> Iterator[Any]:
     """The packets of a file of constant rate, at the times of `info`; in decoding order, which has times, too."""
-    unit = clock(info)
+    unit, bounds = clock(info), [*info.times, info.seconds]
 
     def ticks(number: int) -> int:
-        if info.timestamps is None or number < 0:  # decoding starts before the first picture is shown
-            return round(number / info.fps / unit)
-        seconds = info.timestamps[number] if number < info.frames else info.seconds
+        seconds = bounds[number] if 0 <= number < len(bounds) else number / info.fps  # decoding starts before 0
         return round(seconds / unit)
 
     packet: Any  # of a file of ours, where every packet has its times
@@ -126,20 +109,22 @@ def _pictures(source: av.container.InputContainer, target: av.VideoStream, info:
         yield packet
 
 
-def _sounds(source: av.container.InputContainer, targets: dict[int, av.AudioStream], origin: Fraction) -> Iterator[Any]:
-    """The packets of all sound tracks of `source` for their streams in `targets`, with `origin` as the new 0."""
+def _copied(source: av.container.InputContainer, target: Any) -> Iterator[Any]:
     packet: Any
-    for packet in source.demux(*sound_tracks(source)):
-        if packet.dts is None:
-            continue
-        shift = round(origin / packet.time_base)
-        packet.pts = (packet.dts if packet.pts is None else packet.pts) - shift
-        packet.dts, packet.stream = packet.dts - shift, targets[packet.stream.index]
+    for packet in source.demux(source.streams[0]):
+        if packet.dts is None:  # the end, or a packet whose time only a decoder would tell
+            if packet.pts is None:
+                continue
+            packet.dts = packet.pts
+        packet.stream = target
         yield packet
 
 
 def clock(info: ClipInfo) -> Fraction:
     """A unit of time that every picture's time is a multiple of, or nearly."""
-    times = [1 / info.fps] if info.timestamps is None else info.timestamps
-    common = math.lcm(*(time.denominator for time in times))
-    return Fraction(1, common if common <= FINEST_CLOCK else MP4_TICKS)
+    bounds = [*info.times, info.seconds] if info.timestamps or info.end else [Fraction(0), 1 / info.fps]
+    longest = max(after - before for before, after in pairwise(bounds))
+    common = math.lcm(*(time.denominator for time in bounds))
+    if common > FINEST_CLOCK or common * longest >= LONGEST:
+        common = COARSE_CLOCK
+    return Fraction(1, common)

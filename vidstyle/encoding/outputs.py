@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import FITTED, fit
+from vidstyle.encoding.containers import CONTAINERS
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import check_output, open_sink
 from vidstyle.errors import EncodingError, JobError, OutputExistsError, SizeError, UsageError, VidstyleError
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from vidstyle.media import Clip
 
 OnFitted = Callable[[Fitted], None]
+OnNote = Callable[[str], None]
 File = str | Path
 Outputs = File | Sequence[File]
-SOUNDING = (".mp4", ".webm")  # outputs that have sound
+SOUNDING = tuple(CONTAINERS)  # outputs that have sound
 READ = ("network", "weights", "flow_weights", "init", "font")  # settings that may name a file to read
 JOB = ".job"  # the suffix of the job folder's name, after that of the first output
 LOOPING = (".gif", ".webp", ".avif", ".png")  # outputs that say how often they are played
@@ -94,6 +96,7 @@ def export(
     settings: Settings,
     sound: Clip | None = None,
     on_fitted: OnFitted | None = None,
+    on_note: OnNote | None = None,
     *,
     overwrite: bool = True,
     record: Record | None = None,
@@ -104,6 +107,7 @@ def export(
         show: what is seen of them, and when.
         sound: the clip whose sound goes along.
         on_fitted: told what an output of limited size gave up.
+        on_note: told what of the clip, like a sound track, does not go along, and why.
         overwrite: whether what is there when an output is complete may be replaced.
         record: told of each output, and of its part file, before that takes its place.
 
@@ -114,7 +118,8 @@ def export(
         JobError: a frame is missing or damaged.
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
-    encoding = Encoding(settings.crf, settings.plays, sound, show.delay, record=record)
+    notes: dict[str, None] = {}
+    encoding = Encoding(settings.crf, settings.plays, sound, show.delay, record=record, on_note=notes.setdefault)
     failures: list[VidstyleError] = []
     found: list[Fitted] = []
     for output in outputs:
@@ -131,6 +136,9 @@ def export(
             raise
         except VidstyleError as error:
             failures.append(error)
+    if on_note is not None:
+        for note in notes:
+            on_note(note)
     if len(outputs) == 1 and failures:
         raise failures[0]
     if failures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +17,7 @@ from vidstyle.files import FULL, Record, failure, place_of, put, staging
 from vidstyle.types import ClipInfo
 
 if TYPE_CHECKING:
+    from vidstyle.encoding.soundtracks import Excerpt
     from vidstyle.media import Clip
 
 
@@ -26,12 +27,13 @@ class Encoding:
 
     crf: int = 18  #: 0 best, 51 worst
     plays: int = 0  #: how often an animation is played; 0 = for ever
-    sound: Clip | None = None  #: the clip whose sound goes along, cut to its selection
+    sound: Clip | Excerpt | None = None  #: the clip whose sound, subtitles and titles go along, cut to its selection
     delay: Fraction = Fraction(0)  #: seconds of pictures before that sound begins
     colors: int = 255  #: of a GIF, at most
     dither: float = 0.5  #: of a GIF: 0 none, 1 as if nobody saw its grain
     record: Record | None = None  #: told the output and its part file before that takes its place
     still: float = 0.0  #: of a GIF: a change of a pixel that is not shown, in Oklab, whose lightness is 0 to 1
+    on_note: Callable[[str], None] = lambda note: None  #: told what does not go along, and why
 
 
 class PartFile:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from vidstyle.encoding import mux
-from vidstyle.errors import VidstyleError
+from vidstyle.encoding import readback
+from vidstyle.errors import EncodingError
 from vidstyle.types import ClipInfo
 
 TOLERANCE = Fraction(2, 1000)  # s; Pillow rounds to milliseconds
@@ -59,7 +59,7 @@ def verify(part: Path, size: tuple[int, int], times: list[Fraction], *, merges: 
         merges: a frame may have become part of the one before, which it resembles.
 
     Raises:
-        VidstyleError: it cannot be decoded, or holds something else.
+        EncodingError: it cannot be decoded, or holds something else.
     """
     found, now = [], 0.0
     try:
@@ -72,13 +72,10 @@ def verify(part: Path, size: tuple[int, int], times: list[Fraction], *, merges: 
                 found.append(now)
                 now += image.info.get("duration", 0)
     except (OSError, SyntaxError, ValueError) as error:
-        raise VidstyleError(f"the encoded file cannot be read back ({error}); nothing was kept") from error
-    wanted = [float(1000 * time) for time in times]
+        raise EncodingError(f"the encoded file cannot be read back ({error})") from error
+    shown, end = [Fraction(start) / 1000 for start in found], Fraction(now) / 1000
     if merges:
-        count = len(times) - 1
-        wanted = [min(wanted[:-1], key=lambda time: abs(time - start)) for start in found] + wanted[-1:]
-        now = wanted[-1] if len(found) == 1 else now  # a still has no time
-    mux.compare((count, got, Fraction(now) / 1000), (len(times) - 1, size, times[-1]), TOLERANCE)
-    off = max(abs(start - time) for start, time in zip(found, wanted, strict=False))
-    if off > TOLERANCE * 1000:
-        raise VidstyleError(f"a frame of the encoded file reads back {off:.0f} ms off its time; nothing was kept")
+        times = [*(min(times[:-1], key=lambda time: abs(time - start)) for start in shown), times[-1]]
+    if len(shown) == 1:
+        end = times[-1]  # a still has no time
+    readback.compare((got, [*shown, end]), (size, times), TOLERANCE)
