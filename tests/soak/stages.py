@@ -1,0 +1,54 @@
+"""Commands that something happens to, and the folders in which they begin."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from soak.runs import Runner, tree
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command, and what there is when it begins."""
+
+    command: str  #: with {clip}, {photo} and {style}
+    outputs: tuple[str, ...]
+    painted: bool = False  #: all its frames, but no output
+    older: bool = False  #: outputs of these names, of another painting
+
+
+class Stage:
+    """As many folders as are wanted in which a scenario begins, and how it ends if nothing happens."""
+
+    def __init__(self, scenario: Scenario, runner: Runner, inputs, folder: Path) -> None:
+        self.outputs, self._folder, self._count = scenario.outputs, folder, 0
+        self.command = inputs.named(scenario.command)
+        self._start = folder / "start"
+        self._start.mkdir()
+        if scenario.older:
+            other = scenario.command.replace("{style}", "{photo}")
+            assert runner(self._start, *inputs.named(other)).code == 0
+        self.older = tree(self._start)
+        if scenario.painted:
+            changes = runner(self.begin(), *self.command).changes
+            saved = [number for number, change in enumerate(changes) if re.match("write .*/journal", change)]
+            read = next(number for number in range(saved[-1], len(changes)) if changes[number].startswith("read"))
+            assert runner(self._start, *self.command, kill=read + 1).code == -9
+        whole = self.begin()
+        run = runner(whole, *self.command)
+        assert run.code == 0, run.err
+        self.changes, self.wanted = run.changes, tree(whole)
+        self.made = {output: whole / output for output in self.outputs}
+
+    def begin(self) -> Path:
+        """A new folder, as it is when the scenario begins."""
+        self._count += 1
+        return shutil.copytree(self._start, self._folder / str(self._count), symlinks=True)
+
+
+def part(found: dict[str, str], name: str) -> dict[str, str]:
+    """Of a tree, a file or a folder with all in it."""
+    return {path: what for path, what in found.items() if path == name or path.startswith(f"{name}/")}

@@ -1,0 +1,86 @@
+"""Killed before any change of the disk: the same command makes the same bytes, and an older output is never harmed."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+from collections.abc import Sequence
+
+import pytest
+from soak.runs import Runner, differences, tree
+from soak.stages import Scenario, Stage, part
+
+MOST = 5  # kills of a scenario where not all are tried
+KILLED = -9
+LIVES_ON = 2  # seconds that an ffmpeg may go on after vidstyle was killed
+
+SCENARIOS = {
+    "painting": Scenario("video {clip} {style} -o out.png --keep-job", ("out.png",)),
+    "rehearsal": Scenario("balance {photo} {style} --seconds .3 --fps 10 -o out.png", ("out.png",)),
+    "a still": Scenario("image {photo} {style} -o out.png", ("out.png",)),
+    "encoding": Scenario("video {clip} {style} -o out.mp4", ("out.mp4",), painted=True),
+    "onto an older file": Scenario("video {clip} {style} -o out.webm -y", ("out.webm",), painted=True, older=True),
+    "two outputs": Scenario("video {clip} {style} -o out.gif -o out.mp4", ("out.gif", "out.mp4"), painted=True),
+    "a folder": Scenario("video {clip} {style} -o out/", ("out",), painted=True),
+    "onto an older folder": Scenario("video {clip} {style} -o out/ -y", ("out",), painted=True, older=True),
+    "with companions": Scenario(
+        "video {clip} {style} -o out.webp --poster poster.png --figure figure.json",
+        ("out.webp", "poster.png", "figure.json"),
+        painted=True,
+    ),
+}
+
+
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["some", "all"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_before_a_change_of_the_disk(name, every, runner, inputs, tmp_path):
+    stage = Stage(SCENARIOS[name], runner, inputs, tmp_path)
+    numbers = range(1, len(stage.changes) + 1) if every else some_of(stage.changes)
+    wrong = {number: words for number in numbers if (words := after_a_kill(stage, runner, number))}
+    lines = [f"killed before change {n}, {stage.changes[n - 1]!r}: {words}" for n, words in wrong.items()]
+    assert not lines, f"{len(lines)} of {len(numbers)} kills\n" + "\n".join(lines)
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.soak)])
+def test_killed_again_and_again_onto_an_older_file(kills, runner, inputs, tmp_path):
+    """One folder, and nobody cleans up between the kills."""
+    stage = Stage(SCENARIOS["onto an older file"], runner, inputs, tmp_path)
+    chance, folder = random.Random(0), stage.begin()
+    for kill in range(kills):
+        if runner(folder, *stage.command, kill=chance.randint(1, len(stage.changes))).code != KILLED:
+            shutil.rmtree(folder)
+            folder = stage.begin()  # it was done
+        assert part(tree(folder), "out.webm") in ({"out.webm": stage.older["out.webm"]}, stage.wanted), f"kill {kill}"
+    assert runner(folder, *stage.command).code == 0
+    assert not differences(tree(folder), stage.wanted)
+
+
+def after_a_kill(stage: Stage, runner: Runner, number: int) -> str:
+    """Kill a command before a change and give it again; what is wrong then, or nothing."""
+    folder = stage.begin()
+    try:
+        run = runner(folder, *stage.command, kill=number)
+        if run.code != KILLED:
+            return "" if run.code == 0 else f"ends with {run.code} by itself"
+        found = tree(folder)
+        for output in stage.outputs:
+            if part(found, output) not in (part(stage.older, output), part(stage.wanted, output)):
+                return f"{output} is neither the old one nor the new one: {part(found, output)}"
+        if run.outlived > LIVES_ON:
+            return f"ffmpeg runs on for {run.outlived:.1f} s"
+        if not differences(found, stage.wanted):
+            return ""
+        again = runner(folder, *stage.command)
+        if again.code != 0:
+            return f"the same command ends with {again.code}: {again.err.strip()[-300:]}"
+        return differences(tree(folder), stage.wanted)
+    finally:
+        shutil.rmtree(folder)
+
+
+def some_of(changes: Sequence[str]) -> list[int]:
+    """Numbers of changes, from 1: the last of each kind of file, of these as many as there is time for."""
+    kinds = {re.sub(r"\d+", "#", re.sub(r"part\w{8}\b", "part", change)): n for n, change in enumerate(changes, 1)}
+    lasts = sorted(kinds.values())
+    return lasts[:: -(-len(lasts) // MOST)]
