@@ -24,16 +24,17 @@ class Inputs:
     folder: Path
 
     def named(self, command: str) -> list[str]:
-        """The words of a command in which {clip}, {photo} and {style} stand for these, painted cheaply."""
+        """The words of a command in which {clip}, {large}, {photo} and {style} stand for these; painted cheaply."""
         files = {path.stem: path for path in self.folder.iterdir()}
-        cheap = f"--network {files['network']} --size 32 --first-iterations 1 --quiet"
-        return f"{command.format(**files)} {cheap}".split()
+        verb, *words = command.format(**files).split()
+        return [verb, *f"--network {files['network']} --size 32 --first-iterations 1 --quiet".split(), *words]
 
 
 @pytest.fixture(scope="session")
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     make_clip(folder / "clip.mp4", pan(3, 64, 48), rate=10, sound=clicks(0.3))
+    make_clip(folder / "large.mp4", pan(4, 160, 120), rate=10, sound=clicks(0.4))
     Image.fromarray(texture(64, 48, seed=5)).save(folder / "photo.png")
     Image.fromarray(texture(48, 48, seed=6)).save(folder / "style.png")
     torch.manual_seed(0)

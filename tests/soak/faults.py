@@ -11,6 +11,7 @@ import builtins
 import errno
 import io
 import os
+import re
 import signal
 import stat
 import sys
@@ -25,7 +26,7 @@ open_file, write_bytes = io.open, os.write
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong in one process; a change is named by its number, from 1, or as `Changes` logs it."""
+    """What goes wrong in one process; a change is given by its number, from 1, or by a pattern of its name."""
 
     kill: int | str | None = None  #: before this change the process is killed
     hold: int | str | None = None  #: before this change the process is stopped, until somebody sends SIGCONT
@@ -38,7 +39,7 @@ class Changes:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.log: list[str] = []
-        self._written, self._lock = 0, threading.Lock()
+        self.written, self._lock = 0, threading.Lock()
         sys.addaudithook(self._audit)
         builtins.open = io.open = self._open
         os.write = self._write
@@ -48,20 +49,19 @@ class Changes:
         change = f"{what} {os.fsdecode(where) if isinstance(where, str | bytes | os.PathLike) else '-'}"
         with self._lock:
             self.log.append(change)
-            names = (len(self.log), change)
-        if self.faults.kill in names:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.faults.hold in names:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            number = len(self.log)
+        for wanted, number_of_signal in ((self.faults.kill, signal.SIGKILL), (self.faults.hold, signal.SIGSTOP)):
+            if re.match(wanted, change) if isinstance(wanted, str) else wanted == number:
+                os.kill(os.getpid(), number_of_signal)
 
     def room_for(self, size: int, descriptor: int) -> int:
         """How many of `size` bytes still fit the disk. Raises `OSError` if none does."""
-        if self.faults.room is None or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return size
-        fits = min(size, self.faults.room - self._written)
+        fits = size if self.faults.room is None else min(size, self.faults.room - self.written)
         if size and not fits:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._written += fits
+        self.written += fits
         return fits
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:

@@ -28,6 +28,7 @@ class Run:
     out: str
     err: str
     changes: list[str]  #: of the disk; empty unless it ended by itself
+    written: int  #: bytes that it wrote to files
     outlived: float  #: seconds that processes of it ran on after its end
 
 
@@ -80,7 +81,8 @@ class Runner:
         if answer["code"] is None:
             self._held[answer["pid"]] = notes
         told, out, err = (_text(notes.with_suffix(kind)) for kind in (".json", ".out", ".err"))
-        return Run(**answer, out=out, err=err, changes=json.loads(told)["changes"] if told else [])
+        facts = {"changes": [], "written": 0, **(json.loads(told) if told else {})}
+        return Run(**answer, out=out, err=err, changes=facts["changes"], written=facts["written"])
 
 
 def _text(path: Path) -> str:

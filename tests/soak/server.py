@@ -116,7 +116,18 @@ def run(request: Request) -> None:
         os.setgid(request.user)
         os.setuid(request.user)
     changes = Changes(Faults(**request.faults))
-    code: Any = 0
+    code = ended(request)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    modules = sorted(set(sys.modules) - known)
+    json.dump({"changes": changes.log, "written": changes.written, "modules": modules}, notes)
+    notes.flush()
+    os._exit(code)
+
+
+def ended(request: Request) -> Any:
+    """Do what is asked; the exit code."""
     try:
         if request.code is not None:
             exec(request.code, {})
@@ -124,15 +135,11 @@ def run(request: Request) -> None:
             sys.argv = ["vidstyle", *request.arguments]
             cli.main()
     except SystemExit as end:
-        code = end.code or 0
+        return end.code or 0
     except BaseException:
         traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    json.dump({"changes": changes.log, "modules": sorted(set(sys.modules) - known)}, notes)
-    notes.flush()
-    os._exit(code)
+        return 1
+    return 0
 
 
 def _import_what_was_needed(notes: Path) -> None:

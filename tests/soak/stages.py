@@ -37,16 +37,17 @@ class Stage:
             saved = [number for number, change in enumerate(changes) if re.match("write .*/journal", change)]
             read = next(number for number in range(saved[-1], len(changes)) if changes[number].startswith("read"))
             assert runner(self._start, *self.command, kill=read + 1).code == -9
+        self.begun = tree(self._start)
         whole = self.begin()
         run = runner(whole, *self.command)
         assert run.code == 0, run.err
-        self.changes, self.wanted = run.changes, tree(whole)
+        self.changes, self.written, self.wanted = run.changes, run.written, tree(whole)
         self.made = {output: whole / output for output in self.outputs}
 
-    def begin(self) -> Path:
-        """A new folder, as it is when the scenario begins."""
+    def begin(self, place: Path | None = None) -> Path:
+        """A new folder, in `place` if it is given, as it is when the scenario begins."""
         self._count += 1
-        return shutil.copytree(self._start, self._folder / str(self._count), symlinks=True)
+        return shutil.copytree(self._start, (place or self._folder) / str(self._count), symlinks=True)
 
 
 def part(found: dict[str, str], name: str) -> dict[str, str]:
