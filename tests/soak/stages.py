@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from soak.runs import Runner, tree
+from soak.runs import TEMPORARY, Runner, tree
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Stage:
         self.outputs, self._folder, self._count = scenario.outputs, folder, 0
         self.command = inputs.named(scenario.command)
         self._start = folder / "start"
-        self._start.mkdir()
+        (self._start / TEMPORARY).mkdir(parents=True)
         if scenario.older:
             other = scenario.command.replace("{style}", "{photo}")
             assert runner(self._start, *inputs.named(other)).code == 0

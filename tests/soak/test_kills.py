@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 import re
 import shutil
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from soak.runs import Runner, differences, tree
@@ -13,6 +17,11 @@ from soak.stages import Scenario, Stage, part
 
 MOST = 5  # kills of a scenario where not all are tried
 KILLED = -9
+CALLS = ",".join(
+    f"?{name}"
+    for name in "open openat creat write writev pwrite64 pwritev ftruncate fallocate rename renameat renameat2 link linkat "
+    "symlink symlinkat unlink unlinkat mkdir mkdirat rmdir".split()
+)
 LIVES_ON = 2  # seconds that an ffmpeg may go on after vidstyle was killed
 
 SCENARIOS = {
@@ -51,32 +60,69 @@ def test_killed_again_and_again_onto_an_older_file(kills, runner, inputs, tmp_pa
         if runner(folder, *stage.command, kill=chance.randint(1, len(stage.changes))).code != KILLED:
             shutil.rmtree(folder)
             folder = stage.begin()  # it was done
-        assert part(tree(folder), "out.webm") in ({"out.webm": stage.older["out.webm"]}, stage.wanted), f"kill {kill}"
+        assert not harm(folder, stage), f"kill {kill}"
     assert runner(folder, *stage.command).code == 0
     assert not differences(tree(folder), stage.wanted)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("name", ["encoding", "onto an older file", "onto an older folder"])
+def test_killed_before_a_system_call(name, runner, inputs, tmp_path):
+    """Those of C libraries, too, and of ffmpeg, which dies alone where it is the first to make so many calls."""
+    stage, lines = Stage(SCENARIOS[name], runner, inputs, tmp_path), []
+    for number in itertools.count(1):
+        folder = stage.begin()
+        if (code := traced(runner, folder, stage.command, number)) == 0:
+            break
+        words = harm(folder, stage) or when_run_again(folder, stage, runner)
+        lines += [f"killed before call {number}, exit {code}: {words}"] if words else []
+        shutil.rmtree(folder)
+    assert number > 50
+    assert not lines, f"{len(lines)} of {number} kills\n" + "\n".join(lines)
+
+
+def traced(runner: Runner, folder: Path, command: Sequence[str], number: int) -> int | str | None:
+    """Run a command until one of its threads makes its call of this number that could change the disk."""
+    run = runner(folder, *command, held=True)
+    kill = f"inject={CALLS}:signal=KILL:when={number}"
+    words = ["strace", "-f", "-o", os.devnull, "-e", f"trace={CALLS}", "-e", kill, "-p", str(run.pid)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        if "attached" not in (said := tracer.stderr.readline()):
+            pytest.skip(f"nothing can be traced here: {said.strip()}")
+        return runner.go_on(run).code
 
 
 def after_a_kill(stage: Stage, runner: Runner, number: int) -> str:
     """Kill a command before a change and give it again; what is wrong then, or nothing."""
     folder = stage.begin()
-    try:
-        run = runner(folder, *stage.command, kill=number)
-        if run.code != KILLED:
-            return "" if run.code == 0 else f"ends with {run.code} by itself"
-        found = tree(folder)
-        for output in stage.outputs:
-            if part(found, output) not in (part(stage.older, output), part(stage.wanted, output)):
-                return f"{output} is neither the old one nor the new one: {part(found, output)}"
-        if run.outlived > LIVES_ON:
-            return f"ffmpeg runs on for {run.outlived:.1f} s"
-        if not differences(found, stage.wanted):
-            return ""
-        again = runner(folder, *stage.command)
-        if again.code != 0:
-            return f"the same command ends with {again.code}: {again.err.strip()[-300:]}"
-        return differences(tree(folder), stage.wanted)
-    finally:
-        shutil.rmtree(folder)
+    run = runner(folder, *stage.command, kill=number)
+    if run.code != KILLED:
+        return "" if run.code == 0 else f"ends with {run.code} by itself"
+    if run.outlived > LIVES_ON:
+        return f"ffmpeg runs on for {run.outlived:.1f} s"
+    words = harm(folder, stage) or when_run_again(folder, stage, runner)
+    shutil.rmtree(folder)
+    return words
+
+
+def harm(folder: Path, stage: Stage) -> str:
+    """Which output is neither as it was nor complete."""
+    found = tree(folder)
+    whole = {output: (part(stage.older, output), part(stage.wanted, output)) for output in stage.outputs}
+    harmed = [output for output in stage.outputs if part(found, output) not in whole[output]]
+    return f"neither the old one nor the new one: {', '.join(harmed)}" if harmed else ""
+
+
+def when_run_again(folder: Path, stage: Stage, runner: Runner) -> str:
+    """What is wrong after the same command, unless all was done already."""
+    if not differences(tree(folder), stage.wanted):
+        return ""
+    run = runner(folder, *stage.command)
+    if run.code != 0:
+        return f"the same command ends with {run.code}: {run.err.strip()[-300:]}"
+    return differences(tree(folder), stage.wanted)
 
 
 def some_of(changes: Sequence[str]) -> list[int]:
