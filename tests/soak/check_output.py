@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def wrong(path: Path, *, times: Sequence[Fraction], seconds: Fraction, size: tup
         words.append(f"{found['frames']} frames, not {len(times)}")
     elif (off := max(abs(a - b) for a, b in zip(found["times"], times, strict=True))) > tick:
         words.append(f"a picture comes {float(off):.4f} s off")
-    if abs(found["seconds"] - seconds) > tick + max(b - a for a, b in zip(times, times[1:], strict=False)):
+    if abs(found["seconds"] - seconds) > tick + max(b - a for a, b in pairwise(times)):
         words.append(f"{float(found['seconds']):.3f} s, not {float(seconds):.3f}")
     if found["size"] != size:
         words.append(f"{found['size']} pixels, not {size}")

@@ -24,7 +24,8 @@ class Stage:
     """As many folders as are wanted in which a scenario begins, and how it ends if nothing happens."""
 
     def __init__(self, scenario: Scenario, runner: Runner, inputs, folder: Path) -> None:
-        self.outputs, self._folder, self._count = scenario.outputs, folder, 0
+        self.scenario, self.outputs = scenario, scenario.outputs
+        self._folder, self._count = folder, 0
         self.command = inputs.named(scenario.command)
         self._start = folder / "start"
         (self._start / TEMPORARY).mkdir(parents=True)

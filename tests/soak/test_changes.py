@@ -7,11 +7,18 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from soak.runs import differences, tree
 from soak.stages import Scenario, Stage
 
 MOMENTS = {"painting": "write .*job/frames/000001", "encoding": "read .*job/frames/000000"}
 REPLACED = {"the clip": ("clip.mp4", "large.mp4"), "the style": ("style.png", "photo.png")}
+
+
+@pytest.fixture(scope="module")
+def stage(runner, inputs, tmp_path_factory):
+    scenario = Scenario("video {clip} {style} -o out.mp4", ("out.mp4",))
+    return Stage(scenario, runner, inputs, tmp_path_factory.mktemp("stage"))
 
 
 @pytest.fixture
@@ -23,39 +30,37 @@ def own(inputs, tmp_path):
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 @pytest.mark.parametrize(("name", "other"), REPLACED.values(), ids=REPLACED)
 @pytest.mark.parametrize("in_place", [False, True], ids=["by a rename", "in place"])
-def test_an_input_is_replaced(in_place, name, other, moment, runner, own, tmp_path):
+def test_an_input_is_replaced(in_place, name, other, moment, runner, own, stage):
     """All of the film is of what was there at first; or a sentence, and no film."""
-    stage = Stage(Scenario("video {clip} {style} -o out.mp4", ("out.mp4",)), runner, own, tmp_path)
-    folder, original = stage.begin(), (own.folder / name).read_bytes()
-    run = runner(folder, *stage.command, hold=moment)
+    folder, command = stage.begin(), own.named(stage.scenario.command)
+    replaced, new = own.folder / name, own.folder / f"new-{name}"
+    original = replaced.read_bytes()
+    run = runner(folder, *command, hold=moment)
     assert run.code is None
-    replaced = own.folder / name
     if in_place:
         replaced.write_bytes((own.folder / other).read_bytes())
     else:
-        shutil.copyfile(own.folder / other, own.folder / "new")
-        os.replace(own.folder / "new", replaced)
+        shutil.copyfile(own.folder / other, new)
+        os.replace(new, replaced)
     run = runner.go_on(run)
     if run.code == 0:
         assert not differences(tree(folder), stage.wanted)
         return
-    assert run.code in (3, 9) and run.err.startswith("vidstyle: ") and run.err.count("\n") == 1
+    assert run.code in (3, 9) and run.err.startswith("vidstyle: ") and run.err.count("\n") == 1, run.err
     assert not (folder / "out.mp4").exists()
-    assert runner(folder, *stage.command).code == 9  # the other input makes another job
+    assert runner(folder, *command).code == 9  # another input makes another job
     replaced.write_bytes(original)
-    assert runner(folder, *stage.command).code == 0
+    assert runner(folder, *command).code == 0
     assert not differences(tree(folder), stage.wanted)
 
 
-def test_the_working_folder_is_deleted(runner, inputs, tmp_path):
-    (tmp_path / "stage").mkdir()
-    stage = Stage(Scenario("video {clip} {style} -o out.mp4", ("out.mp4",)), runner, inputs, tmp_path / "stage")
+def test_the_working_folder_is_deleted(runner, stage, tmp_path):
     place, working = tmp_path / "place", tmp_path / "working"
     place.mkdir()
     working.mkdir()
-    output = str(place / "out.mp4")
-    command = [output if word == "out.mp4" else word for word in stage.command]
+    command = [str(place / "out.mp4") if word == "out.mp4" else word for word in stage.command]
     run = runner(working, *command, environment={"TMPDIR": str(tmp_path)}, hold=MOMENTS["painting"])
+    assert run.code is None
     shutil.rmtree(working)
     run = runner.go_on(run)
     assert run.code == 0, run.err
@@ -74,10 +79,8 @@ stylize_video("clip.mp4", ["style.png"], "out.mp4", settings, on_frame=on_frame)
 """
 
 
-def test_the_caller_changes_the_working_folder(runner, inputs, own, tmp_path):
+def test_the_caller_changes_the_working_folder(runner, own, stage, tmp_path):
     """Relative names are those of the call's beginning."""
-    (tmp_path / "stage").mkdir()
-    stage = Stage(Scenario("video {clip} {style} -o out.mp4", ("out.mp4",)), runner, inputs, tmp_path / "stage")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     run = runner(own.folder, code=ELSEWHERE.format(elsewhere=str(elsewhere)))

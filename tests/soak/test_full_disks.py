@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+
 from soak.runs import Run, Runner, differences, tree
 from soak.stages import Scenario, Stage, part
-
 from vidstyle.encoding.sinks import encoders
 
 OUTPUTS = [*(f"out{suffix}" for suffix in encoders()), "out/"]

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from soak.runs import TEMPORARY, Run, differences, tree
 from soak.stages import Scenario, Stage
 

@@ -9,7 +9,6 @@ from fractions import Fraction
 
 from soak.check_output import clicks_off, wrong
 from soak.runs import tree
-
 from vidstyle.encoding.sinks import STILLS, encoders
 
 TIMES = [Fraction(number, 10) for number in range(3)]
