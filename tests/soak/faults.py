@@ -21,7 +21,7 @@ from typing import Any
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "subprocess.Popen")
-open_file, write_bytes = io.open, os.write
+open_file, write_bytes, flush_bytes = io.open, os.write, os.fsync
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Changes:
         self.written, self._lock = 0, threading.Lock()
         sys.addaudithook(self._audit)
         builtins.open = io.open = self._open
-        os.write = self._write
+        os.write, os.fsync = self._write, self._flush
 
     def happens(self, what: str, where: Any = "") -> None:
         """Called before each change."""
@@ -89,6 +89,10 @@ class Changes:
     def _write(self, descriptor: int, data: Any) -> int:
         self.happens("write")
         return write_bytes(descriptor, memoryview(data)[: self.room_for(len(data), descriptor)])
+
+    def _flush(self, descriptor: int) -> None:
+        self.happens("flush")
+        flush_bytes(descriptor)
 
 
 class Raw(io.FileIO):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soak.runs import TEMPORARY, Runner, tree
+from soak.runs import TEMPORARY, Run, Runner, differences, tree
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,20 @@ class Stage:
 def part(found: dict[str, str], name: str) -> dict[str, str]:
     """Of a tree, a file or a folder with all in it."""
     return {path: what for path, what in found.items() if path == name or path.startswith(f"{name}/")}
+
+
+def wrong_after_refusal(run: Run, folder: Path, stage: Stage, codes: Sequence[int]) -> str:
+    """What is wrong about how a command ended that could not write; nothing if all is as promised.
+
+    It ends with one of these codes: with 0 after all, or with one sentence, no output, nothing else but the job folder
+    left behind, and nothing painted lost.
+    """
+    found = tree(folder)
+    if run.code == 0 and 0 in codes:
+        return differences(found, stage.wanted)
+    if run.code not in codes or not run.err.startswith("vidstyle: ") or run.err.count("\n") != 1:
+        return f"exit {run.code}: {run.err.strip()[-300:]}"
+    harmed = [output for output in stage.outputs if part(found, output) != part(stage.begun, output)]
+    left = [name for name in found.keys() - stage.begun.keys() if name.endswith(".part") or ".job" not in name]
+    lost = [name for name in stage.begun.keys() - found.keys() if ".job/frames/" in name]
+    return f"harmed: {harmed}, left: {left}, lost: {lost}" if harmed or left or lost else ""

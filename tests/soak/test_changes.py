@@ -29,7 +29,9 @@ def own(inputs, tmp_path):
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 @pytest.mark.parametrize(("name", "other"), REPLACED.values(), ids=REPLACED)
-@pytest.mark.parametrize("in_place", [False, True], ids=["by a rename", "in place"])
+@pytest.mark.parametrize(
+    "in_place", [pytest.param(False, marks=pytest.mark.soak), True], ids=["by a rename", "in place"]
+)
 def test_an_input_is_replaced(in_place, name, other, moment, runner, own, stage):
     """All of the film is of what was there at first; or a sentence, and no film."""
     folder, command = stage.begin(), own.named(stage.scenario.command)

@@ -41,6 +41,7 @@ def test_a_dead_holder_is_no_obstacle(moment, _, runner, stage):
     assert not differences(tree(folder), stage.wanted)
 
 
+@pytest.mark.soak
 def test_a_job_goes_on_with_the_threads_it_began_with(runner, inputs, tmp_path):
     """Another number of threads adds in another order, which shows in the frames at this size."""
     command = inputs.named("video {clip} {style} -o out.png --end .2 --network compact --size 128")
