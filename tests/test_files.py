@@ -283,7 +283,7 @@ class TestInputs:
         monkeypatch.chdir(tmp_path)
         assert all(self.refused([one], [other]) for one in aliases for other in ("clip.mp4", tmp_path / "clip.mp4"))
         files.check_apart(["new.mp4", "sub"], ["clip.mp4", "none.png", "content", b"\0".decode()])
-        with pytest.raises(UsageError, match=r"output hard\.mp4 would replace the input clip\.mp4"):
+        with pytest.raises(UsageError, match=r"output hard\.mp4 is the input clip\.mp4"):
             files.check_writable(Path("hard.mp4"), overwrite=True, inputs=["clip.mp4"])
         with pytest.raises(UsageError, match=r"output clip\.mp4 is an input, too"):
             files.check_writable(Path("clip.mp4"), overwrite=False, inputs=["clip.mp4"])
