@@ -236,7 +236,7 @@ class TestEncode:
             (2, ".webm", ["encode", "{}/out.mp4.job", "-o", "{}/o.xyz"]),
             (4, "-y", ["encode", "{}/out.mp4.job", "-o", "{}/out.mp4"]),
             (7, "none", ["encode", "{}/out.mp4.job", "-o", "{}/none/o.gif"]),
-            (2, "replace the input", ["encode", "{}/out.mp4.job", "-o", "{}/out.mp4.job/frames/", "-y"]),
+            (2, "is an input", ["encode", "{}/out.mp4.job", "-o", "{}/out.mp4.job/frames/", "-y"]),
             (2, "at most 60", ["encode", "{}/out.mp4.job", "-o", "{}/o.gif", "--hold-last", "90"]),
             (2, "64 pixels", ["encode", "{}/out.mp4.job", "-o", "{}/o.gif", "--width", "100"]),
             (2, "forever or once", ["encode", "{}/out.mp4.job", "-o", "{}/o.gif", "--plays", "often"]),

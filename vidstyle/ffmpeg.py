@@ -25,8 +25,6 @@ from vidstyle.errors import DiskError, EncodingError, UsageError
 DISK_FULL = re.compile("No space left|Disk quota exceeded|File too large")
 DISK_FULL_CODE = 228  # ffmpeg exits with the low byte of -ENOSPC
 FILE_TOO_LARGE_SIGNAL = getattr(signal, "SIGXFSZ", None)
-
-
 TAGS = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\] )+")  # which part of ffmpeg says something
 # What ffmpeg says about an error it has told already, and lists that belong to the line before.
 CONSEQUENCES = re.compile(r"Error |Task |Terminating |Could not |Nothing was |Failed to set |To ignore |\s|.*:$")

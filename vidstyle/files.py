@@ -78,9 +78,7 @@ def check_apart(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> 
     for output in outputs:
         for identity in _identities(output):
             if identity in read:
-                same = os.fspath(output) == os.fspath(read[identity])
-                what = "is an input, too" if same else f"would replace the input {read[identity]}, or a file in it"
-                raise UsageError(f"output {output} {what}; give the output another name")
+                raise UsageError(f"output {output} {_clash(output, read[identity])}; give the output another name")
 
 
 def place_of(path: Path) -> Path:
@@ -215,6 +213,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _clash(output: str | Path, read: str | Path) -> str:
+    """What an output would do to an input."""
+    if os.path.realpath(output) == os.path.realpath(read):
+        return "is an input, too"
+    if os.path.isfile(read):
+        return f"is the input {read} by another name"
+    return f"would replace a file of the input {read}"
 
 
 def _identities(path: str | Path) -> Iterator[tuple[int, int]]:
