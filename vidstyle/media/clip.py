@@ -117,8 +117,8 @@ def survey(
                 chosen = range(chosen.start if chosen else number, number + 1)
                 if observe is not None:
                     observe(reader.to_rgb(frame))
-        if beyond is None and high is not None and ticks:
-            beyond = clock.after(ticks[-1])
+        if ticks and (next_tick := reader.following(ticks[-1])) is not None:
+            beyond = next_tick
         if beyond is None:
             reader.require_complete()
         if not chosen:

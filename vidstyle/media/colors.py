@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from vidstyle.errors import MediaError
 from vidstyle.media import light
+from vidstyle.opencv import cv2
 from vidstyle.settings import Hdr
 
 UNTAGGED = (0, 2, 3)  # "RGB" (as a matrix, on a YUV picture), "unspecified", "reserved"
