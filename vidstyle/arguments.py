@@ -60,5 +60,6 @@ KINDS: dict[str, Kind] = {  # by annotation
     "OnFrame | None": CALL,
     "OnFitted | None": CALL,
     "OnPainted | None": CALL,
+    "OnNote | None": CALL,
     "OnStep | None": CALL,
 }
