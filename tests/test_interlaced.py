@@ -88,11 +88,15 @@ def test_the_command_line_deinterlaces_unless_told_not_to(tmp_path, vidstyle, ne
         out = tmp_path / f"{how}.mp4"
         result = vidstyle("video", path, style, "-o", out, "--deinterlace", how, *few)
         assert result.exit_code == 0, result.output
+        assert result.output.count("was deinterlaced") == (how == "auto")
         with av.open(str(out)) as container:
             frames = list(container.decode(video=0))
         assert not any(frame.interlaced_frame for frame in frames)
         found[how] = max(combs(frame.to_ndarray(format="rgb24")) for frame in frames)
     assert found["off"] > 2 * found["auto"]
+    result = vidstyle("sheet", path, "-o", tmp_path / "sheet.png")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("was deinterlaced") == 1
 
 
 def make_style(path):

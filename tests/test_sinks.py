@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import os
 import signal
@@ -82,7 +83,7 @@ class TestMp4:
         clip = media.survey(source)
         info = write(tmp_path / "a.mp4", clip.decode(), times=clip.info.timestamps, sound=clip)
         again = media.survey(tmp_path / "a.mp4")
-        assert again.info == info == clip.info
+        assert again.info == info == dataclasses.replace(clip.info, end=None)  # which was not written
         assert again.info.timestamps == TIMES == tuple(probe(tmp_path / "a.mp4")["times"])
         assert [number_of(frame) for frame in again.decode()] == list(range(30))
 

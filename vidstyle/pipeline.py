@@ -60,8 +60,9 @@ def stylize_video(
         on_frame: called after each painted frame with its `Result` and the number of frames in all.
         on_fitted: called with what each output gave up for `settings.max_size`.
         on_painted: called with all painted frames, (H, W, 3) uint8 each, before they are encoded.
-        on_note: called with a sentence for whatever of the clip, like a sound track, cannot go along: before anything
-            is painted, and again when the outputs are made.
+        on_note: called with a sentence for what is done to the clip's pictures unasked, like deinterlacing, and for
+            whatever of it, like a sound track, cannot go along: before anything is painted, and the latter again when
+            the outputs are made.
 
     Returns:
         The path of the output; of several, of the first.
@@ -72,6 +73,7 @@ def stylize_video(
     settings = settings or Settings()
     task = Task("video", clip, styles, output, settings, Call(overwrite, restart, keep_job))
     source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
+    _tell(source, on_note)
     return task.run(source, source.clip, on_frame, on_fitted, on_painted, on_note)
 
 
@@ -148,6 +150,7 @@ def make_sheet(
     restart: bool = False,
     keep_job: bool = False,
     on_frame: OnFrame | None = None,
+    on_note: OnNote | None = None,
 ) -> Path:
     """Paint small pictures beside each other, to choose from: each as `stylize_image` would paint it at that size.
 
@@ -169,8 +172,9 @@ def make_sheet(
     settings = dataclasses.replace(settings, size=settings.sheet_size, alphas=alphas)
     if not styles:
         outputs = check_outputs(output, moving=False, overwrite=overwrite, inputs=[content])
-        shots = contact_sheet(_unpainted(content, settings, settings.size), settings.width)
-        write_still(shots, outputs, overwrite=overwrite)
+        source = _unpainted(content, settings, settings.size)
+        _tell(source, on_note)
+        write_still(contact_sheet(source, settings.width), outputs, overwrite=overwrite)
         return outputs[0]
     task = Task("sheet", content, styles, output, settings, Call(overwrite, restart, keep_job))
     shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
@@ -178,7 +182,9 @@ def make_sheet(
     if still:
         sheet = sheet_of_alphas(name, pictures.load_picture(task.content), shown, settings)
     else:
-        sheet = sheet_of_shots(name, _unpainted(task.content, settings, settings.size), shown, settings)
+        source = _unpainted(task.content, settings, settings.size)
+        _tell(source, on_note)
+        sheet = sheet_of_shots(name, source, shown, settings)
     return task.draw(sheet, on_frame)
 
 
@@ -192,6 +198,13 @@ def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
     """A clip to look at, at a size; of the settings, those that say how a clip is read are read."""
     read = {name: getattr(settings, name) for name in ("start", "end", "cuts", "deinterlace", "hdr")}
     return VideoSource(str(clip), Settings(size=size, **read), (1.0,))
+
+
+def _tell(source: VideoSource, on_note: OnNote | None) -> None:
+    """Say what was done to the pictures of a clip unasked."""
+    if on_note is not None:
+        for note in source.clip.notes:
+            on_note(note)
 
 
 @checked

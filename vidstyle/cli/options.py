@@ -91,7 +91,7 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
                 quiet = values.pop("quiet") or not paints
                 if job in ("video", "balance"):
                     values["on_fitted"] = None if quiet else tell_fitted
-                if job == "video":
+                if job in ("video", "sheet"):
                     values["on_note"] = tell_note
                 with progress(values["output"], quiet, report) as (on_frame, on_step):
                     if job == "balance":

@@ -17,6 +17,7 @@ from vidstyle.settings import Deinterlace, Hdr
 from vidstyle.types import ClipInfo
 
 MOST_FRAMES = 500_000  # in one job: more than four hours at 30 a second
+SMALLEST_FRAME = 16  # bytes in a file
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def survey(
         clock, unit = reader.clock, reader.clock.time_base
         if high is None:
             reader.require_uncut()
-            _require_few(path, clock.expected())
+            _require_few(
+                path, min(clock.expected(), path.stat().st_size // SMALLEST_FRAME)
+            )  # a header may say anything
         ticks: list[int] = []
         chosen = range(0)
         size = (0, 0)
@@ -117,8 +120,8 @@ def survey(
                 chosen = range(chosen.start if chosen else number, number + 1)
                 if observe is not None:
                     observe(reader.to_rgb(frame))
-        if beyond is None and high is not None and ticks:
-            beyond = clock.after(ticks[-1])
+        if ticks and (next_tick := reader.following(ticks[-1])) is not None:
+            beyond = next_tick
         if beyond is None:
             reader.require_complete()
         if not chosen:

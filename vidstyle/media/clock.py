@@ -92,8 +92,7 @@ class Clock:
 
     def after(self, tick: int) -> int | None:
         """The next time in the packets read so far at which a frame is shown."""
-        known = [tick for tick in self._decoding if tick is not None] if self._slots else self._shown
-        return min((other for other in known if other > tick), default=None)
+        return min((shown for shown in self._shown if shown > tick), default=None)
 
     def end(self) -> int | None:
         """The tick at which the last frame of the file ends, once all have been read; None if the file does not say."""
@@ -168,9 +167,9 @@ def clip_info(
     end = None if end is None else end - times[0]
     times = [time - times[0] for time in times]
     rate, even = _rate(times, tick, rates, end)
-    usual = times[-1] + 1 / rate
-    if end is not None and abs(end - usual) <= (min(tick, Fraction(49, 100) / rate) if even else 0):
-        end = None
+    slack = min(tick, Fraction(49, 100) / rate) if even else FINEST
+    if end is not None and abs(end - times[-1] - 1 / rate) <= slack:
+        end = None  # as usual
     return ClipInfo(*size, fps=rate, frames=len(times), timestamps=None if even else tuple(times), end=end)
 
 

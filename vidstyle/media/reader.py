@@ -36,6 +36,8 @@ class Reader:
         self._colors = Colors(path, self._decoder.codec_tag, hdr)
         self._fields = Deinterlacer() if deinterlace == "auto" else None
         self._frames = 0
+        self._watched = self._demuxed()
+        self._stopped = False  # before the end of the file
 
     def _open_stream(self) -> None:
         # PyAV's stubs do not tell that it is a stream of video.
@@ -117,13 +119,31 @@ class Reader:
 
     def _packets(self, until: Fraction | None) -> Iterator[av.Packet[Any] | None]:
         """The packets of the stream that are needed, and None for their end."""
+        for packet in self._watched:
+            if until is not None and self.clock.is_behind(packet, until):
+                self._stopped = True
+                break
+            yield packet
+        yield None
+
+    def _demuxed(self) -> Iterator[av.Packet[Any]]:
         for packet in self._container.demux():
             if packet.stream.index == self._stream.index and packet.size:
                 self.clock.watch(packet)
-                if until is not None and self.clock.is_behind(packet, until):
-                    break
                 yield packet
-        yield None
+
+    def following(self, tick: int) -> int | None:
+        """The tick of the frame that is shown after that of `tick`, where `until` has ended the decoding before it.
+
+        Its packet may come behind others that are shown later: reads on until none can come before it.
+        """
+        if not self._stopped:
+            return None
+        for packet in self._watched:
+            found = self.clock.after(tick)
+            if found is not None and packet.dts is not None and packet.dts >= found:
+                break
+        return self.clock.after(tick)
 
     def require_uncut(self) -> None:
         """Raise `MediaError` if bytes are missing at the end of the file, where that can be seen without reading it."""
