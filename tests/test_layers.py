@@ -74,6 +74,7 @@ LAYERS = (
         "encoding.ticks",
         "balance",
         "jobs",
+        "rendering",
     },
     {"encoding.encoders"},
     {"pacing", "bench.evenness_tables"},

@@ -21,11 +21,12 @@ from vidstyle.encoding.outputs import OnFitted, OnNote, Outputs, check_outputs
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
 from vidstyle.pacing import OnStep, expected
+from vidstyle.rendering import OnFrame
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.sheets import ALPHAS, Style, contact_sheet, sheet_of_alphas, sheet_of_shots, shots_of
 from vidstyle.sources import VideoSource
-from vidstyle.tasks import Call, File, OnFrame, OnPainted, Task
+from vidstyle.tasks import Call, File, OnPainted, Task
 
 if TYPE_CHECKING:
     from vidstyle.shots import Shot

@@ -6,8 +6,8 @@ import dataclasses
 import json
 import os
 import platform
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidstyle import networks, pictures, states
+from vidstyle import networks, pictures
 from vidstyle.balance import Animation, PictureSource
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
@@ -32,23 +32,22 @@ from vidstyle.manifest import Manifest, Played
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.pacing import OnStep, expected, rehearse
 from vidstyle.probe import require_memory
+from vidstyle.rendering import OnFrame, Watched, render
 from vidstyle.settings import Job, Settings
 from vidstyle.sheets import Sheet
 from vidstyle.showing.figure import write_companions
 from vidstyle.showing.playback import as_painted
 from vidstyle.showing.reel import Material
 from vidstyle.showing.show import Show
-from vidstyle.sources import VideoSource, ahead, estimator_of, to_tensor
-from vidstyle.stopwatch import each, stage
+from vidstyle.sources import VideoSource, estimator_of, to_tensor
 from vidstyle.stylizer import Stylizer, to_pixels
 from vidstyle.targets import Targets
-from vidstyle.threads import computing_with, pool
-from vidstyle.types import Frame, Result, Source, State
+from vidstyle.threads import computing_with
+from vidstyle.types import Source
 
 if TYPE_CHECKING:
     from vidstyle.media import Clip
 
-OnFrame = Callable[[Result, int], None]
 OnPainted = Callable[[Iterator[np.ndarray]], None]
 File = str | Path
 
@@ -276,21 +275,6 @@ class Task:
         job.log(f"begins with frame {job.done} of {job.frames}")
 
 
-class Watched:
-    """A source whose inputs may not change as long as it is read."""
-
-    def __init__(self, source: Source, inputs: Inputs) -> None:
-        self.source, self.inputs = source, inputs
-        self.info, self.playback = source.info, source.playback
-
-    def frames(self, start: int) -> Generator[Frame]:
-        """The frames from number `start` on. Raises `MediaError` instead of one that may be of a changed input."""
-        with closing(self.source.frames(start)) as frames:
-            for frame in frames:
-                self.inputs.require_unchanged()
-                yield frame
-
-
 @contextmanager
 def _told(job: JobFolder) -> Iterator[None]:
     """Keep in the log how a call ends. One that is refused before there is anything to keep leaves no folder."""
@@ -319,34 +303,3 @@ def _placed(settings: Settings) -> Settings:
     """With absolute paths: the working folder may change before the files are read or written."""
     files = {name: getattr(settings, name) for name in ("poster", "figure", "font")}
     return dataclasses.replace(settings, **{name: os.path.abspath(file) for name, file in files.items() if file})
-
-
-def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame | None = None) -> None:
-    """Paint every frame of `source` that `job` does not have yet, and keep it there.
-
-    While a frame is painted the next ones are fetched and the last one is saved, each in a thread of its own. However
-    the painting ends, what was painted is saved first.
-    """
-    state = job.state
-    total = max(source.playback) + 1
-    with closing(ahead(source.frames(start=job.done))) as frames, pool(1, "vidstyle-save") as saver:
-        saving = None
-        for frame in each("wait", frames):
-            with stage("optimise"):
-                result, state = stylizer.step(frame, state)
-                # Here, not in the other thread: CUDA allows no work there while this one records a graph.
-                on_cpu = states.on_cpu(state)
-            if saving is not None:
-                with stage("wait"):
-                    saving.result()
-            saving = saver.submit(_save, job, result, on_cpu)
-            if on_frame is not None:
-                on_frame(result, total)
-        if saving is not None:
-            with stage("wait"):
-                saving.result()
-
-
-def _save(job: JobFolder, result: Result, state: State) -> None:
-    with stage("save"):
-        job.save(result, state)

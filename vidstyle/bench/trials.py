@@ -26,11 +26,11 @@ from vidstyle.bench.machine import Machine
 from vidstyle.jobs import open_job
 from vidstyle.manifest import Manifest
 from vidstyle.networks import FeatureNetwork
+from vidstyle.rendering import render
 from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource, VideoSource
 from vidstyle.stopwatch import recording
 from vidstyle.stylizer import Stylizer, scales, size_of
-from vidstyle.tasks import render
 from vidstyle.types import ClipInfo, Frame, Result
 
 IN_A_ROW = {"cuda": 50, "mps": 20, "cpu": 8}  # iterations, to time one

@@ -1,0 +1,63 @@
+"""The loop: every frame of a source is painted from the state after the one before, and kept in the job folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+
+from vidstyle import states
+from vidstyle.checkpoint import JobFolder
+from vidstyle.inputs import Inputs
+from vidstyle.sources import ahead
+from vidstyle.stopwatch import each, stage
+from vidstyle.stylizer import Stylizer
+from vidstyle.threads import pool
+from vidstyle.types import Frame, Result, Source, State
+
+OnFrame = Callable[[Result, int], None]
+
+
+def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame | None = None) -> None:
+    """Paint every frame of `source` that `job` does not have yet, and keep it there.
+
+    While a frame is painted the next ones are fetched and the last one is saved, each in a thread of its own. However
+    the painting ends, what was painted is saved first.
+    """
+    state = job.state
+    total = max(source.playback) + 1
+    with closing(ahead(source.frames(start=job.done))) as frames, pool(1, "vidstyle-save") as saver:
+        saving = None
+        for frame in each("wait", frames):
+            with stage("optimise"):
+                result, state = stylizer.step(frame, state)
+                # Here, not in the other thread: CUDA allows no work there while this one records a graph.
+                on_cpu = states.on_cpu(state)
+            if saving is not None:
+                with stage("wait"):
+                    saving.result()
+            saving = saver.submit(_save, job, result, on_cpu)
+            if on_frame is not None:
+                on_frame(result, total)
+        if saving is not None:
+            with stage("wait"):
+                saving.result()
+
+
+def _save(job: JobFolder, result: Result, state: State) -> None:
+    with stage("save"):
+        job.save(result, state)
+
+
+class Watched:
+    """A source whose inputs may not change as long as it is read."""
+
+    def __init__(self, source: Source, inputs: Inputs) -> None:
+        self.source, self.inputs = source, inputs
+        self.info, self.playback = source.info, source.playback
+
+    def frames(self, start: int) -> Generator[Frame]:
+        """The frames from number `start` on. Raises `MediaError` instead of one that may be of a changed input."""
+        with closing(self.source.frames(start)) as frames:
+            for frame in frames:
+                self.inputs.require_unchanged()
+                yield frame
