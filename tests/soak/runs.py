@@ -16,7 +16,13 @@ from soak.server import Request
 
 TESTS = Path(__file__).parent.parent
 TEMPORARY = "tmp"  # in the folder of each run: its folder for temporary files
-TOLD_ANEW = ("manifest.json", "journal.jsonl", "job.log", "lock")  # files of a job that say when, or how long
+TOLD_ANEW = (
+    "manifest.json",
+    "journal.jsonl",
+    "job.log",
+    "lock",
+    "owner.json",
+)  # files of a job that say when, or how long
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,11 @@ class Stage:
         if scenario.painted:
             changes = runner(self.begin(), *self.command).changes
             saved = [number for number, change in enumerate(changes) if re.match("write .*/journal", change)]
-            read = next(number for number in range(saved[-1], len(changes)) if changes[number].startswith("read"))
+            read = next(
+                number
+                for number in range(saved[-1], len(changes))
+                if re.match(r"read .*job/frames/\d+\.png", changes[number])
+            )
             assert runner(self._start, *self.command, kill=read + 1).code == -9
         self.begun = tree(self._start)
         whole = self.begin()
