@@ -1,7 +1,8 @@
 """Faults in a process, at a numbered change of the disk: it is killed, it is held, or the disk is full.
 
-A change is what a system call of Python's does: opening for writing, each half of what is written, a rename, a removal,
-a new folder, a new process. So that work of encoders is interrupted, too, a picture that is read counts as well. What C libraries write by themselves is not seen here: `test_kills` traces that.
+A change is what a system call of Python's does: opening for writing, each half of what is written, a flush, a rename, a
+removal, a new folder, a new process. So that work of encoders is interrupted, too, a frame of a job that is read counts
+as well. What C libraries write by themselves is not seen here: `test_kills` traces that.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Changes:
         elif event == "open" and not isinstance(where, int) and not str(where).startswith(("/dev/", "/proc/")):
             if (arguments[2] or 0) & WRITES:
                 self.happens("open", where)
-            elif str(where).endswith(".png"):
+            elif re.search(r"\.job/frames/\d+\.png$", str(where)):
                 self.happens("read", where)
 
     def _open(self, file: Any, mode: str = "r", buffering: int = -1, *text: Any, **more: Any) -> Any:
