@@ -18,12 +18,6 @@ TESTS = Path(__file__).parent.parent
 TEMPORARY = "tmp"  # in the folder of each run: its folder for temporary files
 # Files of a job that say when something was, or how long it took.
 TOLD_ANEW = ("manifest.json", "journal.jsonl", "job.log", "lock", "owner.json")
-    "manifest.json",
-    "journal.jsonl",
-    "job.log",
-    "lock",
-    "owner.json",
-)  # files of a job that say when, or how long
 
 
 @dataclass(frozen=True)
