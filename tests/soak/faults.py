@@ -1,8 +1,8 @@
 """Faults in a process, at a numbered change of the disk: it is killed, it is held, or the disk is full.
 
-A change is what a system call of Python's does: opening for writing, each half of what is written, a rename, a removal,
-a new folder, a new process. So that work of encoders is interrupted, too, a picture of a job that is read counts as
-well. What C libraries write by themselves is not seen here: `test_kills` traces that.
+A change is what a system call of Python's does: opening for writing, each half of what is written, a flush, a rename, a
+removal, a new folder, a new process. So that work of encoders is interrupted, too, a frame of a job that is read counts
+as well. What C libraries write by themselves is not seen here: `test_kills` traces that.
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ class Changes:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.log: list[str] = []
-        self.written, self._lock = 0, threading.Lock()
+        self.written, self._lock, self._here = 0, threading.Lock(), f"{os.getcwd()}/"
         sys.addaudithook(self._audit)
         builtins.open = io.open = self._open
         os.write, os.fsync = self._write, self._flush
 
-    def happens(self, what: str, where: Any = "") -> None:
+    def happens(self, what: str, where: Any) -> None:
         """Called before each change."""
-        change = f"{what} {os.fsdecode(where) if isinstance(where, str | bytes | os.PathLike) else '-'}"
+        if isinstance(where, int):
+            where = os.readlink(f"/proc/self/fd/{where}")
+        change = f"{what} {os.fsdecode(where).removeprefix(self._here)}"
         with self._lock:
             self.log.append(change)
             number = len(self.log)
@@ -65,14 +67,14 @@ class Changes:
         return fits
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        where = str(arguments[0]) if arguments else ""
-        if event == "open" and not where.startswith(("/dev/", "/proc/")):
+        where = arguments[0] if arguments else ""
+        if event in CHANGES:
+            self.happens(event, str(where))
+        elif event == "open" and not isinstance(where, int) and not str(where).startswith(("/dev/", "/proc/")):
             if (arguments[2] or 0) & WRITES:
                 self.happens("open", where)
-            elif ".job/frames/" in where:
+            elif re.search(r"\.job/frames/\d+\.png$", str(where)):
                 self.happens("read", where)
-        elif event in CHANGES:
-            self.happens(event, where)
 
     def _open(self, file: Any, mode: str = "r", buffering: int = -1, *text: Any, **more: Any) -> Any:
         """`open`, where what is written goes through `Raw`."""
@@ -87,11 +89,11 @@ class Changes:
         return binary if "b" in mode else io.TextIOWrapper(binary, *text, **more)
 
     def _write(self, descriptor: int, data: Any) -> int:
-        self.happens("write")
+        self.happens("write", descriptor)
         return write_bytes(descriptor, memoryview(data)[: self.room_for(len(data), descriptor)])
 
     def _flush(self, descriptor: int) -> None:
-        self.happens("flush")
+        self.happens("flush", descriptor)
         flush_bytes(descriptor)
 
 
@@ -103,7 +105,7 @@ class Raw(io.FileIO):
     def write(self, data: Any) -> int:
         data, done = memoryview(data).cast("B"), 0
         for part in (data[: len(data) // 2], data[len(data) // 2 :]):
-            self.changes.happens("write", self.name)
+            self.changes.happens("write", self.fileno())
             try:
                 fits = self.changes.room_for(len(part), self.fileno())
             except OSError:

@@ -16,7 +16,8 @@ from soak.server import Request
 
 TESTS = Path(__file__).parent.parent
 TEMPORARY = "tmp"  # in the folder of each run: its folder for temporary files
-TOLD_ANEW = ("manifest.json", "journal.jsonl", "job.log", "lock")  # files of a job that say when, or how long
+# Files of a job that say when something was, or how long it took.
+TOLD_ANEW = ("manifest.json", "journal.jsonl", "job.log", "lock", "owner.json")
 
 
 @dataclass(frozen=True)

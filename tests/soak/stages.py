@@ -35,10 +35,10 @@ class Stage:
             assert runner(self._start, *inputs.named(other)).code == 0
         self.older = tree(self._start)
         if scenario.painted:
-            changes = runner(self.begin(), *self.command).changes
-            saved = [number for number, change in enumerate(changes) if re.match("write .*/journal", change)]
-            read = next(number for number in range(saved[-1], len(changes)) if changes[number].startswith("read"))
-            assert runner(self._start, *self.command, kill=read + 1).code == -9
+            changes = list(enumerate(runner(self.begin(), *self.command).changes, 1))
+            saved = max(number for number, change in changes if re.match("write .*/journal", change))
+            read = next(number for number, change in changes[saved:] if change.startswith("read"))
+            assert runner(self._start, *self.command, kill=read).code == -9
         self.begun = tree(self._start)
         whole = self.begin()
         run = runner(whole, *self.command)

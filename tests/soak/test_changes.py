@@ -11,7 +11,8 @@ import pytest
 from soak.runs import differences, tree
 from soak.stages import Scenario, Stage
 
-MOMENTS = {"painting": "write .*job/frames/000001", "encoding": "read .*job/frames/000000"}
+MOMENTS = {"painting": "write .*job/frames/000001", "encoding": "read .*job/frames/000000.png$"}
+RENAMED = pytest.param(False, marks=pytest.mark.soak)
 REPLACED = {"the clip": ("clip.mp4", "large.mp4"), "the style": ("style.png", "photo.png")}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from soak.runs import Runner, differences, tree
-from soak.stages import Scenario, Stage
+from soak.stages import Scenario, Stage, wrong_after_refusal
 from vidstyle.encoding.sinks import encoders
 
 OUTPUTS = [*(f"out{suffix}" for suffix in encoders()), "out/"]
