@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -18,6 +18,7 @@ from vidstyle.errors import VidstyleError
 from vidstyle.settings import PRESETS, Job, Settings
 
 INTERRUPTED = 130
+ENCODED = {option.name for option in dataclasses.fields(Settings) if "encode" in option.metadata["only"]}
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
 STYLES: Any = typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")
@@ -64,12 +65,19 @@ def all_or_nothing() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def job_options(
+    job: Job, *, runs: bool = True, without: Collection[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option for each field of `Settings` that `job` reads and, if it runs one, those of every job.
 
     The command receives them as the keyword arguments of its pipeline function.
+
+    Args:
+        runs: the command makes the outputs of the job; one that measures has no options of encoding.
+        without: fields that the command does not read.
     """
-    fields = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
+    unread = {*without, *(ENCODED if not runs and job != "encode" else ())}
+    fields = [o for o in dataclasses.fields(Settings) if job in o.metadata["only"] and o.name not in unread]
     named = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
     flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
     presets = {"preset": named} if job != "encode" else {}
