@@ -9,6 +9,7 @@ from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
     {"errors", "stopwatch", "encoding", "showing", "environment", "renames", "records", "threads"},
+    {"values"},
     {"schedule", "places", "opencv", "inputs", "locks"},
     {"settings", "types", "files", "libraries", "weightfile", "descent"},
     {"optimize", "arguments", "manifest", "states", "durable"},
