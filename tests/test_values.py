@@ -26,7 +26,8 @@ ODD = (
 )  # fmt: skip
 GIVEN = st.one_of(
     st.sampled_from(ODD), st.floats(), st.integers(-(10**400), 10**400), st.none(), st.booleans(), st.text(),
-    st.binary(), st.lists(st.one_of(st.floats(), st.text())), st.just(np.float32(2.5)), st.just(np.int64(3)), st.just(np.zeros(2)),
+    st.binary(), st.lists(st.one_of(st.floats(), st.text())),
+    st.sampled_from((np.float32(2.5), np.int64(3), np.True_, np.zeros(2))),
 )  # fmt: skip
 SMALL = ["--size", 32, "--iterations", 1, "--first-iterations", 1]
 

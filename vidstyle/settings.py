@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from vidstyle.combinations import require_together
 from vidstyle.errors import UsageError
 from vidstyle.places import PLACES, bytes_of
 from vidstyle.schedule import OverTime, settled
@@ -260,32 +260,9 @@ class Settings:
             for number in value if isinstance(value, tuple) else (value,):
                 if isinstance(number, int | float) and (wish := out_of_range(option, number)):
                     raise UsageError(f"{name} is {said(number)}; it must be {wish}")
-        self._check_together()
-
-    def _check_together(self) -> None:
-        """Raise `UsageError` for settings that cannot be meant together."""
-        for name, used, what in BELONGS:
-            if getattr(self, name) != getattr(type(self), name) and not used(self):
-                raise UsageError(f"{option_name(OPTIONS[name])} belongs to {what}; give that, too, or leave it out")
-        if self.end is not None and self.end <= self.start:
-            raise UsageError(f"--end {self.end:g} must come after --start {self.start:g}")
+        require_together(self)
         if self.max_size is not None:
             bytes_of(self.max_size)
-        if self.style_layer_weights and len(self.style_layer_weights) != len(self.style_layers):
-            raise UsageError(
-                f"--style-layer-weights has {len(self.style_layer_weights)} numbers "
-                f"for {len(self.style_layers)} style layers"
-            )
-        if self.animation_alpha is not None and (self.alpha_from, self.alpha_to) != (1.0, 0.0):
-            raise UsageError("--alpha says all that --from and --to do; give it without them")
-        for name in ("style_layers", "content_layers"):
-            if not (layers := getattr(self, name)):
-                raise UsageError("--style-layers and --content-layers need at least one layer each")
-            if twice := next((layer for layer in layers if layers.count(layer) > 1), None):
-                raise UsageError(f"--{name.replace('_', '-')} names {twice!r} twice; name each layer once")
-        for name in ("mix", "style_layer_weights"):
-            if (weights := getattr(self, name)) and not any(weights):
-                raise UsageError(f"--{name.replace('_', '-')} must not be all zeros")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Settings:
@@ -316,21 +293,6 @@ def kinds() -> dict[str, Any]:
 
 
 OPTIONS = {option.name: option for option in dataclasses.fields(Settings)}
-# Settings that are read only beside others: which, whether those are as they must be, and what they are.
-BELONGS: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
-    ("title_seconds", lambda its: its.title is not None, "--title"),
-    ("font", lambda its: its.title is not None or its.caption is not None, "--caption or --title"),
-    ("flow_weights", lambda its: its.flow != "dis", "--flow raft or raft-small"),
-    ("flow", lambda its: its.warm_start == "warped" or its.loop, "--warm-start warped"),
-    ("loop", lambda its: its.warm_start != "none", "--warm-start warped or previous"),
-    ("long_term", lambda its: its.warm_start == "warped", "--warm-start warped"),
-    ("temporal_weight", lambda its: its.warm_start == "warped" and not its.timelapse, "--warm-start warped"),
-    ("iterations", lambda its: its.warm_start != "none", "--warm-start warped or previous"),
-    ("warm_tolerance", lambda its: its.warm_start != "none", "--warm-start warped or previous"),
-    ("alpha_from", lambda its: not its.timelapse, "a balance without --timelapse"),
-    ("alpha_to", lambda its: not its.timelapse, "a balance without --timelapse"),
-)
-
 PRESETS: dict[str, dict[str, Any]] = {
     # The program of the blog post this method is best known from: 31 outer steps of 20 evaluations, from noise.
     "blog": {

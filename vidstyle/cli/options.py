@@ -13,11 +13,14 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from vidstyle.cli.flags import flag, from_flag
+from vidstyle.cli.listening import notes_told
 from vidstyle.cli.progress import console, progress, tell_fitted, tell_note
-from vidstyle.errors import VidstyleError
-from vidstyle.settings import PRESETS, Job, Settings
+from vidstyle.errors import UsageError, VidstyleError
+from vidstyle.settings import OPTIONS, PRESETS, Job, Settings, option_name
 
 INTERRUPTED = 130
+OWN = ("report", "plot_schedule", "restart", "keep_job", "quiet", "preset")
+SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
 ENCODED = {option.name for option in dataclasses.fields(Settings) if "encode" in option.metadata["only"]}
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
@@ -65,6 +68,20 @@ def all_or_nothing() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
+def _require_read(values: dict[str, Any]) -> None:
+    """Raise `UsageError` if a command that only lists or draws is given what it would leave aside."""
+    given = {name for name, value in values.items() if value not in (None, False, [])}
+    if values.get("shots"):
+        what, idle = "--shots lists the shots of a clip", given - {"clip", "shots", "start", "end", "cuts"}
+    elif values.get("plot_schedule"):
+        what, idle = "--plot-schedule prints", given & {"quiet"}
+    else:
+        return
+    if idle:
+        names = ", ".join(SPELLED.get(name) or option_name(OPTIONS[name]) for name in values if name in idle)
+        raise UsageError(f"{what} and stops; leave out {names}")
+
+
 def job_options(
     job: Job, *, runs: bool = True, without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -88,7 +105,8 @@ def job_options(
         def run(**values: Any) -> None:
             given = {name: values.pop(name) for name in options}
             preset = given.pop("preset", None)
-            with errors_told():
+            with errors_told(), notes_told(values.get("quiet", False)):
+                _require_read({**values, **given, "preset": preset})
                 changes = {name: from_flag(name, value) for name, value in given.items() if value is not None}
                 settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
                 if not runs:
