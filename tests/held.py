@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
     place, number = sys.argv[1], int(sys.argv[2])
     del sys.argv[1:3]
     module, _, path = place.partition(":")
