@@ -111,6 +111,8 @@ class Case:
     holds: Holds
     output: str = ""  #: where not the command's usual one
     both: str = ""  #: what the run that it is compared with is given, too
+    file: str = ""  #: what is painted, where not the command's usual one
+    code: int = 0  #: the exit code
 
 
 def same(run: Run) -> bool:
@@ -232,6 +234,8 @@ CASES = {
     "--start": Case("--start .1", count(3)),
     "--end": Case("--end .1", count(3)),
     "--cuts": Case("--no-cuts", other),
+    "--deinterlace": Case("--deinterlace off", other, file="fields"),
+    "--hdr": Case("--hdr refuse", says("tonemap"), file="hlg", code=3),
     "--shots": Case("--shots", says("length s")),
     "--report": Case("--report", lambda run: {"o.report.json", "o.report.html"} <= set(os.listdir(run.out.parent))),
     "--plot-schedule": Case("--plot-schedule", plotted("alpha: 0.3 all the time")),
@@ -339,6 +343,8 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--flow-weights": ("--flow-weights {raft}", "raft.pth"),
     "--loop": ("--loop", True),
     "--cuts": ("--no-cuts", False),
+    "--deinterlace": ("--deinterlace off", "off"),
+    "--hdr": ("--hdr refuse", "refuse"),
     "--start": ("--start .04", 0.04),
     "--end": ("--end .16", 0.16),
     "--seconds": ("--seconds 2", 2),
@@ -383,6 +389,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         Image.fromarray(texture(192, 128, seed)).save(folder / f"{name}.png")
     make_clip(folder / "clip.mp4", pan(4, 192, 128), rate=24)
     make_clip(folder / "painted.mp4", pan(4, 96, 64), rate=24)
+    fields = {"x264-params": "tff=1"}
+    make_clip(folder / "fields.mp4", pan(3, 192, 128, speed=9), rate=24, options=fields)
+    hlg = {"x264-params": "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"}
+    make_clip(folder / "hlg.mp4", pan(3, 192, 128), rate=24, options=hlg)
     film = (*pan(3, 192, 128), *(255 - frame for frame in pan(3, 192, 128, seed=9)))  # two shots
     make_clip(folder / "film.mp4", film, rate=24, sound=clicks(6 / 24))
     torch.manual_seed(0)
@@ -406,10 +416,10 @@ def plain(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ca
     """A command without an option; run once for all options that can be compared with it."""
 
     @functools.cache
-    def run(command: str, output: str, typed: str) -> Run:
-        return run_in(tmp_path_factory.mktemp("plain"), command, Case(typed, silent, output), files)
+    def run(command: str, output: str, typed: str, file: str) -> Run:
+        return run_in(tmp_path_factory.mktemp("plain"), command, Case(typed, silent, output, file=file), files)
 
-    return lambda command, case: run(command, case.output, case.both)
+    return lambda command, case: run(command, case.output, case.both, case.file)
 
 
 def run_in(
@@ -421,8 +431,9 @@ def run_in(
         out.write_bytes(PRECIOUS)
     named = "" if command == "doctor" or case.typed == "--shots" else "-o {out}" + "/" * (not out.suffix)
     words = files | {"out": str(out), "folder": str(folder), "large": "" if command == "encode" else "--size 192"}
+    words |= {name: files[case.file] for name in ("film", "clip", "photo") if case.file}
     done = invoke(f"{line} {named} {case.both} {case.typed}".format(**words), {})
-    assert done.exit_code == 0, (case, done.output, done.exception)
+    assert done.exit_code == case.code, (case, done.output, done.exception)
     return Run(out, done.output, plain or (lambda: pytest.fail("nothing is compared with this")))
 
 
