@@ -425,7 +425,7 @@ def plain(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ca
 def run_in(
     folder: Path, command: str, case: Case, files: dict[str, str], plain: Callable[[], Run] | None = None
 ) -> Run:
-    line, usual = PLAIN[command]
+    line, usual = PLAIN[command] if case.typed != "--shots" else ("video {film}", "")
     out = folder / (case.output or usual)
     if case.typed == "-y":
         out.write_bytes(PRECIOUS)
