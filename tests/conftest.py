@@ -50,6 +50,10 @@ def vgg19_weights():
 
 @pytest.fixture
 def tiny_network():
+    return random_network()
+
+
+def random_network():
     """A random network of VGG's shape, some thousand times cheaper."""
     torch.manual_seed(0)
     network = networks.FeatureNetwork(((4, 4), (6, 6), (8, 8), (8, 8), (8,)))
@@ -61,10 +65,14 @@ def tiny_network():
 
 @pytest.fixture
 def network(tmp_path, tiny_network):
+    return network_file(tmp_path / "tiny.safetensors", tiny_network)
+
+
+def network_file(path, network):
     """The file of a tiny network that answers the layers of the defaults."""
-    tiny_network.readouts = {layer: torch.eye(width) for layer, width in TINY_LAYERS.items()}
-    networks.save_compact(tiny_network, tmp_path / "tiny.safetensors")
-    return tmp_path / "tiny.safetensors"
+    network.readouts = {layer: torch.eye(width) for layer, width in TINY_LAYERS.items()}
+    networks.save_compact(network, path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,16 @@
 """The tool as its users meet it: the three jobs, what is refused, and with which words and exit codes."""
 
 import json
-import random
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import torch
 from clips import clicks, heard_clicks, make_clip, pan, probe
 from conftest import pixels, texture
+from held import held
 from PIL import Image
 
 from vidstyle import networks
@@ -255,56 +254,39 @@ def test_doctor_finds_everything(vidstyle):
         assert subject in done.output
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "vidstyle", *map(str, arguments)]
+STEP, WRITE = "vidstyle.stylizer:Stylizer.step", "vidstyle.encoding.partfile:PartFile.write"
 
 
-def wait_for_frames(process, job, frames):
-    """Until the journal of a running job has so many lines."""
-    journal = job / "journal.jsonl"
-    while process.poll() is None:
-        if journal.exists() and journal.read_text().count("\n") >= frames:
-            return
-        time.sleep(0.002)
-    raise AssertionError(f"it ended with {process.returncode} before frame {frames}")
-
-
-def test_interrupt_then_the_same_command_goes_on(clip, style, network, tmp_path):
+@pytest.mark.clips
+def test_interrupt_then_the_same_command_goes_on(vidstyle, clip, style, network, tmp_path):
     whole, out, job = tmp_path / "whole.mp4", tmp_path / "out.mp4", tmp_path / "out.mp4.job"
-    options = ["--network", network, *FAST, "--iterations", 60, "--warm-tolerance", 0]
-    subprocess.run(command("video", clip, style, "-o", whole, *options), check=True, capture_output=True)
-    arguments = command("video", clip, style, "-o", out, *options)
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    wait_for_frames(process, job, 3)
-    process.send_signal(signal.SIGINT)
-    text = process.communicate()[1].decode()
+    options = ["--network", network, *FAST, "--iterations", 3]
+    assert vidstyle("video", clip, style, "-o", whole, *options).exit_code == 0
+    with held(STEP, 5, "video", clip, style, "-o", out, *options) as process:
+        process.send_signal(signal.SIGINT)
+        text = process.communicate()[1]
     assert process.returncode == 130, text
     assert "same command" in text
     assert not out.exists()
     lines = (job / "journal.jsonl").read_text().splitlines()
-    assert 3 <= len(lines) < 8
+    assert len(lines) == 4
     assert json.loads(lines[0])["losses"]["total"] > 0
-    subprocess.run(arguments, check=True, capture_output=True)
+    assert vidstyle("video", clip, style, "-o", out, *options).exit_code == 0
     assert out.read_bytes() == whole.read_bytes()
     assert not job.exists()
 
 
-def test_killed_at_ten_random_moments_gives_the_same_bytes(style, network, tmp_path):
-    """kill -9 at the start, while frames are painted and written, and while the output is encoded."""
-    whole, out, job = tmp_path / "whole.mp4", tmp_path / "out.mp4", tmp_path / "out.mp4.job"
-    clip = make_clip(tmp_path / "long.mp4", pan(20), rate=24, sound=clicks(20 / 24))
-    options = ["--network", network, *FAST, "--iterations", 12, "--tolerance", 0]
-    subprocess.run(command("video", clip, style, "-o", whole, *options), check=True, capture_output=True)
-    arguments = command("video", clip, style, "-o", out, *options)
-    moments = random.Random(7)
-    for kill in range(10):
-        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        journal = job / "journal.jsonl"
-        begun = journal.read_text().count("\n") if journal.exists() else 0
-        wait_for_frames(process, job, min(begun + 1, 20) if kill % 3 else begun)
-        time.sleep(moments.uniform(0, 0.1))
-        process.kill()
-        process.wait()
-    subprocess.run(arguments, check=True, capture_output=True)
+@pytest.mark.clips
+def test_killed_while_painting_and_encoding_gives_the_same_bytes(vidstyle, clip, style, network, tmp_path):
+    """kill -9 before the first frame, between frames, while the output is encoded, and before the clean-up."""
+    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    options = ["--network", network, *FAST, "--iterations", 3]
+    assert vidstyle("video", clip, style, "-o", whole, *options).exit_code == 0
+    for place, call in ((STEP, 1), (STEP, 3), (STEP, 4), (WRITE, 1), (WRITE, 5)):
+        with held(place, call, "video", clip, style, "-o", out, *options) as process:
+            process.kill()
+            process.wait()
+        assert not out.exists()
+    assert vidstyle("video", clip, style, "-o", out, *options).exit_code == 0
     assert out.read_bytes() == whole.read_bytes()
     assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []

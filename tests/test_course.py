@@ -87,7 +87,8 @@ def test_frames_of_a_film_carry_the_numbers_of_their_time():
     assert [frame.keep_color for frame in whole] == [0, 0, 1, 1, 1]
     assert [frame.temporal_weight for frame in whole] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert [frame.alpha for frame in source.frames(3)] == [0.625, 0]
-    unwarped = FilmSource(Still(5), dataclasses.replace(settings, warm_start="previous"), (1.0, 1.0))
+    plain = dataclasses.replace(settings, warm_start="previous", temporal_weight=Settings.temporal_weight)
+    unwarped = FilmSource(Still(5), plain, (1.0, 1.0))
     assert [frame.temporal_weight for frame in unwarped.frames(0)] == [0] * 5
 
 
@@ -260,7 +261,7 @@ def test_scheduled_jobs_from_the_command_line(vidstyle, pictures, network, tmp_p
         ("video", ["--mix", "1; 0s:1, end"], ["--mix, style 2: got the end where there must be a colon after end"]),
         ("video", ["--mix", "0s:1, end:0"], ["--mix has 1 numbers for 2 style image(s)"]),
         ("video", ["--alpha", "9s:1, end:0"], ["--alpha: this is at 0.2917 s, before the key", 8 * " " + "^"]),
-        ("video", ["--alpha", "a lot"], ["--alpha: got 'a'", "  a lot", "  ^"]),
+        ("video", ["--alpha", "a lot"], ["--alpha: this is no number", "  a lot", "  ^"]),
         ("balance", ["--alpha", "0s:1, end:0", "--to", "0.2"], ["--alpha says all that --from and --to do"]),
         ("balance", ["--keep-color", "0s:0 loop"], ["a loop needs two keys", 7 * " " + "^"]),
         ("image", ["--alpha", "0s:1, end:0"], ["--alpha is '0s:1, end:0', but a still has no time"]),

@@ -8,7 +8,8 @@ import vidstyle
 from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
-    {"errors", "stopwatch", "encoding", "showing", "environment", "renames", "records", "threads"},
+    {"errors", "stopwatch", "encoding", "showing", "environment", "renames", "records", "threads", "terminal", "notes"},
+    {"values", "combinations"},
     {"schedule", "places", "opencv", "inputs", "locks"},
     {"settings", "types", "files", "libraries", "weightfile", "descent"},
     {"optimize", "arguments", "manifest", "states", "durable"},
@@ -91,6 +92,7 @@ LAYERS = (
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
     {"bench", "bench.steadiness", "bench.evenness", "report.session"},
     {"report"},
+    {"cli.listening"},
     {"cli.options"},
     {"cli.painting", "cli.measuring"},
     {"cli"},

@@ -169,6 +169,8 @@ def make_sheet(
     still = pictures.is_still(content)
     if still and not styles:
         raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
+    if still and (settings.start or settings.end is not None or not settings.cuts):
+        raise UsageError(f"--start, --end and --no-cuts are for a clip, and {content} is a picture; leave them out")
     alphas = settings.alphas or (ALPHAS if still else (constant(settings.alpha),))
     settings = dataclasses.replace(settings, size=settings.sheet_size, alphas=alphas)
     if not styles:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vidstyle.errors import UsageError
 
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+MOST = 10**15  # bytes; nothing is larger
 LEAST = 1000  # bytes; no moving picture is smaller
 LOOKED_UP = "2026-11-25"
 
@@ -54,7 +55,7 @@ def bytes_of(text: str) -> int:
     found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)", text.strip().lower())
     if found is None or found[2] not in UNITS:
         raise UsageError(f"--max-size is {text!r}; give a size like 5MB, 900kB, 2MiB or a number of bytes")
-    size = int(float(found[1]) * UNITS[found[2]])
+    size = int(min(float(found[1]) * UNITS[found[2]], MOST))
     if size < LEAST:
         raise UsageError(f"--max-size is {text!r}; no moving picture fits into less than {LEAST} bytes")
     return size

@@ -26,6 +26,7 @@ from fractions import Fraction
 from typing import Any, Literal, NoReturn, cast
 
 from vidstyle.errors import UsageError
+from vidstyle.values import NUMBER, meant
 
 Unit = Literal["s", "%", "f"]
 Way = Literal["linear", "ease", "step"]
@@ -40,8 +41,9 @@ ENDS: dict[str, tuple[Fraction, Unit]] = {"start": (Fraction(0), "s"), "end": (F
 SPACE = re.compile(r"(\s*)")
 AMOUNT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")  # no space before its unit
 UNIT, COLON, COMMA = (re.compile(rf"({sign})\s*") for sign in ("[s%f]", ":", ","))
-NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*")
+VALUE = re.compile(rf"({NUMBER.pattern})\s*")
 WORD = re.compile(r"([A-Za-z]+)\s*")
+KEYS = re.compile(r":|[0-9]\s*[sf]\b|\b(?:start|end|linear|ease|step|loop)\b")  # in a text that means a schedule
 TOKEN = re.compile(r"[A-Za-z]+|[-+.0-9]+|.", re.DOTALL)  # what a message shows of what is wrong
 
 
@@ -212,6 +214,8 @@ class _Reader:
             self.written.refuse(0, "this is empty; give a number, or keys like 0s:1, end:0")
         if NUMBER.fullmatch(self.text.strip()):
             keys, loop = [Key(*ENDS["start"], float(self.text))], False
+        elif not KEYS.search(self.text):
+            self.written.refuse(0, f"this is no number; {meant(self.text) or 'give one like 0.5'}")
         else:
             keys, loop = self._keys()
         return Schedule(tuple(keys), loop, self.text, self.written.name)
@@ -221,7 +225,7 @@ class _Reader:
         while True:
             column, (amount, unit) = self.column, self._time()
             self._need(COLON, f"a colon after {self.text[column : self.column].strip()}")
-            value_column, value = self.column, float(self._need(NUMBER, "a number"))
+            value_column, value = self.column, float(self._need(VALUE, "a number"))
             way_column, way = self.column, cast(Way | None, self._word(EASINGS))
             keys.append(Key(amount, unit, value, way or "linear", column, value_column))
             loop_column, loop = self.column, self._word(("loop",))

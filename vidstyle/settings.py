@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from vidstyle.combinations import require_together
 from vidstyle.errors import UsageError
 from vidstyle.places import PLACES, bytes_of
 from vidstyle.schedule import OverTime, settled
+from vidstyle.values import HEAVIEST, LARGEST, LEAST_SIDE, LONG_SIDE, SLOWEST, converted, out_of_range, said, setting
 
 Job = Literal["video", "balance", "image", "sheet", "encode"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -32,32 +32,6 @@ Layout = Literal["plain", "pair", "triptych", "wipe"]
 ENCODING: dict[str, Any] = {"only": ("video", "balance", "encode"), "paints": False}
 RECODING = ENCODING | {"only": ("video", "encode")}
 SCHEDULED = (OverTime, OverTime | None, tuple[OverTime, ...])  # the kinds of settings that may change over time
-
-
-def setting(
-    default: Any,
-    text: str,
-    *,
-    low: float = -math.inf,
-    high: float = math.inf,
-    above: float = -math.inf,
-    only: tuple[Job, ...] = ("video", "balance", "image", "sheet"),
-    paints: bool = True,
-    flag: str | None = None,
-    words: Mapping[str, int] | None = None,
-) -> Any:
-    """A field of `Settings`: its default, its sentence, its range and where it applies, written once.
-
-    Args:
-        low, high: inclusive bounds of a number (of each number of a tuple).
-        above: exclusive lower bound.
-        only: the jobs that read this setting; the command line offers it only there.
-        paints: whether it changes the painted frames; a job can be resumed with another value of one that does not.
-        flag: the name of the command-line option where it differs from the field's.
-        words: what may be typed instead of some numbers.
-    """
-    metadata = {"text": text, "low": low, "high": high, "above": above, "only": only, "paints": paints, "flag": flag}
-    return field(default=default, metadata=metadata | {"words": words or {}})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +53,13 @@ class Settings:
     )
     size: int = setting(
         512,
-        "Long side of the result in pixels; 0 keeps the input's own size.",
-        low=0,
+        "Long side of the result in pixels, which is never enlarged; 0 keeps the input's own size.",
         only=("video", "balance", "image"),
+        **LONG_SIDE,
     )
-    sheet_size: int = setting(256, "Long side of each picture; 0 keeps its own.", low=0, only=("sheet",), flag="size")
+    sheet_size: int = setting(
+        256, "Long side of each, which is never enlarged; 0 keeps its own.", only=("sheet",), flag="size", **LONG_SIDE
+    )
     network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.distill.")
     weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
     device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
@@ -93,13 +69,23 @@ class Settings:
     )
     cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
     frugal: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
-    seed: int = setting(0, "Seed of everything random.", low=0)
-    iterations: int = setting(40, "Evaluations of the loss for a warm-started frame, at most.", low=1, only=("video",))
+    seed: int = setting(0, "Seed of everything random.", low=0, high=2**32 - 1)
+    iterations: int = setting(
+        40, "Evaluations of the loss for a warm-started frame, at most.", low=1, high=LARGEST, only=("video",)
+    )
     animation_iterations: int = setting(
-        12, "Evaluations of the loss for a frame of the animation.", low=1, only=("balance",), flag="iterations"
+        12,
+        "Evaluations of the loss for a frame of the animation.",
+        low=1,
+        high=LARGEST,
+        only=("balance",),
+        flag="iterations",
     )
     first_iterations: int = setting(
-        80, "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).", low=1
+        80,
+        "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).",
+        low=1,
+        high=LARGEST,
     )
     tolerance: float = setting(
         5e-4,
@@ -119,7 +105,9 @@ class Settings:
     style_layers: tuple[str, ...] = setting(
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "Layers compared by Gram matrix."
     )
-    style_layer_weights: tuple[float, ...] = setting((), "A weight for each style layer; all equal when empty.", low=0)
+    style_layer_weights: tuple[float, ...] = setting(
+        (), "A weight for each style layer; all equal when empty.", low=0, high=HEAVIEST
+    )
     style_scale: float = setting(
         1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8
     )
@@ -127,10 +115,11 @@ class Settings:
         (),
         "Share of each style, blended in their statistics; all equal when empty.",
         low=0,
+        high=HEAVIEST,
         only=("video", "balance", "image"),
     )
     keep_color: OverTime = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
-    tv_weight: float = setting(0.0, "Weight of total variation: smooths the result.", low=0)
+    tv_weight: float = setting(0.0, "Weight of total variation: smooths the result.", low=0, high=HEAVIEST)
     init: str = setting("content", "What a frame without predecessor starts from: content, noise, or a picture file.")
     objective: Objective = setting(
         "normalized", "normalized: both losses about 1 at the start; blog: raw, as in the post."
@@ -146,6 +135,7 @@ class Settings:
         0.03,
         "Weight of staying with what was painted before, where the motion is known.",
         low=0,
+        high=HEAVIEST,
         only=("video", "balance"),
     )
     long_term: tuple[int, ...] = setting(
@@ -172,14 +162,16 @@ class Settings:
         only=("video",),
     )
     cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video", "sheet"))
-    start: float = setting(0.0, "First second of the clip to paint.", low=0, only=("video", "sheet"))
-    end: float | None = setting(None, "Second of the clip to stop before.", above=0, only=("video", "sheet"))
+    start: float = setting(0.0, "First second of the clip to paint.", low=0, high=LARGEST, only=("video", "sheet"))
+    end: float | None = setting(
+        None, "Second of the clip to stop before.", above=0, high=LARGEST, only=("video", "sheet")
+    )
     deinterlace: Deinterlace = setting(
         "auto", "auto: a clip that is marked interlaced is deinterlaced; off: it stays so.", only=("video", "sheet")
     )
     hdr: Hdr = setting("tonemap", "What becomes of an HDR clip: tonemap to SDR, or refuse.", only=("video", "sheet"))
     seconds: float = setting(4.0, "Length of the animation.", above=0, high=3600, only=("balance",))
-    fps: float = setting(12.0, "Frames per second of the animation.", above=0, high=120, only=("balance",))
+    fps: float = setting(12.0, "Frames per second of the animation.", low=SLOWEST, high=120, only=("balance",))
     animation_alpha: OverTime | None = setting(
         None, "Alpha over time, instead of --from and --to.", low=0, high=1, only=("balance",), flag="alpha"
     )
@@ -217,7 +209,7 @@ class Settings:
     frame_rate: float | None = setting(
         None,
         "Frames per second of the outputs, where not those of the clip.",
-        above=0,
+        low=SLOWEST,
         high=120,
         flag="fps",
         **RECODING,
@@ -225,7 +217,8 @@ class Settings:
     width: int | None = setting(
         None,
         "Width of the outputs, where smaller than the painting.",
-        low=16,
+        low=LEAST_SIDE,
+        high=LARGEST,
         **ENCODING | {"only": ("video", "balance", "sheet", "encode")},
     )
     layout: Layout = setting(
@@ -256,38 +249,20 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self), include_extras=True)
-        for option in dataclasses.fields(self):
-            value = getattr(self, option.name)
-            choices = get_args(hints[option.name])
-            if choices and isinstance(choices[0], str) and value not in choices:
-                raise UsageError(f"{option_name(option)} is {value!r}; it must be one of {', '.join(choices)}")
-            if hints[option.name] in SCHEDULED:
-                value = settled(value, option_name(option), functools.partial(_wanted, option))
-                object.__setattr__(self, option.name, value)
+        for option in OPTIONS.values():
+            kind, name = kinds()[option.name], option_name(option)
+            value = converted(getattr(self, option.name), kind, name)
+            if get_origin(kind) is Literal and value not in get_args(kind):
+                raise UsageError(f"{name} is {value!r}; it must be one of {', '.join(get_args(kind))}")
+            if kind in SCHEDULED:
+                value = settled(value, name, functools.partial(out_of_range, option))
+            object.__setattr__(self, option.name, value)
             for number in value if isinstance(value, tuple) else (value,):
-                _check_range(option, number)
-        if self.end is not None and self.end <= self.start:
-            raise UsageError(f"--end {self.end:g} must come after --start {self.start:g}")
+                if isinstance(number, int | float) and (wish := out_of_range(option, number)):
+                    raise UsageError(f"{name} is {said(number)}; it must be {wish}")
+        require_together(self)
         if self.max_size is not None:
             bytes_of(self.max_size)
-        if self.flow_weights is not None and self.flow == "dis":
-            raise UsageError("--flow-weights belongs to --flow raft or raft-small, not to dis; leave it out")
-        if not self.style_layers or not self.content_layers:
-            raise UsageError("--style-layers and --content-layers need at least one layer each")
-        if self.style_layer_weights and len(self.style_layer_weights) != len(self.style_layers):
-            raise UsageError(
-                f"--style-layer-weights has {len(self.style_layer_weights)} numbers "
-                f"for {len(self.style_layers)} style layers"
-            )
-        if self.animation_alpha is not None and (self.alpha_from, self.alpha_to) != (1.0, 0.0):
-            raise UsageError("--alpha says all that --from and --to do; give it without them")
-        if self.title is None and self.title_seconds != type(self).title_seconds:
-            raise UsageError("--title-seconds belongs to --title; give both, or neither")
-        for name in ("mix", "style_layer_weights"):
-            numbers = getattr(self, name)
-            if numbers and not any(numbers):
-                raise UsageError(f"--{name.replace('_', '-')} must not be all zeros")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Settings:
@@ -311,6 +286,13 @@ class Settings:
         return mix
 
 
+@functools.cache
+def kinds() -> dict[str, Any]:
+    """The type of each setting."""
+    return get_type_hints(Settings)
+
+
+OPTIONS = {option.name: option for option in dataclasses.fields(Settings)}
 PRESETS: dict[str, dict[str, Any]] = {
     # The program of the blog post this method is best known from: 31 outer steps of 20 evaluations, from noise.
     "blog": {
@@ -337,20 +319,3 @@ def typed(value: object) -> str:
     """A setting as it is written on the command line: a list with commas, with semicolons if schedules are in it."""
     parts = [str(part) for part in (value if isinstance(value, tuple) else (value,))]
     return ("; " if any(":" in part for part in parts) else ",").join(parts)
-
-
-def _check_range(option: dataclasses.Field[Any], value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return
-    if text := _wanted(option, value):
-        raise UsageError(f"{option_name(option)} is {value:g}; it must be {text}")
-
-
-def _wanted(option: dataclasses.Field[Any], value: float) -> str:
-    """What a number must be if it is not; "" if it is."""
-    low, high, above = (option.metadata[key] for key in ("low", "high", "above"))
-    if math.isfinite(value) and low <= value <= high and value > above:
-        return ""
-    wanted = [f"at least {low:g}" if low > -math.inf else "", f"above {above:g}" if above > -math.inf else ""]
-    wanted += [f"at most {high:g}" if high < math.inf else ""]
-    return " and ".join(word for word in wanted if word) or "a finite number"

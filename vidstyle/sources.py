@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vidstyle import flow, libraries, pictures
 from vidstyle.course import Course
+from vidstyle.notes import tell
 from vidstyle.optimize import pick_device
 from vidstyle.schedule import OverTime
 from vidstyle.settings import Settings
@@ -204,6 +205,8 @@ class VideoSource(FilmSource):
             deinterlace=settings.deinterlace,
             hdr=settings.hdr,
         )
+        for note in self.clip.notes:
+            tell(note)
         cuts = detector.cuts() if settings.cuts else ()
         super().__init__(self.clip, settings, mix, cuts, detector.blinks(), estimator)
 

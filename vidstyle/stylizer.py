@@ -22,6 +22,7 @@ from vidstyle.types import Budget, Frame, Result, State
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
+PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
 
 Size = tuple[int, int]  # height, width
 
@@ -158,7 +159,7 @@ class Stylizer:
                 caution=caution,
             )
             # A comparison with NaN is false: a loss or a gradient that is not finite ends here, too.
-            if minimum.loss < minimum.first_loss or minimum.last_loss <= EXPLODED * minimum.first_loss:
+            if minimum.loss < minimum.first_loss or minimum.last_loss <= EXPLODED * max(minimum.first_loss, PERFECT):
                 return minimum
             curvature = 0.0
         raise DivergedError(
@@ -175,10 +176,8 @@ class Stylizer:
 
     def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
         # Shrunk on the CPU: on CUDA a large picture does not fit the memory of that kernel.
-        picture = scaled_style(style, size, self.settings.style_scale).to(self.device)
-        if min(size_of(picture)) < (least := self.network.smallest_side(self.layers)):
-            height, width = size_of(picture)
-            raise UsageError(f"a style of {width}x{height} pixels is too small; its short side needs {least}")
+        least = self.network.smallest_side(self.layers)
+        picture = scaled_style(style, size, self.settings.style_scale, least).to(self.device)
         return losses.Statistics.of(*self.observe(picture))
 
 
@@ -195,10 +194,14 @@ def scales(size: Size) -> list[Size]:
     return [(round(height / 2**step), round(width / 2**step)) for step in range(steps, -1, -1)]
 
 
-def scaled_style(style: Tensor, size: Size, scale: float) -> Tensor:
-    """A style (3, H, W) as a pastiche of `size` looks at it, (1, 3, H', W'): its long side is `scale` times as long."""
+def scaled_style(style: Tensor, size: Size, scale: float, least: int = 1) -> Tensor:
+    """A style (3, H, W) as a pastiche of `size` looks at it, (1, 3, H', W'): its long side is `scale` times as long.
+
+    Its short side gets `least` pixels at the least, which the network needs to see anything: a narrow style is then
+    larger than asked.
+    """
     height, width = size_of(style)
-    factor = scale * max(size) / max(height, width)
+    factor = max(scale * max(size) / max(height, width), least / min(height, width))
     return resized(style[None], (max(round(height * factor), 1), max(round(width * factor), 1)))
 
 

@@ -29,6 +29,7 @@ from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
 from vidstyle.inputs import Inputs
 from vidstyle.jobs import open_job
 from vidstyle.manifest import Manifest, Played
+from vidstyle.notes import tell
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.pacing import OnStep, expected, rehearse
 from vidstyle.probe import require_memory
@@ -162,6 +163,7 @@ class Task:
         frames = max(source.playback) + 1
         require_space(self.outputs, source.info, frames, len(source.playback))
         require_memory(self.network, self.settings, (source.info.height, source.info.width))
+        self._note_size(source)
         manifest = self._manifest(frames)
         with open_job(self.outputs[0], manifest, restart=self.call.restart) as job, _told(job):
             self.targets.claim(job)
@@ -170,6 +172,12 @@ class Task:
                 yield job
             if not self.call.keep_job:
                 job.discard()
+
+    def _note_size(self, source: Source) -> None:
+        """Say so if the input is smaller than the size that was asked for."""
+        size, info = self.settings.size, source.info
+        if size not in (Settings.size, Settings.sheet_size) and size - max(info.width, info.height) > 1:
+            tell(f"--size {size} is more than the input has; it is not enlarged: {info.width}x{info.height} is painted")
 
     def paint(self, job: JobFolder, source: Source, on_frame: OnFrame | None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -28,6 +29,11 @@ from vidstyle.sources import FilmSource, to_tensor
 from vidstyle.stopwatch import recording
 from vidstyle.types import Frame, Result, State
 
+# The plain warm start knows no motion, and nothing that belongs to it.
+PLAIN: dict[str, Any] = {
+    **{name: getattr(Settings, name) for name in ("temporal_weight", "long_term", "flow", "flow_weights")},
+    "warm_start": "previous",
+}
 PAIRS = 2  # of neighbours that are painted from scratch
 
 OnStep = Callable[[str, int, int], None]
@@ -110,8 +116,9 @@ class _Trial:
     def __init__(self, name: str, film: KnownFilm, studio: Studio, start: WarmStart, anew: dict[int, Tensor]) -> None:
         count = film.info.frames
         self.name, self.film, self.start, self.device = name, film, start, studio.device
-        self.source = FilmSource(film, dataclasses.replace(studio.settings, warm_start=start), studio.mix)
-        self.step: Step = studio.stylizer(warm_start=start).step
+        changes = {"warm_start": start} if start == studio.settings.warm_start else PLAIN
+        self.source = FilmSource(film, dataclasses.replace(studio.settings, **changes), studio.mix)
+        self.step: Step = studio.stylizer(**changes).step
         self.flicker = Flicker(1, range(1, count), count - 1)
         self.drifting = Drifting((0,), [number / FPS for number in range(count)])
         self.rivals = Rivals(studio, spread(range(min(HIDDEN + 1, count - 1), count), PAIRS), anew)

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import mimetypes
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from vidstyle import terminal
 from vidstyle.cli import measuring, painting
 
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".tif", ".tiff", ".bmp")
+
+
+class Commands(TyperGroup):
+    """The commands; a file in the place of one is answered with the command that it may be meant for."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        first = args[0]
+        if first not in self.commands and (Path(first).suffix or Path(first).exists()):
+            kind = mimetypes.guess_type(first)[0] or ""
+            still = (kind.startswith("image/") and kind != "image/gif") or Path(first).suffix.lower() in PICTURES
+            likely = "encode" if first.rstrip("/").endswith(".job") else "image" if still else "video"
+            besides = ", or balance for an animation of it" if still else ""
+            ctx.fail(f"{first!r} is no command; did you mean: vidstyle {likely} {shlex.join(args)}{besides}")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Moving pictures by neural style transfer.",
     no_args_is_help=True,
     add_completion=False,
@@ -21,6 +44,7 @@ app.add_typer(measuring.app)
 
 def main() -> None:
     """Run the command line."""
+    terminal.make_readable()
     app(prog_name="vidstyle")
 
 

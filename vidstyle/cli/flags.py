@@ -3,57 +3,68 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from vidstyle.errors import UsageError
-from vidstyle.schedule import OverTime
-from vidstyle.settings import SCHEDULED, Settings, option_name, typed
+from vidstyle.settings import OPTIONS, SCHEDULED, kinds, option_name, typed
+from vidstyle.values import NUMBER, WHOLE, number, whole
+
+METAVARS: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT"}
 
 
 def flag(option: dataclasses.Field[Any]) -> Any:
     """The Typer annotation of an option; unset is None, so that a preset's value and a typed one can be told apart."""
-    kind = get_type_hints(Settings)[option.name]
+    kind = kinds()[option.name]
     name, default, text = option_name(option), option.default, option.metadata["text"]
     if kind is bool:
         shown = f"{text} [{'on' if default else 'off'}]"
         return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=shown, show_default=False)]
     if isinstance(default, tuple):
-        plain, metavar, default = str, "A,B,…" + "|SCHEDULE;…" * (kind in SCHEDULED), typed(default)
+        metavar, default = "A,B,…" + "|SCHEDULE;…" * (kind in SCHEDULED), typed(default)
     elif words := option.metadata["words"]:
-        plain, metavar, default = str, "|".join(["INT", *words]), next(word for word in words if words[word] == default)
+        metavar, default = "|".join(["INT", *words]), next(word for word in words if words[word] == default)
     elif kind in SCHEDULED:
-        plain, metavar = str, "NUMBER|SCHEDULE"
+        metavar = "NUMBER|SCHEDULE"
     elif choices := get_args(kind) if get_origin(kind) is Literal else ():
-        plain, metavar = str, "|".join(choices)
+        metavar = "|".join(choices)
     else:
-        metavars: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT"}
-        plain, metavar = next(pair for pair in metavars.items() if pair[0] in (kind, *get_args(kind)))
+        metavar = next(word for one, word in METAVARS.items() if one in (kind, *get_args(kind)))
     shown = text if default in (None, "") else f"{text} [{default}]"
-    return Annotated[plain | None, typer.Option(name, metavar=metavar, help=shown, show_default=False)]
+    return Annotated[str | None, typer.Option(name, metavar=metavar, help=shown, show_default=False)]
 
 
 def from_flag(name: str, value: Any) -> Any:
-    """A typed value; lists are written with commas, with semicolons if there are schedules in them."""
-    kind = get_type_hints(Settings)[name]
-    if words := Settings.__dataclass_fields__[name].metadata["words"]:
+    """A typed value; lists are written with commas, with semicolons if there are schedules in them.
+
+    Raises `UsageError` for what is no number where there must be one.
+    """
+    option, kind = OPTIONS[name], kinds()[name]
+    flag = option_name(option)
+    if words := option.metadata["words"]:
         if value in words:
             return words[value]
-        if not value.lstrip("-").isdecimal():
-            raise UsageError(f"--{name} is {value!r}; give a number, or {' or '.join(words)}")
-        return int(value)
-    if kind == tuple[OverTime, ...]:
-        if any(sign in value for sign in ";:"):
-            return tuple(value.split(";"))
-        kind = tuple[float, ...]
-    if kind not in (tuple[float, ...], tuple[int, ...], tuple[str, ...]):
-        return value
-    words = [word.strip() for word in value.split(",") if word.strip()]
-    if kind == tuple[str, ...]:
-        return tuple(words)
-    try:
-        number, example = (int, "2,4") if kind == tuple[int, ...] else (float, ".7,.3")
-        return tuple(number(word) for word in words)
-    except ValueError:
-        raise UsageError(f"--{name.replace('_', '-')} is {value!r}; give numbers with commas, like {example}") from None
+        if not WHOLE.fullmatch(value):
+            raise UsageError(f"{flag} is {value!r}; give a number, or {' or '.join(words)}")
+        return whole(value, flag)
+    if get_origin(kind) is tuple:
+        return _list(value, kind, flag)
+    if int in (kind, *get_args(kind)):
+        return whole(value, flag)
+    if float in (kind, *get_args(kind)) and kind not in SCHEDULED:
+        return number(value, flag)
+    return value
+
+
+def _list(value: str, kind: Any, flag: str) -> tuple[Any, ...]:
+    if kind in SCHEDULED and any(sign in value for sign in ";:"):
+        return tuple(value.split(";"))
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    (one, _) = get_args(kind)
+    if one is str:
+        return tuple(parts)
+    read, pattern, example = (whole, WHOLE, "2,4") if one is int else (number, NUMBER, ".7,.3")
+    if not all(pattern.fullmatch(part) for part in parts):
+        raise UsageError(f"{flag} is {value!r}; give numbers with commas, like {example}")
+    return tuple(read(part, flag) for part in parts)

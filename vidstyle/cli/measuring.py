@@ -16,7 +16,7 @@ app = typer.Typer()
 
 
 @app.command(no_args_is_help=True)
-@job_options("image", runs=False)
+@job_options("image", runs=False, without={"mix"})
 def compare(
     contents: Annotated[Path, typer.Argument(metavar="CONTENTS", help="A picture, or a folder of pictures.")],
     styles: Annotated[Path, typer.Argument(metavar="STYLES", help="A picture, or a folder of pictures.")],
@@ -81,7 +81,7 @@ def bench(
 
 
 @app.command()
-@job_options("video", runs=False)
+@job_options("video", runs=False, without={"start", "end", "cuts"})
 def steadiness(
     picture: Annotated[Path | None, typer.Argument(metavar="PICTURE", help="A picture [a generated one].")] = None,
     styles: SomeStyles = None,
@@ -113,7 +113,7 @@ def steadiness(
 
 
 @app.command(no_args_is_help=True)
-@job_options("balance", runs=False)
+@job_options("balance", runs=False, without={"mix"})
 def evenness(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture.")],
     styles: Annotated[

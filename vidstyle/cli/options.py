@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -13,11 +13,15 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from vidstyle.cli.flags import flag, from_flag
+from vidstyle.cli.listening import notes_told
 from vidstyle.cli.progress import console, progress, tell_fitted, tell_note
-from vidstyle.errors import VidstyleError
-from vidstyle.settings import PRESETS, Job, Settings
+from vidstyle.errors import UsageError, VidstyleError
+from vidstyle.settings import OPTIONS, PRESETS, Job, Settings, option_name
 
 INTERRUPTED = 130
+OWN = ("report", "plot_schedule", "restart", "keep_job", "quiet", "preset")
+SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
+ENCODED = {option.name for option in dataclasses.fields(Settings) if "encode" in option.metadata["only"]}
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
 STYLES: Any = typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")
@@ -64,12 +68,33 @@ def all_or_nothing() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _require_read(values: dict[str, Any]) -> None:
+    """Raise `UsageError` if a command that only lists or draws is given what it would leave aside."""
+    given = {name for name, value in values.items() if value not in (None, False, [])}
+    if values.get("shots"):
+        what, idle = "--shots lists the shots of a clip", given - {"clip", "shots", "start", "end", "cuts"}
+    elif values.get("plot_schedule"):
+        what, idle = "--plot-schedule prints", given & {"quiet"}
+    else:
+        return
+    if idle:
+        names = ", ".join(SPELLED.get(name) or option_name(OPTIONS[name]) for name in values if name in idle)
+        raise UsageError(f"{what} and stops; leave out {names}")
+
+
+def job_options(
+    job: Job, *, runs: bool = True, without: Collection[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option for each field of `Settings` that `job` reads and, if it runs one, those of every job.
 
     The command receives them as the keyword arguments of its pipeline function.
+
+    Args:
+        runs: the command makes the outputs of the job; one that measures has no options of encoding.
+        without: fields that the command does not read.
     """
-    fields = [option for option in dataclasses.fields(Settings) if job in option.metadata["only"]]
+    unread = {*without, *(ENCODED if not runs and job != "encode" else ())}
+    fields = [o for o in dataclasses.fields(Settings) if job in o.metadata["only"] and o.name not in unread]
     named = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
     flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
     presets = {"preset": named} if job != "encode" else {}
@@ -80,7 +105,8 @@ def job_options(job: Job, *, runs: bool = True) -> Callable[[Callable[..., None]
         def run(**values: Any) -> None:
             given = {name: values.pop(name) for name in options}
             preset = given.pop("preset", None)
-            with errors_told():
+            with errors_told(), notes_told(values.get("quiet", False)):
+                _require_read({**values, **given, "preset": preset})
                 changes = {name: from_flag(name, value) for name, value in given.items() if value is not None}
                 settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
                 if not runs:

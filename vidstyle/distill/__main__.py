@@ -32,8 +32,8 @@ def _table(figures: Mapping[str, tuple[float, float]]) -> str:
     return "  ".join(f"{layer} {error:.3f}/{of_gram:.3f}" for layer, (error, of_gram) in figures.items())
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line. Ctrl-C loses the rounds since the last checkpoint; the same command continues."""
+def command_line() -> argparse.ArgumentParser:
+    """The options: those of a run, and one for each field of `Recipe`."""
     parser = argparse.ArgumentParser(prog="python -m vidstyle.distill", description=__doc__.split("\n")[0])
     parser.add_argument("--teacher", required=True, help="VGG-19 weights")
     parser.add_argument("--images", required=True, nargs="+", help="folders of pictures")
@@ -46,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default = written(Recipe.blocks) if option.name == "blocks" else getattr(Recipe, option.name)
         flag, text = option.name.replace("_", "-"), f"{option.metadata['text']} [%(default)s]"
         parser.add_argument(f"--{flag}", type=type(default), default=default, help=text)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line. Ctrl-C loses the rounds since the last checkpoint; the same command continues."""
+    parser = command_line()
     chosen = parser.parse_args(arguments)
     try:
         run(chosen)
