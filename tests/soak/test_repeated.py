@@ -41,6 +41,6 @@ def test_no_warning_comes_from_vidstyle(inputs, tmp_path):
     command = [sys.executable, "-W", "always", "-m", "vidstyle"]
     arguments = inputs.named("video {clip} {style} -o out.mp4 -o out.gif -o out.webp")
     run = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode == 0
+    assert run.returncode == 0, run.stderr[-2000:]
     told = [line for line in run.stderr.splitlines() if f"vidstyle{os.sep}" in line and "Warning" in line]
     assert not told, "\n".join(told)

@@ -11,7 +11,7 @@ PAINT = Scenario("video {clip} {style} -o out.png", ("out.png",))
 MOMENTS = {  # what the first run is about to do, and how the second may end
     "painting": ("write .*job/frames/000001", (9,)),
     "encoding": ("read .*job/frames/000001.png$", (9,)),
-    "cleaning up": ("os.remove .*job/frames/000001", (4, 9)),
+    "cleaning up": ("os.remove .*job/frames/000001.png$", (4, 9)),
 }
 
 
