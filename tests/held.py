@@ -58,7 +58,7 @@ def main() -> None:
         return real(*args, **kwargs)
 
     setattr(owner, name, held_here)
-    from vidstyle.cli import main as run
+    from vidstyle.__main__ import main as run
 
     run()
 

@@ -194,6 +194,7 @@ def plotted(words: str) -> Holds:
     return lambda run: words in run.text and not any(run.out.parent.iterdir())
 
 
+VERBOSE = Case("-v", lambda run: "packages: torch " in run.text and "options: " in run.text)
 CASES = {
     # What is painted
     "--alpha": Case("--alpha .9", other),
@@ -266,6 +267,7 @@ CASES = {
     "--restart": Case("--restart", same),
     "--keep-job": Case("--keep-job", lambda run: any((run.job / "frames").iterdir())),
     "--quiet": Case("-q", silent),
+    "--verbose": VERBOSE,
     # What is made of the frames
     "--crf": Case("--crf 45", lambda run: run.out.stat().st_size < run.plain().out.stat().st_size, "o.mp4"),
     "--plays": Case("--plays 3", lambda run: Image.open(run.out).info["loop"] == 2, "o.gif"),
@@ -289,6 +291,8 @@ CASES = {
     **{(command, "--yes"): Case("-y", replaced) for command in MEASURING},
     **{(command, "--preset"): Case(BLOG, figure("settings/objective", "blog")) for command in MEASURING},
     **{(command, "--quiet"): Case("-q", silent) for command in MEASURING if command != "bench"},
+    **{(command, "--verbose"): VERBOSE for command in ("compare", *MEASURING)},
+    ("doctor", "--report"): Case("--report", lambda run: "packages: torch " in run.text),
     **{(command, "--output"): Case("", lambda run: bool(run.figures["vidstyle"])) for command in MEASURING},
     ("bench", "--frames"): Case("--frames 2", says("a job of 2 frames")),
     ("bench", "--baseline"): Case(f"--baseline --baseline-steps 1 {VGG}", figure("baseline/steps", 1)),

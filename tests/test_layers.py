@@ -8,11 +8,14 @@ import vidstyle
 from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
-    {"errors", "stopwatch", "encoding", "showing", "environment", "renames", "records", "threads", "terminal", "notes"},
+    {
+        *("errors", "stopwatch", "encoding", "showing", "environment", "renames", "records", "threads", "terminal"),
+        *("notes", "signals", "limits", "architecture"),
+    },
     {"values", "combinations"},
-    {"schedule", "places", "opencv", "inputs", "locks"},
-    {"settings", "types", "files", "libraries", "weightfile", "descent"},
-    {"optimize", "arguments", "manifest", "states", "durable"},
+    {"schedule", "places", "opencv", "inputs", "locks", "outofmemory"},
+    {"settings", "types", "files", "libraries", "weightfile", "descent", "exits"},
+    {"optimize", "arguments", "manifest", "states", "durable", "addressspace", "cli.progress"},
     {"raft", "journal"},
     {
         "networks",
@@ -27,7 +30,6 @@ LAYERS = (
         "encoding.looks",
         "encoding.space",
         "cli.flags",
-        "cli.progress",
         "shots",
         "metrics",
         "encoding.palette",
@@ -43,6 +45,7 @@ LAYERS = (
     {"media.clip"},
     {
         "media",
+        "facts",
         "distill.student",
         "distill.recipe",
         "goal",
@@ -92,7 +95,7 @@ LAYERS = (
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
     {"bench", "bench.steadiness", "bench.evenness", "report.session"},
     {"report"},
-    {"cli.listening"},
+    {"cli.listening", "cli.endings"},
     {"cli.options"},
     {"cli.painting", "cli.measuring"},
     {"cli"},

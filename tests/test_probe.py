@@ -8,7 +8,7 @@ import torch
 from conftest import texture
 from typer.testing import CliRunner
 
-from vidstyle import memory, networks, probe
+from vidstyle import limits, memory, networks, probe
 from vidstyle.cli import app
 from vidstyle.errors import MemoryLimitError
 from vidstyle.settings import Settings
@@ -52,7 +52,7 @@ def test_what_does_not_fit_is_refused_with_what_would(wide_network, monkeypatch)
         monkeypatch.setattr(memory, "available", lambda device, free=free: free)
         probe.require_memory(wide_network, SETTINGS, (1000, 1500))
     monkeypatch.setattr(memory, "available", lambda device: need.bytes(1500000 // 4))
-    with pytest.raises(MemoryLimitError, match=r"--size that fits is 7(49|50), and .* --frugal or"):
+    with pytest.raises(MemoryLimitError, match=r"--size that fits is 7[23]\d, and .* --frugal or"):
         probe.require_memory(wide_network, SETTINGS, (1000, 1500))
 
 
@@ -81,6 +81,13 @@ def test_too_large_a_picture_is_refused_before_painting(tmp_path, samples, monke
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not memory.PROC.is_file(), reason="the system does not say")
+@pytest.mark.skipif(limits.available() is None, reason="the system does not say")
 def test_available_memory_is_said_by_the_system():
     assert 0 < memory.available(CPU) < 2**50
+
+
+def test_where_nothing_fits_no_size_is_named(wide_network, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: 1000)
+    with pytest.raises(MemoryLimitError, match=r"0\.00 GB are free; end other programs or raise the limit$") as told:
+        probe.require_memory(wide_network, SETTINGS, (1000, 1500))
+    assert "--size" not in str(told.value)

@@ -1,7 +1,62 @@
+"""The command `vidstyle`, and `python -m vidstyle`."""
+
+from __future__ import annotations
+
 from vidstyle import environment
 
-environment.import_from_elsewhere()
+if __name__ == "__main__":
+    environment.import_from_elsewhere()
 
-from vidstyle.cli import main  # noqa: E402
+import contextlib
+import os
+import sys
+from typing import NoReturn
 
-main()
+from vidstyle import exits, signals, terminal
+
+
+def main() -> NoReturn:
+    """Run the command line, and end the process with its exit code. From here on, signals stop it in good order."""
+    signals.install()
+    terminal.make_readable()
+    try:
+        code = _run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BaseException as error:
+        code, text = exits.outcome(error)
+        if text:
+            signals.say(f"vidstyle: {text}")
+        _leave(code)
+    if signals.received() or code == exits.BROKEN_PIPE:
+        _leave(code)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code of the command, which has told what there was to tell."""
+    try:
+        from vidstyle.cli import app  # here: an import takes time, and may be interrupted or lack memory
+
+        app(prog_name="vidstyle")
+    except exits.Ended as ended:
+        return int(ended.code or 0)
+    except SystemExit as ended:
+        if signals.received():  # while the options were read
+            raise
+        if isinstance(ended.__context__, BrokenPipeError):  # nobody reads the output
+            return exits.BROKEN_PIPE
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: what Python does at its end takes seconds, is no place for a signal, and writes to broken pipes."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from vidstyle.errors import UsageError
+from vidstyle.outofmemory import memory_errors
 from vidstyle.settings import Settings
 
 P = ParamSpec("P")
@@ -16,7 +17,10 @@ R = TypeVar("R")
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """`function`, but a `UsageError` for an argument that is not what its annotation says."""
+    """`function`, but a `UsageError` for an argument that is not what its annotation says.
+
+    And a `MemoryLimitError` where memory runs out.
+    """
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -25,7 +29,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             fits, wanted = KINDS[str(signature.parameters[name].annotation)]
             if not fits(value):
                 raise UsageError(f"{name} is {_said(value)}; give {wanted}")
-        return function(*args, **kwargs)
+        with memory_errors():
+            return function(*args, **kwargs)
 
     return call
 

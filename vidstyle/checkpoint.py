@@ -164,6 +164,7 @@ class JobFolder:
         Of absolute paths only the last name is kept: a log is made to be shown to others.
         """
         bare = FOLDERS_ABOVE.sub("", text.replace(f"{self.path.parent}{os.sep}", ""))
+        logger.info("%s", bare)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with suppress(OSError):
             durable.append(self.path / LOG, f"{stamp} {bare}\n".encode("utf-8", "backslashreplace"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import torch
 
-from vidstyle import libraries, memory, networks, raft, weightfile
-from vidstyle.errors import VidstyleError
+from vidstyle import facts, libraries, limits, memory, networks, raft, weightfile
+from vidstyle.checkpoint import LOG
+from vidstyle.errors import JobError, VidstyleError
 from vidstyle.inputs import file_hash
 from vidstyle.showing import lettering
 
+ENOUGH_MEMORY = 3 * 10**8  # bytes: a picture of 512x512 pixels with the compact network
+NEEDED = ("vidstyle.opencv", "torchvision", "PIL.Image", "numpy", "safetensors.torch", "filelock", "rich")
 ENOUGH_DISK = 2 * 10**9  # bytes: a minute of 1080p frames and their state
 
 
@@ -32,11 +36,24 @@ def examine() -> list[Finding]:
     return [_checked(subject, look) for subject, look in CHECKS.items()]
 
 
+def report(job: Path | None = None) -> list[str]:
+    """Lines for a report of a bug: this machine, and what the log of a job folder holds. Raises `JobError`."""
+    findings = [f"{'ok' if one.ok else 'MISSING'} {one.subject}: {facts.scrubbed(one.text)}" for one in examine()]
+    if job is None:
+        return [*facts.machine(), *findings]
+    log = job / LOG
+    if not log.is_file():
+        raise JobError(f"{job} holds no {LOG}; give the folder of a job, OUTPUT.job")
+    return [*facts.machine(), *findings, f"{LOG}:", *log.read_text(errors="replace").splitlines()]
+
+
 def _checked(subject: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except VidstyleError as error:
         return Finding(subject, str(error), ok=False, mend="pip install --force-reinstall --no-deps vidstyle")
+    except Exception as error:  # a library that is broken may raise anything
+        return Finding(subject, f"{type(error).__name__}: {error}", ok=False, mend="pip install --upgrade vidstyle")
 
 
 def _device() -> Finding:
@@ -50,9 +67,24 @@ def _device() -> Finding:
     return Finding("device", text, mend="faster: a CUDA device, and the torch build that fits its driver")
 
 
+def _libraries() -> Finding:
+    for name in NEEDED:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            packages = {"vidstyle.opencv": "opencv-python"}
+            mend = f"pip install --force-reinstall {packages.get(name, name.partition('.')[0])}"
+            return Finding("libraries", f"{name} cannot be imported ({error})", ok=False, mend=mend)
+    return Finding("libraries", f"torch {torch.__version__}, {', '.join(NEEDED[1:])}")
+
+
 def _memory() -> Finding:
-    free = memory.available(torch.device("cpu"))
-    return Finding("memory", "unknown on this system" if free is None else f"{free / 1e9:.1f} GB free")
+    free, host = memory.available(torch.device("cpu")), limits.host_available()
+    if free is None:
+        return Finding("memory", "unknown on this system")
+    limited = host is not None and free < host
+    text = f"{free / 1e9:.1f} GB free" + (" below the limit of a control group or of ulimit" if limited else "")
+    return Finding("memory", text, free > ENOUGH_MEMORY, "" if free > ENOUGH_MEMORY else "end other programs")
 
 
 def _clips() -> Finding:
@@ -103,6 +135,7 @@ def _disk() -> Finding:
 
 CHECKS: dict[str, Callable[[], Finding]] = {
     "device": _device,
+    "libraries": _libraries,
     "memory": _memory,
     "clips": _clips,
     "text in pictures": _lettering,

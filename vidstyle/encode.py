@@ -21,6 +21,7 @@ from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.inputs import file_hash
 from vidstyle.jobs import reopen_job
 from vidstyle.manifest import Played
+from vidstyle.outofmemory import memory_errors
 from vidstyle.pictures import check_file, load_picture, resize
 from vidstyle.settings import Settings
 from vidstyle.showing.figure import check_companions, write_companions
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 File = str | Path
 
 
+@memory_errors()
 def encode_job(
     job: File,
     output: File | Sequence[File],

@@ -4,7 +4,7 @@ VidstyleError              1  a bug in vidstyle, or something nobody foresaw
 ├── UsageError             2  an option, a suffix or a combination that cannot be meant, or not on this machine
 ├── MediaError             3  an input that is missing, damaged, empty or not what its name says
 ├── OutputExistsError      4  the output is there already and nobody said to overwrite it
-├── MemoryLimitError       5  the picture does not fit the device
+├── MemoryLimitError       5  the picture does not fit the device, or memory ran out
 ├── DivergedError          6  the optimisation of a frame produced no finite picture
 ├── DiskError              7  the output folder is missing, read-only or full
 ├── WeightsError           8  network weights are missing, damaged or of another network
@@ -12,7 +12,8 @@ VidstyleError              1  a bug in vidstyle, or something nobody foresaw
 ├── SizeError             10  an output cannot be made as small as --max-size says
 └── EncodingError         11  an output cannot be made of the painted frames, which are kept
 
-Each text says what was got, what is wanted and what to do. An interruption (Ctrl-C) exits with 130.
+Each text says what was got, what is wanted and what to do. A signal that asks to stop exits with 128 and its number:
+130 SIGINT (Ctrl-C), 143 SIGTERM, 129 SIGHUP. Nobody reading the output, as in `vidstyle doctor | head -1`, is 141.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class OutputExistsError(VidstyleError):
 
 
 class MemoryLimitError(VidstyleError):
-    """The picture does not fit the device."""
+    """The picture does not fit the device, or memory ran out."""
 
     exit_code = 5
 

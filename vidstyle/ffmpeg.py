@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +26,9 @@ from vidstyle.errors import DiskError, EncodingError, UsageError
 DISK_FULL = re.compile("No space left|Disk quota exceeded|File too large")
 DISK_FULL_CODE = 228  # ffmpeg exits with the low byte of -ENOSPC
 FILE_TOO_LARGE_SIGNAL = getattr(signal, "SIGXFSZ", None)
+
+_running: weakref.WeakSet[Process] = weakref.WeakSet()
+
 TAGS = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\] )+")  # which part of ffmpeg says something
 # What ffmpeg says about an error it has told already, and lists that belong to the line before.
 CONSEQUENCES = re.compile(r"Error |Task |Terminating |Could not |Nothing was |Failed to set |To ignore |\s|.*:$")
@@ -97,6 +101,7 @@ class Process:
         except OSError as error:
             self._messages.close()
             raise UsageError(f"ffmpeg cannot be started ({error}); reinstall imageio-ffmpeg") from error
+        _running.add(self)
 
     def write(self, data: bytes | memoryview) -> None:
         """Feed it. Raises `DiskError` or `EncodingError` if it has died."""
@@ -129,6 +134,10 @@ class Process:
         self._process.wait()
         self._close_input()
         self._messages.close()
+
+    def kill_now(self) -> None:
+        """End it, and wait for nothing."""
+        self._process.kill()
 
     def _close_input(self) -> None:
         assert self._process.stdin is not None
@@ -168,3 +177,9 @@ def run(arguments: Sequence[str], frames: Iterable[bytes] = ()) -> None:
     except BaseException:
         process.kill()
         raise
+
+
+def kill_all() -> None:
+    """End every ffmpeg of this process, from whatever thread."""
+    for process in list(_running):
+        process.kill_now()

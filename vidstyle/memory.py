@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,14 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-PROC = Path("/proc/meminfo")
-CGROUPS = (  # limit and use of a container: version 2, version 1
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ),
-)
+from vidstyle import limits
 
 
 def available(device: torch.device) -> int | None:
@@ -29,14 +21,7 @@ def available(device: torch.device) -> int | None:
         return int(torch.cuda.mem_get_info(device)[0]) + cached
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
-    if not PROC.is_file():
-        return None
-    lines = dict(line.split(":", 1) for line in PROC.read_text().splitlines())
-    free = int(lines["MemAvailable"].split()[0]) * 1024
-    for limit, used in CGROUPS:
-        if limit.is_file() and used.is_file() and (most := limit.read_text().strip()) != "max":
-            free = min(free, int(most) - int(used.read_text()))
-    return free
+    return limits.available()
 
 
 def peak_of(function: Callable[[], object], device: torch.device) -> int:

@@ -6,8 +6,8 @@ Layers carry the names of the paper: `conv3_1` is the first convolution of the t
 
 from __future__ import annotations
 
+import difflib
 import functools
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
@@ -23,9 +23,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from vidstyle import weightfile
+from vidstyle.architecture import Architecture, Blocks, Pool
 from vidstyle.errors import UsageError, WeightsError
 
-Blocks = tuple[tuple[int, ...], ...]
 Padding = Literal["replicate", "zeros"]
 Join = Callable[[Sequence[Tensor], Sequence[int]], Tensor]
 
@@ -35,6 +35,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 FILE_FORMAT = "vidstyle-network-1"
 COMPACT_FILE = "compact.safetensors"
+NAMES = ("compact", "vgg19")  # that --network knows
 STRIPS = 8  # that a picture is cut into where memory is short
 BLOCKS_IN_STRIPS = 3  # the lowest ones, where most of the memory goes
 
@@ -70,7 +71,7 @@ class FeatureNetwork(nn.Module):
         self,
         blocks: Blocks,
         *,
-        pool: Literal["max", "average"] = "max",
+        pool: Pool = "max",
         skip: bool = False,
         padding: Padding = "replicate",
         normalize: bool = True,
@@ -78,18 +79,13 @@ class FeatureNetwork(nn.Module):
         content_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        self.blocks, self.pool, self.skip = blocks, pool, skip
+        self.blocks, self.pool, self.skip = tuple(map(tuple, blocks)), pool, skip
         self.padding, self.normalize = padding, normalize
         self.readouts: dict[str, Tensor] = dict(readouts or {})
         self.content_weight = content_weight
         self.convolutions = nn.ModuleDict()
-        channels = 3
-        for block, widths in enumerate(blocks, 1):
-            for number, width in enumerate(widths, 1):
-                self.convolutions[f"conv{block}_{number}"] = nn.Conv2d(channels, width, 3, padding=1)
-                channels = width
-            if skip and len(widths) > 1:
-                channels += widths[0]
+        for name, (taken, made) in Architecture(self.blocks, pool, skip).channels().items():
+            self.convolutions[name] = nn.Conv2d(taken, made, 3, padding=1)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -287,53 +283,57 @@ def vgg19(
         tensors = weightfile.download(VGG19_URL, "VGG-19", instead)
     else:
         tensors = weightfile.read(Path(weights))
-    index, state = 0, {}
-    for name, convolution in network.convolutions.items():
+    places, index = {}, 0
+    for name in network.convolutions:
         if name.endswith("_1") and name != "conv1_1":
             index += 1  # torchvision counts the pooling layer
-        for part, own in convolution.named_parameters():
-            key = f"features.{index}.{part}"
-            if key not in tensors:
-                raise WeightsError(f"{weights} holds no VGG-19: it has no {key!r}; give a torchvision vgg19 checkpoint")
-            if tensors[key].shape != own.shape:
-                got, wanted = tuple(tensors[key].shape), tuple(own.shape)
-                raise WeightsError(f"{weights} holds another network: {key} has shape {got}, VGG-19's is {wanted}")
-            state[f"convolutions.{name}.{part}"] = tensors[key].float()
+        for part in ("weight", "bias"):
+            places[f"convolutions.{name}.{part}"] = f"features.{index}.{part}"
         index += 2
-    network.load_state_dict(state)
+    wanted = {places[name]: tuple(tensor.shape) for name, tensor in network.named_parameters()}
+    found = weightfile.matched(tensors, wanted, f"{weights} holds no VGG-19", "give a torchvision vgg19 checkpoint")
+    network.load_state_dict({name: found[place] for name, place in places.items()})
     return network.requires_grad_(False).eval()
 
 
 def compact(path: str | Path | None = None) -> FeatureNetwork:
-    """The embedded compact network, or one that `vidstyle.distill` wrote to `path`. Raises `WeightsError`."""
+    """The embedded compact network, or one that `vidstyle.distill` wrote to `path`.
+
+    Raises:
+        UsageError: `path` is a word that names neither a network nor a file.
+        WeightsError: the file is missing, damaged or no such network.
+    """
     source = Path(str(files("vidstyle") / "assets" / COMPACT_FILE)) if path is None else Path(path)
+    if path is not None and not source.exists() and not source.suffix and source.name == str(path):
+        near = difflib.get_close_matches(str(path).lower(), NAMES, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"--network is {str(path)!r}, neither {' nor '.join(NAMES)} nor a file that is there{hint}")
     tensors = weightfile.read(source)
+    not_ours = f"{source} is no network of vidstyle.distill"
     try:
         with safe_open(source, framework="pt") as file:
             metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise WeightsError(f"{source} is no network of vidstyle.distill ({error})") from error
-    if metadata.get("format") != FILE_FORMAT:
-        raise WeightsError(f"{source} is no network of vidstyle.distill: its format is {metadata.get('format')!r}")
-    shape = json.loads(metadata["network"])
-    readouts = {key.removeprefix("readouts."): t.float() for key, t in tensors.items() if key.startswith("readouts.")}
+        if metadata.get("format") != FILE_FORMAT:
+            raise ValueError(f"its format is {str(metadata.get('format'))[:40]!r}, not {FILE_FORMAT!r}")
+        shape = Architecture.parsed(metadata.get("network", ""))
+        readouts = {key.removeprefix("readouts."): t for key, t in tensors.items() if key.startswith("readouts.")}
+        shape.check_readouts(readouts)
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(f"{not_ours}: {error}; give another file, or --network compact") from error
+    wanted = shape.shapes() | {f"readouts.{layer}": tuple(matrix.shape) for layer, matrix in readouts.items()}
+    found = weightfile.matched(tensors, wanted, not_ours, "give another file, or --network compact", only=True)
+    readouts = {layer: found.pop(f"readouts.{layer}") for layer in readouts}
     network = FeatureNetwork(
-        tuple(map(tuple, shape["blocks"])),
-        pool=shape["pool"],
-        skip=shape.get("skip", False),
-        readouts=readouts,
-        content_weight=shape.get("content_weight", 1.0),
+        shape.blocks, pool=shape.pool, skip=shape.skip, readouts=readouts, content_weight=shape.content_weight
     )
-    network.load_state_dict({key: t.float() for key, t in tensors.items() if not key.startswith("readouts.")})
+    network.load_state_dict(found)
     return network.requires_grad_(False).eval()
 
 
 def save_compact(network: FeatureNetwork, path: str | Path) -> None:
     """Write a network with its read-outs in half precision, as `compact` reads it."""
     tensors = {**network.state_dict(), **{f"readouts.{layer}": matrix for layer, matrix in network.readouts.items()}}
-    shape = json.dumps(
-        {"blocks": network.blocks, "pool": network.pool, "skip": network.skip, "content_weight": network.content_weight}
-    )
+    shape = Architecture(network.blocks, network.pool, network.skip, network.content_weight).json()
     halves = {key: tensor.detach().half().cpu().contiguous() for key, tensor in tensors.items()}
     save_file(halves, path, metadata={"format": FILE_FORMAT, "network": shape})
 

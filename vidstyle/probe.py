@@ -17,6 +17,8 @@ from vidstyle.stylizer import Size, Stylizer
 from vidstyle.types import Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
+SMALLEST_SIZE = 32  # pixels: of smaller paintings nobody has anything
+SAFE = 0.95  # share of the free memory that a size is named for: at the next call a little less may be free
 # What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35
 # measured from 0.5 to 2 megapixels), on CUDA the recordings of all scales keep memory (an estimate).
 OVERHEAD = {"cuda": 1.5, "mps": 1.5, "cpu": 1.35}
@@ -57,11 +59,17 @@ def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> N
     device = optimize.pick_device(settings.device)
     if memory.available(device) is None or height * width <= SIDES[1] ** 2:
         return
-    need = measured(network, settings)
+    try:
+        need = measured(network, settings)
+    except MemoryLimitError as error:
+        raise MemoryLimitError(
+            f"not even {SIDES[1]}x{SIDES[1]} pixels fit the memory of {device.type} that is free; end other programs, "
+            "or raise the limit that is set"
+        ) from error
     free = memory.available(device)  # after the libraries have taken theirs
     if free is None or need.bytes(height * width) <= free:
         return
-    largest = math.floor(max(size) * math.sqrt(need.pixels(free) / (height * width)))
+    largest = math.floor(max(size) * math.sqrt(need.pixels(SAFE * free) / (height * width)))
     more = [
         text
         for text, used in (
@@ -71,9 +79,14 @@ def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> N
         if not used
     ]
     raise MemoryLimitError(
-        f"{width}x{height} pixels need about {need.bytes(height * width) / 1e9:.1f} GB of memory on {device.type} and "
-        f"{free / 1e9:.1f} GB are free; the largest --size that fits is {largest}"
-        + (f", and a larger one with {' or '.join(more)}" if more else "")
+        f"{width}x{height} pixels need about {need.bytes(height * width) / 1e9:.2f} GB of memory on {device.type} and "
+        f"{free / 1e9:.2f} GB are free; "
+        + (
+            f"the largest --size that fits is {largest}"
+            if largest >= SMALLEST_SIZE
+            else "end other programs or raise the limit"
+        )
+        + (f", and a larger one with {' or '.join(more)}" if more and largest >= SMALLEST_SIZE else "")
     )
 
 

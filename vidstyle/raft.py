@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidstyle import libraries, optimize, weightfile
-from vidstyle.errors import MemoryLimitError, WeightsError
+from vidstyle.errors import MemoryLimitError
 
 STRIDE = 8  # pixels that the networks take together
 SMALLEST_SIDE = 128  # pixels: below it the coarsest of their four scales is a point
@@ -93,15 +93,10 @@ class Raft:
 
 def _state(network: nn.Module, tensors: dict[str, Tensor], kind: Kind, file: str) -> dict[str, Tensor]:
     """Of the `tensors` in a file what the network needs, in float32. Raises `WeightsError` if they are another's."""
-    state, advice = {}, f"give a torchvision {kind.maker} checkpoint, or another --flow"
-    for key, own in network.state_dict().items():
-        if key.endswith("num_batches_tracked"):  # only training asks for it, and not every file has it
-            state[key] = torch.zeros(own.shape, dtype=own.dtype)
-        elif key not in tensors:
-            raise WeightsError(f"{file} holds no {kind.maker}: it has no {key!r}; {advice}")
-        elif tensors[key].shape != own.shape:
-            got, wanted = tuple(tensors[key].shape), tuple(own.shape)
-            raise WeightsError(f"{file} holds no {kind.maker}: {key} has shape {got}, not {wanted}; {advice}")
-        else:
-            state[key] = tensors[key].float()
-    return state
+    own = network.state_dict()
+    # Only training asks how many batches there were, and not every file says.
+    counts = {key: torch.zeros(t.shape, dtype=t.dtype) for key, t in own.items() if key.endswith("num_batches_tracked")}
+    wanted = {key: tuple(tensor.shape) for key, tensor in own.items() if key not in counts}
+    advice = f"give a torchvision {kind.maker} checkpoint, or another --flow"
+    found = weightfile.matched(tensors, wanted, f"{file} holds no {kind.maker}", advice)
+    return {key: counts[key] if key in counts else found[key] for key in own}

@@ -31,6 +31,36 @@ def read(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def matched(
+    tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], wrong: str, advice: str, *, only: bool = False
+) -> dict[str, Tensor]:
+    """Of the tensors in a file those that a network needs, in float32.
+
+    Args:
+        wanted: shape of each.
+        wrong, advice: beginning and end of the text of an error.
+        only: refuse a file that holds other tensors, too.
+
+    Raises:
+        WeightsError: one is missing, or has another shape, or holds what is no finite number.
+    """
+    found = {}
+    for name, shape in wanted.items():
+        if name not in tensors:
+            raise WeightsError(f"{wrong}: it has no {name!r}; {advice}")
+        tensor = tensors[name]
+        if tuple(tensor.shape) != shape:
+            raise WeightsError(f"{wrong}: {name} has shape {tuple(tensor.shape)}, not {shape}; {advice}")
+        if not tensor.is_floating_point():
+            raise WeightsError(f"{wrong}: {name} holds numbers of type {tensor.dtype}, not floating-point; {advice}")
+        found[name] = tensor.float()
+        if not bool(found[name].isfinite().all()):
+            raise WeightsError(f"{wrong}: {name} holds numbers that are not finite; {advice}")
+    if only and (others := sorted(set(tensors) - set(wanted))):
+        raise WeightsError(f"{wrong}: it has {others[0][:60]!r}, too, which such a network lacks; {advice}")
+    return found
+
+
 def download(url: str, name: str, instead: str) -> dict[str, Tensor]:
     """The tensors of a checkpoint that is downloaded once, with a progress bar and a hash that its own name tells.
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vidstyle import terminal
 from vidstyle.cli import measuring, painting
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".tif", ".tiff", ".bmp")
@@ -40,12 +39,6 @@ app = typer.Typer(
 )
 app.add_typer(painting.app)
 app.add_typer(measuring.app)
-
-
-def main() -> None:
-    """Run the command line."""
-    terminal.make_readable()
-    app(prog_name="vidstyle")
 
 
 @app.callback(invoke_without_command=True)

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from vidstyle.cli.options import Figures, Judge, Overwrite, Quiet, SomeStyles, all_or_nothing, errors_told, job_options
+from vidstyle.cli.endings import all_or_nothing, errors_told
+from vidstyle.cli.options import Figures, Judge, Overwrite, Quiet, SomeStyles, job_options
 from vidstyle.cli.progress import bar, console
+from vidstyle.errors import UsageError
 
 app = typer.Typer()
 
@@ -193,12 +195,20 @@ def measure(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    job: Annotated[Path | None, typer.Argument(metavar="[JOB]", help="With --report: a job folder.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Print what a report of a bug needs instead.")] = False,
+) -> None:
     """Show what vidstyle finds on this machine, and how to mend what is missing."""
-    from vidstyle.doctor import examine
-
     with errors_told():
-        findings = examine()
+        from vidstyle import doctor
+
+        if job is not None and not report:
+            raise UsageError("doctor looks at a job folder only with --report")
+        lines = doctor.report(job) if report else []
+        findings = [] if report else doctor.examine()
+    for line in lines:
+        typer.echo(line)
     for finding in findings:
         mark = "ok     " if finding.ok else "MISSING"
         typer.echo(f"{mark} {finding.subject}: {finding.text}")

@@ -1,24 +1,23 @@
-"""What the commands share: their options, and what becomes of an error."""
+"""What the commands share: their options."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from vidstyle.cli.endings import errors_told
 from vidstyle.cli.flags import flag, from_flag
 from vidstyle.cli.listening import notes_told
-from vidstyle.cli.progress import console, progress, tell_fitted, tell_note
-from vidstyle.errors import UsageError, VidstyleError
+from vidstyle.cli.progress import progress, tell_fitted, tell_note
+from vidstyle.errors import UsageError
 from vidstyle.settings import OPTIONS, PRESETS, Job, Settings, option_name
 
-INTERRUPTED = 130
 OWN = ("report", "plot_schedule", "restart", "keep_job", "quiet", "preset")
 SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
 ENCODED = {option.name for option in dataclasses.fields(Settings) if "encode" in option.metadata["only"]}
@@ -43,29 +42,7 @@ Plot = Annotated[
 ]
 Shots = Annotated[bool, typer.Option("--shots", help="List the shots, and stop; takes neither STYLE nor -o.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-
-
-@contextmanager
-def errors_told() -> Iterator[None]:
-    """Every `VidstyleError` ends in one sentence and its exit code; an interruption says how to go on."""
-    try:
-        yield
-    except VidstyleError as error:
-        console.print(f"vidstyle: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt:
-        console.print("vidstyle: interrupted; the same command goes on where this one stopped", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
-
-
-@contextmanager
-def all_or_nothing() -> Iterator[None]:
-    """An interruption leaves nothing to go on from."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print("vidstyle: interrupted; nothing was written", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what a bug report needs, too.")]
 
 
 def _require_read(values: dict[str, Any]) -> None:
@@ -97,6 +74,7 @@ def job_options(
     fields = [o for o in dataclasses.fields(Settings) if job in o.metadata["only"] and o.name not in unread]
     named = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
     flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
+    flags["verbose"] = Verbose
     presets = {"preset": named} if job != "encode" else {}
     options: dict[str, Any] = {**{option.name: flag(option) for option in fields}, **presets}
 
@@ -105,8 +83,10 @@ def job_options(
         def run(**values: Any) -> None:
             given = {name: values.pop(name) for name in options}
             preset = given.pop("preset", None)
-            with errors_told(), notes_told(values.get("quiet", False)):
-                _require_read({**values, **given, "preset": preset})
+            typed = given | {"preset": preset}
+            told = errors_told(verbose=values.pop("verbose"), given=typed)
+            with told, notes_told(values.get("quiet", False)):
+                _require_read({**values, **typed})
                 changes = {name: from_flag(name, value) for name, value in given.items() if value is not None}
                 settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
                 if not runs:

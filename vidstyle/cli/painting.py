@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidstyle.cli.endings import all_or_nothing
 from vidstyle.cli.options import (
     OUTPUT,
     STYLES,
@@ -18,7 +19,6 @@ from vidstyle.cli.options import (
     Quiet,
     Shots,
     Styles,
-    all_or_nothing,
     job_options,
 )
 from vidstyle.cli.progress import console, tell, tell_fitted, tell_note

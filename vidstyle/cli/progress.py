@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
@@ -14,7 +16,24 @@ if TYPE_CHECKING:
 
 OnStep = Callable[[str, int, int], None]
 
-console = Console(stderr=True, highlight=False)
+
+class _Messages:
+    """Standard error, for as long as somebody is there to read it: a closed terminal or pipe stops no painting."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
+console = Console(file=cast(IO[str], _Messages()), highlight=False)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from vidstyle.architecture import Blocks
 from vidstyle.errors import UsageError
-from vidstyle.networks import Blocks
 from vidstyle.settings import Device, Precision
 
 

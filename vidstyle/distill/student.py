@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vidstyle.networks import Blocks, FeatureNetwork, reduce_readout
+from vidstyle.architecture import Blocks
+from vidstyle.networks import FeatureNetwork, reduce_readout
 
 FLOOR = 1e-3  # least deviation of a component, in that of its layer: keeps a dead one from being divided by
 RIDGE = 1e-4  # of the mean square of the features, added where least squares are solved

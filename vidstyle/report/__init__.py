@@ -22,6 +22,7 @@ from vidstyle import pictures
 from vidstyle.encoding.outputs import files_read, listed
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.files import check_writable, write_whole
+from vidstyle.outofmemory import memory_errors
 from vidstyle.pipeline import stylize_video
 from vidstyle.probe import require_memory
 from vidstyle.report import page
@@ -39,6 +40,7 @@ WRITERS: dict[str, Callable[[Measurement], str]] = {
 File = str | Path
 
 
+@memory_errors()
 def measure_clip(
     clip: File,
     painted: File,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import math
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -42,8 +44,15 @@ def face(size: int, file: str | None = None) -> ImageFont.FreeTypeFont:
         font = ImageFont.load_default(size)
         assert isinstance(font, ImageFont.FreeTypeFont)
         return font
-    try:
+    with _readable(file):
         return ImageFont.truetype(file, size)
+
+
+@contextmanager
+def _readable(file: str | None) -> Iterator[None]:
+    """FreeType finds damage in a font when it is opened, measured or drawn: a `MediaError` in each case."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise MediaError(f"{file} is not a font that can be read ({error}); give a .ttf or .otf file") from error
 
@@ -71,7 +80,8 @@ def legible(text: str, file: str | None = None) -> str:
 
 def width_of(text: str, size: int, file: str | None = None) -> int:
     """How many pixels a line takes."""
-    return math.ceil(face(size * FINER, file).getlength(text) / FINER)
+    with _readable(file):
+        return math.ceil(face(size * FINER, file).getlength(text) / FINER)
 
 
 def wrap(text: str, width: int, size: int, file: str | None = None) -> list[str]:
@@ -110,7 +120,8 @@ def draw(
     left = x - {"left": 0, "center": width // 2, "right": width}[align]
     mask = Image.new("L", ((width + 2 * size) * FINER, 3 * size * FINER))  # no letter reaches out of this
     font = face(size * FINER, file)
-    ImageDraw.Draw(mask).text((size * FINER, 2 * size * FINER), text, 255, font, "ls")
+    with _readable(file):
+        ImageDraw.Draw(mask).text((size * FINER, 2 * size * FINER), text, 255, font, "ls")
     ink = np.asarray(mask.reduce(FINER), np.float32)[:, :, None] / 255
     top, start = max(baseline - 2 * size, 0), max(left - size, 0)
     ink = ink[top - baseline + 2 * size :, start - left + size :]
@@ -138,5 +149,6 @@ def _base(letter: str, file: str | None) -> str:
 def _has(letter: str, file: str | None) -> bool:
     """Whether the font knows a letter: it does not draw the box that stands for unknown ones."""
     font = face(32, file)
-    drawn, box = font.getmask(letter), font.getmask("\U0010ffff")
+    with _readable(file):
+        drawn, box = font.getmask(letter), font.getmask("\U0010ffff")
     return letter == " " or (letter.isprintable() and (drawn.size, bytes(drawn)) != (box.size, bytes(box)))

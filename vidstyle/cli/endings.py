@@ -1,0 +1,79 @@
+"""What becomes of an error in a command: one sentence and its exit code. And what `--verbose` prints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from vidstyle import addressspace, exits, signals
+from vidstyle.cli.progress import console
+from vidstyle.errors import VidstyleError
+from vidstyle.outofmemory import is_out_of_memory
+
+
+@contextmanager
+def errors_told(*, verbose: bool = False, given: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """An error that was foreseen ends in one sentence and its exit code; an interruption says how to go on.
+
+    Args:
+        verbose: print what a report of a bug needs, too.
+        given: the options as they were typed.
+    """
+    with _told(exits.AGAIN):
+        addressspace.require()
+        with _logged(given) if verbose else nullcontext():
+            yield
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """An interruption leaves nothing to go on from."""
+    with _told("nothing was written"):
+        yield
+
+
+@contextmanager
+def _told(hope: str) -> Iterator[None]:
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        stopped = signals.received() or isinstance(error, KeyboardInterrupt)
+        if not (stopped or isinstance(error, VidstyleError) or is_out_of_memory(error)):
+            raise
+        code, text = exits.outcome(error, hope)
+        console.print(f"vidstyle: {text}", style=None if stopped else "red", markup=False, soft_wrap=True)
+        raise exits.Ended(code) from error
+
+
+@contextmanager
+def _logged(given: Mapping[str, Any] | None) -> Iterator[None]:
+    """Print on what machine this runs, what the library logs, how long the stages took, and where a bug is."""
+    from vidstyle import facts, stopwatch  # not at the top: torch is imported
+
+    log, shown = logging.getLogger("vidstyle"), _Shown()
+    before = log.level
+    log.addHandler(shown)
+    log.setLevel(logging.INFO)
+    try:
+        for line in (*facts.machine(), facts.options(given or {})):
+            log.info("%s", line)
+        with stopwatch.recording() as seconds:
+            yield
+    except Exception as error:
+        if not isinstance(error, VidstyleError):
+            log.info("%s", facts.trace(error))
+        raise
+    finally:
+        log.info("seconds: %s", ", ".join(f"{name} {took:.2f}" for name, took in seconds.items()) or "none")
+        log.removeHandler(shown)
+        log.setLevel(before)
+
+
+class _Shown(logging.Handler):
+    """Prints between the lines of a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < logging.WARNING:  # notes are told anyway
+            console.print(record.getMessage(), markup=False, soft_wrap=True)
