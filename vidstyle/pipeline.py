@@ -76,7 +76,8 @@ def stylize_video(
     task = Task("video", clip, styles, output, settings, Call(overwrite, restart, keep_job))
     source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
     _tell(source, on_note)
-    return task.run(source, source.clip, on_frame, on_fitted, on_painted, on_note)
+    sound = None if is_sequence(task.content) else source.clip  # pictures have none
+    return task.run(source, sound, on_frame, on_fitted, on_painted, on_note)
 
 
 @checked
