@@ -249,6 +249,13 @@ class TestLight:
         assert bright[0] < brighter[0] <= 255
         assert bright[2] < bright[1] < bright[0] < 255
 
+    @pytest.mark.clips
+    def test_what_is_brighter_than_any_display_is_white(self, tmp_path):
+        light = block([(np.inf, 3e38, 1e30), (-1, np.nan, 0.5)]).astype(np.float32)
+        image = loaded(openexr(tmp_path / "a.exr", light), 2)
+        np.testing.assert_allclose(image[0], 255, atol=0.01)
+        np.testing.assert_allclose(image[1][:2], 0, atol=0.01)
+
     def test_too_large_is_refused_from_the_header(self, tmp_path):
         (tmp_path / "a.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 20000 +X 20000\n")
         with pytest.raises(MediaError, match="100 megapixels"):

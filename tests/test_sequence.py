@@ -120,6 +120,10 @@ class TestAnimatedWebp:
         (tmp_path / "a.webp").write_bytes(whole[: len(whole) * 2 // 3])
         with pytest.raises(MediaError, match=r"damaged|cut short"):
             survey_sequence(tmp_path / "a.webp")
+        whole = bytearray(whole)
+        whole[24:30] = b"\xff" * 6  # the size of its canvas
+        (tmp_path / "a.webp").write_bytes(whole)
+        assert not is_sequence(tmp_path / "a.webp")
 
 
 @pytest.mark.clips

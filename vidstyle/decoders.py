@@ -22,6 +22,7 @@ from vidstyle.colortags import bits_of, item_properties, nclx_tags, png_tags
 from vidstyle.errors import MediaError
 from vidstyle.filekinds import EXR, HEIC, RADIANCE, RAW, Kind, kind_of
 from vidstyle.libraries import pip_install
+from vidstyle.light import REFERENCE_WHITE
 from vidstyle.opencv import cv2
 
 PILLOW_FORMATS = (
@@ -34,7 +35,7 @@ SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 BITS_PER_SAMPLE, SUBFILE, DNG_VERSION = 258, 254, 50706  # tags of TIFF
 LIGHT = {RADIANCE: "opencv", EXR: "pyav"}  # linear light, and the door of imageio
-BRIGHTEST = 1e6  # linear light that infinity stands for
+BRIGHTEST = 10_000 / REFERENCE_WHITE  # linear light: the most that HDR displays are made for
 HEADER = 1 << 16  # bytes in which the size of such a picture is looked for
 
 
@@ -193,7 +194,8 @@ class LightPicture(Still):
         if light.dtype != np.float32 or light.shape[:2] != self.size[::-1]:
             raise ValueError("its channels are of another kind than RGB")
         light = np.repeat(light[:, :, None], 3, axis=2) if light.ndim == 2 else light
-        light = np.nan_to_num(_reduced(light, size), posinf=BRIGHTEST)
+        light = np.nan_to_num(light).clip(0, BRIGHTEST)  # before means are taken, which could overflow
+        light = _reduced(light, size)
         if light.shape[2] == 4:
             light = light[:, :, :3] + (1 - light[:, :, 3:].clip(0, 1))  # over white; its colours are premultiplied
         return to_srgb(light, ColorTags(transfer=LINEAR))

@@ -243,8 +243,12 @@ def _pixels(file: Path) -> np.ndarray:
 
 
 def _webp_count(path: Path) -> int:
-    with Image.open(path, formats=("WEBP",)) as image:
-        return int(getattr(image, "n_frames", 1))
+    """The frames of a WebP; 0 if it is damaged."""
+    try:
+        with Image.open(path, formats=("WEBP",)) as image:
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # Pillow raises a dozen kinds; whoever reads it is told what is wrong
+        return 0
 
 
 def _webp_times(path: Path) -> list[Fraction]:
