@@ -61,6 +61,5 @@ KINDS: dict[str, Kind] = {  # by annotation
     "OnFitted | None": CALL,
     "OnNote | None": CALL,
     "OnPainted | None": CALL,
-    "OnNote | None": CALL,
     "OnStep | None": CALL,
 }
