@@ -14,9 +14,13 @@ LAYERS = (
     },
     {"values", "combinations"},
     {"schedule", "places", "opencv", "inputs", "locks", "outofmemory"},
-    {"settings", "types", "files", "libraries", "weightfile", "descent", "exits"},
-    {"optimize", "arguments", "manifest", "states", "durable", "addressspace", "cli.progress"},
-    {"raft", "journal"},
+    {"settings", "types", "files", "libraries", "weightfile", "descent", "exits", "light"},
+    {
+        *("optimize", "arguments", "manifest", "states", "durable", "addressspace", "cli.progress"),
+        *("filekinds", "colorimetry"),
+    },
+    {"raft", "journal", "colortags"},
+    {"decoders"},
     {
         "networks",
         "memory",
@@ -39,7 +43,7 @@ LAYERS = (
         "bench.machine",
         "report.figures",
     },
-    {"media.containers", "media.light", "media.fields", "media.clock"},
+    {"media.containers", "media.fields", "media.clock", "sequence"},
     {"media.colors"},
     {"media.reader"},
     {"media.clip"},
@@ -175,7 +179,8 @@ def test_the_libraries_of_clips_are_imported_only_where_there_is_a_clip():
     tops = {name: {module.split(".")[0] for module in modules} for name, modules in needed.items()}
     assert {library for name in ON_CLIPS for library in tops[name] & set(CLIP_LIBRARIES)} == set(CLIP_LIBRARIES)
     for name in set(FILES) - ON_CLIPS:
-        assert not tops[name] & {*CLIP_LIBRARIES, "imageio"}, name
+        assert not tops[name] & set(CLIP_LIBRARIES), name
+        assert name == "decoders" or "imageio" not in tops[name], name
         assert not imports(name, at_once)[0] & ON_CLIPS, name
 
 

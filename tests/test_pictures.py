@@ -1,3 +1,7 @@
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 from clips import BLUE, RED, patches, quarters
@@ -133,3 +137,79 @@ class TestSize:
             assert new.max() <= (255 if dtype == np.uint8 else 1)
             assert new.min() >= 0
             np.testing.assert_allclose(new.mean((0, 1)), image.mean((0, 1)), rtol=0.02)
+
+
+class TestMemory:
+    """Peak memory of a process that reads one picture, above that of one that reads a tiny one."""
+
+    PROGRAM = """
+        import resource, sys
+        from vidstyle import pictures
+        from vidstyle.errors import MediaError
+        for path in sys.argv[2:]:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            try:
+                pictures.load_content(path, int(sys.argv[1]))
+            except MediaError as error:
+                print(error, file=sys.stderr)
+        unit = 1 if sys.platform == "darwin" else 1024
+        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit // 2**20)
+    """
+
+    @pytest.fixture
+    def peak(self, tmp_path):
+        pytest.importorskip("resource")
+        Image.new("RGB", (64, 64)).save(tmp_path / "tiny.png")
+
+        def run(path, size):
+            """In MB, and what was said."""
+            command = [sys.executable, "-c", textwrap.dedent(self.PROGRAM), str(size), tmp_path / "tiny.png", path]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            return int(done.stdout), done.stderr
+
+        return run
+
+    def test_what_is_refused_is_not_decoded(self, peak, tmp_path):
+        Image.new("RGB", (2048, 12288)).save(tmp_path / "a.jpg")
+        megabytes, said = peak(tmp_path / "a.jpg", 64)
+        assert "painted at 10x64" in said
+        assert megabytes < 30
+
+    def test_a_header_that_promises_much(self, peak, tmp_path):
+        header = b"GIF89a" + (9000).to_bytes(2, "little") * 2 + b"\x80\0\0" + bytes([0, 0, 0, 255, 255, 255])
+        block = b"," + bytes(4) + (9000).to_bytes(2, "little") * 2 + b"\0" + b"\2\2L\1\0;"
+        (tmp_path / "a.gif").write_bytes(header + block)
+        megabytes, said = peak(tmp_path / "a.gif", 512)
+        assert "damaged" in said
+        assert megabytes < 700
+
+    @pytest.mark.parametrize(("suffix", "most"), [(".jpg", 150), (".png", 400)])
+    def test_a_large_picture_that_is_painted_small(self, peak, tmp_path, suffix, most):
+        Image.new("RGB", (8000, 6000), RED).save(tmp_path / f"a{suffix}")  # 576 MB as floats
+        megabytes, said = peak(tmp_path / f"a{suffix}", 256)
+        assert said == ""
+        assert megabytes < most
+
+
+class TestEnough:
+    @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+    def test_a_large_picture_is_averaged(self, tmp_path, suffix):
+        """Twice as many pixels as will be used are left, and their means are those of the whole."""
+        whole = np.repeat(np.repeat(quarters(63), 17, axis=0), 17, axis=1)  # 2142x2142, no multiple of anything
+        Image.fromarray(whole).save(tmp_path / f"a{suffix}", quality=95)
+        image = pictures.load_picture(tmp_path / f"a{suffix}", enough=100)
+        assert len(image) == 200
+        exact = pictures.resize(pictures.load_picture(tmp_path / f"a{suffix}"), 100, 100)
+        np.testing.assert_allclose(pictures.resize(image, 100, 100), exact, atol=0.07)
+
+    def test_a_small_one_is_left_alone(self, tmp_path):
+        Image.fromarray(patches()).save(tmp_path / "a.png")
+        exact = pictures.load_picture(tmp_path / "a.png")
+        assert np.array_equal(pictures.load_picture(tmp_path / "a.png", enough=200), exact)
+
+    def test_transparent_pixels_do_not_bleed(self, tmp_path):
+        pixels = np.zeros((64, 64, 4), np.uint8)
+        pixels[::2] = (255, 0, 0, 255)  # the others are black and clear
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        image = pictures.load_picture(tmp_path / "a.png", enough=8)
+        np.testing.assert_allclose(image[2, 2], [1, 0.5, 0.5], atol=0.01)

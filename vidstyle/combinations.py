@@ -29,6 +29,8 @@ def require_together(its: Any) -> None:
     for name, option, read, what in BELONGS:
         if getattr(its, name) != getattr(type(its), name) and not read(its):
             raise UsageError(f"{option} belongs to {what}; give that, too, or leave it out")
+    if its.bits not in (8, 16):
+        raise UsageError(f"--bits is {its.bits}; it must be 8 or 16")
     if its.end is not None and its.end <= its.start:
         raise UsageError(f"--end {its.end:g} must come after --start {its.start:g}")
     if its.animation_alpha is not None and (its.alpha_from, its.alpha_to) != (1.0, 0.0):

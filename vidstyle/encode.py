@@ -18,11 +18,12 @@ from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
 from vidstyle.encoding.outputs import SOUNDING, OnFitted, OnNote, check_outputs, export, files_read, frames_kept
 from vidstyle.errors import JobError, MediaError, UsageError
-from vidstyle.inputs import file_hash
+from vidstyle.inputs import hash_of
 from vidstyle.jobs import reopen_job
 from vidstyle.manifest import Played
 from vidstyle.outofmemory import memory_errors
-from vidstyle.pictures import check_file, load_picture, resize
+from vidstyle.pictures import load_picture, resize
+from vidstyle.sequence import input_files
 from vidstyle.settings import Settings
 from vidstyle.showing.figure import check_companions, write_companions
 from vidstyle.showing.playback import Playback, as_painted
@@ -118,7 +119,8 @@ class _Inputs:
         if self._moves:
             content = self._clip(advice)
         else:
-            picture = load_picture(self._checked(played.content, "content", advice))
+            kept_file = self._checked(played.content, "content", advice)
+            picture = load_picture(kept_file, enough=max(own.width, own.height))
             content = _rounded(resize(picture, own.width, own.height))
         names = enumerate(played.styles, 1)
         styles = [load_picture(self._checked(name, f"style {number}", advice)) for number, name in names]
@@ -134,15 +136,16 @@ class _Inputs:
 
         painted = self.folder.manifest.settings
         read = {name: painted[name] for name in ("deinterlace", "hdr") if name in painted}
+        read["rate"] = painted.get("input_fps")
         return survey(self.played.content, start=self.played.start, end=self.played.end, **read)
 
     def _checked(self, name: str, role: str, advice: str) -> str:
         """The file `name`, if it is what was painted from."""
         try:
-            check_file(name)
+            files = input_files(name)
         except MediaError as error:
             raise MediaError(f"{error}; {advice}") from error
-        if file_hash(name) != self.folder.manifest.inputs[role]:
+        if hash_of(files) != self.folder.manifest.inputs[role]:
             what = "style" if role.startswith("style") else "clip" if self._moves else "picture"
             raise MediaError(f"{name} is not the {what} that was painted{' after' * (what == 'style')}; {advice}")
         return name

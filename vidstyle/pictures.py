@@ -1,57 +1,70 @@
-"""Stills: the only module that opens input pictures, through Pillow; and the sizes at which they are painted.
-
-Pillow is used directly, not through imageio: the size must be known before anything is decoded, colour profiles must be
-applied, and the choice of decoder must not follow the suffix or reach programs like Ghostscript.
-"""
+"""Stills: input pictures as sRGB, their sizes before anything is decoded, and the sizes at which they are painted."""
 
 from __future__ import annotations
 
-import io
-import os
+import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from vidstyle.decoders import Still, opened, over_white, upright
 from vidstyle.errors import MediaError
+from vidstyle.filekinds import check_file, look
 from vidstyle.opencv import cv2
 
+__all__ = ["check_file", "look", "over_white"]
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 16
-PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
-ANIMATED = ("GIF", "PNG", "AVIF")  # formats of pictures whose animations are read as clips, too
-SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".exr", ".tga")
 
 
-def load_picture(path: str | Path) -> np.ndarray:
+def load_picture(path: str | Path, *, enough: int = 0) -> np.ndarray:
     """A still picture, upright, in sRGB, (H, W, 3) float32 in [0, 1].
 
-    Orientation (EXIF) and colour profile (ICC) are applied; a profile that is broken or belongs to another kind of
-    picture is ignored, as browsers do. Transparency is composited over white. Grey pictures of 16 bits keep them;
-    Pillow reads others at 8. Of an animation the first frame counts. The content decides, not the suffix.
+    Orientation and colours are applied as the file says: an ICC profile, the chunks of PNG, the numbers of AVIF and
+    HEIC. A profile that is broken or belongs to another kind of picture is ignored, as browsers do. HDR is mapped to
+    the range of sRGB. Transparency is composited over white. 16 bits a channel are kept, unless an ICC profile is
+    applied. Of an animation the first frame counts. The content decides, not the suffix.
+
+    Args:
+        enough: pixels of the long side that will be used; a picture of more than twice as many is shrunk to that, by
+            the means of pixels, while it takes little memory. 0 keeps all.
 
     Raises:
-        MediaError: the file is missing, damaged, no picture, or larger than 100 megapixels.
+        MediaError: the file is missing, damaged, no picture, of colours that are not known, or larger than 100
+            megapixels; or it takes a library that is not installed.
     """
-    path = Path(path)
-    check_file(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of what is checked here or does not matter
-        try:
-            with Image.open(path, formats=PICTURE_FORMATS) as image:
-                require_pixels(path, image.width, image.height)
-                image.load()
-                return _to_srgb(ImageOps.exif_transpose(image))
-        except (MediaError, MemoryError):
-            raise
-        except Image.DecompressionBombError as error:
-            raise MediaError(f"{path} is larger than 100 megapixels; make it smaller first") from error
-        except UnidentifiedImageError as error:
-            raise MediaError(f"{path} is not a picture: {look(path)}") from error
-        except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged files
-            raise MediaError(f"{path} is damaged or of a kind that cannot be read ({error})") from error
+    with _opened(Path(path)) as still:
+        scale = 2 * enough / max(still.size)
+        width, height = (math.ceil(side * scale) if 0 < scale < 1 else side for side in still.size)
+        return upright(still.srgb((width, height)), still.orientation)
+
+
+def load_content(path: str | Path, long_side: int) -> np.ndarray:
+    """A picture that will be painted with this long side, as `load_picture` gives it; refused before it is decoded.
+
+    Raises `MediaError` as `load_picture` and `fit` do.
+    """
+    with _opened(Path(path)) as still:
+        width, height = fit(*_upright_size(still), long_side)
+        # Twice as large as it is painted: rounded to 8 bits, the mean of four pixels is still fine enough.
+        twice = (2 * width, 2 * height) if still.orientation < 5 else (2 * height, 2 * width)
+        smaller = twice[0] < still.size[0] and twice[1] < still.size[1]
+        return upright(still.srgb(twice if smaller else still.size), still.orientation)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of a picture, upright. Decodes nothing. Raises `MediaError` as `load_picture` does."""
+    with _opened(Path(path)) as still:
+        return _upright_size(still)
+
+
+def _upright_size(still: Still) -> tuple[int, int]:
+    return still.size if still.orientation < 5 else (still.size[1], still.size[0])
 
 
 def is_still(path: str | Path) -> bool:
@@ -59,16 +72,37 @@ def is_still(path: str | Path) -> bool:
 
     Raises `MediaError` if it may not be read.
     """
+    path = Path(path)
     check_file(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(path, formats=PICTURE_FORMATS) as image:
-                return image.format not in ANIMATED or getattr(image, "n_frames", 1) == 1
+            with opened(path) as still:
+                return not still.moves
         except UnidentifiedImageError:
             return False
-        except Exception:  # as above; whoever loads it is told what is wrong
+        except Exception:  # as in _opened; whoever loads it is told what is wrong
             return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Still]:
+    """The picture in a file, its header read; what is wrong with it, then or later, becomes a `MediaError`."""
+    check_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of what is checked here or does not matter
+        try:
+            with opened(path) as still:
+                require_pixels(path, *still.size)
+                yield still
+        except (MediaError, MemoryError):
+            raise
+        except Image.DecompressionBombError as error:
+            raise MediaError(f"{path} is larger than 100 megapixels; make it smaller first") from error
+        except UnidentifiedImageError as error:
+            raise MediaError(f"{path} is not a picture that can be read: {look(path, 'picture')}") from error
+        except Exception as error:  # decoders raise a dozen kinds for damaged files
+            raise MediaError(f"{path} is damaged or of a kind that cannot be read ({error})") from error
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -115,65 +149,9 @@ def in_folder(path: str | Path) -> list[Path]:
     return found
 
 
-def check_file(path: str | Path) -> None:
-    """Raise `MediaError` if `path` is not a file that may be read."""
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise MediaError(f"{path} is a folder; give a file")
-        if not path.is_file():
-            raise MediaError(f"there is no file {path}")
-        if not os.access(path, os.R_OK):
-            raise MediaError(f"{path} may not be read; change its permissions")
-    except (OSError, ValueError) as error:  # a name that is too long, or holds a zero
-        raise MediaError(f"{path} is no name of a file ({error})") from error
-
-
 def require_pixels(path: Path, width: int, height: int) -> None:
     """Raise `MediaError` if the picture or frame in `path` is larger than 100 megapixels."""
     if width * height > MAX_PIXELS:
         raise MediaError(
             f"{path} has {width}x{height} pixels; at most 100 megapixels can be read: make it smaller first"
         )
-
-
-def look(path: Path) -> str:
-    """What a file is that no decoder wants, for the text of an error."""
-    with open(path, "rb") as file:
-        head = file.read(1024)
-    if not head:
-        return "it is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer; run `git lfs pull` to get the file itself"
-    if b"\0" not in head:
-        return "it is text"
-    return "it is of an unknown kind, or damaged at its start"
-
-
-def over_white(rgba: np.ndarray) -> np.ndarray:
-    """(H, W, 4) float in [0, 1], the last channel how opaque, not premultiplied -> (H, W, 3) on a white ground."""
-    alpha: np.ndarray = rgba[:, :, 3:]
-    return np.asarray(rgba[:, :, :3] * alpha + (1 - alpha))
-
-
-def _to_srgb(image: Image.Image) -> np.ndarray:
-    """Any mode that Pillow decodes -> (H, W, 3) float32 sRGB in [0, 1], transparency over white."""
-    if image.mode in SIXTEEN_BITS:
-        grey = np.asarray(image).astype(np.float32) / 65535
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits a channel have no known scale")
-    profile = image.info.get("icc_profile")
-    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-    if image.mode in ("P", "PA", "LA", "1", "RGBA", "RGBX"):
-        image = image.convert("L" if image.mode in ("LA", "1") else "RGB")
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass
-    rgb = np.asarray(image.convert("RGB")).astype(np.float32) / 255
-    if alpha is None:
-        return rgb
-    return over_white(np.dstack([rgb, np.asarray(alpha).astype(np.float32) / 255]))

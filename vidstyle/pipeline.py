@@ -23,6 +23,7 @@ from vidstyle.errors import UsageError
 from vidstyle.pacing import OnStep, expected
 from vidstyle.rendering import OnFrame
 from vidstyle.schedule import constant
+from vidstyle.sequence import is_sequence
 from vidstyle.settings import Settings
 from vidstyle.sheets import ALPHAS, Style, contact_sheet, sheet_of_alphas, sheet_of_shots, shots_of
 from vidstyle.sources import VideoSource
@@ -75,7 +76,8 @@ def stylize_video(
     task = Task("video", clip, styles, output, settings, Call(overwrite, restart, keep_job))
     source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
     _tell(source, on_note)
-    return task.run(source, source.clip, on_frame, on_fitted, on_painted, on_note)
+    sound = None if is_sequence(task.content) else source.clip  # pictures have none
+    return task.run(source, sound, on_frame, on_fitted, on_painted, on_note)
 
 
 @checked
@@ -104,7 +106,7 @@ def animate_balance(
     """
     settings = _animated(settings or Settings())
     task = Task("balance", content, styles, output, settings, Call(overwrite, restart, keep_job))
-    picture = pictures.load_picture(task.content)
+    picture = pictures.load_content(task.content, settings.size)
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
         return task.run_evenly(animation, picture, on_frame, on_fitted, on_rehearsal)
@@ -136,7 +138,7 @@ def stylize_image(
     require_still(settings)
     task = Task("image", content, styles, output, settings, Call(overwrite, restart, keep_job))
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    source = PictureSource(pictures.load_picture(task.content), settings, plan)
+    source = PictureSource(pictures.load_content(task.content, settings.size), settings, plan)
     return task.run(source, None, on_frame)
 
 
@@ -166,7 +168,7 @@ def make_sheet(
     """
     settings = settings or Settings()
     require_still(settings)
-    still = pictures.is_still(content)
+    still = not is_sequence(content) and pictures.is_still(content)
     if still and not styles:
         raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
     if still and (settings.start or settings.end is not None or not settings.cuts):
@@ -183,7 +185,7 @@ def make_sheet(
     shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
     name = Path(content).name
     if still:
-        sheet = sheet_of_alphas(name, pictures.load_picture(task.content), shown, settings)
+        sheet = sheet_of_alphas(name, pictures.load_content(task.content, settings.size), shown, settings)
     else:
         source = _unpainted(task.content, settings, settings.size)
         _tell(source, on_note)
@@ -199,7 +201,7 @@ def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
 
 def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
     """A clip to look at, at a size; of the settings, those that say how a clip is read are read."""
-    read = {name: getattr(settings, name) for name in ("start", "end", "cuts", "deinterlace", "hdr")}
+    read = {name: getattr(settings, name) for name in ("start", "end", "cuts", "deinterlace", "hdr", "input_fps")}
     return VideoSource(str(clip), Settings(size=size, **read), (1.0,))
 
 

@@ -169,6 +169,13 @@ class Settings:
     deinterlace: Deinterlace = setting(
         "auto", "auto: a clip that is marked interlaced is deinterlaced; off: it stays so.", only=("video", "sheet")
     )
+    input_fps: float | None = setting(
+        None,
+        "Frames per second of a clip that is a folder of pictures; 25 if nothing is said.",
+        above=0,
+        high=240,
+        only=("video", "sheet"),
+    )
     hdr: Hdr = setting("tonemap", "What becomes of an HDR clip: tonemap to SDR, or refuse.", only=("video", "sheet"))
     seconds: float = setting(4.0, "Length of the animation.", above=0, high=3600, only=("balance",))
     fps: float = setting(12.0, "Frames per second of the animation.", low=SLOWEST, high=120, only=("balance",))
@@ -193,6 +200,14 @@ class Settings:
     )
     timelapse: bool = setting(
         False, "Show how the painting grows, at one --alpha, instead of the balance.", only=("balance",)
+    )
+    bits: int = setting(
+        8,
+        "Bits a channel of the picture: 8, or 16 in PNG and TIFF, from the painting before it is rounded.",
+        low=8,
+        high=16,
+        only=("image",),
+        paints=False,
     )
     crf: int = setting(18, "Quality of MP4, WebM, WebP and AVIF: 0 best, 51 worst.", low=0, high=51, **ENCODING)
     plays: int = setting(

@@ -201,6 +201,7 @@ class VideoSource(FilmSource):
             path,
             start=settings.start,
             end=settings.end,
+            rate=settings.input_fps,
             observe=detector.add,
             deinterlace=settings.deinterlace,
             hdr=settings.hdr,

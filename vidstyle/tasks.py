@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidstyle import networks, pictures
+from vidstyle import color, networks, pictures
 from vidstyle.balance import Animation, PictureSource
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
 from vidstyle.encoding.miniature import try_outputs
 from vidstyle.encoding.outputs import OnFitted, OnNote, Outputs, export, files_read, frames_kept
 from vidstyle.encoding.partfile import Encoding
-from vidstyle.encoding.sinks import write_still
+from vidstyle.encoding.sinks import check_bits, write_still
 from vidstyle.encoding.space import require_space
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
 from vidstyle.inputs import Inputs
@@ -34,6 +35,7 @@ from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.pacing import OnStep, expected, rehearse
 from vidstyle.probe import require_memory
 from vidstyle.rendering import OnFrame, Watched, render
+from vidstyle.sequence import input_files
 from vidstyle.settings import Job, Settings
 from vidstyle.sheets import Sheet
 from vidstyle.showing.figure import write_companions
@@ -78,18 +80,22 @@ class Task:
         self.targets = Targets(
             outputs, settings, read, moving=self.moving, overwrite=call.overwrite, restart=call.restart
         )
+        check_bits(self.targets.outputs if job == "image" else (), settings.bits)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
         settings.shares(len(styles))
         inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
         if settings.init not in ("content", "noise"):
             inputs["init"] = settings.init
-        for file in inputs.values():
-            pictures.check_file(file)
-        self.inputs = Inputs({role: [Path(os.path.abspath(file))] for role, file in inputs.items()})
-        self.content = str(self.inputs.files["content"][0])
-        self.styles = [to_tensor(pictures.load_picture(style)) for style in styles]
-        self.init = to_tensor(pictures.load_picture(settings.init)) if "init" in inputs else None
+        for role, file in inputs.items():
+            if role != "content" or job not in ("video", "sheet"):  # whose content may be a folder of pictures
+                pictures.check_file(file)
+        self.inputs = Inputs({role: input_files(os.path.abspath(file)) for role, file in inputs.items()})
+        self.content = os.path.abspath(content)
+        enough = math.ceil(settings.size * settings.style_scale)
+        self.styles = [to_tensor(pictures.load_picture(style, enough=enough)) for style in styles]
+        init = pictures.load_picture(settings.init, enough=settings.size) if "init" in inputs else None
+        self.init = None if init is None else to_tensor(init)
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
         self.network.require((*settings.content_layers, *settings.style_layers))
@@ -204,9 +210,20 @@ class Task:
             on_painted(job.images(source.playback))
         show, settings, leave = self.show(source), self.settings, self.call.overwrite
         heard = sound if settings.sound else None
+        deep = _deep(job, source) if settings.bits == 16 else None
         with frames_kept(job):
-            left = self.targets.left
-            fitted = export(job, show, left, settings, heard, on_fitted, on_note, overwrite=leave, record=job.record)
+            fitted = export(
+                job,
+                show,
+                self.targets.left,
+                settings,
+                heard,
+                on_fitted,
+                on_note,
+                overwrite=leave,
+                record=job.record,
+                deep=deep,
+            )
             self.targets.remove_companions()
             write_companions(job, show, settings, self.outputs, fitted, overwrite=leave, record=job.record)
 
@@ -295,6 +312,15 @@ def _told(job: JobFolder) -> Iterator[None]:
             with suppress(DiskError):
                 job.discard()
         raise
+
+
+def _deep(job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | None:
+    """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
+    if job.state is None or not isinstance(source, PictureSource):
+        return None
+    shown = color.keep_color(job.state.pastiche.cpu(), source.image, source.course.keep_color[-1])
+    deep: np.ndarray = np.rint(shown.clamp(0, 1).permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
+    return deep
 
 
 def load_network(settings: Settings) -> networks.FeatureNetwork:

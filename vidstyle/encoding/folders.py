@@ -40,7 +40,9 @@ class FolderSink(PartFile):
                 raise EncodingError(f"{file.name} in {self.path} does not read back as it was written")
 
     def _finish(self) -> Path:
-        timing = {"format": FORMAT, "fps": str(self.info.fps), "seconds": [float(time) for time in self.info.times]}
+        info = self.info
+        seconds = [float(time) for time in info.times]
+        timing = {"format": FORMAT, "fps": str(info.fps), "seconds": seconds, "end": float(info.seconds)}
         (self._frames / TIMING).write_text(json.dumps(timing, indent=1) + "\n")
         flush(self._frames / TIMING)
         return self._frames

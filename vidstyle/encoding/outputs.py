@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import FITTED, fit
 from vidstyle.encoding.containers import CONTAINERS
@@ -100,6 +102,7 @@ def export(
     *,
     overwrite: bool = True,
     record: Record | None = None,
+    deep: np.ndarray | None = None,
 ) -> list[Fitted]:
     """Encode a job's frames into every output; one that fails does not keep the others from being made.
 
@@ -110,6 +113,7 @@ def export(
         on_note: told what of the clip, like a sound track, does not go along, and why.
         overwrite: whether what is there when an output is complete may be replaced.
         record: told of each output, and of its part file, before that takes its place.
+        deep: a still in 16 bits a channel, (H, W, 3) uint16, to write instead of the job's only frame.
 
     Returns:
         What was made to fit.
@@ -130,7 +134,7 @@ def export(
                     on_fitted(found[-1])
                 continue
             with open_sink(output, show.info, encoding, overwrite=overwrite) as sink:
-                for pixels in show.frames(job):
+                for pixels in show.frames(job) if deep is None else (deep,):
                     sink.write(pixels)
         except JobError:
             raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class PartFile:
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)  #: of writing, that end in a `VidstyleError`
+    samples: ClassVar[tuple[np.dtype[Any], ...]] = (np.dtype(np.uint8),)  #: kinds of samples that it takes
     reader: ClassVar[str | None] = None  #: the feature of Pillow that reads the file back, where Pillow may lack it
 
     def __init__(self, path: Path, info: ClipInfo, encoding: Encoding, *, overwrite: bool = True) -> None:
@@ -63,7 +64,7 @@ class PartFile:
     def write(self, pixels: np.ndarray) -> None:
         """Append one frame, (H, W, 3) uint8 sRGB of the size in `info`."""
         wanted = (self.info.height, self.info.width, 3)
-        if pixels.shape != wanted or pixels.dtype != np.uint8:
+        if pixels.shape != wanted or pixels.dtype not in self.samples:
             raise ValueError(f"got a frame of {pixels.shape} {pixels.dtype}, wanted {wanted} uint8")
         with self._told():
             self._write(pixels)

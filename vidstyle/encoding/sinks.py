@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from PIL import Image, features
 from vidstyle import libraries
 from vidstyle.encoding.folders import FolderSink, check_folder
 from vidstyle.encoding.partfile import Encoding, PartFile
-from vidstyle.errors import UsageError, VidstyleError
+from vidstyle.errors import EncodingError, UsageError
 from vidstyle.files import Record, check_writable
+from vidstyle.opencv import cv2
 from vidstyle.pictures import load_picture
 from vidstyle.types import ClipInfo, Sink
 
@@ -47,7 +49,7 @@ def check_output(path: str | Path, *, moving: bool, overwrite: bool) -> Path:
     if moving and folder and not suffix:
         check_folder(path, overwrite=overwrite)
         return path
-    known = encoders() if moving else dict.fromkeys(STILLS, StillSink)
+    known: Mapping[str, StillFormat | type[PartFile]] = encoders() if moving else STILLS
     if suffix not in known:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         as_folder = f", or frame by frame into a folder {path.stem}/" if moving else ""
@@ -98,29 +100,71 @@ def encoders() -> Mapping[str, type[PartFile]]:
     return {**CLIPS, **ANIMATIONS}
 
 
+@dataclass(frozen=True)
+class StillFormat:
+    """How a still is encoded."""
+
+    name: str  #: as Pillow calls the format
+    options: Mapping[str, Any]  #: of Pillow's encoder
+    lossless: bool = False  #: reads back to the bit, and can hold 16 bits a channel
+    reader: str | None = None  #: the feature of Pillow that writes and reads it, where Pillow may lack it
+
+
+PNG = StillFormat("PNG", {"optimize": True}, lossless=True)
+JPEG = StillFormat("JPEG", {"quality": 95, "subsampling": 0})
+TIFF = StillFormat("TIFF", {"compression": "tiff_lzw"}, lossless=True)
+STILLS = {
+    ".png": PNG,
+    ".jpg": JPEG,
+    ".jpeg": JPEG,
+    ".webp": StillFormat("WEBP", {"quality": 95, "method": 6, "use_sharp_yuv": True}, reader="webp"),
+    ".avif": StillFormat("AVIF", {"quality": 90, "subsampling": "4:4:4"}, reader="avif"),
+    ".tif": TIFF,
+    ".tiff": TIFF,
+}
+
+
 class StillSink(PartFile):
-    """One picture: PNG (lossless) or JPEG (quality 95, colours at full resolution)."""
+    """One picture, in the format of its suffix; one of 16 bits a channel, (H, W, 3) uint16, where that is lossless."""
+
+    failures = (OSError, ValueError, cv2.error)  # WebP holds sides up to 16383 pixels
+    samples = (np.dtype(np.uint8), np.dtype(np.uint16))
 
     def _write(self, pixels: np.ndarray) -> None:
         self._pixels = pixels
 
     def _finish(self) -> Path:
+        kind = STILLS[self.path.suffix.lower()]
         part = self._part(self.path.suffix)
-        lossless = self.path.suffix.lower() == ".png"
-        options: dict[str, Any] = {"optimize": True} if lossless else {"quality": 95, "subsampling": 0}
-        encoded = io.BytesIO()  # Pillow does not notice when a disk is full
-        Image.fromarray(self._pixels).save(encoded, "PNG" if lossless else "JPEG", **options)
-        part.write_bytes(encoded.getvalue())
-        read_back = np.rint(load_picture(part) * 255)
-        if read_back.shape != self._pixels.shape or (lossless and not np.array_equal(read_back, self._pixels)):
-            raise VidstyleError(f"{self.path} does not read back as it was written; nothing was kept")
+        part.write_bytes(_encoded(self._pixels, kind))
+        read_back = np.rint(load_picture(part) * np.iinfo(self._pixels.dtype).max)
+        if read_back.shape != self._pixels.shape or (kind.lossless and not np.array_equal(read_back, self._pixels)):
+            raise EncodingError(f"{self.path} does not read back as it was written")
         return part
+
+
+def _encoded(pixels: np.ndarray, kind: StillFormat) -> bytes:
+    """A picture as a file; not written by the encoder, which does not notice when a disk is full."""
+    if pixels.dtype == np.uint16:  # which Pillow writes of grey only
+        _, data = cv2.imencode(f".{kind.name.lower()}", np.ascontiguousarray(pixels[:, :, ::-1]))
+        return data.tobytes()
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, kind.name, **kind.options)
+    return encoded.getvalue()
+
+
+def check_bits(paths: Iterable[Path], bits: int) -> None:
+    """Raise `UsageError` if an output cannot hold so many bits a channel."""
+    for path in paths:
+        if bits > 8 and not STILLS[path.suffix.lower()].lossless:
+            able = ", ".join(suffix for suffix, kind in STILLS.items() if kind.lossless)
+            raise UsageError(f"--bits {bits} is for {able}, and {path} holds 8; give another suffix, or leave it out")
 
 
 def write_still(
     pixels: np.ndarray, paths: Iterable[Path], *, overwrite: bool = True, record: Record | None = None
 ) -> None:
-    """Write one picture, (H, W, 3) uint8 sRGB, to each of these places. Raises as a sink does.
+    """Write one picture, (H, W, 3) uint8 or uint16 sRGB, to each of these places. Raises as a sink does.
 
     `record` is told of each, and of its part file, before that takes its place.
     """
@@ -128,6 +172,3 @@ def write_still(
     for path in paths:
         with StillSink(path, info, Encoding(record=record), overwrite=overwrite) as sink:
             sink.write(pixels)
-
-
-STILLS = (".png", ".jpg", ".jpeg")

@@ -7,12 +7,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.media.clock import clip_info, spread
 from vidstyle.media.reader import Reader
+from vidstyle.pictures import is_still, look
+from vidstyle.sequence import is_sequence, survey_sequence
 from vidstyle.settings import Deinterlace, Hdr
 from vidstyle.types import ClipInfo
 
@@ -76,6 +79,7 @@ def survey(
     *,
     start: float = 0.0,
     end: float | None = None,
+    rate: float | None = None,
     observe: Callable[[np.ndarray], object] | None = None,
     deinterlace: Deinterlace = "auto",
     hdr: Hdr = "tonemap",
@@ -84,6 +88,7 @@ def survey(
 
     Args:
         start, end: seconds from the first frame; frames with start <= t < end are selected, t as the container says.
+        rate: of pictures that are read as a clip and have no times of their own.
         observe: called with each selected frame, (H, W, 3) uint8.
         deinterlace: auto, where the frames are marked interlaced, or off.
         hdr: tonemap to SDR, or refuse.
@@ -94,6 +99,12 @@ def survey(
         UsageError: no frame lies between `start` and `end`, or more of them than anybody will wait for.
     """
     path = Path(path)
+    if is_sequence(path):  # which has the same interface, and never sound
+        return cast(Clip, survey_sequence(path, start=start, end=end, rate=rate, observe=observe))
+    if is_still(path):  # FFmpeg would show some kinds as a clip of one frame
+        raise MediaError(f"{path} is not a clip: {look(path, 'clip')}")
+    if rate is not None:
+        raise UsageError(f"--input-fps is for pictures without times, and {path} has its own; leave it out")
     # str() makes the decimal number that was typed exact: a frame at 1/10 s is not before 0.1.
     low, high = Fraction(str(start)), None if end is None else Fraction(str(end))
     with Reader(path, deinterlace, hdr) as reader, closing(reader.frames(high)) as frames:

@@ -17,8 +17,8 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
+from vidstyle import light
 from vidstyle.errors import MediaError
-from vidstyle.media import light
 from vidstyle.opencv import cv2
 from vidstyle.settings import Hdr
 

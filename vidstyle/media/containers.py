@@ -49,7 +49,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     try:
         return av.open("file:" + os.path.abspath(path), options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise MediaError(f"{path} is not a clip that can be read: {look(path)}") from error
+        raise MediaError(f"{path} is not a clip that can be read: {look(path, 'clip')}") from error
 
 
 def sound_tracks(container: av.container.InputContainer) -> list[av.AudioStream]:

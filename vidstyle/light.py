@@ -13,7 +13,7 @@ import numpy as np
 
 D65, ILLUMINANT_C, EQUAL, DCI = (0.3127, 0.3290), (0.310, 0.316), (1 / 3, 1 / 3), (0.314, 0.351)
 # Chromaticities of red, green and blue, and of white, by the number of the tag.
-PRIMARIES = {
+PRIMARIES: dict[int, Chromaticities] = {
     1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65),  # BT.709 and sRGB
     4: ((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), ILLUMINANT_C),  # BT.470 M
     5: ((0.64, 0.33), (0.29, 0.60), (0.15, 0.06), D65),  # BT.601, 625 lines
@@ -31,14 +31,16 @@ REFERENCE_WHITE = 203.0  # cd/m2 of a white sheet in HDR pictures (BT.2408)
 HLG_PEAK = 1000.0  # cd/m2 of the display that the curves of HLG are given for
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
+Chromaticities = tuple[tuple[float, float], ...]  #: x and y of red, green, blue and white
 Curve = Callable[[np.ndarray], Any]
 
 
-def to_bt709(primaries: int) -> np.ndarray:
+def to_bt709(primaries: int | Chromaticities) -> np.ndarray:
     """(3, 3): linear light of some primaries -> that of BT.709's; another white becomes D65 (Bradford)."""
-    white, d65 = _xyz(PRIMARIES[primaries][3]), _xyz(D65)
+    own = PRIMARIES[primaries] if isinstance(primaries, int) else primaries
+    white, d65 = _xyz(own[3]), _xyz(D65)
     adaptation = np.linalg.solve(BRADFORD, np.diag(BRADFORD @ d65 / (BRADFORD @ white)) @ BRADFORD)
-    matrix: np.ndarray = np.linalg.solve(_to_xyz(1), adaptation @ _to_xyz(primaries))
+    matrix: np.ndarray = np.linalg.solve(_to_xyz(PRIMARIES[1]), adaptation @ _to_xyz(own))
     return matrix.astype(np.float32)
 
 
@@ -48,8 +50,8 @@ def _xyz(chromaticity: Sequence[float]) -> np.ndarray:
     return np.array([x, y, 1 - x - y]) / (y or 1)
 
 
-def _to_xyz(primaries: int) -> np.ndarray:
-    *colors, white = PRIMARIES[primaries]
+def _to_xyz(primaries: Chromaticities) -> np.ndarray:
+    *colors, white = primaries
     matrix = np.stack([_xyz(color) for color in colors], axis=1)
     return matrix * np.linalg.solve(matrix, _xyz(white))
 
