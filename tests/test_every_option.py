@@ -499,6 +499,6 @@ def test_a_network_is_distilled_with_every_option(
     assert "loss" in (text := capsys.readouterr().out) and "held out, 1 - R2 / Gram" in text
     assert [len(block) for block in networks.compact(first).blocks] == [2, 2, 4, 4, 1]
     (tmp_path / "own.checkpoint").unlink()
-    distill.main(DISTILLED.format(**words, out=second).split() + ["--begin", str(first)])
+    distill.main([*DISTILLED.format(**words, out=second).split(), "--begin", str(first)])
     assert networks.compact(second).blocks == networks.compact(first).blocks
     assert second.read_bytes() != first.read_bytes()
