@@ -31,6 +31,7 @@ from typer.testing import CliRunner
 from vidstyle import bench, networks
 from vidstyle.bench import machine, trials
 from vidstyle.cli import app
+from vidstyle.distill import __main__ as distill
 from vidstyle.settings import Settings, option_name
 
 pytestmark = pytest.mark.clips
@@ -226,11 +227,11 @@ CASES = {
     "--coarse-to-fine": Case("--no-coarse-to-fine", other, both="--size 192"),
     "--preset": Case(BLOG, other),
     # How a clip is painted
-    "--warm-start": Case("--warm-start none", other),
+    "--warm-start": Case("--warm-start previous", other),
     "--temporal-weight": Case("--temporal-weight 3", other),
     "--long-term": Case("--long-term 2", other),
     "--flow": Case(RAFT, other),
-    "--flow-weights": Case(f"{RAFT} --keep-job", lambda run: not manifest("flow weights", "")(run)),
+    "--flow-weights": Case(f"{RAFT} --keep-job", lambda run: not manifest("flow_weights", "")(run)),
     "--loop": Case("--loop", other),
     "--start": Case("--start .1", count(3)),
     "--end": Case("--end .1", count(3)),
@@ -477,3 +478,27 @@ def test_what_measures_reads_every_option_of_the_job(command: str, files: dict[s
     }
     used = run.figures["settings"]
     assert {option: used[names[option]] for option in given} == {option: value for option, (_, value) in given.items()}
+
+
+DISTILLED = (
+    "--teacher {vgg19} --images {pictures} --out {out} --checkpoint {folder}/own.checkpoint --export-every 1 "
+    "--validate-every 1 --blocks 4,4/4,4/6,6,6,6/6,6,6,6/6 --steps 4 --minutes 9 --apprenticeship .1 --stages .2 "
+    "--crop 32 --batch 2 --pool 2 --pastiches 1 --repeats 1 --memory 2 --paint 1 --lr .01 --lr-rest .001 "
+    "--calibration 0 --seed 3 --device cpu --precision float32"
+)
+
+
+def test_a_network_is_distilled_with_every_option(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {option for action in distill.command_line()._actions for option in action.option_strings}
+    assert own - {"-h", "--help", "--begin"} == {word for word in DISTILLED.split() if word.startswith("--")}
+    words = files | {"pictures": str(Path(files["photo"]).parent), "folder": str(tmp_path)}
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    distill.main(DISTILLED.format(**words, out=first).split())
+    assert "loss" in (text := capsys.readouterr().out) and "held out, 1 - R2 / Gram" in text
+    assert [len(block) for block in networks.compact(first).blocks] == [2, 2, 4, 4, 1]
+    (tmp_path / "own.checkpoint").unlink()
+    distill.main([*DISTILLED.format(**words, out=second).split(), "--begin", str(first)])
+    assert networks.compact(second).blocks == networks.compact(first).blocks
+    assert second.read_bytes() != first.read_bytes()

@@ -1,6 +1,5 @@
 """What the command line answers to words that it cannot take, and that what it prints can be read everywhere."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -9,8 +8,6 @@ import pytest
 from clips import make_clip, pan
 from conftest import pixels, texture
 from PIL import Image
-
-from vidstyle import media
 
 SMALL = ["--iterations", 1, "--first-iterations", 1, "--device", "cpu"]
 
@@ -94,15 +91,15 @@ def test_what_a_job_does_not_read_it_refuses(vidstyle, files, tmp_path, line, wo
 
 
 @pytest.mark.clips
-def test_notes_are_told_once_and_not_when_quiet(vidstyle, files, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(media.Clip, "notes", ("it is told that it was done",), raising=False)
-    line = [files["clip.mp4"], files["style.png"], "--network", files["tiny.safetensors"], *SMALL]
+def test_notes_are_told_once_and_not_when_quiet(vidstyle, files, tmp_path):
+    """What was done to a clip unasked: here it was deinterlaced. A report reads the clip a second time."""
+    clip = make_clip(tmp_path / "fields.mp4", pan(2), rate=24, options={"x264-params": "tff=1"})
+    line = [clip, files["style.png"], "--network", files["tiny.safetensors"], *SMALL]
     loud = vidstyle("video", *line, "-o", tmp_path / "a.gif", "--report")
     quiet = vidstyle("video", *line, "-o", tmp_path / "b.gif", "-q")
     assert (loud.exit_code, quiet.exit_code) == (0, 0), loud.output
-    assert loud.output.count("vidstyle: it is told that it was done\n") == 1
+    assert loud.output.count("was deinterlaced") == 1
     assert quiet.output == ""
-    assert {record.name for record in caplog.records if record.levelno == logging.WARNING} == {"vidstyle.notes"}
 
 
 def test_a_size_beyond_the_input_is_said(vidstyle, files, tmp_path):
