@@ -16,7 +16,7 @@ import numpy as np
 
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
-from vidstyle.encoding.outputs import SOUNDING, OnFitted, OnNote, check_outputs, export, files_read, frames_kept
+from vidstyle.encoding.outputs import SOUNDING, OnFitted, check_outputs, export, files_read, frames_kept
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.inputs import hash_of
 from vidstyle.jobs import reopen_job
@@ -45,7 +45,6 @@ def encode_job(
     *,
     overwrite: bool = False,
     on_fitted: OnFitted | None = None,
-    on_note: OnNote | None = None,
 ) -> Path:
     """Encode a finished job that was kept (`keep_job`) into other files.
 
@@ -55,7 +54,6 @@ def encode_job(
         settings: those that `vidstyle encode` has are read.
         overwrite: replace existing outputs.
         on_fitted: called with what each output gave up for `settings.max_size`.
-        on_note: called with a sentence for whatever of the clip, like a sound track, does not go along.
 
     Returns:
         The path of the output; of several, of the first.
@@ -86,7 +84,7 @@ def encode_job(
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = inputs.sound()
         with frames_kept(folder):
-            fitted = export(folder, show, paths, settings, sound, on_fitted, on_note, overwrite=overwrite)
+            fitted = export(folder, show, paths, settings, sound, on_fitted, overwrite=overwrite)
             write_companions(folder, show, settings, paths, fitted, overwrite=overwrite)
     return paths[0]
 

@@ -4,6 +4,7 @@
 
 Each function refuses what cannot work before it paints, keeps every finished frame in `OUTPUT.job/`, resumes from
 there when called again with the same inputs and settings, and removes that folder when the outputs are complete.
+What it does unasked or leaves out, like a sound track, it says as a warning of the logger "vidstyle.notes".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from vidstyle import pictures
 from vidstyle.arguments import checked
 from vidstyle.balance import Animation, PictureSource, still_plan
 from vidstyle.course import Course, require_still
-from vidstyle.encoding.outputs import OnFitted, OnNote, Outputs, check_outputs
+from vidstyle.encoding.outputs import OnFitted, Outputs, check_outputs
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
 from vidstyle.pacing import OnStep, expected
@@ -46,7 +47,6 @@ def stylize_video(
     on_frame: OnFrame | None = None,
     on_fitted: OnFitted | None = None,
     on_painted: OnPainted | None = None,
-    on_note: OnNote | None = None,
 ) -> Path:
     """Paint a clip in the styles of pictures; keeps its sound and its frame rate.
 
@@ -62,9 +62,6 @@ def stylize_video(
         on_frame: called after each painted frame with its `Result` and the number of frames in all.
         on_fitted: called with what each output gave up for `settings.max_size`.
         on_painted: called with all painted frames, (H, W, 3) uint8 each, before they are encoded.
-        on_note: called with a sentence for what is done to the clip's pictures unasked, like deinterlacing, and for
-            whatever of it, like a sound track, cannot go along: before anything is painted, and the latter again when
-            the outputs are made.
 
     Returns:
         The path of the output; of several, of the first.
@@ -75,9 +72,8 @@ def stylize_video(
     settings = settings or Settings()
     task = Task("video", clip, styles, output, settings, Call(overwrite, restart, keep_job))
     source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
-    _tell(source, on_note)
     sound = None if is_sequence(task.content) else source.clip  # pictures have none
-    return task.run(source, sound, on_frame, on_fitted, on_painted, on_note)
+    return task.run(source, sound, on_frame, on_fitted, on_painted)
 
 
 @checked
@@ -153,7 +149,6 @@ def make_sheet(
     restart: bool = False,
     keep_job: bool = False,
     on_frame: OnFrame | None = None,
-    on_note: OnNote | None = None,
 ) -> Path:
     """Paint small pictures beside each other, to choose from: each as `stylize_image` would paint it at that size.
 
@@ -178,7 +173,6 @@ def make_sheet(
     if not styles:
         outputs = check_outputs(output, moving=False, overwrite=overwrite, inputs=[content])
         source = _unpainted(content, settings, settings.size)
-        _tell(source, on_note)
         write_still(contact_sheet(source, settings.width), outputs, overwrite=overwrite)
         return outputs[0]
     task = Task("sheet", content, styles, output, settings, Call(overwrite, restart, keep_job))
@@ -188,7 +182,6 @@ def make_sheet(
         sheet = sheet_of_alphas(name, pictures.load_content(task.content, settings.size), shown, settings)
     else:
         source = _unpainted(task.content, settings, settings.size)
-        _tell(source, on_note)
         sheet = sheet_of_shots(name, source, shown, settings)
     return task.draw(sheet, on_frame)
 
@@ -203,13 +196,6 @@ def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
     """A clip to look at, at a size; of the settings, those that say how a clip is read are read."""
     read = {name: getattr(settings, name) for name in ("start", "end", "cuts", "deinterlace", "hdr", "input_fps")}
     return VideoSource(str(clip), Settings(size=size, **read), (1.0,))
-
-
-def _tell(source: VideoSource, on_note: OnNote | None) -> None:
-    """Say what was done to the pictures of a clip unasked."""
-    if on_note is not None:
-        for note in source.clip.notes:
-            on_note(note)
 
 
 @checked

@@ -22,7 +22,7 @@ from vidstyle.balance import Animation, PictureSource
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
 from vidstyle.encoding.miniature import try_outputs
-from vidstyle.encoding.outputs import OnFitted, OnNote, Outputs, export, files_read, frames_kept
+from vidstyle.encoding.outputs import OnFitted, Outputs, export, files_read, frames_kept
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import check_bits, write_still
 from vidstyle.encoding.space import require_space
@@ -113,12 +113,11 @@ class Task:
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
-        on_note: OnNote | None = None,
     ) -> Path:
         """Paint, and make the outputs. Returns the path of the first."""
-        self.try_outputs(self.show(source), sound, on_note)  # what fails is refused before there is a job folder
+        self.try_outputs(self.show(source), sound)  # what fails is refused before there is a job folder
         with self.opened(source) as job:
-            self.finish(job, source, sound, on_frame, on_fitted, on_painted, on_note)
+            self.finish(job, source, sound, on_frame, on_fitted, on_painted)
         return self.outputs[0]
 
     def run_evenly(
@@ -199,7 +198,6 @@ class Task:
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None = None,
         on_painted: OnPainted | None = None,
-        on_note: OnNote | None = None,
     ) -> None:
         """Paint what is left, and make the outputs that an earlier call has not made."""
         if self.targets.all_made and on_painted is None:
@@ -219,7 +217,6 @@ class Task:
                 settings,
                 heard,
                 on_fitted,
-                on_note,
                 overwrite=leave,
                 record=job.record,
                 deep=deep,
@@ -227,14 +224,13 @@ class Task:
             self.targets.remove_companions()
             write_companions(job, show, settings, self.outputs, fitted, overwrite=leave, record=job.record)
 
-    def try_outputs(self, show: Show, sound: Clip | None = None, on_note: OnNote | None = None) -> None:
+    def try_outputs(self, show: Show, sound: Clip | None = None) -> None:
         """Make the outputs in miniature. Raises `UsageError` if that fails."""
         settings = self.settings
         encoding = Encoding(settings.crf, settings.plays, sound if settings.sound else None, show.delay)
         notes = try_outputs(self.targets.left, show.info, encoding) if self.moving else []
-        if on_note is not None:
-            for note in notes:
-                on_note(note)
+        for note in notes:
+            tell(note)
 
     def show(self, source: VideoSource | PictureSource) -> Show:
         """How its frames will be shown. Raises `UsageError` if what the settings ask for cannot be meant."""

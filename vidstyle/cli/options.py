@@ -14,7 +14,7 @@ import typer
 from vidstyle.cli.endings import errors_told
 from vidstyle.cli.flags import flag, from_flag
 from vidstyle.cli.listening import notes_told
-from vidstyle.cli.progress import progress, tell_fitted, tell_note
+from vidstyle.cli.progress import progress, tell_fitted
 from vidstyle.errors import UsageError
 from vidstyle.settings import OPTIONS, PRESETS, Job, Settings, option_name
 
@@ -97,8 +97,6 @@ def job_options(
                 quiet = values.pop("quiet") or not paints
                 if job in ("video", "balance"):
                     values["on_fitted"] = None if quiet else tell_fitted
-                if job in ("video", "sheet"):
-                    values["on_note"] = tell_note
                 with progress(values["output"], quiet, report) as (on_frame, on_step):
                     if job == "balance":
                         values["on_rehearsal"] = functools.partial(on_step, "rehearsing")

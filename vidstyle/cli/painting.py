@@ -21,7 +21,7 @@ from vidstyle.cli.options import (
     Styles,
     job_options,
 )
-from vidstyle.cli.progress import console, tell, tell_fitted, tell_note
+from vidstyle.cli.progress import console, tell, tell_fitted
 from vidstyle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def encode(
 
     began = time.perf_counter()
     with all_or_nothing():
-        encode_job(
-            folder, output, overwrite=overwrite, on_fitted=None if quiet else tell_fitted, on_note=tell_note, **job
-        )
+        encode_job(folder, output, overwrite=overwrite, on_fitted=None if quiet else tell_fitted, **job)
     if not quiet:
         tell(output, began)
 

@@ -18,6 +18,7 @@ from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import check_output, open_sink
 from vidstyle.errors import EncodingError, JobError, OutputExistsError, SizeError, UsageError, VidstyleError
 from vidstyle.files import Record, check_apart, check_place
+from vidstyle.notes import tell
 from vidstyle.settings import Settings
 from vidstyle.showing.show import Show
 from vidstyle.types import Fitted
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from vidstyle.media import Clip
 
 OnFitted = Callable[[Fitted], None]
-OnNote = Callable[[str], None]
 File = str | Path
 Outputs = File | Sequence[File]
 SOUNDING = tuple(CONTAINERS)  # outputs that have sound
@@ -98,7 +98,6 @@ def export(
     settings: Settings,
     sound: Clip | None = None,
     on_fitted: OnFitted | None = None,
-    on_note: OnNote | None = None,
     *,
     overwrite: bool = True,
     record: Record | None = None,
@@ -110,7 +109,6 @@ def export(
         show: what is seen of them, and when.
         sound: the clip whose sound goes along.
         on_fitted: told what an output of limited size gave up.
-        on_note: told what of the clip, like a sound track, does not go along, and why.
         overwrite: whether what is there when an output is complete may be replaced.
         record: told of each output, and of its part file, before that takes its place.
         deep: a still in 16 bits a channel, (H, W, 3) uint16, to write instead of the job's only frame.
@@ -140,9 +138,8 @@ def export(
             raise
         except VidstyleError as error:
             failures.append(error)
-    if on_note is not None:
-        for note in notes:
-            on_note(note)
+    for note in notes:
+        tell(note)
     if len(outputs) == 1 and failures:
         raise failures[0]
     if failures:
