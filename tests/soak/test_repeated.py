@@ -8,7 +8,7 @@ import sys
 from fractions import Fraction
 
 from soak.check_output import clicks_off, wrong
-from soak.runs import tree
+from soak.runs import TESTS, tree
 from vidstyle.encoding.sinks import STILLS, encoders
 
 TIMES = [Fraction(number, 10) for number in range(3)]
@@ -40,7 +40,8 @@ def test_no_warning_comes_from_vidstyle(inputs, tmp_path):
     """In a process of its own, where Python tells each."""
     command = [sys.executable, "-W", "always", "-m", "vidstyle"]
     arguments = inputs.named("video {clip} {style} -o out.mp4 -o out.gif -o out.webp")
-    run = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
+    run = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr[-2000:]
     told = [line for line in run.stderr.splitlines() if f"vidstyle{os.sep}" in line and "Warning" in line]
     assert not told, "\n".join(told)
