@@ -33,13 +33,18 @@ def machine() -> list[str]:
 
     packages = [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
     return [
-        f"vidstyle {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"vidstyle {__version__}, Python {platform.python_version()}, {system()}",
         f"packages: {', '.join(packages)}",
         f"ffmpeg: {_ffmpeg()}",
         f"device: {_device()}; {os.cpu_count()} processors, {torch.get_num_threads()} threads of torch",
         f"memory: {_memory()}",
         f"encodings: {sys.stdout.encoding if sys.stdout else None}, file names {sys.getfilesystemencoding()}",
     ]
+
+
+def system() -> str:
+    """The operating system and the processor's kind. `platform.platform` would start a program to find out more."""
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
 def options(given: Mapping[str, Any]) -> str:

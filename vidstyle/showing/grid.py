@@ -76,7 +76,10 @@ class Table:
         self.above = [head.drawn((height + head.height(letters), width), letters) for head in columns]
         left = max(block.shape[1] for block in self.beside) + 2 * gap
         top = max(block.shape[0] for block in self.above) + gap
-        self.grid = _Grid(cell, len(rows), len(columns), gap, left, top)
+        # Where not even the smallest letters fit, there is more room than the cells need.
+        wide = max([width, *(block.shape[1] for block in self.above)])
+        high = max([height, *(block.shape[0] for block in self.beside)])
+        self.grid = _Grid((high, wide), len(rows), len(columns), gap, left, top)
 
     @property
     def size(self) -> Size:
@@ -108,9 +111,9 @@ def cards(pictures: Sequence[np.ndarray], words: Sequence[str]) -> np.ndarray:
     columns = min(range(1, count + 1), key=badness)
     letters = _letters(columns * (width + gap), lambda size: all(width_of(line, size) <= width for line in words))
     room = height + Head("a").height(letters), width
-    grid = _Grid(room, math.ceil(count / columns), columns, gap, gap, gap)
-    blocks = (Head(line, picture=picture).drawn(room, letters) for picture, line in zip(pictures, words, strict=True))
-    return grid.drawn(blocks)
+    blocks = [Head(line, picture=picture).drawn(room, letters) for picture, line in zip(pictures, words, strict=True)]
+    cell = room[0], max(block.shape[1] for block in blocks)
+    return _Grid(cell, math.ceil(count / columns), columns, gap, gap, gap).drawn(blocks)
 
 
 def side_by_side(pictures: Sequence[np.ndarray], places: int) -> np.ndarray:
