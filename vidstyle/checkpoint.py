@@ -36,6 +36,7 @@ from PIL import Image
 from vidstyle import durable, states
 from vidstyle.durable import disk_errors, remove_empty
 from vidstyle.errors import JobError
+from vidstyle.facts import HOMES
 from vidstyle.files import PART, write_inside
 from vidstyle.inputs import file_hash
 from vidstyle.journal import Entry, append_entry, read_journal, write_journal
@@ -163,7 +164,7 @@ class JobFolder:
 
         Of absolute paths only the last name is kept: a log is made to be shown to others.
         """
-        bare = FOLDERS_ABOVE.sub("", text.replace(f"{self.path.parent}{os.sep}", ""))
+        bare = FOLDERS_ABOVE.sub("", HOMES.sub("/…", text.replace(f"{self.path.parent}{os.sep}", "")))
         logger.info("%s", bare)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with suppress(OSError):
