@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
@@ -75,6 +76,7 @@ def _shown(value: Any) -> str:
     return f"FILE{Path(text).suffix}" if os.sep in text or Path(text).suffix[1:].isalpha() else shlex.quote(text)
 
 
+@functools.cache
 def _version(name: str) -> str:
     try:
         return version(name)
@@ -82,6 +84,7 @@ def _version(name: str) -> str:
         return ""
 
 
+@functools.cache
 def _ffmpeg() -> str:
     if libraries.missing():
         return "not looked for without " + ", ".join(libraries.missing())

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidstyle import color, networks, pictures
+from vidstyle import color, facts, networks, pictures
 from vidstyle.balance import Animation, PictureSource
 from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
@@ -209,6 +208,11 @@ class Task:
         show, settings, leave = self.show(source), self.settings, self.call.overwrite
         heard = sound if settings.sound else None
         deep = _deep(job, source) if settings.bits == 16 else None
+
+        def record(output: Path, part: Path) -> None:
+            self.inputs.require_unchanged()  # what is shown beside the painting, and heard, is read anew
+            job.record(output, part)
+
         with frames_kept(job):
             fitted = export(
                 job,
@@ -218,11 +222,11 @@ class Task:
                 heard,
                 on_fitted,
                 overwrite=leave,
-                record=job.record,
+                record=record,
                 deep=deep,
             )
             self.targets.remove_companions()
-            write_companions(job, show, settings, self.outputs, fitted, overwrite=leave, record=job.record)
+            write_companions(job, show, settings, self.outputs, fitted, overwrite=leave, record=record)
 
     def try_outputs(self, show: Show, sound: Clip | None = None) -> None:
         """Make the outputs in miniature. Raises `UsageError` if that fails."""
@@ -282,11 +286,9 @@ class Task:
 
     def _log(self, job: JobFolder, source: Source) -> None:
         """Keep in the log what a report of a bug needs."""
-        from vidstyle import __version__
-
         info, manifest = source.info, job.manifest
-        python, system = platform.python_version(), platform.platform()
-        job.log(f"vidstyle {__version__}, Python {python}, torch {torch.__version__}, {system}")
+        for line in facts.machine():
+            job.log(line)
         job.log(f"{self.job} on {self.device.type}, {manifest.threads} threads: {json.dumps(dict(manifest.settings))}")
         sizes = ", ".join(
             f"{role} {paths[0].name} ({sum(path.stat().st_size for path in paths)} bytes)"
