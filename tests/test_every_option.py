@@ -341,7 +341,7 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--init": ("--init noise", "noise"),
     "--objective": ("--objective blog", "blog"),
     "--coarse-to-fine": ("--no-coarse-to-fine", False),
-    "--warm-start": ("--warm-start previous", "previous"),
+    "--warm-start": ("--warm-start warped", "warped"),
     "--temporal-weight": ("--temporal-weight 3", 3),
     "--long-term": ("--long-term 2,4", [2, 4]),
     "--flow": ("--flow raft-small", "raft-small"),
