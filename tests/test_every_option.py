@@ -238,6 +238,9 @@ CASES = {
     "--cuts": Case("--no-cuts", other),
     "--deinterlace": Case("--deinterlace off", other, file="fields"),
     "--hdr": Case("--hdr refuse", says("tonemap"), file="hlg", code=3),
+    "--input-fps": Case("--input-fps 5", lambda run: run.times[0] == 200, "o.gif", file="stills"),
+    ("sheet", "--input-fps"): Case("--input-fps 5", lambda run: not same(run), file="stills"),
+    "--bits": Case("--bits 16", lambda run: run.out.read_bytes()[24] == 16),
     "--shots": Case("--shots", says("length s")),
     "--report": Case("--report", lambda run: {"o.report.json", "o.report.html"} <= set(os.listdir(run.out.parent))),
     "--plot-schedule": Case("--plot-schedule", plotted("alpha: 0.3 all the time")),
@@ -341,7 +344,7 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--init": ("--init noise", "noise"),
     "--objective": ("--objective blog", "blog"),
     "--coarse-to-fine": ("--no-coarse-to-fine", False),
-    "--warm-start": ("--warm-start previous", "previous"),
+    "--warm-start": ("--warm-start warped", "warped"),
     "--temporal-weight": ("--temporal-weight 3", 3),
     "--long-term": ("--long-term 2,4", [2, 4]),
     "--flow": ("--flow raft-small", "raft-small"),
@@ -350,6 +353,7 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--cuts": ("--no-cuts", False),
     "--deinterlace": ("--deinterlace off", "off"),
     "--hdr": ("--hdr refuse", "refuse"),
+    "--input-fps": ("--input-fps 5", 5),
     "--start": ("--start .04", 0.04),
     "--end": ("--end .16", 0.16),
     "--seconds": ("--seconds 2", 2),
@@ -361,7 +365,11 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--direction": ("--direction backward", "backward"),
     "--timelapse": ("--timelapse", True),
 }
-TOGETHER = {"evenness": ("--timelapse", "--alpha"), "measure": ("--start", "--end")}  # cannot be given with the others
+TOGETHER = {
+    "evenness": ("--timelapse", "--alpha"),
+    "measure": ("--start", "--end", "--input-fps"),
+    "bench": ("--input-fps",),
+}  # cannot be given with the others
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 OPTIONS = [
@@ -394,6 +402,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         Image.fromarray(texture(192, 128, seed)).save(folder / f"{name}.png")
     make_clip(folder / "clip.mp4", pan(4, 192, 128), rate=24)
     make_clip(folder / "painted.mp4", pan(4, 96, 64), rate=24)
+    (folder / "stills").mkdir()
+    for number, frame in enumerate(pan(3, 192, 128)):
+        Image.fromarray(frame).save(folder / "stills" / f"{number}.png")
     fields = {"x264-params": "tff=1"}
     make_clip(folder / "fields.mp4", pan(3, 192, 128, speed=9), rate=24, options=fields)
     hlg = {"x264-params": "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"}
@@ -477,6 +488,8 @@ def test_what_measures_reads_every_option_of_the_job(command: str, files: dict[s
         if ("balance" if command == "evenness" else "video") in field.metadata["only"]
     }
     used = run.figures["settings"]
+    for name in ("weights", "flow_weights", "network"):
+        used[name] = Path(used.get(name) or "").name
     assert {option: used[names[option]] for option in given} == {option: value for option, (_, value) in given.items()}
 
 

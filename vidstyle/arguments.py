@@ -64,6 +64,7 @@ KINDS: dict[str, Kind] = {  # by annotation
     "int": (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
     "OnFrame | None": CALL,
     "OnFitted | None": CALL,
+    "OnNote | None": CALL,
     "OnPainted | None": CALL,
     "OnStep | None": CALL,
 }

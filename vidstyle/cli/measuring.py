@@ -18,7 +18,7 @@ app = typer.Typer()
 
 
 @app.command(no_args_is_help=True)
-@job_options("image", runs=False, without={"mix"})
+@job_options("image", runs=False, without={"mix", "bits"})
 def compare(
     contents: Annotated[Path, typer.Argument(metavar="CONTENTS", help="A picture, or a folder of pictures.")],
     styles: Annotated[Path, typer.Argument(metavar="STYLES", help="A picture, or a folder of pictures.")],
@@ -83,7 +83,7 @@ def bench(
 
 
 @app.command()
-@job_options("video", runs=False, without={"start", "end", "cuts"})
+@job_options("video", runs=False, without={"start", "end", "cuts", "deinterlace", "hdr", "input_fps"})
 def steadiness(
     picture: Annotated[Path | None, typer.Argument(metavar="PICTURE", help="A picture [a generated one].")] = None,
     styles: SomeStyles = None,
