@@ -19,7 +19,7 @@ def test_a_heic_photo_is_no_clip(tmp_path, vidstyle):
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (600, 700, 3), np.uint8))
     heif.from_pillow(photo).save(tmp_path / "photo.heic")
     (tmp_path / "photo.heic").rename(path)
-    with pytest.raises(MediaError, match=r"HEIC photo; paint it with `vidstyle image`"):
+    with pytest.raises(MediaError, match=r"HEIC photo; .*`vidstyle image`"):
         media.survey(path)
     result = vidstyle("video", path, path, "-o", tmp_path / "out.mp4")
     assert result.exit_code == 3
@@ -29,7 +29,7 @@ def test_an_avif_picture_is_no_clip_but_an_animation_is(tmp_path):
     frames = [Image.fromarray(frame) for frame in numbered(3)]
     frames[0].save(tmp_path / "still.avif")
     frames[0].save(tmp_path / "moving.avif", save_all=True, append_images=frames[1:], duration=100)
-    with pytest.raises(MediaError, match=r"AVIF picture; paint it with `vidstyle image`"):
+    with pytest.raises(MediaError, match=r"AVIF picture; .*`vidstyle image`"):
         media.survey(tmp_path / "still.avif")
     assert [number_of(frame) for frame in media.survey(tmp_path / "moving.avif").decode()] == [0, 1, 2]
 
@@ -37,7 +37,7 @@ def test_an_avif_picture_is_no_clip_but_an_animation_is(tmp_path):
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "tif"])
 def test_other_pictures_are_no_clips(tmp_path, kind):
     Image.fromarray(next(pan(1))).save(tmp_path / f"a.{kind}")
-    with pytest.raises(MediaError, match="is not a clip that can be read"):
+    with pytest.raises(MediaError, match="is not a clip"):
         media.survey(tmp_path / f"a.{kind}")
 
 
