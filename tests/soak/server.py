@@ -25,7 +25,7 @@ import psutil
 import torch
 
 from soak.faults import Changes, Faults, open_file
-from vidstyle import cli
+from vidstyle import __main__ as command
 
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE = 120  # seconds
@@ -133,7 +133,7 @@ def ended(request: Request) -> Any:
             exec(request.code, {})
         else:
             sys.argv = ["vidstyle", *request.arguments]
-            cli.main()
+            command.main()
     except SystemExit as end:
         return end.code or 0
     except BaseException:
