@@ -348,13 +348,15 @@ class TestBalance:
             (2, "above 0", ["--title", "short", "--title-seconds", 0]),
             (2, "end in .png", ["--poster", "{}/poster.jpg"]),
             (2, "end in .json", ["--figure", "{}/figure.html"]),
-            (4, "-y", ["--poster", "{}/photo.png"]),
+            (2, "is an input", ["--poster", "{}/photo.png"]),
+            (4, "-y", ["--poster", "{}/there.png"]),
             (7, "no folder", ["--figure", "{}/none/figure.json"]),
             (2, "an output, too", ["-o", "{}/x.png", "--poster", "{}/x.png"]),
             (2, "paint larger", ["--layout", "pair", "--width", 400]),
         ],
     )
     def test_refuses_before_painting(self, tmp_path, balance, code, words, options):
+        (tmp_path / "there.png").touch()
         before = set(tmp_path.rglob("*"))
         done = balance("-o", tmp_path / "o.gif", *(str(option).format(tmp_path) for option in options))
         assert done.exit_code == code, done.output

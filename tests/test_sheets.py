@@ -203,7 +203,7 @@ def test_another_width_paints_nothing_anew(tmp_path, photo, styles, settings):
         (2, "no style", ["{}/photo.png", "-o", "{}/o.png"]),
         (2, "numbers with commas", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--alphas", "some"]),
         (2, "at most 1", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--alphas", "1,2"]),
-        (2, "at least 0", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--alphas", "nan"]),
+        (2, "numbers with commas", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--alphas", "nan"]),
         (2, "holds 400", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--alphas", ",".join(["1"] * 401)]),
         (2, "a still", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--keep-color", "0s:1, end:0"]),
         (2, "--size", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--width", "5000"]),
@@ -213,7 +213,8 @@ def test_another_width_paints_nothing_anew(tmp_path, photo, styles, settings):
         (3, "it is text", ["{}/text.mp4", "{}/style.png", "-o", "{}/o.png"]),
         (3, "damaged", ["{}/half.png", "{}/style.png", "-o", "{}/o.png"]),
         (3, "text.mp4 is not a picture", ["{}/photo.png", "{}/text.mp4", "-o", "{}/o.png"]),
-        (4, "-y", ["{}/photo.png", "{}/style.png", "-o", "{}/photo.png"]),
+        (2, "is an input", ["{}/photo.png", "{}/style.png", "-o", "{}/photo.png"]),
+        (4, "-y", ["{}/photo.png", "{}/style.png", "-o", "{}/half.png"]),
         (7, "none", ["{}/photo.png", "{}/style.png", "-o", "{}/none/o.png"]),
     ],
 )

@@ -21,6 +21,7 @@ from vidstyle.types import ClipInfo
 
 MOST_FRAMES = 500_000  # in one job: more than four hours at 30 a second
 SMALLEST_FRAME = 16  # bytes in a file
+MOTION_JPEG = (".mjpeg", ".mjpg")
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def survey(
     path = Path(path)
     if is_sequence(path):  # which has the same interface, and never sound
         return cast(Clip, survey_sequence(path, start=start, end=end, rate=rate, observe=observe))
-    if is_still(path):  # FFmpeg would show some kinds as a clip of one frame
+    # FFmpeg would show some kinds as a clip of one frame. A stream of JPEG pictures begins as one does.
+    if path.suffix.lower() not in MOTION_JPEG and is_still(path):
         raise MediaError(f"{path} is not a clip: {look(path, 'clip')}")
     if rate is not None:
         raise UsageError(f"--input-fps is for pictures without times, and {path} has its own; leave it out")
