@@ -241,7 +241,7 @@ def test_the_textbook_program_paints(weights):
 
 def test_numbers_that_are_not_finite_are_none_in_json():
     from vidstyle.bench.figures import Race
-    from vidstyle.files import plain
+    from vidstyle.system.files import plain
 
     race = Race("vidstyle", math.nan, False, 1.0, 3, 0.5, math.inf)
     assert plain({1: [race.wanted, race.loss], "x": (race.speedup, True)}) == {"1": [None, 1.0], "x": [None, True]}

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle import files
 from vidstyle.errors import DiskError, JobError
-from vidstyle.jobs import open_job
-from vidstyle.manifest import Manifest
+from vidstyle.jobs.manifest import Manifest
+from vidstyle.jobs.opening import open_job
+from vidstyle.system import files
 from vidstyle.types import Result, State
 
 FRAMES = 40
@@ -31,7 +31,7 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = [sys.argv[3]]
 from test_checkpoint import FRAMES, MANIFEST, paint
-from vidstyle.jobs import open_job
+from vidstyle.jobs.opening import open_job
 with open_job(Path(sys.argv[1]), MANIFEST) as job:
     print("open", flush=True)
     state = job.state
@@ -336,7 +336,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from test_checkpoint import FRAMES, MANIFEST, paint
-from vidstyle.jobs import open_job
+from vidstyle.jobs.opening import open_job
 from vidstyle.errors import DiskError
 with open_job(Path(sys.argv[1]), MANIFEST) as job:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

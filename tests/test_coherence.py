@@ -8,9 +8,10 @@ import pytest
 import torch
 from conftest import texture
 
-from vidstyle import coherence, flow, metrics, pictures
+from vidstyle import coherence, flow, metrics
 from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource, to_tensor
+from vidstyle.stills import pictures
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import ClipInfo, Frame, Motion, Onward, State
 

@@ -52,7 +52,7 @@ def test_every_pair_is_painted_judged_and_shown_once(tmp_path, weights, network,
 
 def test_a_network_that_is_the_judge_is_its_equal(tmp_path, weights, folders, monkeypatch):
     monkeypatch.setattr(comparison, "load_network", lambda settings: networks.vgg19(weights))
-    monkeypatch.setattr("vidstyle.tasks.load_network", lambda settings: networks.vgg19(weights))
+    monkeypatch.setattr("vidstyle.jobs.tasks.load_network", lambda settings: networks.vgg19(weights))
     content, style = (next(folder.iterdir()) for folder in folders)
     settings = Settings(size=64, first_iterations=2, device="cpu")
     found = comparison.compare(content, style, tmp_path / "out", settings)

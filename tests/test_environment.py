@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import vidstyle
-from vidstyle import environment
+from vidstyle.system import environment
 
 pytestmark = pytest.mark.clips
 ROOT = Path(vidstyle.__file__).parents[1]
@@ -65,7 +65,7 @@ def test_no_library_of_the_current_folder_is_loaded(trap, before):
     assert not (trap / "loaded").exists()
 
 
-@pytest.mark.parametrize("imports", ["vidstyle.opencv", "vidstyle.shots", "cv2, vidstyle.shots"])
+@pytest.mark.parametrize("imports", ["vidstyle.system.opencv", "vidstyle.shots", "cv2, vidstyle.shots"])
 @pytest.mark.parametrize("given", [None, "/nowhere:/else"])
 def test_search_paths_of_children(tmp_path, imports, given):
     """What a child gets is what we got, and never an element that is empty or relative."""

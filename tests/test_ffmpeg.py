@@ -11,7 +11,7 @@ import pytest
 
 import vidstyle
 from vidstyle.errors import DiskError, EncodingError, UsageError
-from vidstyle.files import write_whole
+from vidstyle.system.files import write_whole
 
 ffmpeg = pytest.importorskip("vidstyle.ffmpeg")
 psutil = pytest.importorskip("psutil")

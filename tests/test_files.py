@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 import vidstyle
-from vidstyle import files, renames
 from vidstyle.encoding.folders import FolderSink, check_folder
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import StillSink, check_output, write_still
 from vidstyle.errors import DiskError, OutputExistsError, UsageError
+from vidstyle.system import files, renames
 from vidstyle.types import ClipInfo
 
 ROOT = Path(vidstyle.__file__).parents[1]
@@ -310,7 +310,7 @@ class TestKilled:
         from fractions import Fraction
         from pathlib import Path
         import numpy as np
-        from vidstyle import files, renames
+        from vidstyle.system import files, renames
         from vidstyle.encoding.folders import FolderSink
         from vidstyle.encoding.partfile import Encoding
         from vidstyle.encoding.sinks import write_still
@@ -418,7 +418,7 @@ class TestAnotherUser:
         from pathlib import Path
         from vidstyle.encoding.folders import check_folder
         from vidstyle.errors import DiskError
-        from vidstyle.files import check_writable
+        from vidstyle.system.files import check_writable
         for check in (check_writable, check_folder):
             try:
                 check(Path(sys.argv[1]), overwrite=True)

@@ -9,21 +9,30 @@ from vidstyle.libraries import CLIP_LIBRARIES
 
 LAYERS = (
     {
-        *("errors", "stopwatch", "encoding", "showing", "environment", "renames", "records", "threads", "terminal"),
-        *("notes", "signals", "limits", "architecture"),
+        *("errors", "stopwatch", "notes", "architecture", "encoding", "showing", "jobs", "stills", "system"),
+        *("system.environment", "system.renames", "system.terminal", "system.signals", "system.limits"),
+        *("jobs.records", "jobs.threads"),
     },
     {"values", "combinations"},
-    {"schedule", "places", "opencv", "inputs", "locks", "outofmemory"},
-    {"settings", "types", "files", "libraries", "weightfile", "descent", "exits", "light"},
+    {"schedule", "places", "system.opencv", "jobs.inputs", "jobs.locks", "system.outofmemory"},
+    {"settings", "types", "system.files", "libraries", "weightfile", "descent", "system.exits", "stills.light"},
     {
-        *("optimize", "arguments", "manifest", "states", "durable", "addressspace", "cli.progress"),
-        *("filekinds", "colorimetry"),
+        *(
+            "optimize",
+            "arguments",
+            "jobs.manifest",
+            "jobs.states",
+            "jobs.durable",
+            "system.addressspace",
+            "cli.progress",
+        ),
+        *("stills.filekinds", "stills.colorimetry"),
     },
-    {"raft", "journal", "colortags"},
-    {"decoders"},
+    {"raft", "jobs.journal", "stills.colortags"},
+    {"stills.decoders"},
     {
         "networks",
-        "memory",
+        "system.memory",
         "distill.muon",
         "distill.crops",
         "losses",
@@ -38,18 +47,18 @@ LAYERS = (
         "metrics",
         "encoding.palette",
         "ffmpeg",
-        "pictures",
+        "stills.pictures",
         "showing.lettering",
         "bench.machine",
         "report.figures",
     },
-    {"media.containers", "media.fields", "media.clock", "sequence"},
+    {"media.containers", "media.fields", "media.clock", "stills.sequence"},
     {"media.colors"},
     {"media.reader"},
     {"media.clip"},
     {
         "media",
-        "facts",
+        "system.facts",
         "distill.student",
         "distill.recipe",
         "goal",
@@ -65,7 +74,7 @@ LAYERS = (
         "encoding.mux",
         "encoding.readback",
         "encoding.containers",
-        "checkpoint",
+        "jobs.checkpoint",
         "report.tables",
     },
     {"encoding.soundtracks"},
@@ -81,8 +90,8 @@ LAYERS = (
         "report.words",
         "encoding.ticks",
         "balance",
-        "jobs",
-        "rendering",
+        "jobs.opening",
+        "jobs.rendering",
     },
     {"encoding.encoders"},
     {"pacing", "bench.evenness_tables"},
@@ -93,8 +102,8 @@ LAYERS = (
     {"showing.show", "sheets", "encoding.miniature"},
     {"encoding.budget"},
     {"encoding.outputs", "showing.figure"},
-    {"targets"},
-    {"tasks"},
+    {"jobs.targets"},
+    {"jobs.tasks"},
     {"encode", "pipeline", "doctor", "distill.distiller", "bench.specimen", "report.page"},
     {"comparison", "distill.__main__", "bench.trials", "report.rivals"},
     {"bench", "bench.steadiness", "bench.evenness", "report.session"},
@@ -180,13 +189,13 @@ def test_the_libraries_of_clips_are_imported_only_where_there_is_a_clip():
     assert {library for name in ON_CLIPS for library in tops[name] & set(CLIP_LIBRARIES)} == set(CLIP_LIBRARIES)
     for name in set(FILES) - ON_CLIPS:
         assert not tops[name] & set(CLIP_LIBRARIES), name
-        assert name == "decoders" or "imageio" not in tops[name], name
+        assert name == "stills.decoders" or "imageio" not in tops[name], name
         assert not imports(name, at_once)[0] & ON_CLIPS, name
 
 
 def test_opencv_is_imported_in_one_place():
     """Its import changes the environment of child processes."""
-    assert [name for name in FILES if "cv2" in imports(name)[1]] == ["opencv"]
+    assert [name for name in FILES if "cv2" in imports(name)[1]] == ["system.opencv"]
 
 
 def test_only_ffmpeg_starts_a_process_and_only_the_cli_prints():

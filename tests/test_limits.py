@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors import SafetensorError
 
 import vidstyle
-from vidstyle import addressspace, exits, limits, outofmemory
 from vidstyle.errors import MediaError, MemoryLimitError, UsageError, VidstyleError
+from vidstyle.system import addressspace, exits, limits, outofmemory
 
 GB = 10**9
 V1, V2 = "35 32 0:32 {} {} rw,relatime - cgroup cgroup rw,memory", "30 23 0:26 {} {} rw - cgroup2 cgroup2 rw"
@@ -205,7 +205,7 @@ import cv2, torch, vidstyle.pipeline
 for name in ("av", "scenedetect"):
     try: __import__(name)
     except ImportError: pass
-from vidstyle import limits
+from vidstyle.system import limits
 print(limits._kilobytes(limits.ROOT / "proc/self/status")["VmSize"])
 """
 

@@ -7,8 +7,8 @@ import pytest
 from clips import BLUE, GREEN, RED, WHITE, clicks, make_clip, number_of, numbered, pan, patch_error, patches, quarters
 from PIL import Image
 
-from vidstyle import pictures
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.stills import pictures
 
 av, media = pytest.importorskip("av"), pytest.importorskip("vidstyle.media")
 

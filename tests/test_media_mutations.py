@@ -60,8 +60,9 @@ def mutated(content, dice):
 
 
 def main(seed, count, seconds):
-    from vidstyle import media, pictures
+    from vidstyle import media
     from vidstyle.errors import VidstyleError
+    from vidstyle.stills import pictures
 
     until, dice = time.monotonic() + seconds, random.Random(seed)
     with tempfile.TemporaryDirectory() as name:

@@ -7,8 +7,8 @@ import pytest
 from clips import BLUE, RED, patches, quarters
 from PIL import Image, ImageCms
 
-from vidstyle import pictures
 from vidstyle.errors import MediaError
+from vidstyle.stills import pictures
 
 
 class TestPicture:
@@ -144,7 +144,7 @@ class TestMemory:
 
     PROGRAM = """
         import resource, sys
-        from vidstyle import pictures
+        from vidstyle.stills import pictures
         from vidstyle.errors import MediaError
         for path in sys.argv[2:]:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,11 +8,12 @@ import torch
 from conftest import texture
 from typer.testing import CliRunner
 
-from vidstyle import limits, memory, networks, probe
+from vidstyle import networks, probe
 from vidstyle.cli import app
 from vidstyle.errors import MemoryLimitError
 from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer
+from vidstyle.system import limits, memory
 from vidstyle.types import Frame
 
 CPU = torch.device("cpu")

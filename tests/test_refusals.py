@@ -7,9 +7,9 @@ from conftest import network_file, pixels, random_network, texture
 from PIL import Image
 from refusals import CLASSES, refusals
 
-from vidstyle import memory
 from vidstyle.encoding.partfile import PartFile
 from vidstyle.errors import EncodingError
+from vidstyle.system import memory
 
 # A command that is refused with each exit code. Code 1 is left: that is a bug.
 MET = {

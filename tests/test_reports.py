@@ -12,7 +12,7 @@ from conftest import pixels, texture
 from PIL import Image
 
 import vidstyle as package
-from vidstyle import facts
+from vidstyle.system import facts
 
 # Runs the command line where painting fails as nobody foresaw, or where a library cannot be imported.
 BROKEN = """
@@ -74,7 +74,7 @@ def test_an_error_that_nobody_foresaw_is_a_sentence_and_with_v_a_traceback(job, 
     assert last == done.stderr.strip()
     text = "\n".join(report)
     holds_what_a_report_needs(text)
-    assert 'File "vidstyle/tasks.py"' in text
+    assert 'File "vidstyle/jobs/tasks.py"' in text
     assert "KeyError: '…/secret.mp4'" in text
     assert "some body" not in text
     assert str(tmp_path) not in text
@@ -111,7 +111,7 @@ PATHS = [
     ("/Users/anna/x", "…/x"),
     (r"C:\Users\anna\clips\x.mp4", "…/x.mp4"),
     ("a/b and 1/2 of ./c/d", "a/b and 1/2 of ./c/d"),
-    (f"{Path(facts.__file__)}", "vidstyle/facts.py"),
+    (f"{Path(facts.__file__)}", "vidstyle/system/facts.py"),
 ]
 
 

@@ -8,8 +8,8 @@ from safetensors.numpy import load_file
 
 from vidstyle.color import keep_color
 from vidstyle.encoding.sinks import STILLS
-from vidstyle.pictures import load_content
 from vidstyle.sources import to_tensor
+from vidstyle.stills.pictures import load_content
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from conftest import pixels, texture
 from PIL import Image
 
 from vidstyle import Settings, make_sheet
-from vidstyle.threads import computing_with, pool
+from vidstyle.jobs.threads import computing_with, pool
 
 PAINT = """
 import sys

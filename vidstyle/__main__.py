@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vidstyle import environment
+from vidstyle.system import environment
 
 if __name__ == "__main__":
     environment.import_from_elsewhere()
@@ -12,7 +12,7 @@ import os
 import sys
 from typing import NoReturn
 
-from vidstyle import exits, signals, terminal
+from vidstyle.system import exits, signals, terminal
 
 
 def main() -> NoReturn:

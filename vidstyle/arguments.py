@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from vidstyle.errors import UsageError
-from vidstyle.outofmemory import memory_errors
 from vidstyle.settings import Settings
+from vidstyle.system.outofmemory import memory_errors
 
 P = ParamSpec("P")
 R = TypeVar("R")

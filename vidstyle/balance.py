@@ -10,12 +10,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from vidstyle import flow, pictures
+from vidstyle import flow
 from vidstyle.course import Course
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime, constant, there_and_back
 from vidstyle.settings import Settings
 from vidstyle.sources import to_tensor
+from vidstyle.stills import pictures
 from vidstyle.types import Budget, ClipInfo, Frame
 
 FLOW_TIME = 1e-2, 1e2  # over which a timelapse lets the painting flow; before nothing is seen, after nothing happens

@@ -23,20 +23,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vidstyle import losses, metrics, networks, optimize, pictures
+from vidstyle import losses, metrics, networks, optimize
 from vidstyle.course import require_still
 from vidstyle.encoding.outputs import files_read
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import DiskError, UsageError
-from vidstyle.files import check_apart, write_whole
-from vidstyle.inputs import file_hash
-from vidstyle.opencv import cv2
+from vidstyle.jobs.inputs import file_hash
+from vidstyle.jobs.tasks import load_network
 from vidstyle.pipeline import stylize_image
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.sources import to_tensor
+from vidstyle.stills import pictures
 from vidstyle.stylizer import scaled_style, size_of
-from vidstyle.tasks import load_network
+from vidstyle.system.files import check_apart, write_whole
+from vidstyle.system.opencv import cv2
 
 AGREEMENT = 0.05  # content distances this close to each other count as equal
 SLOPE = 0.4  # d log(content distance) / d log((1 - alpha) / alpha), roughly, for the first guess of an equal alpha

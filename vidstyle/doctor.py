@@ -10,14 +10,15 @@ from pathlib import Path
 
 import torch
 
-from vidstyle import facts, libraries, limits, memory, networks, raft, weightfile
-from vidstyle.checkpoint import LOG
+from vidstyle import libraries, networks, raft, weightfile
 from vidstyle.errors import JobError, VidstyleError
-from vidstyle.inputs import file_hash
+from vidstyle.jobs.checkpoint import LOG
+from vidstyle.jobs.inputs import file_hash
 from vidstyle.showing import lettering
+from vidstyle.system import facts, limits, memory
 
 ENOUGH_MEMORY = 3 * 10**8  # bytes: a picture of 512x512 pixels with the compact network
-NEEDED = ("vidstyle.opencv", "torchvision", "PIL.Image", "numpy", "safetensors.torch", "filelock", "rich")
+NEEDED = ("vidstyle.system.opencv", "torchvision", "PIL.Image", "numpy", "safetensors.torch", "filelock", "rich")
 ENOUGH_DISK = 2 * 10**9  # bytes: a minute of 1080p frames and their state
 
 
@@ -72,7 +73,7 @@ def _libraries() -> Finding:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            packages = {"vidstyle.opencv": "opencv-python"}
+            packages = {"vidstyle.system.opencv": "opencv-python"}
             mend = f"pip install --force-reinstall {packages.get(name, name.partition('.')[0])}"
             return Finding("libraries", f"{name} cannot be imported ({error})", ok=False, mend=mend)
     return Finding("libraries", f"torch {torch.__version__}, {', '.join(NEEDED[1:])}")

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
 from vidstyle.encoding.outputs import SOUNDING, OnFitted, check_outputs, export, files_read, frames_kept
 from vidstyle.errors import JobError, MediaError, UsageError
-from vidstyle.inputs import hash_of
-from vidstyle.jobs import reopen_job
-from vidstyle.manifest import Played
-from vidstyle.outofmemory import memory_errors
-from vidstyle.pictures import load_picture, resize
-from vidstyle.sequence import input_files
+from vidstyle.jobs.checkpoint import JobFolder
+from vidstyle.jobs.inputs import hash_of
+from vidstyle.jobs.manifest import Played
+from vidstyle.jobs.opening import reopen_job
 from vidstyle.settings import Settings
 from vidstyle.showing.figure import check_companions, write_companions
 from vidstyle.showing.playback import Playback, as_painted
 from vidstyle.showing.reel import Material
 from vidstyle.showing.show import Show
+from vidstyle.stills.pictures import load_picture, resize
+from vidstyle.stills.sequence import input_files
+from vidstyle.system.outofmemory import memory_errors
 from vidstyle.types import Film
 
 if TYPE_CHECKING:

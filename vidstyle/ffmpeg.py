@@ -20,8 +20,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from vidstyle import environment
 from vidstyle.errors import DiskError, EncodingError, UsageError
+from vidstyle.system import environment
 
 DISK_FULL = re.compile("No space left|Disk quota exceeded|File too large")
 DISK_FULL_CODE = 228  # ffmpeg exits with the low byte of -ENOSPC

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vidstyle.opencv import cv2
 from vidstyle.raft import LARGE, SMALL, Raft
 from vidstyle.settings import Flow
+from vidstyle.system.opencv import cv2
 from vidstyle.types import Motion
 
 SMALLEST_SIDE = 32  # below it OpenCV's DIS refuses, or reads outside its memory when the other side is long

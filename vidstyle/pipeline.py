@@ -14,21 +14,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidstyle import pictures
 from vidstyle.arguments import checked
 from vidstyle.balance import Animation, PictureSource, still_plan
 from vidstyle.course import Course, require_still
 from vidstyle.encoding.outputs import OnFitted, Outputs, check_outputs
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
+from vidstyle.jobs.rendering import OnFrame
+from vidstyle.jobs.tasks import Call, File, OnPainted, Task
 from vidstyle.pacing import OnStep, expected
-from vidstyle.rendering import OnFrame
 from vidstyle.schedule import constant
-from vidstyle.sequence import is_sequence
 from vidstyle.settings import Settings
 from vidstyle.sheets import ALPHAS, Style, contact_sheet, sheet_of_alphas, sheet_of_shots, shots_of
 from vidstyle.sources import VideoSource
-from vidstyle.tasks import Call, File, OnPainted, Task
+from vidstyle.stills import pictures
+from vidstyle.stills.sequence import is_sequence
 
 if TYPE_CHECKING:
     from vidstyle.shots import Shot

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
-from vidstyle import memory, optimize
+from vidstyle import optimize
 from vidstyle.errors import MemoryLimitError
 from vidstyle.networks import FeatureNetwork
 from vidstyle.settings import Settings
 from vidstyle.stylizer import Size, Stylizer
+from vidstyle.system import memory
 from vidstyle.types import Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area

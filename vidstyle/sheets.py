@@ -17,11 +17,11 @@ import numpy as np
 from torch import Tensor
 
 from vidstyle.errors import UsageError
-from vidstyle.pictures import MIN_SIDE, fit, resize
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.showing.grid import Head, Size, Table, cards, side_by_side
 from vidstyle.sources import VideoSource, to_tensor
+from vidstyle.stills.pictures import MIN_SIDE, fit, resize
 from vidstyle.stylizer import to_pixels
 from vidstyle.types import ClipInfo, Frame
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vidstyle.opencv import cv2
+from vidstyle.system.opencv import cv2
 
 # isort: split
 # After OpenCV: it starts an ffmpeg when it is imported, in the environment as it is then.

@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle import flow, libraries, pictures
+from vidstyle import flow, libraries
 from vidstyle.course import Course
+from vidstyle.jobs.threads import pool
 from vidstyle.notes import tell
 from vidstyle.optimize import pick_device
 from vidstyle.schedule import OverTime
 from vidstyle.settings import Settings
+from vidstyle.stills import pictures
 from vidstyle.stopwatch import each, stage
-from vidstyle.threads import pool
 from vidstyle.types import Budget, Film, Frame, Motion, Onward
 
 AHEAD = 4  # frames that may wait for the device

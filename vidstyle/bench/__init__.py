@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidstyle import libraries, optimize, pictures
+from vidstyle import libraries, optimize
 from vidstyle.bench import baseline, machine, specimen
 from vidstyle.bench.figures import (
     BaselineSpeed,
@@ -32,13 +32,14 @@ from vidstyle.bench.figures import (
 )
 from vidstyle.bench.trials import Subject, evaluation, evaluator, job_speed, painting
 from vidstyle.errors import MemoryLimitError, UsageError
-from vidstyle.files import check_writable, write_whole
+from vidstyle.jobs.tasks import load_network
 from vidstyle.probe import require_memory
 from vidstyle.schedule import OverTime, constant
 from vidstyle.settings import PRESETS, Settings
 from vidstyle.sources import FilmSource, VideoSource, to_tensor
+from vidstyle.stills import pictures
 from vidstyle.stylizer import Stylizer, resized, size_of
-from vidstyle.tasks import load_network
+from vidstyle.system.files import check_writable, write_whole
 
 WARM_FRAMES = 3  # that are timed one by one, at most
 LADDER = (1, 2, 3, 5, 8, 12, 20, 40, 80, 160, 320, 640)  # evaluations at each scale, tried in turn

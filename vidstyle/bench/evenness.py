@@ -18,19 +18,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle import metrics, networks, optimize, pictures
+from vidstyle import metrics, networks, optimize
 from vidstyle.balance import Animation, PictureSource
 from vidstyle.bench.evenness_tables import JUDGES, PAINTER
 from vidstyle.bench.figures import Evenness, Pace, StyleEvenness
 from vidstyle.errors import UsageError
+from vidstyle.jobs.tasks import load_network
 from vidstyle.pacing import rehearse
 from vidstyle.probe import require_memory
 from vidstyle.report.rivals import CONTENT_LAYER, STYLE_LAYERS
 from vidstyle.report.words import used
 from vidstyle.settings import Direction, Settings, Space
 from vidstyle.sources import to_tensor
+from vidstyle.stills import pictures
 from vidstyle.stylizer import Stylizer
-from vidstyle.tasks import load_network
 from vidstyle.types import Result
 
 OnStep = Callable[[str, int, int], None]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidstyle.bench.machine import Machine
-from vidstyle.files import plain
 from vidstyle.report.figures import Drift, FrameFigures, Independence, Spread, Steadiness
+from vidstyle.system.files import plain
 
 
 @dataclass(frozen=True)

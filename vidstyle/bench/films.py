@@ -14,9 +14,9 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from vidstyle import pictures
 from vidstyle.errors import UsageError
-from vidstyle.opencv import cv2
+from vidstyle.stills import pictures
+from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo, Motion
 
 FPS = Fraction(25)

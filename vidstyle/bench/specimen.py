@@ -15,7 +15,7 @@ import numpy as np
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import DiskError
-from vidstyle.opencv import cv2
+from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo
 
 FPS = 25

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from vidstyle import pictures
 from vidstyle.bench import specimen
 from vidstyle.bench.figures import KnownMotion, Proof, Return
 from vidstyle.bench.films import FINER, FPS, HIDDEN, MARGIN, PLANS, KnownFilm, known_film
@@ -26,6 +25,7 @@ from vidstyle.report.rivals import Rivals, Studio
 from vidstyle.report.words import used
 from vidstyle.settings import Settings, WarmStart
 from vidstyle.sources import FilmSource, to_tensor
+from vidstyle.stills import pictures
 from vidstyle.stopwatch import recording
 from vidstyle.types import Frame, Result, State
 

@@ -23,10 +23,10 @@ from vidstyle import optimize
 from vidstyle.bench import machine
 from vidstyle.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
 from vidstyle.bench.machine import Machine
-from vidstyle.jobs import open_job
-from vidstyle.manifest import Manifest
+from vidstyle.jobs.manifest import Manifest
+from vidstyle.jobs.opening import open_job
+from vidstyle.jobs.rendering import render
 from vidstyle.networks import FeatureNetwork
-from vidstyle.rendering import render
 from vidstyle.settings import Settings
 from vidstyle.sources import FilmSource, VideoSource
 from vidstyle.stopwatch import recording

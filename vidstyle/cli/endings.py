@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from vidstyle import addressspace, exits, signals
 from vidstyle.cli.progress import console
 from vidstyle.errors import VidstyleError
-from vidstyle.outofmemory import is_out_of_memory
+from vidstyle.system import addressspace, exits, signals
+from vidstyle.system.outofmemory import is_out_of_memory
 
 
 @contextmanager
@@ -50,7 +50,8 @@ def _told(hope: str) -> Iterator[None]:
 @contextmanager
 def _logged(given: Mapping[str, Any] | None) -> Iterator[None]:
     """Print on what machine this runs, what the library logs, how long the stages took, and where a bug is."""
-    from vidstyle import facts, stopwatch  # not at the top: torch is imported
+    from vidstyle import stopwatch  # not at the top: torch is imported
+    from vidstyle.system import facts
 
     log, shown = logging.getLogger("vidstyle"), _Shown()
     before = log.level

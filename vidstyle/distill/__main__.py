@@ -11,7 +11,7 @@ the last one, and with more `--steps` or `--minutes` a finished run goes on, too
 
 from __future__ import annotations
 
-from vidstyle import environment
+from vidstyle.system import environment
 
 environment.import_from_elsewhere()
 
@@ -24,8 +24,8 @@ from vidstyle.distill.crops import load_pictures
 from vidstyle.distill.distiller import Distiller, train
 from vidstyle.distill.recipe import Recipe, blocks_from, written
 from vidstyle.errors import VidstyleError
-from vidstyle.files import check_apart
 from vidstyle.networks import compact, vgg19
+from vidstyle.system.files import check_apart
 
 
 def _table(figures: Mapping[str, tuple[float, float]]) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.errors import MediaError
-from vidstyle.opencv import cv2
+from vidstyle.system.opencv import cv2
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 

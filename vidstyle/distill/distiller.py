@@ -26,10 +26,10 @@ from vidstyle.distill.muon import Muon
 from vidstyle.distill.recipe import Recipe, written
 from vidstyle.distill.student import Answers, Student, Yardstick, width_at
 from vidstyle.errors import JobError, UsageError
-from vidstyle.files import failure, made_whole, write_whole
 from vidstyle.networks import FeatureNetwork, save_compact
-from vidstyle.opencv import cv2
 from vidstyle.settings import Settings
+from vidstyle.system.files import failure, made_whole, write_whole
+from vidstyle.system.opencv import cv2
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
 CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content

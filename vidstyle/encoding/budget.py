@@ -9,16 +9,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.containers import CONTAINERS
 from vidstyle.encoding.looks import NEAR, Look, Measure, Room, search, taken_back
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import SizeError
-from vidstyle.files import made_whole
-from vidstyle.pictures import resize
+from vidstyle.jobs.checkpoint import JobFolder
 from vidstyle.places import PLACES, said
 from vidstyle.showing.show import Show
+from vidstyle.stills.pictures import resize
+from vidstyle.system.files import made_whole
 from vidstyle.types import ClipInfo, Fitted
 
 FITTED = (".gif", *CONTAINERS, ".webp", ".avif")  # outputs that can be made to fit

@@ -14,8 +14,8 @@ from PIL import Image
 
 from vidstyle.encoding.partfile import PartFile
 from vidstyle.errors import DiskError, EncodingError, OutputExistsError
-from vidstyle.files import appeared, check_place, flush
-from vidstyle.renames import exchange, rename_new
+from vidstyle.system.files import appeared, check_place, flush
+from vidstyle.system.renames import exchange, rename_new
 
 FORMAT = "vidstyle-frames-1"
 TIMING = "timing.json"  # marks a folder as ours, and says when each frame is shown

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import FITTED, fit
 from vidstyle.encoding.containers import CONTAINERS
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import check_output, open_sink
 from vidstyle.errors import EncodingError, JobError, OutputExistsError, SizeError, UsageError, VidstyleError
-from vidstyle.files import Record, check_apart, check_place
+from vidstyle.jobs.checkpoint import JobFolder
 from vidstyle.notes import tell
 from vidstyle.settings import Settings
 from vidstyle.showing.show import Show
+from vidstyle.system.files import Record, check_apart, check_place
 from vidstyle.types import Fitted
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from vidstyle.errors import EncodingError
-from vidstyle.files import FULL, Record, failure, place_of, put, staging
+from vidstyle.system.files import FULL, Record, failure, place_of, put, staging
 from vidstyle.types import ClipInfo
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from vidstyle import libraries
 from vidstyle.encoding.folders import FolderSink, check_folder
 from vidstyle.encoding.partfile import Encoding, PartFile
 from vidstyle.errors import EncodingError, UsageError
-from vidstyle.files import Record, check_writable
-from vidstyle.opencv import cv2
-from vidstyle.pictures import load_picture
+from vidstyle.stills.pictures import load_picture
+from vidstyle.system.files import Record, check_writable
+from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo, Sink
 
 SLASHES = tuple(filter(None, (os.sep, os.altsep)))

@@ -21,8 +21,8 @@ from vidstyle.encoding import gif
 from vidstyle.encoding.looks import Look, Trial
 from vidstyle.encoding.palette import Reducer, choose, oklab, squared
 from vidstyle.encoding.partfile import Encoding
-from vidstyle.opencv import cv2
-from vidstyle.pictures import resize
+from vidstyle.stills.pictures import resize
+from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo
 
 FULL = Encoding()

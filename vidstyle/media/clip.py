@@ -14,9 +14,9 @@ import numpy as np
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.media.clock import clip_info, spread
 from vidstyle.media.reader import Reader
-from vidstyle.pictures import is_still, look
-from vidstyle.sequence import is_sequence, survey_sequence
 from vidstyle.settings import Deinterlace, Hdr
+from vidstyle.stills.pictures import is_still, look
+from vidstyle.stills.sequence import is_sequence, survey_sequence
 from vidstyle.types import ClipInfo
 
 MOST_FRAMES = 500_000  # in one job: more than four hours at 30 a second

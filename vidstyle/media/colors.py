@@ -17,10 +17,10 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
-from vidstyle import light
 from vidstyle.errors import MediaError
-from vidstyle.opencv import cv2
 from vidstyle.settings import Hdr
+from vidstyle.stills import light
+from vidstyle.system.opencv import cv2
 
 UNTAGGED = (0, 2, 3)  # "RGB" (as a matrix, on a YUV picture), "unspecified", "reserved"
 MATRICES = (1, 4, 5, 6, 7, 9)  # of YCbCr, that swscale has

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import av
 
 from vidstyle.errors import MediaError
-from vidstyle.pictures import check_file, look
+from vidstyle.stills.pictures import check_file, look
 
 # Containers that hold their own pictures. None of these opens another file, as a playlist would.
 CLIP_FORMATS = (

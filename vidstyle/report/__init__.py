@@ -18,11 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from vidstyle import pictures
 from vidstyle.encoding.outputs import files_read, listed
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.files import check_writable, write_whole
-from vidstyle.outofmemory import memory_errors
 from vidstyle.pipeline import stylize_video
 from vidstyle.probe import require_memory
 from vidstyle.report import page
@@ -31,6 +28,9 @@ from vidstyle.report.session import OnStep, Painted, Session
 from vidstyle.report.words import command_line
 from vidstyle.settings import Settings
 from vidstyle.sources import VideoSource
+from vidstyle.stills import pictures
+from vidstyle.system.files import check_writable, write_whole
+from vidstyle.system.outofmemory import memory_errors
 
 WRITERS: dict[str, Callable[[Measurement], str]] = {
     ".json": lambda found: json.dumps(found.json(), indent=1, allow_nan=False) + "\n",

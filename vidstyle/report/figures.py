@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vidstyle.files import plain
+from vidstyle.system.files import plain
 
 
 @dataclass(frozen=True)

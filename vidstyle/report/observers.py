@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle import flow, metrics, pictures
+from vidstyle import flow, metrics
 from vidstyle.color import LUMINANCE
 from vidstyle.report.figures import FrameFigures, Look, PairFigures, Steadiness, Still, WorstPair
 from vidstyle.sources import to_tensor
+from vidstyle.stills import pictures
 from vidstyle.stylizer import to_pixels
 from vidstyle.types import Frame, Motion
 

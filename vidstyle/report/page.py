@@ -11,11 +11,11 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from vidstyle import pictures
 from vidstyle.report.figures import Measurement, WorstPair
 from vidstyle.report.plots import Line, heat, line_plot
 from vidstyle.report.tables import Grid, grids, number
 from vidstyle.report.words import headline
+from vidstyle.stills import pictures
 
 LARGEST = 640  # pixels of the long side of the worst pair
 STYLE = """

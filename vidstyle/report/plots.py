@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-from vidstyle.opencv import cv2
+from vidstyle.system.opencv import cv2
 
 WIDTH, HEIGHT = 440, 220  # units: about pixels, on a phone and on a large screen
 LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 26  # margins

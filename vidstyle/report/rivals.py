@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidstyle import flow, metrics, networks, optimize, pictures
+from vidstyle import flow, metrics, networks, optimize
 from vidstyle.errors import UsageError
+from vidstyle.jobs.tasks import load_network
 from vidstyle.report.figures import Independence, Rival
 from vidstyle.report.observers import View
 from vidstyle.report.tables import JUDGES
 from vidstyle.settings import Settings
 from vidstyle.sources import to_tensor
+from vidstyle.stills import pictures
 from vidstyle.stylizer import Stylizer, scaled_style, size_of
-from vidstyle.tasks import load_network
 from vidstyle.types import Frame, Motion
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # that style distances are the mean of

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vidstyle import pictures
 from vidstyle.optimize import pick_device
 from vidstyle.report.figures import ClipFacts, Drift, Measurement
 from vidstyle.report.observers import Drifting, Filmstrip, Flicker, View, spread, undivided
@@ -18,6 +17,7 @@ from vidstyle.report.rivals import Rivals, Studio, check_judge
 from vidstyle.report.words import notes, used
 from vidstyle.settings import Settings
 from vidstyle.sources import VideoSource, ahead, to_tensor
+from vidstyle.stills import pictures
 from vidstyle.types import ClipInfo
 
 DISTANCES = (10, 30)  # frames of the long-range errors

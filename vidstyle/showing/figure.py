@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.sinks import write_still
 from vidstyle.errors import UsageError
-from vidstyle.files import Record, check_writable, plain, write_whole
-from vidstyle.manifest import Manifest, Played
+from vidstyle.jobs.checkpoint import JobFolder
+from vidstyle.jobs.manifest import Manifest, Played
 from vidstyle.settings import Layout, Settings
 from vidstyle.showing.playback import TITLE
 from vidstyle.showing.show import Show
+from vidstyle.system.files import Record, check_writable, plain, write_whole
 from vidstyle.types import Fitted
 
 CLIPS = {".mp4": "video/mp4", ".webm": "video/webm"}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidstyle.errors import UsageError
-from vidstyle.pictures import MAX_PIXELS, resize
 from vidstyle.showing.layouts import GROUND, INK
 from vidstyle.showing.lettering import ELLIPSIS, LINE_HEIGHT, draw, legible, width_of
+from vidstyle.stills.pictures import MAX_PIXELS, resize
 
 READABLE, SHOWN = 14, 800  # pixels of the letters where a sheet is shown so wide
 SMALL, SMALLEST = 13, 9  # pixels of the letters of a small sheet, and where there is no room for these

@@ -14,9 +14,9 @@ from itertools import pairwise
 import numpy as np
 
 from vidstyle.errors import UsageError
-from vidstyle.pictures import MIN_SIDE, resize
 from vidstyle.settings import Layout
 from vidstyle.showing.lettering import Color
+from vidstyle.stills.pictures import MIN_SIDE, resize
 
 GROUND: Color = (104, 105, 108)
 INK: Color = (255, 255, 255)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vidstyle.pictures import resize
+from vidstyle.stills.pictures import resize
 from vidstyle.types import Film
 
 KEPT_BYTES = 256_000_000  # of decoded frames that are kept to be shown backwards

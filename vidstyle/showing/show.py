@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from vidstyle.checkpoint import JobFolder
 from vidstyle.errors import UsageError
-from vidstyle.pictures import resize
+from vidstyle.jobs.checkpoint import JobFolder
 from vidstyle.settings import Settings
 from vidstyle.showing import layouts, strips
 from vidstyle.showing.playback import TITLE, Playback
 from vidstyle.showing.reel import At, Material
+from vidstyle.stills.pictures import resize
 from vidstyle.types import ClipInfo
 
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from vidstyle.colorimetry import LINEAR, ColorTags, to_srgb
-from vidstyle.colortags import bits_of, item_properties, nclx_tags, png_tags
 from vidstyle.errors import MediaError
-from vidstyle.filekinds import EXR, HEIC, RADIANCE, RAW, Kind, kind_of
 from vidstyle.libraries import pip_install
-from vidstyle.light import REFERENCE_WHITE
-from vidstyle.opencv import cv2
+from vidstyle.stills.colorimetry import LINEAR, ColorTags, to_srgb
+from vidstyle.stills.colortags import bits_of, item_properties, nclx_tags, png_tags
+from vidstyle.stills.filekinds import EXR, HEIC, RADIANCE, RAW, Kind, kind_of
+from vidstyle.stills.light import REFERENCE_WHITE
+from vidstyle.system.opencv import cv2
 
 PILLOW_FORMATS = (
     *("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM"),

@@ -12,8 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidstyle.inputs import hash_of
-from vidstyle.records import as_json, parsed, read
+from vidstyle.jobs.inputs import hash_of
+from vidstyle.jobs.records import as_json, parsed, read
 from vidstyle.settings import Job
 from vidstyle.types import ClipInfo
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 
-from vidstyle import states
-from vidstyle.checkpoint import JobFolder
-from vidstyle.inputs import Inputs
+from vidstyle.jobs import states
+from vidstyle.jobs.checkpoint import JobFolder
+from vidstyle.jobs.inputs import Inputs
+from vidstyle.jobs.threads import pool
 from vidstyle.sources import ahead
 from vidstyle.stopwatch import each, stage
 from vidstyle.stylizer import Stylizer
-from vidstyle.threads import pool
 from vidstyle.types import Frame, Result, Source, State
 
 OnFrame = Callable[[Result, int], None]

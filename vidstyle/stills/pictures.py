@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from vidstyle.decoders import Still, opened, over_white, upright
 from vidstyle.errors import MediaError
-from vidstyle.filekinds import check_file, look
-from vidstyle.opencv import cv2
+from vidstyle.stills.decoders import Still, opened, over_white, upright
+from vidstyle.stills.filekinds import check_file, look
+from vidstyle.system.opencv import cv2
 
 __all__ = ["check_file", "look", "over_white"]
 MAX_PIXELS = 100_000_000

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vidstyle.colorimetry import BT709, SRGB, ColorTags
+from vidstyle.stills.colorimetry import BT709, SRGB, ColorTags
 
 SRGB_GAMMA = 1 / 2.2  # what PNG's gAMA says of sRGB, whose curve is no plain power
 MOST_HEADER = 16 << 20  # bytes of a header that are read: more than any real one has

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidstyle.errors import DiskError
-from vidstyle.files import FULL
+from vidstyle.system.files import FULL
 
 IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR)
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 
-from vidstyle import libraries, limits, memory
+from vidstyle import libraries
 from vidstyle.errors import VidstyleError
+from vidstyle.system import limits, memory
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "pillow-heif", "av"),
@@ -62,7 +63,7 @@ def trace(error: BaseException) -> str:
 def scrubbed(text: str) -> str:
     """`text` with folders left out of every absolute path. Those of code begin with their package."""
     code = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")} | {
-        str(Path(__file__).resolve().parent.parent)
+        str(Path(__file__).resolve().parents[2])
     }
     for folder in sorted(code, key=len, reverse=True):
         text = text.replace(folder + os.sep, "")

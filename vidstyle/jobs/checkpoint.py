@@ -33,15 +33,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vidstyle import durable, states
-from vidstyle.durable import disk_errors, remove_empty
 from vidstyle.errors import JobError
-from vidstyle.facts import HOMES
-from vidstyle.files import PART, write_inside
-from vidstyle.inputs import file_hash
-from vidstyle.journal import Entry, append_entry, read_journal, write_journal
-from vidstyle.locks import FILES as LOCKS
-from vidstyle.manifest import Made, Manifest, place
+from vidstyle.jobs import durable, states
+from vidstyle.jobs.durable import disk_errors, remove_empty
+from vidstyle.jobs.inputs import file_hash
+from vidstyle.jobs.journal import Entry, append_entry, read_journal, write_journal
+from vidstyle.jobs.locks import FILES as LOCKS
+from vidstyle.jobs.manifest import Made, Manifest, place
+from vidstyle.system.facts import HOMES
+from vidstyle.system.files import PART, write_inside
 from vidstyle.types import Result, State
 
 MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidstyle import light
-from vidstyle.light import HLG, PQ, Chromaticities
+from vidstyle.stills import light
+from vidstyle.stills.light import HLG, PQ, Chromaticities
 
 BT709, LINEAR, SRGB = light.PRIMARIES[1], 8, 13
 UNKNOWN = (0, 2, 3)  # primaries or transfer function "reserved" or "unspecified": sRGB's are meant

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidstyle import color, facts, networks, pictures
+from vidstyle import color, networks
 from vidstyle.balance import Animation, PictureSource
-from vidstyle.checkpoint import JobFolder
 from vidstyle.encoding.budget import placed
 from vidstyle.encoding.miniature import try_outputs
 from vidstyle.encoding.outputs import OnFitted, Outputs, export, files_read, frames_kept
@@ -26,15 +25,17 @@ from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import check_bits, write_still
 from vidstyle.encoding.space import require_space
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
-from vidstyle.inputs import Inputs
-from vidstyle.jobs import open_job
-from vidstyle.manifest import Manifest, Played
+from vidstyle.jobs.checkpoint import JobFolder
+from vidstyle.jobs.inputs import Inputs
+from vidstyle.jobs.manifest import Manifest, Played
+from vidstyle.jobs.opening import open_job
+from vidstyle.jobs.rendering import OnFrame, Watched, render
+from vidstyle.jobs.targets import Targets
+from vidstyle.jobs.threads import computing_with
 from vidstyle.notes import tell
 from vidstyle.optimize import pick_device, pick_precision
 from vidstyle.pacing import OnStep, expected, rehearse
 from vidstyle.probe import require_memory
-from vidstyle.rendering import OnFrame, Watched, render
-from vidstyle.sequence import input_files
 from vidstyle.settings import Job, Settings
 from vidstyle.sheets import Sheet
 from vidstyle.showing.figure import write_companions
@@ -42,9 +43,10 @@ from vidstyle.showing.playback import as_painted
 from vidstyle.showing.reel import Material
 from vidstyle.showing.show import Show
 from vidstyle.sources import VideoSource, estimator_of, to_tensor
+from vidstyle.stills import pictures
+from vidstyle.stills.sequence import input_files
 from vidstyle.stylizer import Stylizer, to_pixels
-from vidstyle.targets import Targets
-from vidstyle.threads import computing_with
+from vidstyle.system import facts
 from vidstyle.types import Source
 
 if TYPE_CHECKING:

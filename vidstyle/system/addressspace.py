@@ -14,8 +14,9 @@ import sys
 import warnings
 from typing import NoReturn
 
-from vidstyle import libraries, limits
+from vidstyle import libraries
 from vidstyle.errors import MemoryLimitError
+from vidstyle.system import limits
 
 START = 400 * 10**6  # bytes that the first small painting takes, most of it for code that oneDNN writes
 ENOUGH = 8.0  # GB: the libraries with CUDA take 4, threads and a picture the rest

@@ -4,7 +4,7 @@ It puts a folder and an empty element, which stands for the current folder, into
 librt.so.1 that lies beside somebody's clips.
 """
 
-from vidstyle import environment
+from vidstyle.system import environment
 
 with environment.kept():
     import cv2

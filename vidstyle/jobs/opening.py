@@ -7,13 +7,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from vidstyle.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, remove_rest
-from vidstyle.durable import disk_errors
 from vidstyle.errors import DiskError, JobError
-from vidstyle.files import PART
-from vidstyle.locks import locked
-from vidstyle.manifest import Made, Manifest, OtherFormatError, place
-from vidstyle.records import as_json
+from vidstyle.jobs.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, remove_rest
+from vidstyle.jobs.durable import disk_errors
+from vidstyle.jobs.locks import locked
+from vidstyle.jobs.manifest import Made, Manifest, OtherFormatError, place
+from vidstyle.jobs.records import as_json
+from vidstyle.system.files import PART
 
 
 def folder_of(output: Path) -> Path:

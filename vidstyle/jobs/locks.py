@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, SoftFileLease, Timeout
 
 from vidstyle.errors import JobError
-from vidstyle.records import as_json, parsed, read
+from vidstyle.jobs.records import as_json, parsed, read
 
 LOCK, SIGN, OWNER = "lock", "lock.lease", "owner.json"  # the last one says whom to wait for
 FILES = (LOCK, SIGN, OWNER)  # in the folder

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidstyle import durable
-from vidstyle.files import write_inside
-from vidstyle.records import as_json, parsed, read
+from vidstyle.jobs import durable
+from vidstyle.jobs.records import as_json, parsed, read
+from vidstyle.system.files import write_inside
 
 HASH = re.compile(r"[0-9a-f]{64}")
 

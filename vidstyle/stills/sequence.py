@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.filekinds import check_file, kind_of
-from vidstyle.pictures import PICTURE_SUFFIXES, load_picture, over_white, picture_size, require_pixels
+from vidstyle.stills.filekinds import check_file, kind_of
+from vidstyle.stills.pictures import PICTURE_SUFFIXES, load_picture, over_white, picture_size, require_pixels
 from vidstyle.types import ClipInfo
 
 TIMING = "timing.json"  # beside the frames of a folder that vidstyle wrote

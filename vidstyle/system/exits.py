@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import signal
 
-from vidstyle import signals
 from vidstyle.errors import DiskError, MemoryLimitError, UsageError, VidstyleError
-from vidstyle.outofmemory import is_out_of_memory, sentence
+from vidstyle.system import signals
+from vidstyle.system.outofmemory import is_out_of_memory, sentence
 
 BUG = VidstyleError.exit_code
 BROKEN_PIPE = 128 + getattr(signal, "SIGPIPE", 13)

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from vidstyle.errors import DiskError, OutputExistsError, UsageError
-from vidstyle.renames import rename_new
+from vidstyle.system.renames import rename_new
 
 STAGING = ".vidstyle-"  # the prefix of a staging folder's name, before eight random characters
 STAGED = re.compile(re.escape(STAGING) + r"[a-z0-9_]{8}")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from vidstyle import limits
+from vidstyle.system import limits
 
 
 def available(device: torch.device) -> int | None:

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from vidstyle.records import parsed
+from vidstyle.jobs.records import parsed
 from vidstyle.types import State
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vidstyle.checkpoint import JobFolder
-from vidstyle.durable import disk_errors
 from vidstyle.encoding.outputs import Outputs, check_job_folder, check_outputs, listed
 from vidstyle.errors import OutputExistsError
-from vidstyle.jobs import made_before, sweep
-from vidstyle.records import as_json
+from vidstyle.jobs.checkpoint import JobFolder
+from vidstyle.jobs.durable import disk_errors
+from vidstyle.jobs.opening import made_before, sweep
+from vidstyle.jobs.records import as_json
 from vidstyle.settings import Settings
 from vidstyle.showing.figure import FILES, check_companions
 

@@ -1,0 +1,5 @@
+"""Still pictures, bytes to pixels: `pictures` reads one, `sequence` many of them as a clip.
+
+`filekinds` knows a file by its first bytes, `decoders` decodes it, `colortags` reads what its header says of its
+colours, `colorimetry` and `light` make them sRGB.
+"""
