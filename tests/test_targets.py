@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import pixels, texture
+from conftest import network_file, pixels, random_network, texture
 from PIL import Image
 
 from vidstyle import Settings, animate_balance, make_sheet, stylize_image
-from vidstyle.errors import DiskError, JobError, MediaError, OutputExistsError, UsageError, VidstyleError
+from vidstyle.errors import DiskError, DivergedError, MediaError, OutputExistsError, UsageError
 
 CHANGES = ("replace", "rename", "fsync", "mkdir", "unlink", "rmdir")  # calls of `os` that change the disk
 
@@ -193,10 +193,12 @@ def test_poster_and_figure_belong_to_it(tmp_path, content, settings):
 class TestRefusedBeforeAFrame:
     def test_the_mended_command_goes_on(self, tmp_path, content, settings, vidstyle):
         """Found while painting: the folder was made by then."""
-        Image.fromarray(np.zeros((8, 600, 3), np.uint8)).save(tmp_path / "narrow.png")
-        with pytest.raises(VidstyleError) as caught:
-            stylize_image(content, [tmp_path / "narrow.png"], tmp_path / "o.png", settings)
-        assert not isinstance(caught.value, JobError)
+        network = random_network()
+        for convolution in network.convolutions.values():
+            convolution.weight.fill_(6e4)
+        wild = dataclasses.replace(settings, network=str(network_file(tmp_path / "wild.safetensors", network)))
+        with pytest.raises(DivergedError):
+            stylize_image(content, [content], tmp_path / "o.png", wild)
         assert not (tmp_path / "o.png.job").exists()
         stylize_image(content, [content], tmp_path / "o.png", dataclasses.replace(settings, alpha=0.9))
 
