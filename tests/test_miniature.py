@@ -132,8 +132,7 @@ class TestCommandLine:
             output = tmp_path / "a.mp4"
             done = vidstyle("video", clip, style, "-o", output, "-y", "--network", network, *SMALL, *quiet)
             assert done.exit_code == 0, done.output
-            assert "sound track 1" in done.output
-            assert "was left out" in done.output
+            assert done.output.count("was left out") == (not quiet)
             assert (probe(output)["frames"], probe(output)["audio"]) == (40, [])
 
     @pytest.mark.parametrize("suffix", [".mov", ".mkv"])

@@ -69,6 +69,8 @@ class Held:
 
     def __init__(self, place, *arguments, **options):
         (self.reached, told), (go, self.go) = os.pipe(), os.pipe()
+        # A shell has what it runs in the background ignore SIGINT, nohup SIGHUP; and what is ignored stays so.
+        options.setdefault("preexec_fn", lambda: [signal.signal(getattr(signal, n), signal.SIG_DFL) for n in CODES])
         command = [sys.executable, "-c", HELD, place, str(told), str(go), *map(str, arguments)]
         environment = {**os.environ, "PYTHONPATH": str(Path(vidstyle.__file__).parent.parent)}
         self.process = subprocess.Popen(

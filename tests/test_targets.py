@@ -14,7 +14,7 @@ from conftest import network_file, pixels, random_network, texture
 from PIL import Image
 
 from vidstyle import Settings, animate_balance, make_sheet, stylize_image
-from vidstyle.errors import DiskError, DivergedError, MediaError, OutputExistsError, UsageError
+from vidstyle.errors import DiskError, DivergedError, JobError, MediaError, OutputExistsError, UsageError
 
 CHANGES = ("replace", "rename", "fsync", "mkdir", "unlink", "rmdir")  # calls of `os` that change the disk
 

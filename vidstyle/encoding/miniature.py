@@ -14,6 +14,7 @@ import numpy as np
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import open_sink
 from vidstyle.errors import DiskError, UsageError, VidstyleError
+from vidstyle.system.files import staging
 from vidstyle.types import ClipInfo
 
 SIDE = 64  # pixels of the longer side
@@ -40,9 +41,9 @@ def try_outputs(outputs: Sequence[Path], info: ClipInfo, encoding: Encoding) -> 
     notes: list[str] = []
     small, tried = miniature(info), _glance(dataclasses.replace(encoding, on_note=notes.append))
     try:
-        with tempfile.TemporaryDirectory(prefix="vidstyle-", ignore_cleanup_errors=True) as folder:
+        with staging(Path(tempfile.gettempdir())) as folder:
             for output in outputs:
-                _try(Path(folder) / output.name, output, small, tried)
+                _try(folder / output.name, output, small, tried)
     except (DiskError, OSError) as error:
         raise DiskError(f"the temporary folder {tempfile.gettempdir()} cannot be used ({error}); set TMPDIR") from error
     return [*dict.fromkeys(notes)]

@@ -248,6 +248,8 @@ def _sweep(folder: Path) -> None:
             continue
         place = folder / entry.name
         with suppress(OSError, NotImplementedError, Timeout):
+            if os.name == "posix" and entry.stat(follow_symlinks=False).st_uid != os.geteuid():
+                continue
             if not (place / LOCK).is_file():
                 place.rmdir()  # only if it is empty
                 continue
