@@ -174,7 +174,7 @@ def test_a_clip_is_painted_along_it_and_its_weights_belong_to_the_job(files, net
     finally:
         moved.rename(files["raft-small"])
     other = paint(tmp_path / "other.pth")
-    assert other.exit_code == 9 and "flow weights was" in other.output
+    assert other.exit_code == 9 and "flow_weights was" in other.output
     assert paint(files["raft-small"], "--restart", name="raft").exit_code == 8
     assert paint(files["raft-small"], "--restart", name="dis").exit_code == 2
 

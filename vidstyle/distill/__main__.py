@@ -20,7 +20,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vidstyle.distill.crops import load_pictures
+from vidstyle.distill.crops import load_pictures, picture_files
 from vidstyle.distill.distiller import Distiller, train
 from vidstyle.distill.recipe import Recipe, blocks_from, written
 from vidstyle.errors import VidstyleError
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(chosen: argparse.Namespace) -> None:
     """Train as the command line says, and print how it goes."""
     checkpoint = chosen.checkpoint or chosen.out.with_suffix(".checkpoint")
-    shown = (path for folder in chosen.images for path in Path(folder).rglob("*"))
-    check_apart([chosen.out, checkpoint], [chosen.teacher, *([chosen.begin] if chosen.begin else []), *shown])
+    read = [chosen.teacher, *([chosen.begin] if chosen.begin else []), *picture_files(chosen.images)]
+    check_apart([chosen.out, checkpoint], read)
     options = {option.name: getattr(chosen, option.name) for option in dataclasses.fields(Recipe)}
     recipe = Recipe(**options | {"blocks": blocks_from(chosen.blocks)})
     distiller = Distiller(vgg19(chosen.teacher), load_pictures(chosen.images, recipe.crop), recipe)

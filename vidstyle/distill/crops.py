@@ -15,10 +15,14 @@ from vidstyle.system.opencv import cv2
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
+def picture_files(folders: Iterable[str | Path]) -> list[Path]:
+    """Files in `folders`, and in folders in them, with a picture's suffix, sorted."""
+    return sorted(path for folder in folders for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
 def load_pictures(folders: Iterable[str | Path], smallest: int) -> list[np.ndarray]:
     """All pictures in `folders` with a short side of `smallest` pixels or more: (H, W, 3) uint8 RGB, sorted by path."""
-    paths = sorted(path for folder in folders for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
-    decoded = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in paths)
+    decoded = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in picture_files(folders))
     pictures = [np.ascontiguousarray(image[..., ::-1]) for image in decoded if image is not None]
     pictures = [image for image in pictures if min(image.shape[:2]) >= smallest]
     if len(pictures) < 2:
