@@ -150,7 +150,8 @@ def test_a_repeated_picture_costs_one_evaluation_and_stays(tiny_network, style):
 def test_warm_starts(tiny_network, style):
     film = Pictures(wide_pan(3, 4))
     settings = Settings(size=0, device="cpu", first_iterations=8, iterations=1)
-    none = paint(tiny_network, style, film, dataclasses.replace(settings, warm_start="none"))
+    apart = dataclasses.replace(settings, warm_start="none", iterations=Settings.iterations)
+    none = paint(tiny_network, style, film, apart)
     alone = [paint(tiny_network, style, Pictures([one]), settings)[0] for one in wide_pan(3, 4)]
     assert all(np.array_equal(one[1].image, other[1].image) for one, other in zip(none, alone, strict=True))
     previous = paint(tiny_network, style, film, dataclasses.replace(settings, warm_start="previous"))

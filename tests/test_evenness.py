@@ -166,7 +166,6 @@ def test_refusals(tmp_path, network, pictures):
         (4, "there.json", [photo, style, "-o", tmp_path / "there.json"]),
         (2, ".json", [photo, style, "-o", tmp_path / "e.txt"]),
         (2, "painter, compact, vgg19", [photo, style, "--judge", "me"]),
-        (2, "--mix blends", [photo, style, "--mix", 1]),
         (2, "grows in one only", [photo, style, "--both-directions", "--timelapse"]),
         (2, "it takes two", [photo, style, "--fps", 1]),
     ]

@@ -42,7 +42,6 @@ def test_shots_are_listed_and_nothing_is_painted(vidstyle, tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", shots(), rate=25)
     whole = [(1, 0, 6, 0.0, 0.28, 0.28), (2, 7, 10, 0.28, 0.44, 0.16), (3, 11, 19, 0.44, 0.8, 0.36)]
     assert table(vidstyle("video", clip, "--shots")) == whole
-    assert table(vidstyle("video", clip, "style.png", "-o", tmp_path / "out.mp4", "--shots", "-q")) == whole
     part = [(1, 5, 6, 0.2, 0.28, 0.08), (2, 7, 10, 0.28, 0.44, 0.16), (3, 11, 11, 0.44, 0.48, 0.04)]
     assert table(vidstyle("video", clip, "--shots", "--start", 0.2, "--end", 0.45)) == part
     assert table(vidstyle("video", clip, "--shots", "--no-cuts", "--start", 0.2)) == [(1, 5, 19, 0.2, 0.8, 0.6)]
@@ -124,5 +123,5 @@ def test_a_painting_goes_on_through_changes_of_light(tmp_path, style, network, g
             return np.asarray(painted, float)[12:-12, 12:-32]
 
     plain, event = last("plain", frames), last("event", lit, long_term=())
-    anew = last("anew", frames, warm_start="none", seed=1)
+    anew = last("anew", frames, warm_start="none", iterations=Settings.iterations, seed=1)
     assert np.abs(event - plain).mean() < 0.4 * np.abs(anew - plain).mean()
