@@ -69,7 +69,7 @@ def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, netwo
     (warped,) = figures(tmp_path, network, *options)
     (anew,) = figures(tmp_path, network, *options, "--warm-start", "none", "--iterations", Settings.iterations)
     assert warped["warping_ratio"] < 0.2
-    assert anew["warping_ratio"] == pytest.approx(1, rel=0.4)
+    assert anew["warping_ratio"] == pytest.approx(1, rel=0.5)
     assert anew["independence"]["warping_ratio"] == anew["independence"]["style_ratio"] == 1
     step = Stylizer.step
 

@@ -18,7 +18,8 @@ def computing_with(count: int | None) -> Iterator[None]:
 
     Other threads keep their number: several jobs of one process may each have another.
     """
-    before = torch.get_num_threads()
+    with _changing:  # a thread that asks for the first time is told a number that is not just being changed
+        before = torch.get_num_threads()
     if count is None or count == before:
         yield
         return
