@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -109,17 +109,53 @@ def survey(
         raise UsageError(f"--input-fps is for pictures without times, and {path} has its own; leave it out")
     # str() makes the decimal number that was typed exact: a frame at 1/10 s is not before 0.1.
     low, high = Fraction(str(start)), None if end is None else Fraction(str(end))
-    with Reader(path, deinterlace, hdr) as reader, closing(reader.frames(high)) as frames:
-        clock, unit = reader.clock, reader.clock.time_base
-        if high is None:
-            reader.require_uncut()
-            _require_few(
-                path, min(clock.expected(), path.stat().st_size // SMALLEST_FRAME)
-            )  # a header may say anything
-        ticks: list[int] = []
-        chosen = range(0)
-        size = (0, 0)
-        beyond = None  # the tick of the first frame behind the chosen ones
+    with Reader(path, deinterlace, hdr) as reader:
+        clock, found = reader.clock, _selected(reader, low, high, observe)
+        if not found.chosen:
+            wanted = f"from {start:g} s" + ("" if end is None else f" to {end:g} s")
+            last = float(clock.seconds(found.ticks[-1]))
+            raise UsageError(f"{path} has no frame {wanted}: its last one is at {last:.3f} s")
+        ended = clock.end() if found.beyond is None else found.beyond
+        stop = None if ended is None else clock.seconds(ended)
+        times = spread([clock.seconds(found.ticks[number]) for number in found.chosen], stop)
+        info = clip_info(found.size, times, stop, clock.time_base, clock.rates)
+        return Clip(
+            path=path,
+            info=info,
+            first=found.chosen.start,
+            has_audio=reader.has_audio,
+            times=times,
+            end_seconds=times[0] + info.seconds,
+            whole=found.beyond is None and len(found.chosen) == len(found.ticks),
+            origin=found.ticks[0] * clock.time_base,
+            notes=reader.notes,
+            deinterlace=deinterlace,
+            hdr=hdr,
+        )
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """What decoding a clip as far as it is selected has shown."""
+
+    ticks: Sequence[int]  #: of all frames that were decoded
+    chosen: range  #: numbers of the selected ones
+    beyond: int | None  #: tick of the frame behind these; None if the clip ends with them
+    size: tuple[int, int]  #: width and height
+
+
+def _selected(
+    reader: Reader, low: Fraction, high: Fraction | None, observe: Callable[[np.ndarray], object] | None
+) -> _Selection:
+    """Decode a clip from its first frame, and select from `low` until before `high`, in seconds from that frame."""
+    path, unit = reader.path, reader.clock.time_base
+    if high is None:
+        reader.require_uncut()
+        _require_few(path, min(reader.clock.expected(), path.stat().st_size // SMALLEST_FRAME))  # a header may lie
+    ticks: list[int] = []
+    chosen, size = range(0), (0, 0)
+    beyond = None
+    with closing(reader.frames(high)) as frames:
         for number, (tick, frame) in enumerate(frames):
             if high is not None and ticks and (tick - ticks[0]) * unit >= high:
                 beyond = tick
@@ -133,32 +169,11 @@ def survey(
                 chosen = range(chosen.start if chosen else number, number + 1)
                 if observe is not None:
                     observe(reader.to_rgb(frame))
-        if ticks and (next_tick := reader.following(ticks[-1])) is not None:
-            beyond = next_tick
-        if beyond is None:
-            reader.require_complete()
-        if not chosen:
-            wanted = f"from {start:g} s" + ("" if end is None else f" to {end:g} s")
-            raise UsageError(
-                f"{path} has no frame {wanted}: its last one is at {float(clock.seconds(ticks[-1])):.3f} s"
-            )
-        ended = clock.end() if beyond is None else beyond
-        stop = None if ended is None else clock.seconds(ended)
-        times = spread([clock.seconds(ticks[number]) for number in chosen], stop)
-        info = clip_info(size, times, stop, unit, clock.rates)
-        return Clip(
-            path=path,
-            info=info,
-            first=chosen.start,
-            has_audio=reader.has_audio,
-            times=times,
-            end_seconds=times[0] + info.seconds,
-            whole=beyond is None and len(chosen) == len(ticks),
-            origin=ticks[0] * unit,
-            notes=reader.notes,
-            deinterlace=deinterlace,
-            hdr=hdr,
-        )
+        if ticks and (following := reader.following(ticks[-1])) is not None:
+            beyond = following
+    if beyond is None:
+        reader.require_complete()
+    return _Selection(ticks, chosen, beyond, size)
 
 
 def _require_few(path: Path, frames: int) -> None:
