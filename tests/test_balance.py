@@ -270,3 +270,19 @@ def test_what_can_be_refused_is_refused_before_the_rehearsal(pictures, network, 
         paint()
     paint()
     assert out.is_file()
+
+
+@pytest.mark.clips
+def test_an_hour_says_what_it_takes_before_it_begins(tmp_path, network, pictures, caplog):
+    settings = Settings(
+        size=32, seconds=3600, fps=12, bounce=False, space="linear", network=str(network), first_iterations=1
+    )
+
+    def stop(result, total):
+        assert total == 43200
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        animate_balance(pictures[0], pictures[1:2], tmp_path / "o.mp4", settings, on_frame=stop)
+    assert "43200 frames of 32x" in caplog.text
+    assert "12.0 hours at a second each" in caplog.text

@@ -16,6 +16,25 @@ STATES = 24  # bytes a pixel: float32 RGB, and the next one is written before th
 LOSSLESS = (".png", "")  # outputs, a folder among them, that are about as large as the frames
 
 
+MANY = 2000  # frames: a job of more says what it takes before it begins
+
+
+def announced(info: ClipInfo, painted: int) -> str | None:
+    """A sentence that says what a very long job takes; None for any other.
+
+    Args:
+        info: of the frames, for their size.
+        painted: how many of them are still to be painted.
+    """
+    if painted <= MANY:
+        return None
+    hours, size = painted / 3600, info.width * info.height * (painted * PNG + STATES)
+    return (
+        f"{painted} frames of {info.width}x{info.height} are to be painted: {hours:.1f} hours at a second each, and "
+        f"about {said(size)} on the disk until the outputs are made"
+    )
+
+
 def require_space(outputs: Sequence[Path], info: ClipInfo, painted: int, shown: int) -> None:
     """Raise `DiskError` if a disk has surely too little room, with about how much is needed.
 

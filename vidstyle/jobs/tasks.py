@@ -23,7 +23,7 @@ from vidstyle.encoding.miniature import try_outputs
 from vidstyle.encoding.outputs import OnFitted, Outputs, export, files_read, frames_kept
 from vidstyle.encoding.partfile import Encoding
 from vidstyle.encoding.sinks import check_bits, write_still
-from vidstyle.encoding.space import require_space
+from vidstyle.encoding.space import announced, require_space
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
 from vidstyle.jobs.checkpoint import JobFolder
 from vidstyle.jobs.inputs import Inputs
@@ -174,6 +174,8 @@ class Task:
         with open_job(self.outputs[0], manifest, restart=self.call.restart) as job, _told(job):
             self.targets.claim(job)
             self._log(job, source)
+            if cost := announced(source.info, frames - job.done):
+                tell(cost)
             with computing_with(job.manifest.threads):
                 yield job
             if not self.call.keep_job:
