@@ -5,7 +5,6 @@ Run as a program in a process of its own, where a hang or too much memory shows:
 
 import faulthandler
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -60,6 +59,8 @@ def mutated(content, dice):
 
 
 def main(seed, count, seconds):
+    from peak import peak
+
     from vidstyle import media
     from vidstyle.errors import VidstyleError
     from vidstyle.stills import pictures
@@ -85,7 +86,7 @@ def main(seed, count, seconds):
                     path.rename(f"/tmp/mutation-{seed}-{number}{suffix}")
                     raise
                 faulthandler.cancel_dump_traceback_later()
-                memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+                memory = peak()
                 assert memory < MOST_MEMORY, (number, suffix, memory)
     print(f"{read} read, {refused} refused, {memory / 1e9:.2f} GB")
 

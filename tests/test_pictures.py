@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,17 +144,18 @@ class TestMemory:
     """Peak memory of a process that reads one picture, above that of one that reads a tiny one."""
 
     PROGRAM = """
-        import resource, sys
+        import sys
+        sys.path.insert(0, sys.argv.pop(1))
+        from peak import peak
         from vidstyle.stills import pictures
         from vidstyle.errors import MediaError
         for path in sys.argv[2:]:
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            before = peak()
             try:
                 pictures.load_content(path, int(sys.argv[1]))
             except MediaError as error:
                 print(error, file=sys.stderr)
-        unit = 1 if sys.platform == "darwin" else 1024
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit // 2**20)
+        print((peak() - before) // 2**20)
     """
 
     @pytest.fixture
@@ -163,7 +165,8 @@ class TestMemory:
 
         def run(path, size):
             """In MB, and what was said."""
-            command = [sys.executable, "-c", textwrap.dedent(self.PROGRAM), str(size), tmp_path / "tiny.png", path]
+            tests, program = Path(__file__).parent, textwrap.dedent(self.PROGRAM)
+            command = [sys.executable, "-c", program, tests, str(size), tmp_path / "tiny.png", path]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             return int(done.stdout), done.stderr
 
