@@ -223,3 +223,17 @@ def test_a_crafted_raft_is_refused(tmp_path, change):
 
 def test_the_embedded_network_passes_its_own_check():
     assert networks.compact().content_weight > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [(["--network"], 2), (["--network", "vgg19", "--weights"], 8), (["--init"], 3)]
+)
+def test_a_name_too_long_for_any_file(paint, options, code):
+    done = paint(*options, "x" * 5000)
+    assert done.exit_code == code, done.output
+
+
+def test_others_may_read_a_network_as_they_may_any_file(tmp_path, tiny_network):
+    networks.save_compact(tiny_network, tmp_path / "own.safetensors")
+    (tmp_path / "any").touch()
+    assert (tmp_path / "own.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode

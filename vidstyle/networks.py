@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
@@ -304,7 +305,7 @@ def compact(path: str | Path | None = None) -> FeatureNetwork:
         WeightsError: the file is missing, damaged or no such network.
     """
     source = Path(str(files("vidstyle") / "assets" / COMPACT_FILE)) if path is None else Path(path)
-    if path is not None and not source.exists() and not source.suffix and source.name == str(path):
+    if path is not None and not os.path.exists(source) and not source.suffix and source.name == str(path):
         near = difflib.get_close_matches(str(path).lower(), NAMES, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"--network is {str(path)!r}, neither {' nor '.join(NAMES)} nor a file that is there{hint}")
@@ -335,7 +336,8 @@ def save_compact(network: FeatureNetwork, path: str | Path) -> None:
     tensors = {**network.state_dict(), **{f"readouts.{layer}": matrix for layer, matrix in network.readouts.items()}}
     shape = Architecture(network.blocks, network.pool, network.skip, network.content_weight).json()
     halves = {key: tensor.detach().half().cpu().contiguous() for key, tensor in tensors.items()}
-    save_file(halves, path, metadata={"format": FILE_FORMAT, "network": shape})
+    # Not save_file, which lets nobody else read what it writes.
+    Path(path).write_bytes(save(halves, metadata={"format": FILE_FORMAT, "network": shape}))
 
 
 def fingerprint(network: FeatureNetwork) -> str:

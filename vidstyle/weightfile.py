@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from vidstyle.errors import WeightsError
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file or a torch checkpoint, on the CPU. Raises `WeightsError`."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path's, False for a name that is too long
         raise WeightsError(f"there is no weights file {path}")
     try:
         if path.suffix == ".safetensors":
