@@ -108,3 +108,10 @@ def test_a_size_beyond_the_input_is_said(vidstyle, files, tmp_path):
         done = vidstyle(*line, "-o", tmp_path / f"{size}.png", "--size", size)
         assert done.exit_code == 0, done.output
         assert ("it is not enlarged: 96x64 is painted" in done.output) == told
+
+
+def test_of_a_refusal_only_its_sentence_is_seen(vidstyle, tmp_path):
+    done = vidstyle("image", tmp_path / "none.png", tmp_path / "style.png", "-o", tmp_path / "o.png")
+    assert done.exit_code == 3
+    assert done.output.strip().startswith("vidstyle: there is no file ")
+    assert len(done.output.strip().splitlines()) == 1

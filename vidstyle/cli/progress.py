@@ -92,5 +92,9 @@ def bar(quiet: bool) -> Iterator[OnStep]:
         def on_step(text: str, done: int, total: int) -> None:
             shown.update(task, description=text, completed=done, total=total)
 
-        yield on_step
+        try:
+            yield on_step
+        except BaseException:
+            shown.live.transient = shown.tasks[task].total is None  # of a refusal only its sentence stays
+            raise
         shown.update(task, description="done")
