@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import av
 import av.filter
 
+CLOCK = Fraction(1, 1000)  #: of the filter, which counts frames
 Timed = tuple[int, av.VideoFrame]  #: when a frame is shown, in ticks; and the frame
 
 
@@ -43,7 +45,7 @@ class Deinterlacer:
 
 def _graph(frame: av.VideoFrame) -> Any:
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=CLOCK)
     filters = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
     graph.link_nodes(source, filters, graph.add("buffersink")).configure()
     return graph
