@@ -182,6 +182,28 @@ def test_every_point_of_saving_can_be_the_last(tmp_path, monkeypatch):
     assert last > 50
 
 
+def test_states_are_forgotten_though_the_forgetting_is_interrupted(tmp_path, monkeypatch):
+    """A new shot needs none of the states before it; the process dies before it has removed the n-th of them."""
+    for last in range(REACH + 1):
+        output, removed = tmp_path / str(last), itertools.count()
+        paint_until(output, 10)
+        states = output.with_name(f"{last}.job") / "states"
+        assert len(list(states.iterdir())) == REACH + 2
+        with open_job(output, MANIFEST) as job, monkeypatch.context() as patch:
+            unlink = Path.unlink
+
+            def die(self, missing_ok=False, unlink=unlink, removed=removed, last=last):
+                if self.suffix == ".safetensors" and next(removed) == last:
+                    raise KeyboardInterrupt
+                unlink(self, missing_ok)
+
+            patch.setattr(Path, "unlink", die)
+            with pytest.raises(KeyboardInterrupt):
+                job.save(*paint(10, job.state))
+        paint_until(output, 11)
+        assert sorted(path.stem for path in states.iterdir()) == ["000009", "000010"]
+
+
 def test_a_torn_journal_line_is_dropped(tmp_path):
     paint_until(tmp_path / "a", 3)
     journal = tmp_path / "a.job" / "journal.jsonl"

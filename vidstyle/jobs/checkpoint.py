@@ -14,6 +14,9 @@ picture and its state, and the next run continues from there with the same bytes
 says counts as missing: painting steps back to the last frame that can be continued.
 
 Frames beyond the first gap are left alone: another process may have painted them.
+
+While a finished job's folder is removed the manifest lies beside it, as OUT.job.json, and goes last: wherever that is
+interrupted, the same command knows which outputs it has made, and ends as if it had not been.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ from vidstyle.jobs.locks import FILES as LOCKS
 from vidstyle.jobs.manifest import Made, Manifest, place
 from vidstyle.system.facts import HOMES
 from vidstyle.system.files import PART, write_inside
+from vidstyle.system.renames import rename_new
 from vidstyle.types import Result, State
 
 MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
@@ -181,8 +185,16 @@ class JobFolder:
         with self._disk():
             for folder in FOLDERS:
                 remove_empty(self.path / folder)
-            (self.path / MANIFEST).unlink(missing_ok=True)
-            remove_rest(self.path)
+            manifest, last = self.path / MANIFEST, record_of(self.path)
+            try:
+                rename_new(manifest, last)
+            except OSError:  # a file of that name is not ours, or so long a name is none
+                last = manifest
+                last.unlink(missing_ok=True)
+            for name in REST:
+                (self.path / name).unlink(missing_ok=True)
+            remove_empty(self.path)
+            last.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         """Files that vidstyle made, the journal first: without it no frame counts."""
@@ -241,12 +253,17 @@ class JobFolder:
         return states.read_state(self.path / STATE.format(index))
 
     def _forget(self, state: State) -> None:
-        """Remove the files of the states before those that `state` remembers, back to the first gap."""
-        number = state.index - len(state.past) - MARGIN - 1
+        """Remove the files of the states before those that `state` remembers, back to the first gap.
+
+        The oldest goes first: if that is interrupted, there is no gap before which some would stay for ever.
+        """
+        number, files = state.index - len(state.past) - MARGIN - 1, []
         with self._disk():
             while (file := self.path / STATE.format(number)).is_file():
-                file.unlink()
+                files.append(file)
                 number -= 1
+            for file in reversed(files):
+                file.unlink()
 
     def _write_manifest(self) -> None:
         with self._disk():
@@ -263,8 +280,6 @@ def _encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def remove_rest(path: Path) -> None:
-    """Remove the log and the lock, held by this process, and the folder with them if nothing else is there."""
-    for name in REST:
-        (path / name).unlink(missing_ok=True)
-    remove_empty(path)
+def record_of(path: Path) -> Path:
+    """Where the manifest of a job folder lies while that is removed."""
+    return path.with_name(path.name + ".json")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import DiskError, JobError
-from vidstyle.jobs.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, remove_rest
+from vidstyle.jobs.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, record_of
 from vidstyle.jobs.durable import disk_errors
 from vidstyle.jobs.locks import locked
 from vidstyle.jobs.manifest import Made, Manifest, OtherFormatError, place
@@ -41,6 +41,7 @@ def open_job(output: Path, manifest: Manifest, *, restart: bool = False) -> Iter
         _require_ours(path)
         path.mkdir(exist_ok=True)
     with _held(path) as still_held:
+        _restore(path)
         there = None if restart else _continued(path, manifest)
         yield JobFolder(path, manifest, there, still_held)
 
@@ -58,7 +59,7 @@ def reopen_job(path: Path) -> Iterator[JobFolder]:
             raise JobError(f"{path} is no job folder of vidstyle; --keep-job keeps one beside an output, as OUTPUT.job")
         _require_ours(path)
     with _held(path) as still_held:
-        there = _manifest(path)
+        there = _read(path / MANIFEST)
         yield JobFolder(path, there, there, still_held)
 
 
@@ -71,7 +72,7 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: Mapping[str, An
     """
     path = folder_of(output)
     try:
-        manifest = _manifest(path)
+        manifest = _read(path / MANIFEST if (path / MANIFEST).is_file() else record_of(path))
         if manifest.encoding == as_json(encoding):
             there = [one for one in outputs if one.exists()]
             return [one for one in there if manifest.made.get(place(path, one)) == Made.of(one)]
@@ -80,21 +81,23 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: Mapping[str, An
     return []
 
 
-def sweep(output: Path) -> None:
-    """Remove what a call leaves that is killed when it has all but removed its job folder."""
-    path = folder_of(output)
-    with suppress(OSError, JobError, DiskError):
-        if path.is_dir() and not path.is_symlink() and {file.name for file in path.iterdir()} <= set(REST):
-            with _held(path):
-                remove_rest(path)
-
-
 @contextmanager
 def _held(path: Path) -> Iterator[Callable[[], None]]:
     with ExitStack() as stack:
         with disk_errors(path):
             still_held = stack.enter_context(locked(path, f"paints {path.name.removesuffix('.job')}"))
         yield still_held
+
+
+def _restore(path: Path) -> None:
+    """Put the manifest back into a folder that a killed call was about to remove."""
+    record = record_of(path)
+    with disk_errors(record):
+        if record.is_file() and not record.is_symlink() and Manifest.is_one(record.read_bytes()):
+            if (path / MANIFEST).exists():
+                record.unlink()
+            else:
+                record.rename(path / MANIFEST)
 
 
 def _continued(path: Path, manifest: Manifest) -> Manifest | None:
@@ -106,7 +109,7 @@ def _continued(path: Path, manifest: Manifest) -> Manifest | None:
     try:
         if not (path / MANIFEST).is_file():
             return None
-        there = _manifest(path)
+        there = _read(path / MANIFEST)
     except JobError:
         if frames:
             raise
@@ -120,15 +123,14 @@ def _continued(path: Path, manifest: Manifest) -> Manifest | None:
     return None if changes else there
 
 
-def _manifest(path: Path) -> Manifest:
-    """The manifest of a folder. Raises `JobError` if it is damaged, `OSError` if it cannot be read."""
-    file = path / MANIFEST
+def _read(file: Path) -> Manifest:
+    """A manifest. Raises `JobError` if it is damaged, `OSError` if it cannot be read."""
     try:
         return Manifest.decoded(file.read_bytes())
     except OtherFormatError as error:
         raise JobError(
-            f"{path} was begun by another version of vidstyle ({error}); finish it with that version, or paint anew "
-            "with --restart"
+            f"{file.parent} was begun by another version of vidstyle ({error}); finish it with that version, or paint "
+            "anew with --restart"
         ) from error
     except ValueError as error:
         raise JobError(f"{file} is damaged ({error}); paint anew with --restart") from error

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.encoding.outputs import Outputs, check_job_folder, check_outputs, listed
-from vidstyle.errors import OutputExistsError
 from vidstyle.jobs.checkpoint import JobFolder
 from vidstyle.jobs.durable import disk_errors
-from vidstyle.jobs.opening import made_before, sweep
+from vidstyle.jobs.opening import made_before
 from vidstyle.jobs.records import as_json
 from vidstyle.settings import Settings
 from vidstyle.showing.figure import FILES, check_companions
@@ -61,11 +60,7 @@ class Targets:
         self.made: set[Path] = set()
         if not overwrite and not restart:
             self.made.update(made_before(self.outputs[0], [*self.outputs, *self._companions], self.encoding))
-        try:
-            self._require_free()
-        except OutputExistsError:
-            sweep(self.outputs[0])
-            raise
+        self._require_free()
 
     @property
     def all_made(self) -> bool:
