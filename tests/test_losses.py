@@ -3,11 +3,13 @@
 import pytest
 import torch
 from conftest import texture
+from test_stylemetrics import expanded_distance
 from torch import nn
 
 from vidstyle import losses, networks
 from vidstyle.settings import Settings
-from vidstyle.stylizer import Stylizer
+from vidstyle.stylemetrics import STYLE_METRICS, gram, moments
+from vidstyle.stylizer import Stylizer, scaled_style
 from vidstyle.types import Frame
 
 
@@ -24,20 +26,15 @@ def frame_of(image, alpha=0.5):
 def test_gram_by_hand():
     features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # two channels, two positions
     expected = torch.tensor([[1 + 4, 3 + 8], [3 + 8, 9 + 16]]) / 2
-    assert torch.allclose(losses.gram(features), expected)
+    assert torch.allclose(gram(features), expected)
+    assert torch.allclose(moments(features), torch.cat([expected, torch.tensor([[1.5], [3.5]])], dim=1))
     readout = torch.tensor([[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]])
     through = torch.einsum("kc,nchw->nkhw", readout, features)
-    assert torch.allclose(losses.gram(features, readout), losses.gram(through))
+    for metric in STYLE_METRICS.values():
+        found = losses.mapped(metric, dict.fromkeys(("a", "b"), metric.statistic(features)), {"a": readout})
+        assert torch.allclose(found["a"], metric.statistic(through))
+        assert torch.equal(found["b"], metric.statistic(features))
     assert torch.allclose(losses.project(features, readout), losses.project(through))
-
-
-def test_gradient_of_gram():
-    features = torch.randn(1, 5, 3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    weights = torch.arange(25.0).view(5, 5).sin()  # not symmetric
-    plain = torch.einsum("nchw,ndhw->cd", features, features) / 12
-    (expected,) = torch.autograd.grad((plain * weights).sum(), features)
-    (found,) = torch.autograd.grad((losses.gram(features) * weights).sum(), features)
-    assert torch.allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(72, 96), (150, 110)])
@@ -55,8 +52,9 @@ def test_content_term_of_unrelated_features_is_one(tiny_network):
     content, style = texture(64, 64, seed=4), texture(64, 64, seed=5)
     features_c, features_s = (tiny_network(x[None], ["relu4_2"])["relu4_2"][0].flatten(1).T for x in (content, style))
     pairs = torch.cdist(features_c, features_s).square().mean()
-    statistics = [losses.Statistics.of({"relu4_2": features}, {}) for features in (features_c, features_s)]
-    units = losses.normalized_units(*statistics, {"relu4_2": len(features_c)}, ())
+    own, its = (losses.Statistics.of({"relu4_2": features}, {}) for features in (features_c, features_s))
+    wanted = losses.Wanted.of(STYLE_METRICS["gram"], its, {})
+    units = losses.normalized_units(own, wanted, {"relu4_2": len(features_c)}, ())
     assert float(units.content["relu4_2"] * pairs * len(features_c)) == pytest.approx(
         losses.CONTENT_CALIBRATION, rel=1e-3
     )
@@ -75,13 +73,45 @@ def test_the_networks_content_weight_moves_the_content_term_only(tiny_network, s
 
 def test_mixed_styles_lie_between(tiny_network, picture):
     one, other = texture(80, 80, seed=6), texture(80, 80, seed=7)
-    stylizer = Stylizer(tiny_network, [one, other], Settings(device="cpu"))
-    parts = [stylizer.style((72, 96), shares) for shares in ((1.0, 0.0), (0.0, 1.0))]
-    mixed = stylizer.style((72, 96), (0.25, 0.75))
-    for layer, found in mixed.grams.items():
-        assert torch.allclose(found, 0.25 * parts[0].grams[layer] + 0.75 * parts[1].grams[layer])
-    alone = Stylizer(tiny_network, [one], Settings(device="cpu")).style((72, 96), (1.0,))
-    assert all(torch.equal(alone.grams[layer], parts[0].grams[layer]) for layer in alone.grams)
+    for metric in STYLE_METRICS:
+        settings = Settings(device="cpu", style_metric=metric)
+        stylizer = Stylizer(tiny_network, [one, other], settings)
+        parts = [stylizer.style((72, 96), shares).statistics.style for shares in ((1.0, 0.0), (0.0, 1.0))]
+        mixed = stylizer.style((72, 96), (0.25, 0.75))
+        for layer, found in mixed.statistics.style.items():
+            assert torch.allclose(found, 0.25 * parts[0][layer] + 0.75 * parts[1][layer])
+            wanted = STYLE_METRICS[metric].target(found)[1]  # of the mixed statistics, not mixed targets
+            assert torch.equal(mixed.targets[layer], wanted)
+        again = stylizer.style((72, 96), (1.0, 0.0)).statistics.style
+        alone = Stylizer(tiny_network, [one], settings).style((72, 96), (1.0,)).statistics.style
+        assert all(torch.equal(alone[layer], again[layer]) for layer in alone)
+
+
+@pytest.mark.parametrize("read_out", [False, True])
+@pytest.mark.parametrize("metric", list(STYLE_METRICS))
+def test_style_term_by_hand(tiny_network, style, metric, read_out):
+    """Against features that are projected at every position, and the distance of `test_stylemetrics`."""
+    content, painted, layer = texture(64, 64, seed=4), texture(64, 64, seed=5), "relu2_1"
+    channels = tiny_network(content[None], [layer])[layer].shape[1]
+    if read_out:
+        matrix = torch.randn(channels, channels, generator=torch.Generator().manual_seed(0))
+        tiny_network.readouts = {**tiny_network.readouts, layer: matrix}
+    settings = Settings(device="cpu", style_metric=metric, style_layers=(layer,), content_layers=(layer,))
+    stylizer = Stylizer(tiny_network, [style], settings)
+    found = terms_of(stylizer, frame_of(content), painted)[1][1]
+
+    def features(image):
+        f = tiny_network(image, [layer])[layer][0].flatten(1).double()
+        matrix = tiny_network.readouts.get(layer)
+        return f if matrix is None else matrix.double() @ f
+
+    wanted, near, far = map(features, (scaled_style(style, (64, 64), 1.0), painted[None], content[None]))
+    if metric == "gram":
+        g, near, far = (f @ f.T / f.shape[1] for f in (wanted, near, far))
+        expected = (near - g).square().sum() / (far - g).square().sum()
+    else:
+        expected = expanded_distance(near, wanted) / expanded_distance(far, wanted)
+    assert found == pytest.approx(float(expected), rel=2e-3)
 
 
 def test_a_style_equal_to_the_content_stays_finite(tiny_network, picture):

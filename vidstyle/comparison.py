@@ -35,6 +35,7 @@ from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.sources import to_tensor
 from vidstyle.stills import pictures
+from vidstyle.stylemetrics import gram
 from vidstyle.stylizer import scaled_style, size_of
 from vidstyle.system.files import check_apart, write_whole
 from vidstyle.system.opencv import cv2
@@ -161,7 +162,7 @@ class Comparison:
         began = time.perf_counter()
         features = network(image, (*settings.content_layers, *settings.style_layers))
         terms = [losses.project(features[x], readouts.get(x)).square().sum() for x in settings.content_layers]
-        terms += [losses.gram(features[x], readouts.get(x)).square().sum() for x in settings.style_layers]
+        terms += [gram(features[x]).square().sum() for x in settings.style_layers]
         float(torch.autograd.grad(torch.stack(terms).sum(), image)[0].sum())  # waits for the device
         return time.perf_counter() - began
 

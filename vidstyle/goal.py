@@ -11,6 +11,7 @@ from torch import Tensor
 from vidstyle import losses
 from vidstyle.networks import FeatureNetwork, Look
 from vidstyle.settings import Settings
+from vidstyle.stylemetrics import STYLE_METRICS
 
 TERMS = ("content", "style", "temporal", "tv")
 
@@ -25,18 +26,18 @@ class Observer:
     """
 
     def __init__(self, network: FeatureNetwork, settings: Settings, readouts: losses.Features) -> None:
-        self.network, self.settings = network, settings
+        self.network, self.settings, self.readouts = network, settings, readouts
+        # The blog post's units are of Gram matrices.
+        self.metric = STYLE_METRICS[settings.style_metric if settings.objective == "normalized" else "gram"]
         self.looks = [
-            Look(layer, functools.partial(see, readout=readouts.get(layer)), join)
-            for layers, see, join in (
-                (settings.content_layers, losses.project, losses.joined_features),
-                (settings.style_layers, losses.gram, losses.joined_grams),
-            )
-            for layer in layers
+            Look(layer, functools.partial(losses.project, readout=readouts.get(layer)), losses.joined_features)
+            for layer in settings.content_layers
         ]
+        self.looks += [Look(layer, self.metric.statistic, losses.joined_means) for layer in settings.style_layers]
 
     def __call__(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Of (1, 3, H, W), projected features (H W, C) at the content layers, Gram matrices at the style layers."""
+        """Of (1, 3, H, W), projected features (H W, K) at the content layers, and at the style layers the metric's
+        statistics of features (1, C, H, W) that are not projected."""
         settings = self.settings
         seen = self.network.observe(image, self.looks, frugal=settings.frugal)
         contents = len(settings.content_layers)
@@ -44,6 +45,11 @@ class Observer:
             dict(zip(settings.content_layers, seen[:contents], strict=True)),
             dict(zip(settings.style_layers, seen[contents:], strict=True)),
         )
+
+    def statistics(self, image: Tensor, maps: losses.Features) -> tuple[dict[str, Tensor], losses.Statistics]:
+        """Projected features of (1, 3, H, W) at the content layers; statistics, at the style layers mapped."""
+        features, style = self(image)
+        return features, losses.Statistics.of(features, losses.mapped(self.metric, style, maps))
 
 
 class Goal:
@@ -60,7 +66,8 @@ class Goal:
     def __init__(self, observe: Observer, like: Tensor) -> None:
         self.observe, self.settings = observe, observe.settings
         self.features: dict[str, Tensor] = {}  # wanted at the content layers, projected, (H W, C)
-        self.grams: dict[str, Tensor] = {}  # wanted at the style layers, (C, C)
+        self.targets: dict[str, Tensor] = {}  # wanted at the style layers, of statistics after
+        self.maps: dict[str, Tensor] = {}  # these matrices, (K, C)
         self.units = losses.Units({}, {})
         self.alpha, self.temporal_weight = like.new_zeros(2).unbind()
         self.warped, self.visible = torch.zeros_like(like), torch.zeros_like(like[:, :1])
@@ -69,7 +76,7 @@ class Goal:
     def aim(
         self,
         content: Tensor,
-        style: losses.Statistics,
+        style: losses.Wanted,
         alpha: float,
         temporal_weight: float = 0.0,
         warped: Tensor | None = None,
@@ -79,21 +86,21 @@ class Goal:
 
         Args:
             content: (1, 3, H, W).
-            style: statistics of the style at this size.
+            style: what is wanted of the style at this size.
             alpha: 1 = all content, 0 = all style.
             temporal_weight: of staying with the warped previous pastiche.
             warped, visible: (1, 3, H, W) and (1, 1, H, W), as `losses.temporal_loss` takes them; None if there is no
                 predecessor.
         """
         settings = self.settings
-        targets, grams = self.observe(content)
-        own = losses.Statistics.of(targets, grams)
+        targets, own = self.observe.statistics(content, style.maps)
         positions = {layer: len(target) for layer, target in targets.items()}
         shares = settings.style_layer_weights or (1.0,) * len(settings.style_layers)
         units = losses.UNITS[settings.objective](own, style, positions, shares)
         units = units.with_content_weight(self.observe.network.content_weight)
         _write(self.features, targets)
-        _write(self.grams, style.grams)
+        _write(self.targets, style.targets)
+        _write(self.maps, style.maps)
         _write(self.units.content, units.content)
         _write(self.units.style, units.style)
         self.alpha.fill_(alpha)
@@ -106,9 +113,10 @@ class Goal:
 
     def __call__(self, pastiche: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of a pastiche (1, 3, H, W), and its terms in the order of `TERMS`, each before its weight."""
-        features, grams = self.observe(pastiche)
+        features, statistics = self.observe(pastiche)
         content = losses.content_loss(features, self.features, self.units)
-        style = losses.style_loss(grams, self.grams, self.units)
+        found = losses.mapped(self.observe.metric, statistics, self.maps)
+        style = losses.style_loss(found, self.targets, self.units, self.observe.metric)
         temporal = losses.temporal_loss(pastiche, self.warped, self.visible)
         total = torch.lerp(style, content, self.alpha) + self.temporal_weight * temporal
         tv = torch.zeros_like(total)

@@ -26,6 +26,7 @@ Space = Literal["even", "linear"]
 Direction = Literal["forward", "backward", "both"]
 Deinterlace = Literal["auto", "off"]
 Hdr = Literal["tonemap", "refuse"]
+StyleMetric = Literal["wasserstein", "gram"]
 Objective = Literal["normalized", "blog"]
 Place = Literal["anywhere", "github", "slack", "web"]
 Layout = Literal["plain", "pair", "triptych", "wipe"]
@@ -103,10 +104,14 @@ class Settings:
     optimizer: Optimizer = setting("lbfgs", "lbfgs or adam.")
     content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers compared by feature.")
     style_layers: tuple[str, ...] = setting(
-        ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "Layers compared by Gram matrix."
+        ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "Layers compared by --style-metric."
     )
     style_layer_weights: tuple[float, ...] = setting(
         (), "A weight for each style layer; all equal when empty.", low=0, high=HEAVIEST
+    )
+    style_metric: StyleMetric = setting(
+        "wasserstein",
+        "How the styles of two pictures are compared: wasserstein (distance of Gaussians), or gram (of Gram matrices).",
     )
     style_scale: float = setting(
         1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8

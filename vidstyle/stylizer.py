@@ -49,6 +49,7 @@ class Stylizer:
         self.observe = Observer(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
+        self._wanted_at: dict[Size, tuple[tuple[float, ...], losses.Wanted]] = {}  # with the mix that it is of
         self._canvases: dict[Size, _Canvas] = {}
         self._tape = optimize.Tape() if settings.cuda_graphs and self.device.type == "cuda" else None
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
@@ -168,17 +169,20 @@ class Stylizer:
         )
 
     @torch.no_grad()
-    def style(self, size: Size, mix: Sequence[float]) -> losses.Statistics:
-        """Statistics of the mixed styles, scaled for a pastiche of `size`. Computed once a size."""
+    def style(self, size: Size, mix: Sequence[float]) -> losses.Wanted:
+        """What is wanted of the mixed styles, scaled for a pastiche of `size`. Computed when size or mix change."""
         if size not in self._styles_at:
             self._styles_at[size] = [self._style_statistics(style, size) for style in self.styles]
-        return losses.Statistics.mixed(self._styles_at[size], mix)
+        if size not in self._wanted_at or self._wanted_at[size][0] != tuple(mix):
+            mixed = losses.Statistics.mixed(self._styles_at[size], mix)
+            self._wanted_at[size] = tuple(mix), losses.Wanted.of(self.observe.metric, mixed, self.observe.readouts)
+        return self._wanted_at[size][1]
 
     def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
         # Shrunk on the CPU: on CUDA a large picture does not fit the memory of that kernel.
         least = self.network.smallest_side(self.layers)
         picture = scaled_style(style, size, self.settings.style_scale, least).to(self.device)
-        return losses.Statistics.of(*self.observe(picture))
+        return self.observe.statistics(picture, self.observe.readouts)[1]
 
 
 @dataclass(frozen=True, eq=False)

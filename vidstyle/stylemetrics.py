@@ -1,0 +1,150 @@
+"""How far the style of one picture is from that of another: from means over all positions of products of features.
+
+Two metrics. `gram` is the squared distance of Gram matrices of Gatys, Ecker and Bethge. It counts absolute errors: the
+few directions of feature space in which a style has most rule it, and colours and textures that the style does not have
+cost next to nothing. `wasserstein` takes the features of each picture for a Gaussian and is the squared Wasserstein-2
+distance of the two: an error counts by what the style has in its direction, and what is missing pulls without bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+# Share of the mean eigenvalue of a style's covariance that is added to the variances of both pictures: where a style
+# has less than that, its variance is as good as none. Without it the gradient has no bound where a variance is 0.
+VARIANCE_FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class StyleMetric:
+    """What is taken of features at a layer, and how two such statistics are compared.
+
+    A statistic is a mean over positions, so that of several pictures, or strips of one, it is their weighted mean.
+    """
+
+    statistic: Callable[[Tensor], Tensor]  #: of features (1, C, H, W)
+    mapped: Callable[[Tensor, Tensor], Tensor]  #: the statistic that features would have after a matrix (K, C)
+    target: Callable[[Tensor], tuple[Tensor | None, Tensor]]  #: of a style's: a matrix (K, K) to map by; a target
+    distance: Callable[[Tensor, Tensor], Tensor]  #: of a statistic, mapped, from a target: (), 0 if they agree
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrix F F^T / (H W) of features (1, C, H, W), as (C, C)."""
+    g: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
+    return g
+
+
+def moments(features: Tensor) -> Tensor:
+    """Gram matrix and, in the last column, the mean of features (1, C, H, W), as (C, C + 1)."""
+    m: Tensor = _Moments.apply(features)  # type: ignore[no-untyped-call]
+    return m
+
+
+class _Gram(torch.autograd.Function):
+    """F F^T / (H W), whose gradient is one product instead of two and lies in memory as the features do."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:  # (1, C, H, W) -> (C, C)
+        ctx.save_for_backward(features)
+        f = positions(features)
+        return (f.T @ f).float() / f.shape[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # (C, C) -> (1, C, H, W)
+        (features,) = ctx.saved_tensors
+        f = positions(features)
+        both = (gradient + gradient.T) / f.shape[0]
+        return _as_features(f @ both.to(f.dtype), features)
+
+
+class _Moments(torch.autograd.Function):
+    """The same with the mean."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:  # (1, C, H, W) -> (C, C + 1)
+        ctx.save_for_backward(features)
+        f = positions(features)
+        return torch.cat([(f.T @ f).float() / f.shape[0], f.mean(0, dtype=torch.float32)[:, None]], dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # (C, C + 1) -> (1, C, H, W)
+        (features,) = ctx.saved_tensors
+        f = positions(features)
+        both, mean = (gradient[:, :-1] + gradient[:, :-1].T) / f.shape[0], gradient[:, -1] / f.shape[0]
+        return _as_features(torch.addmm(mean.to(f.dtype), f, both.to(f.dtype)), features)
+
+
+def positions(features: Tensor) -> Tensor:  # (1, C, H, W) -> (H W, C), a view of channels_last memory
+    """Features as a matrix of positions."""
+    return features[0].permute(1, 2, 0).flatten(0, 1)
+
+
+def _as_features(f: Tensor, like: Tensor) -> Tensor:  # (H W, C) -> (1, C, H, W)
+    return f.view(*like.shape[2:], -1).permute(2, 0, 1)[None]
+
+
+def _mapped_gram(g: Tensor, matrix: Tensor) -> Tensor:
+    return matrix @ g @ matrix.T
+
+
+def _mapped_moments(m: Tensor, matrix: Tensor) -> Tensor:
+    return torch.cat([matrix @ m[:, :-1] @ matrix.T, (matrix @ m[:, -1])[:, None]], dim=1)
+
+
+def _gram_distance(g: Tensor, target: Tensor) -> Tensor:
+    """|G(P) - G(S)|^2."""
+    return (g - target).square().sum()
+
+
+def covariance(m: Tensor) -> Tensor:
+    """Of moments (C, C + 1), the covariance of the features, (C, C)."""
+    mean = m[:, -1]
+    return m[:, :-1] - torch.outer(mean, mean)
+
+
+def _wasserstein_target(m: Tensor) -> tuple[Tensor, Tensor]:
+    """The eigenvectors of a style's covariance as rows, (C, C); its eigenvalues and its mean along them, (C, 2).
+
+    Computed on the CPU in float64: not every device can, and it is the same for all.
+    """
+    wide = m.detach().cpu().double()
+    values, vectors = torch.linalg.eigh(covariance(wide))
+    target = torch.stack([values.clamp_min(0), vectors.T @ wide[:, -1]], dim=1)
+    return vectors.T.to(m).contiguous(), target.to(m)
+
+
+def wasserstein_distance(m: Tensor, target: Tensor) -> Tensor:
+    """Squared Wasserstein-2 distance of two Gaussians: |difference of means|^2 + tr(P + S - 2 (S^1/2 P S^1/2)^1/2).
+
+    In the basis where the style's covariance S is diagonal, with eigenvalues l, the square root is expanded to second
+    order in the covariances c_ij of the other, whose variances are d:
+
+        sum_i (sqrt(d_i) - sqrt(l_i))^2 + 1/2 sum_ij c_ij^2 sqrt(l_i l_j / (d_i d_j)) / (sqrt(l_i d_i) + sqrt(l_j d_j))
+
+    It is exact if P is diagonal, too, and to second order near S; elsewhere it was found to be at most three times the
+    distance. Exact distances need a matrix square root, whose condition is that of S squared, for each evaluation.
+
+    Args:
+        m: moments (K, K + 1) in the basis of `_wasserstein_target`.
+        target: (K, 2) of the same.
+    """
+    eigenvalues, mean = target.unbind(1)
+    floor = VARIANCE_FLOOR * eigenvalues.mean() + torch.finfo(torch.float32).tiny
+    p = covariance(m)
+    wanted, found = (eigenvalues + floor).sqrt(), (p.diagonal().clamp_min(0) + floor).sqrt()
+    ratio, product = wanted / found, wanted * found
+    weight = torch.outer(ratio, ratio) / (product[:, None] + product)
+    correlated = (weight * p.square()).fill_diagonal_(0).sum() / 2
+    return (m[:, -1] - mean).square().sum() + (found - wanted).square().sum() + correlated
+
+
+STYLE_METRICS: Mapping[str, StyleMetric] = {
+    "gram": StyleMetric(gram, _mapped_gram, lambda g: (None, g), _gram_distance),
+    "wasserstein": StyleMetric(moments, _mapped_moments, _wasserstein_target, wasserstein_distance),
+}
