@@ -15,7 +15,17 @@ LAYERS = (
     },
     {"values", "combinations"},
     {"schedule", "places", "system.opencv", "jobs.inputs", "jobs.locks", "system.outofmemory"},
-    {"settings", "types", "system.files", "libraries", "weightfile", "descent", "system.exits", "stills.light"},
+    {
+        "settings",
+        "types",
+        "patches",
+        "system.files",
+        "libraries",
+        "weightfile",
+        "descent",
+        "system.exits",
+        "stills.light",
+    },
     {
         *(
             "optimize",
