@@ -20,6 +20,22 @@ COUNT = 4000  # patches of each picture
 SIDES = (1, 5)  # pixels of a patch's side; 1: a colour
 SHRINKS = (1, 4)  # how many times smaller the pictures are made
 SEEDS = (1, 2, 3, 4)  # of the samples that show how much chance there is in the first one, of seed 0
+LABELS = {  # of the numbers of `PatchDistances`, in tables
+    "mean": "mean of the eight",
+    "color_precision": "colours, precision",
+    "color_recall": "colours, recall",
+    "coarse_color_precision": "colours at quarter size, precision",
+    "coarse_color_recall": "colours at quarter size, recall",
+    "patch_precision": "5x5 patches, precision",
+    "patch_recall": "5x5 patches, recall",
+    "coarse_patch_precision": "5x5 patches at quarter size, precision",
+    "coarse_patch_recall": "5x5 patches at quarter size, recall",
+}
+MEANING = (
+    "Precision: how far random pixels and 5x5 patches of the painting are from the nearest of the style: does it show "
+    "what the style does not have? Recall: how far those of the style are from the nearest of the painting: is "
+    "something missing? Root mean square differences in CIE Lab / 100; less is nearer."
+)
 
 Pictures = np.ndarray | Sequence[np.ndarray]
 
