@@ -210,7 +210,7 @@ def measure(
     quiet: Quiet = False,
     **job: Any,
 ) -> None:
-    """Measure a painted clip: flicker, style, crispness, drift. The options are those of the job that painted it."""
+    """Measure a painted clip: flicker, style, colours, crispness, drift. The options are those of its job."""
     from vidstyle import report
     from vidstyle.report.tables import tables
 
