@@ -242,7 +242,7 @@ def test_the_tables():
     assert "| compact, same alpha | 0.0200 | 0.0200 | 0.5000 |" in lines
     assert "| ratio | 0.50 | 0.50 | 1.00 |" in lines
     # samples .2, 2, .2 beside .1, .1, .1: standard deviations 1.0392, 0, and of the ratios .5, .05, .5
-    cells = "0.2000 ± 1.0392 | 0.1000 ± 0.0000 | 0.50 ± 0.26 | 0.1000 ± 0.0000 | 0.50 ± 0.26 |"
+    cells = "0.2000 ± 1.0392 | 0.1000 ± 0.0000 | 0.500 ± 0.260 | 0.1000 ± 0.0000 | 0.500 ± 0.260 |"
     assert f"| mean of the eight | {cells}" in lines
     assert sum("±" in line and line.startswith("|") for line in lines) == 9
     assert lines[-1] == "one evaluation at 64x64 px: VGG-19 2.000 s, compact 0.500 s, ratio 4.0"

@@ -140,7 +140,7 @@ class Report:
             found = self.patch_means(which)
             ratios = [one.over(other) for one, other in zip(found, reference, strict=True)]
             columns |= {name: found, f"ratio, {name.removeprefix(f'{self.network}, ')}": ratios}
-            digits += [4, 2]
+            digits += [4, 3]
         yield f"| colours and patches | {' | '.join(columns)} |"
         yield f"| --- |{' --- |' * len(columns)}"
         noises = [PatchDistances.deviation(samples) for samples in columns.values()]
@@ -156,6 +156,7 @@ class Report:
     def _resized(self) -> Iterator[str]:
         count = sum(pair.reference.resized_from is not None for pair in self.pairs)
         if count:
+            yield ""
             yield f"{count} of the {len(self.pairs)} pictures of {self.reference} had another size and were resized."
 
     def _speed(self) -> Iterator[str]:
