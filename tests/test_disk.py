@@ -266,7 +266,7 @@ class TestInputs:
         before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         own = [] if "--network" in arguments else ["--network", network]
         own = [] if arguments[0] == "sheet" and len(arguments) == 4 else own
-        done = vidstyle(*arguments, *([] if arguments[0] == "compare" else ["-y"]), *own)
+        done = vidstyle(*arguments, "-y", *own)
         assert done.exit_code == 2, done.output
         (sentence,) = [line for line in done.output.splitlines() if line.startswith("vidstyle: ")]
         assert "input" in sentence

@@ -28,7 +28,7 @@ from torchvision.models import optical_flow
 from torchvision.models.vgg import make_layers
 from typer.testing import CliRunner
 
-from vidstyle import bench, networks
+from vidstyle import bench, networks, patches
 from vidstyle.bench import machine, trials
 from vidstyle.cli import app
 from vidstyle.distill import __main__ as distill
@@ -315,6 +315,9 @@ CASES = {
     ("compare", "--output"): Case("", lambda run: (run.out / "sheet.png").exists()),
     ("compare", "--tries"): Case("--tries 1", lambda run: len(list(run.out.glob("*.png"))) == 4),
     ("compare", "--pairs"): Case("--pairs 1", lambda run: len(run.figures["pairs"]) == 1),
+    ("compare", "--beside"): Case("--beside {theirs}", figure("reference", "theirs")),
+    ("compare", "--blind"): Case("--blind", lambda run: b"data:image/" in run.file("o/blind.html")),
+    ("compare", "--yes"): Case("-y", lambda run: len(run.figures["pairs"]) == 1),
     ("compare", "--preset"): Case(BLOG, lambda run: run.figures["pairs"] != run.plain().figures["pairs"]),
 }  # fmt: skip
 
@@ -405,6 +408,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "stills").mkdir()
     for number, frame in enumerate(pan(3, 192, 128)):
         Image.fromarray(frame).save(folder / "stills" / f"{number}.png")
+    (folder / "theirs").mkdir()
+    Image.fromarray(texture(96, 64, 4)).save(folder / "theirs" / "photo-style.png")
     fields = {"x264-params": "tff=1"}
     make_clip(folder / "fields.mp4", pan(3, 192, 128, speed=9), rate=24, options=fields)
     hlg = {"x264-params": "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"}
@@ -444,7 +449,9 @@ def run_in(
     line, usual = PLAIN[command] if case.typed != "--shots" else ("video {film}", "")
     out = folder / (case.output or usual)
     if case.typed == "-y":
-        out.write_bytes(PRECIOUS)
+        file = out if out.suffix else out / "report.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(PRECIOUS)
     named = "" if command == "doctor" or case.typed == "--shots" else "-o {out}" + "/" * (not out.suffix)
     words = files | {"out": str(out), "folder": str(folder), "large": "" if command == "encode" else "--size 192"}
     words |= {name: files[case.file] for name in ("film", "clip", "photo") if case.file}
@@ -461,6 +468,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "COPIED_BYTES", 2**16)
     monkeypatch.setattr(trials, "IN_A_ROW", {"cpu": 2})
     monkeypatch.setattr(bench, "SIZES", (32,))
+    monkeypatch.setattr(patches, "COUNT", 100)
     monkeypatch.setattr(networks, "VGG19_BLOCKS", SLIM_VGG19)
     monkeypatch.setattr(bench.baseline, "cfgs", {"E": SLIM_CFG})
 

@@ -12,7 +12,7 @@ from conftest import pixels
 from conftest import texture as fractal
 from PIL import Image
 
-from vidstyle import Settings, measure_clip
+from vidstyle import Settings, measure_clip, patches
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.report import observers
 from vidstyle.report.figures import Look, Range, Spread
@@ -36,6 +36,11 @@ def plain_noise(count, width=96, height=64, seed=5):
 def colored(frames):
     """A painter that knows no flicker: each colour becomes another."""
     return [255 - frame[:, :, [1, 2, 0]] for frame in frames]
+
+
+@pytest.fixture(autouse=True)
+def few_patches(monkeypatch):
+    monkeypatch.setattr(patches, "COUNT", 200)
 
 
 @pytest.fixture
@@ -76,6 +81,32 @@ def test_the_input_itself(clip, network, style):
     assert beside.content == pytest.approx(0, abs=1e-6)  # and takes it away from the input
     assert beside.independent_content > 0.01
     assert beside.sharpness_ratio == pytest.approx(beside.sharpness / beside.independent_sharpness)
+
+
+def test_the_judge_without_a_network_sees_the_first_a_middle_and_the_last_frame(tmp_path, network, style):
+    """Painted frames that show the style itself, then one that keeps half of it, then the input."""
+    with Image.open(style) as picture:
+        painted = np.asarray(picture.resize((96, 96), Image.Resampling.BICUBIC))[:64]
+    frames = list(pan(3, 96, 64))
+    clip = lossless(tmp_path / "clip.mkv", frames)
+    half = np.concatenate([painted[:, :48], frames[1][:, 48:]], axis=1)
+    settings = Settings(network=str(network), **FAST)
+    found = measured(tmp_path, clip, [painted, half, frames[2]], [style], settings, pairs=1)
+    assert [one.frame for one in found.patches] == [0, 1, 2]
+    first, middle, last = found.patches
+    assert first.painted.mean < middle.painted.mean < last.painted.mean
+    assert first.painted.mean < 0.8 * first.input.mean
+    assert last.painted == last.input
+    shown = patches.distances(frames[2].astype(np.float32) / 255, styled(style))
+    assert last.painted.mean == pytest.approx(shown.mean, abs=1e-3)
+    assert set(found.json()["patches"][0]) == {"frame", "painted", "input"}
+    assert measure_clip(clip, clip).patches == ()
+
+
+def styled(path):
+    """The style as a painter of 96x64 pixels sees it."""
+    picture = torch.from_numpy(np.asarray(Image.open(path), np.float32) / 255).permute(2, 0, 1)
+    return torch.nn.functional.interpolate(picture[None], (96, 96), mode="bicubic")[0].permute(1, 2, 0).numpy()
 
 
 def test_the_input_as_lossy_as_clips_are(tmp_path):

@@ -12,7 +12,7 @@ from conftest import pixels, texture
 from PIL import Image
 from typer.testing import CliRunner
 
-from vidstyle import Settings, measure_clip, stylize_video
+from vidstyle import Settings, measure_clip, patches, stylize_video
 from vidstyle.cli import app
 from vidstyle.report import page, plots, tables
 from vidstyle.report.plots import Line, heat, line_plot, ticks
@@ -20,6 +20,11 @@ from vidstyle.report.words import command_line
 
 FAST = ["--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--precision", "float32"]
 VOID = {"meta", "img", "br"}
+
+
+@pytest.fixture(autouse=True)
+def few_patches(monkeypatch):
+    monkeypatch.setattr(patches, "COUNT", 100)
 
 
 @pytest.fixture
@@ -99,6 +104,8 @@ def test_measure_writes_json_and_a_page(tmp_path, clip, network, style):
     assert len(reader.all("img")) == 2 * 4 + 3  # the filmstrip and the worst pair
     assert len(reader.all("svg")) == 4
     assert "style &lt;1&gt;.png" in outs[1].read_text()
+    assert [one["frame"] for one in found["patches"]] == [0, 1, 3]
+    assert "5x5 patches, recall" in done.stdout and "5x5 patches, recall" in outs[1].read_text()
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".HTML", ".json", ".mp4", ".png", ".safetensors"]
 
 

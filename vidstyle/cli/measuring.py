@@ -25,19 +25,50 @@ def compare(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="For pictures and figures.")],
     tries: Annotated[int, typer.Option(min=0, help="Paintings to make the content distances agree.")] = 2,
     pairs: Annotated[int | None, typer.Option(min=1, help="Stop after so many pairs [all].")] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Compare with finished pictures of another tool, called CONTENT-STYLE.* or CONTENT-STYLE-*; VGG-19 "
+            "then only judges.",
+        ),
+    ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Write blind.html, too: a page to choose the better pictures without names.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Replace an earlier report; its pictures are used again in any case."),
+    ] = False,
     **job: Any,
 ) -> None:
-    """Paint with a network and with VGG-19 and let VGG-19 judge: is the network good enough?"""
+    """Paint with a network and with VGG-19 and let VGG-19 and a neutral judge say: is the network good enough?
+
+    Pictures stay in the folder: an interrupted call goes on when it is repeated, and a finished one is judged anew, and
+    its sheet.png, report.json and blind.html replaced, only with -y.
+    """
     from vidstyle import comparison
+    from vidstyle.comparison.figures import Pair
 
     done = 0
 
-    def on_pair(pair: comparison.Pair, total: int) -> None:
+    def on_pair(pair: Pair, total: int) -> None:
         nonlocal done
         done += 1
         console.print(f"{done}/{total} {pair}", markup=False, soft_wrap=True)
 
-    report = comparison.compare(contents, styles, output, tries=tries, limit=pairs, on_pair=on_pair, **job)
+    report = comparison.compare(
+        contents,
+        styles,
+        output,
+        tries=tries,
+        limit=pairs,
+        beside=beside,
+        blind=blind,
+        overwrite=overwrite,
+        on_pair=on_pair,
+        **job,
+    )
     for line in report.lines():
         typer.echo(line)
 
@@ -179,7 +210,7 @@ def measure(
     quiet: Quiet = False,
     **job: Any,
 ) -> None:
-    """Measure a painted clip: flicker, style, crispness, drift. The options are those of the job that painted it."""
+    """Measure a painted clip: flicker, style, colours, crispness, drift. The options are those of its job."""
     from vidstyle import report
     from vidstyle.report.tables import tables
 

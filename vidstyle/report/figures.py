@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from vidstyle.patches import PatchDistances
 from vidstyle.system.files import plain
 
 
@@ -132,6 +133,15 @@ class Independence:
 
 
 @dataclass(frozen=True)
+class PatchFigures:
+    """A frame beside the styles, as the judge without a network sees it."""
+
+    frame: int
+    painted: PatchDistances
+    input: PatchDistances  #: of the input's frame: where the painting began
+
+
+@dataclass(frozen=True)
 class Look:
     """A frame beside the first one of its shot."""
 
@@ -243,6 +253,7 @@ class Measurement:
     independence: Independence | None  #: None without a style
     drift: Drift
     frames: tuple[FrameFigures, ...]
+    patches: tuple[PatchFigures, ...] = ()  #: of the first, a middle and the last frame; empty without a style
     notes: tuple[str, ...] = ()  #: sentences: what was left out, and what the figures must not be taken for
     worst: WorstPair | None = field(default=None, repr=False, compare=False)  #: None if there is no pair
     stills: tuple[Still, ...] = field(default=(), repr=False, compare=False)

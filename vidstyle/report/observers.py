@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle import flow, metrics
+from vidstyle import flow, metrics, patches
 from vidstyle.color import LUMINANCE
-from vidstyle.report.figures import FrameFigures, Look, PairFigures, Steadiness, Still, WorstPair
+from vidstyle.report.figures import FrameFigures, Look, PairFigures, PatchFigures, Steadiness, Still, WorstPair
 from vidstyle.sources import to_tensor
 from vidstyle.stills import pictures
-from vidstyle.stylizer import to_pixels
+from vidstyle.stylizer import scaled_style, to_pixels
 from vidstyle.types import Frame, Motion
 
 THUMB = 320  # pixels of the long side of a still
@@ -136,6 +136,32 @@ class Filmstrip:
         if index in self.chosen:
             small = (_thumb(picture) for picture in (now.photo, now.pixels))
             self.stills.append(Still(index, float(self.times[index]), *small))
+
+
+class Likeness:
+    """Compares some frames with the styles by their colours and patches.
+
+    Args:
+        chosen: their numbers.
+        styles: pictures, (3, H, W) on the CPU.
+        scale: size of the styles relative to the painting, as the settings have it.
+    """
+
+    def __init__(self, chosen: Collection[int], styles: Sequence[Tensor], scale: float) -> None:
+        self.chosen, self.styles, self.scale = frozenset(chosen), styles, scale
+        self.frames: list[PatchFigures] = []
+
+    def see(self, now: View) -> None:
+        """Take the next frame."""
+        if now.frame.index not in self.chosen:
+            return
+        scaled = [scaled_style(style, now.pixels.shape[:2], self.scale)[0] for style in self.styles]
+        wanted = [style.permute(1, 2, 0).numpy() for style in scaled]
+        painted, photo = (
+            patches.distances(picture.astype(np.float32) / 255, wanted, shares=now.frame.mix)
+            for picture in (now.pixels, now.photo)
+        )
+        self.frames.append(PatchFigures(now.frame.index, painted, photo))
 
 
 def look(image: Tensor) -> Look:

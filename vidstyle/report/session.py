@@ -12,7 +12,7 @@ import numpy as np
 
 from vidstyle.optimize import pick_device
 from vidstyle.report.figures import ClipFacts, Drift, Measurement
-from vidstyle.report.observers import Drifting, Filmstrip, Flicker, View, spread, undivided
+from vidstyle.report.observers import Drifting, Filmstrip, Flicker, Likeness, View, spread, undivided
 from vidstyle.report.rivals import Rivals, Studio, check_judge
 from vidstyle.report.words import notes, used
 from vidstyle.settings import Settings
@@ -59,14 +59,17 @@ class Session:
         self.drifting = Drifting(shots, times)
         self.filmstrip = Filmstrip(spread(range(count), SAMPLE), times)
         self.rivals = None
+        self.likeness: Likeness | None = None
         if styles:
             paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
             self.rivals = Rivals(Studio(paintings, settings, judge), spread(near, pairs))
+            self.likeness = Likeness({0, (count - 1) // 2, count - 1}, paintings, settings.style_scale)
 
     def run(self, painted: Painted, on_step: OnStep = lambda text, done, total: None) -> Measurement:
         """Let both clips go by."""
         device = self.rivals.device if self.rivals else pick_device(self.settings.device)
-        watching = [*self.flickers, self.drifting, self.filmstrip, *([self.rivals] if self.rivals else ())]
+        observers = (*self.flickers, self.drifting, self.filmstrip, self.rivals, self.likeness)
+        watching = [observer for observer in observers if observer is not None]
         with closing(ahead(self.source.frames(0))) as frames:
             for frame, pixels in zip(frames, painted.frames, strict=True):
                 now = View(frame, pixels, device)
@@ -93,6 +96,7 @@ class Session:
             independence=self.rivals.independence() if self.rivals else None,
             drift=Drift.of(frames),
             frames=frames,
+            patches=tuple(self.likeness.frames) if self.likeness else (),
             worst=self.flickers[0].worst,
             stills=tuple(self.filmstrip.stills),
         )

@@ -10,7 +10,8 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
-from vidstyle.report.figures import ClipFacts, Drift, Independence, Measurement, Range, Spread, Steadiness
+from vidstyle.patches import LABELS, MEANING, PatchDistances
+from vidstyle.report.figures import ClipFacts, Drift, Independence, Measurement, PatchFigures, Range, Spread, Steadiness
 
 JUDGES = {"compact": "the compact network", "vgg19": "VGG-19"}
 
@@ -31,6 +32,8 @@ def grids(found: Measurement) -> Iterator[Grid]:
     yield flicker(found.steadiness)
     if found.independence is not None:
         yield beside(found.independence)
+    if found.patches:
+        yield likeness(found.patches)
     yield drifting(found.drift)
 
 
@@ -108,6 +111,18 @@ def beside(one: Independence) -> Grid:
         "style, 1 = as far from it as the input; mean over relu1_1 to relu5_1. Content distance: 0 = the input, 1 = as "
         "far from it as its mean feature; relu4_2. A ratio above 1 in either, or below 1 in sharpness, means that "
         "steadiness was paid for in paint.",
+    )
+
+
+def likeness(frames: tuple[PatchFigures, ...]) -> Grid:
+    """Colours and patches beside the style's, without a network."""
+    columns = [one.painted for one in frames] + [PatchDistances.average(one.input for one in frames)]
+    rows = tuple((label, *(number(getattr(one, name)) for one in columns)) for name, label in LABELS.items())
+    return Grid(
+        "Colours and patches beside the style's, judged without a network",
+        ("", *(f"frame {one.frame}" for one in frames), "input"),
+        rows,
+        f"{MEANING} The input: the same frames before they were painted.",
     )
 
 
