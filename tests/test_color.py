@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from vidstyle import color
+from vidstyle.stylemetrics import moments
 
 
 def picture(seed: int, scale: float = 0.15, height: int = 30, width: int = 40) -> torch.Tensor:
@@ -63,3 +64,36 @@ def test_keep_color_takes_light_from_one_and_colour_from_the_other():
 def test_keep_color_stays_in_range():
     kept = color.keep_color(torch.ones(3, 2, 2), torch.tensor([0.0, 0.0, 1.0]).view(3, 1, 1).expand(3, 2, 2), 1.0)
     assert kept.min() >= 0 and kept.max() <= 1
+
+
+def test_transferred_colours_are_the_targets():
+    source, target = picture(1, 0.1), picture(2, 0.12)
+    colors = color.transfer(moments(source[None]), moments(target[None]))
+    found = color.recolored(source, colors, 1.0).flatten(1)
+    torch.testing.assert_close(found.mean(1), target.flatten(1).mean(1), atol=2e-3, rtol=0)
+    grey = color.LEAST_DEVIATION**2 * torch.ones(3, 3)
+    torch.testing.assert_close(torch.cov(found), torch.cov(target.flatten(1)) + grey, atol=1e-3, rtol=0)
+    half = color.recolored(source, colors, 0.5).flatten(1)
+    torch.testing.assert_close(half, (found + source.flatten(1)) / 2)
+    assert torch.equal(color.recolored(source, colors, 0.0), source)
+
+
+def test_transfer_moves_colours_least():
+    """The map is symmetric and positive, which only the optimal transport is (Brenier's theorem)."""
+    matrix = color.transfer(moments(picture(1, 0.1)[None]), moments(picture(2, 0.12)[None]))[:, :3]
+    torch.testing.assert_close(matrix, matrix.T, atol=1e-6, rtol=1e-5)
+    assert float(torch.linalg.eigvalsh(matrix).min()) > 0
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_transfer_from_and_to_plain_pictures(value):
+    plain, other = torch.full((3, 8, 8), value), picture(1)
+    to_plain = color.recolored(other, color.transfer(moments(other[None]), moments(plain[None])), 1.0)
+    assert torch.isfinite(to_plain).all()
+    if value == 0.5:  # a style of one colour: its colour, and the shapes stay faintly visible
+        torch.testing.assert_close(to_plain.mean((1, 2)), plain.mean((1, 2)), atol=1e-2, rtol=0)
+        deviation = to_plain.flatten(1).mean(0).std()
+        assert float(deviation) == pytest.approx(color.LEAST_DEVIATION, rel=0.1)
+    noise = (plain + 0.002 * torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    stretched = color.recolored(noise, color.transfer(moments(noise[None]), moments(other[None])), 1.0)
+    assert float(stretched.std((1, 2)).max()) < 1.05 * color.MOST_CONTRAST * float(noise.std((1, 2)).max()) + 1e-3

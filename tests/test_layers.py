@@ -19,6 +19,7 @@ LAYERS = (
         "settings",
         "types",
         "patches",
+        "stylemetrics",
         "system.files",
         "libraries",
         "weightfile",
@@ -127,7 +128,18 @@ LAYERS = (
     {"cli"},
     {"", "__main__", "distill"},
 )
-BARE_ENGINE = {"optimize", "descent", "goal", "coherence", "stylizer", "networks", "losses", "flow", "color"}
+BARE_ENGINE = {
+    "optimize",
+    "descent",
+    "goal",
+    "coherence",
+    "stylizer",
+    "networks",
+    "losses",
+    "stylemetrics",
+    "flow",
+    "color",
+}
 ON_CLIPS = {
     "media",
     *(f"media.{module}" for module in ("clip", "clock", "colors", "containers", "fields", "reader")),

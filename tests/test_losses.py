@@ -40,7 +40,7 @@ def test_gram_by_hand():
 @pytest.mark.parametrize("size", [(72, 96), (150, 110)])
 def test_normalized_terms_are_one_where_they_are_worst(tiny_network, style, size):
     content = texture(*size, seed=3)
-    settings = Settings(device="cpu")
+    settings = Settings(device="cpu", recolor=0)
     stylizer = Stylizer(tiny_network, [style], settings)
     _, (content_term, style_term, *_) = terms_of(stylizer, frame_of(content), content)
     assert content_term == 0
@@ -96,7 +96,8 @@ def test_style_term_by_hand(tiny_network, style, metric, read_out):
     if read_out:
         matrix = torch.randn(channels, channels, generator=torch.Generator().manual_seed(0))
         tiny_network.readouts = {**tiny_network.readouts, layer: matrix}
-    settings = Settings(device="cpu", style_metric=metric, style_layers=(layer,), content_layers=(layer,))
+    layers = {"style_layers": (layer,), "content_layers": (layer,)}
+    settings = Settings(device="cpu", style_metric=metric, recolor=0, **layers)
     stylizer = Stylizer(tiny_network, [style], settings)
     found = terms_of(stylizer, frame_of(content), painted)[1][1]
 

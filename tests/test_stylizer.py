@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from vidstyle import networks
+from vidstyle.color import keep_color
 from vidstyle.descent import DESCENTS
 from vidstyle.errors import DivergedError
 from vidstyle.settings import Settings
-from vidstyle.stylizer import Stylizer, scales
+from vidstyle.stylizer import Stylizer, scales, to_pixels
 from vidstyle.types import Frame, Motion
 
 
@@ -114,3 +115,51 @@ def test_stylizers_beside_and_after_each_other_do_not_disturb_recordings(picture
         other.step(frame, None)
     del other
     assert (first.step(frames[0], None)[0].image == expected).all()
+
+
+def painted_states(network, style, frames, **changes):
+    """The states after frames painted one after the other."""
+    stylizer, states = Stylizer(network, [style], Settings(device="cpu", first_iterations=3, **changes)), [None]
+    for frame in frames:
+        states.append(stylizer.step(frame, states[-1])[1])
+    return states[1:]
+
+
+def test_a_shot_keeps_the_map_of_its_colours(tiny_network, picture, style):
+    """A clip that gets brighter is painted brighter: only a cut makes a new map."""
+    size = picture.shape[1:]
+    still = Motion(torch.zeros(2, *size), torch.ones(1, *size))
+    frames = [Frame(0, picture * 0.5, None, 0.3, (1.0,)), Frame(1, picture, still, 0.3, (1.0,))]
+    frames.append(Frame(2, picture, None, 0.3, (1.0,)))
+    one, two, cut = painted_states(tiny_network, style, frames)
+    assert torch.equal(one.colors, two.colors) and not torch.equal(two.colors, cut.colors)
+    assert all(state.colors is None for state in painted_states(tiny_network, style, frames, recolor=0))
+
+
+def test_recolouring_ends_where_alpha_is_one(tiny_network, picture, style):
+    (state,) = painted_states(tiny_network, style, [Frame(0, picture, None, 1.0, (1.0,))])
+    assert torch.equal(state.pastiche, picture)
+    # All else being content, the nearer alpha is to 1, the nearer are the colours to the photograph's.
+    away = []
+    for alpha in (0.5, 0.9, 0.98):
+        frame = Frame(0, picture, None, alpha, (1.0,))
+        (state,) = painted_states(tiny_network, torch.zeros_like(style), [frame], content_layers=("relu1_1",))
+        away.append(float((state.pastiche - picture).abs().mean()))
+    assert away[0] > away[1] > away[2]
+
+
+def test_a_mix_is_recoloured_with_the_mixed_colours(tiny_network, picture):
+    dark, light = torch.full((3, 40, 40), 0.4), torch.full((3, 40, 40), 0.6)
+    stylizer = Stylizer(tiny_network, [dark, light], Settings(device="cpu", first_iterations=1, coarse_to_fine=False))
+    means = []
+    for share in (0.2, 0.5, 0.8):
+        _, state = stylizer.step(Frame(0, picture, None, 0.3, (1 - share, share)), None)
+        means.append(float(state.pastiche.mean()))  # one evaluation: the start, which is the recoloured content
+    assert means == pytest.approx([0.44, 0.5, 0.56], abs=0.01)
+
+
+def test_kept_colours_are_the_photographs_own(tiny_network, picture, style):
+    stylizer = Stylizer(tiny_network, [style], Settings(device="cpu", first_iterations=2))
+    frame = Frame(0, picture, None, 0.3, (1.0,), keep_color=1.0)
+    result, state = stylizer.step(frame, None)
+    assert (result.image == to_pixels(keep_color(state.pastiche, picture, 1.0))).all()

@@ -1,4 +1,4 @@
-"""Colours of one picture given to another: matched statistics, and luminance transfer.
+"""Colours of one picture given to another: colour transfer, matched statistics, and luminance transfer.
 
 Gatys, Bethge, Hertzmann, Shechtman 2016, "Preserving Color in Neural Artistic Style Transfer",
 https://arxiv.org/abs/1606.05897. All pictures are (3, H, W) float sRGB in [0, 1]; nothing waits for the device.
@@ -9,8 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vidstyle.stylemetrics import covariance
+
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # BT.709
 RIDGE = 1e-5  # variance, below that of 8-bit rounding: keeps the colours of a grey or plain picture invertible
+MOST_CONTRAST = 3.0  # times that of the source: more would show the noise of a plain picture
+LEAST_DEVIATION = 0.05  # of grey values, that a target without contrast is taken to have: shapes are to stay visible
 
 
 def match_statistics(image: Tensor, source: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -28,6 +32,36 @@ def match_statistics(image: Tensor, source: Tensor, target: Tensor, weight: Tens
     matrix = torch.linalg.solve_triangular(source_root, target_root, upper=False, left=False)
     recoloured: Tensor = matrix @ (image.flatten(1) - source_mean) + target_mean
     return recoloured.view_as(image).clamp(0, 1)
+
+
+def transfer(source: Tensor, target: Tensor) -> Tensor:
+    """The affine map of colours, (3, 4), that gives the source the target's mean and covariance and moves them least.
+
+    The optimal transport of Gaussians, T = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2 for covariances S and C (Pitie and Kokaram
+    2007, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer"), stretched no
+    further than `MOST_CONTRAST`.
+
+    Args:
+        source, target: `stylemetrics.moments` of colours, (3, 4), on the CPU.
+    """
+    source, target = source.double(), target.double()
+    ridge, grey = RIDGE * torch.eye(3).double(), LEAST_DEVIATION**2 * torch.ones(3, 3).double()
+    values, vectors = torch.linalg.eigh(covariance(source) + ridge)
+    root, inverse = ((vectors * values.clamp_min(RIDGE) ** power) @ vectors.T for power in (0.5, -0.5))
+    product = root @ (covariance(target) + ridge + grey) @ root
+    values, vectors = torch.linalg.eigh(product)
+    values, vectors = torch.linalg.eigh(inverse @ (vectors * values.clamp_min(0).sqrt()) @ vectors.T @ inverse)
+    matrix = (vectors * values.clamp(0, MOST_CONTRAST)) @ vectors.T
+    return torch.cat([matrix, (target[:, -1] - matrix @ source[:, -1])[:, None]], dim=1).float()
+
+
+def recolored(image: Tensor, colors: Tensor, share: float) -> Tensor:
+    """The image with `share` (0 to 1) of what a map of `transfer` makes of its colours, clamped to [0, 1]."""
+    if share == 0:
+        return image
+    colors = colors.to(image.device)
+    found = (colors[:, :-1] @ image.flatten(1) + colors[:, -1:]).view_as(image).clamp(0, 1)
+    return torch.lerp(image, found, share)
 
 
 def keep_color(pastiche: Tensor, content: Tensor, share: float) -> Tensor:

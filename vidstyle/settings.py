@@ -113,6 +113,12 @@ class Settings:
         "wasserstein",
         "How the styles of two pictures are compared: wasserstein (distance of Gaussians), or gram (of Gram matrices).",
     )
+    recolor: float = setting(
+        1.0,
+        "Share of the styles' colours that the content gets before it is painted, 0 to 1; less as alpha nears 1.",
+        low=0,
+        high=1,
+    )
     style_scale: float = setting(
         1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8
     )
@@ -326,7 +332,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "coarse_to_fine": False,
         "first_iterations": 620,
         "tolerance": 0.0,
-    }
+    },
 }
 
 

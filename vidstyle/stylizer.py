@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from vidstyle.goal import TERMS, Goal, Observer
 from vidstyle.networks import FeatureNetwork
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import stage
+from vidstyle.stylemetrics import moments
 from vidstyle.types import Budget, Frame, Result, State
 
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
+RECOLOR_UNTIL = 8  # power of alpha: the content gets 99.6 % of the styles' colours at alpha .5, 57 % at .9, none at 1
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
 
 Size = tuple[int, int]  # height, width
@@ -48,6 +51,8 @@ class Stylizer:
         readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
         self.observe = Observer(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
+        self.recolor = settings.recolor if settings.objective == "normalized" else 0.0
+        self._style_colors = [moments(style[None]).cpu() for style in self.styles]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._wanted_at: dict[Size, tuple[tuple[float, ...], losses.Wanted]] = {}  # with the mix that it is of
         self._canvases: dict[Size, _Canvas] = {}
@@ -66,14 +71,16 @@ class Stylizer:
             MemoryLimitError: the device had too little memory.
         """
         began = time.perf_counter()
-        content = frame.image.to(self.device)[None]
+        unchanged = frame.image.to(self.device)
         with optimize.engine(self.device):
+            frame, colors = self._recolored(frame, state)
+            content = frame.image.to(self.device)[None]
             if frame.motion is None or state is None:
                 minimum = self._paint_anew(frame, content)
             else:
                 minimum = self._paint_on(frame, content, state)
             pastiche = minimum.image[0]
-            shown = color.keep_color(pastiche, content[0], frame.keep_color)
+            shown = color.keep_color(pastiche, unchanged, frame.keep_color)
         result = Result(
             index=frame.index,
             image=to_pixels(shown),
@@ -83,12 +90,29 @@ class Stylizer:
         )
         past = coherence.remembered(frame, state)
         first = state.first if state is not None else pastiche if self.settings.loop else None
-        return result, State(frame.index, pastiche, minimum.curvature, past, first)
+        return result, State(frame.index, pastiche, minimum.curvature, past, first, colors)
 
     def goal(self, frame: Frame) -> Goal:
         """The loss of `frame` as that of a still, at its own size; good until this stylizer is asked for more."""
+        frame, _ = self._recolored(frame, None)
         content = frame.image.to(self.device)[None]
         return self._aimed(frame, content).goal
+
+    def _recolored(self, frame: Frame, state: State | None) -> tuple[Frame, Tensor | None]:
+        """The frame in the styles' colours, and the colours that its shot began with, from which they are mapped.
+
+        All frames of a shot get the same map, so that what changes in the clip changes in the painting. The nearer
+        alpha is to 1, the more of its own colours the content keeps.
+        """
+        if not self.recolor:
+            return frame, None
+        image = frame.image.to(self.device)
+        colors = None if frame.motion is None or state is None else state.colors
+        if colors is None:
+            colors = moments(image[None]).cpu()
+        wanted = torch.stack([share * each for share, each in zip(frame.mix, self._style_colors, strict=True)]).sum(0)
+        share = self.recolor * (1 - frame.alpha**RECOLOR_UNTIL)
+        return dataclasses.replace(frame, image=color.recolored(image, color.transfer(colors, wanted), share)), colors
 
     def _paint_anew(self, frame: Frame, content: Tensor) -> optimize.Minimum:
         """Coarse to fine: each scale starts from the last pastiche plus the fine detail of the initial picture."""

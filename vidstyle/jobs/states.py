@@ -46,7 +46,8 @@ def read_state(path: Path) -> tuple[State, int]:
         raise ValueError(f"{path} holds no state ({error})") from error
     pictures = (state.pastiche, *(() if state.first is None else (state.first,)))
     numbers = type(past) is int and type(state.index) is int and type(state.curvature) in (int, float)
-    if not numbers or past < 0 or any(_no_picture(one, state.pastiche) for one in pictures):
+    colors = state.colors is None or (isinstance(state.colors, Tensor) and state.colors.shape == (3, 4))
+    if not numbers or past < 0 or not colors or any(_no_picture(one, state.pastiche) for one in pictures):
         raise ValueError(f"{path} holds no state of a picture")
     return state, past
 
