@@ -53,7 +53,7 @@ class Observer:
 
 
 class Goal:
-    """L = alpha L_C + (1 - alpha) L_S + temporal_weight L_T + tv_weight L_TV, as a function of a pastiche.
+    """L = alpha L_C + (1 - alpha) (L_S + tv_weight L_TV) + temporal_weight L_T, as a function of a pastiche.
 
     All that depends on the frame lies in tensors that `aim` writes into in place, so that a recording of this function
     (see `optimize.Minimiser`) holds for every frame of the size.
@@ -118,11 +118,11 @@ class Goal:
         found = losses.mapped(self.observe.metric, statistics, self.maps)
         style = losses.style_loss(found, self.targets, self.units, self.observe.metric)
         temporal = losses.temporal_loss(pastiche, self.warped, self.visible)
-        total = torch.lerp(style, content, self.alpha) + self.temporal_weight * temporal
-        tv = torch.zeros_like(total)
+        tv, painted = torch.zeros_like(style), style
         if self.settings.tv_weight:
             tv = losses.total_variation(pastiche)
-            total = total + self.settings.tv_weight * tv
+            painted = style + self.settings.tv_weight * tv
+        total = torch.lerp(painted, content, self.alpha) + self.temporal_weight * temporal
         return total, torch.stack([content, style, temporal, tv])
 
 

@@ -83,7 +83,7 @@ class Settings:
         flag="iterations",
     )
     first_iterations: int = setting(
-        80,
+        40,
         "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).",
         low=1,
         high=LARGEST,
@@ -130,7 +130,9 @@ class Settings:
         only=("video", "balance", "image"),
     )
     keep_color: OverTime = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
-    tv_weight: float = setting(0.0, "Weight of total variation: smooths the result.", low=0, high=HEAVIEST)
+    tv_weight: float = setting(
+        0.05, "Weight of total variation beside the style loss: smooths the result.", low=0, high=HEAVIEST
+    )
     init: str = setting("content", "What a frame without predecessor starts from: content, noise, or a picture file.")
     objective: Objective = setting(
         "normalized", "normalized: both losses about 1 at the start; blog: raw, as in the post."
@@ -332,6 +334,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "coarse_to_fine": False,
         "first_iterations": 620,
         "tolerance": 0.0,
+        "tv_weight": 0.0,
     },
 }
 

@@ -121,7 +121,7 @@ class Stylizer:
         initial = self._initial(content)
         settings = self.settings
         budget = frame.budget or Budget(settings.first_iterations, settings.tolerance)
-        if frame.alpha == 1 and settings.init == "content" and not settings.tv_weight:
+        if frame.alpha == 1 and settings.init == "content":
             budget = Budget(1, 0.0)  # it is painted already; to go on would follow rounding errors
         pastiche = None
         for size in sizes:
