@@ -56,7 +56,7 @@ def test_content_term_of_unrelated_features_is_one(tiny_network):
     wanted = losses.Wanted.of(STYLE_METRICS["gram"], its, {})
     units = losses.normalized_units(own, wanted, {"relu4_2": len(features_c)}, ())
     assert float(units.content["relu4_2"] * pairs * len(features_c)) == pytest.approx(
-        losses.CONTENT_CALIBRATION, rel=1e-3
+        wanted.metric.content_calibration, rel=1e-3
     )
 
 

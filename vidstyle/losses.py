@@ -18,9 +18,6 @@ from vidstyle.stylemetrics import StyleMetric, positions
 
 Features = Mapping[str, Tensor]
 
-# Makes alpha = .5 halfway: the features are then about half as far from the content as those of the pure-style pastiche
-# (half the root of L_C at alpha = 0), measured with VGG-19 on two photo/style pairs at 224 and 256 px: README, "Alpha".
-CONTENT_CALIBRATION = 0.25
 # Unit of the pixel losses: a mean squared difference of this size (a tenth of the range of sRGB, squared) counts as 1.
 PIXEL_UNIT = 0.1**2
 # A layer in which content and style hardly differ must not weigh without bound: the least distance that counts, as a
@@ -136,7 +133,7 @@ def normalized_units(
     for layer, mean in content.means.items():
         distance = content.powers[layer] + style.powers[layer] - 2 * mean @ style.means[layer]
         scale = len(content.means) * positions[layer] * distance.clamp_min(torch.finfo(torch.float32).tiny)
-        content_units[layer] = CONTENT_CALIBRATION / scale
+        content_units[layer] = wanted.metric.content_calibration / scale
     style_units = {}
     for (layer, target), weight in zip(wanted.targets.items(), weights, strict=True):
         found, nothing = content.style[layer], torch.zeros_like(content.style[layer])

@@ -43,11 +43,11 @@ class Settings:
     """
 
     alpha: OverTime = setting(
-        0.3, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1, only=("video", "image")
+        0.5, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1, only=("video", "image")
     )
     alphas: tuple[float, ...] = setting(
         (),
-        "Balance of content and style in each column; when empty, 1,.9,.6,.3,.1,0 for a picture and .3 for a clip.",
+        "Balance of content and style in each column; when empty, 1,.9,.6,.3,.1,0 for a picture and .5 for a clip.",
         low=0,
         high=1,
         only=("sheet",),
@@ -335,6 +335,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "first_iterations": 620,
         "tolerance": 0.0,
         "tv_weight": 0.0,
+    },
+    # The losses of Gatys, Ecker and Bethge and no more: what vidstyle 0.2 painted.
+    "gatys": {
+        "alpha": 0.3,
+        "style_metric": "gram",
+        "recolor": 0.0,
+        "tv_weight": 0.0,
+        "first_iterations": 80,
+        "warm_tolerance": 0.01,
     },
 }
 
