@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vidstyle.report import measure_clip
     from vidstyle.report.figures import Measurement
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "Measurement",
     "Result",
