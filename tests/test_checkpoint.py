@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from vidstyle.errors import DiskError, JobError
+from vidstyle.jobs import checkpoint
 from vidstyle.jobs.manifest import Manifest
-from vidstyle.jobs.opening import open_job
+from vidstyle.jobs.opening import made_before, open_job
 from vidstyle.system import files
 from vidstyle.types import Result, State
 
@@ -31,7 +32,8 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = [sys.argv[3]]
 from test_checkpoint import FRAMES, MANIFEST, paint
-from vidstyle.jobs.opening import open_job
+from vidstyle.jobs import checkpoint
+from vidstyle.jobs.opening import made_before, open_job
 with open_job(Path(sys.argv[1]), MANIFEST) as job:
     print("open", flush=True)
     state = job.state
@@ -204,6 +206,63 @@ def test_states_are_forgotten_though_the_forgetting_is_interrupted(tmp_path, mon
         assert sorted(path.stem for path in states.iterdir()) == ["000009", "000010"]
 
 
+def test_the_removal_of_a_job_may_be_interrupted_anywhere(tmp_path, monkeypatch):
+    """Its manifest goes last; from then on there is nothing left, and until then it is known what was made."""
+
+    class Killed(BaseException):
+        pass
+
+    def deadly(real, calls, last):
+        def call(*args, **kwargs):
+            if next(calls) == last:
+                raise Killed
+            return real(*args, **kwargs)
+
+        return call
+
+    changes = [(Path, "unlink"), (Path, "rmdir"), (checkpoint, "rename_new")]
+    for last in itertools.count():
+        output, calls = tmp_path / f"{last}.png", itertools.count()
+        paint_until(output, 3, 3)
+        output.write_bytes(b"made")
+        with open_job(output, dataclasses.replace(MANIFEST, frames=3)) as job:
+            job.record(output, output)
+            with monkeypatch.context() as patch:
+                for owner, name in changes:
+                    patch.setattr(owner, name, deadly(getattr(owner, name), calls, last))
+                try:
+                    job.discard()
+                    break
+                except Killed:
+                    pass
+        assert made_before(output, [output], {}) == [output]
+        with open_job(output, dataclasses.replace(MANIFEST, frames=3)) as job:
+            assert job.has_made(output)
+            job.discard()
+        assert sorted(tmp_path.iterdir()) == [output]
+        output.unlink()
+    assert last > 8
+    assert sorted(tmp_path.iterdir()) == [output]
+
+
+def test_a_file_in_the_place_of_the_record_is_left_alone(tmp_path):
+    output, other = tmp_path / "a.png", tmp_path / "a.png.job.json"
+    other.write_text("somebody's")
+    paint_until(output, 3, 3)
+    with open_job(output, dataclasses.replace(MANIFEST, frames=3)) as job:
+        job.discard()
+    assert other.read_text() == "somebody's" and list(tmp_path.iterdir()) == [other]
+
+
+@pytest.mark.parametrize("length", [246, 251])  # bytes; with .job the longest is 255, so that there is no .job.json
+def test_names_as_long_as_they_may_be(tmp_path, length):
+    output = tmp_path / ("x" * (length - 4) + ".png")
+    paint_until(output, 3, 3)
+    with open_job(output, dataclasses.replace(MANIFEST, frames=3)) as job:
+        job.discard()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_torn_journal_line_is_dropped(tmp_path):
     paint_until(tmp_path / "a", 3)
     journal = tmp_path / "a.job" / "journal.jsonl"
@@ -358,7 +417,8 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from test_checkpoint import FRAMES, MANIFEST, paint
-from vidstyle.jobs.opening import open_job
+from vidstyle.jobs import checkpoint
+from vidstyle.jobs.opening import made_before, open_job
 from vidstyle.errors import DiskError
 with open_job(Path(sys.argv[1]), MANIFEST) as job:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

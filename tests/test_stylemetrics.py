@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vidstyle import stylemetrics
-from vidstyle.stylemetrics import STYLE_METRICS, covariance, moments
+from vidstyle.stylemetrics import STYLE_METRICS, covariance, moments, positions
 
 
 def features_of(channels, seed, *, positions=400, least=0.3):
@@ -116,11 +116,25 @@ def test_nothing_of_what_the_style_has_pulls_and_is_finite():
     """A direction in which a picture has no variance at all: the gradient is finite and wants more of it."""
     style = features_of(6, 0).float()
     painted = torch.zeros(6, 400).requires_grad_()
-    value = distance(painted + torch.randn(6, 400, generator=torch.Generator().manual_seed(1)) * 1e-4, style)
+    noise = torch.randn(6, 400, generator=torch.Generator().manual_seed(1))
+    value = distance(painted + noise * 1e-4, style)
     (gradient,) = torch.autograd.grad(value, painted)
-    assert torch.isfinite(gradient).all() and float(gradient.abs().max()) > 0
+    assert torch.isfinite(gradient).all()
+    stepped = noise * 1e-4 - gradient / gradient.abs().max() * 1e-4
+    assert (stepped.std(1) > (noise * 1e-4).std(1)).all()  # every direction gets more variance
+    assert float(distance(stepped.detach(), style)) < float(value)
     for flat in (torch.zeros(6, 400), torch.ones(6, 400)):
         assert torch.isfinite(distance(style, flat)) and torch.isfinite(distance(flat, flat))
+
+
+def test_bfloat16_features_lose_little():
+    """Products of bfloat16 are rounded to it: as a whole that would be more than the quiet directions have."""
+    f = features_of(16, 5, positions=64 * 1024) * torch.logspace(0, -1.5, 16)[:, None] + 2
+    features = f.float().view(1, 16, 256, 256).contiguous(memory_format=torch.channels_last).bfloat16()
+    found, wanted = moments(features)[:, :-1], moments(features.float())[:, :-1]
+    plain = positions(features)
+    whole = (plain.T @ plain).float() / len(plain)
+    assert float((found - wanted).norm()) < 0.25 * float((whole - wanted).norm())
 
 
 def test_covariance_of_moments():

@@ -9,7 +9,7 @@ from vidstyle.descent import DESCENTS
 from vidstyle.errors import DivergedError
 from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer, scales, to_pixels
-from vidstyle.types import Frame, Motion
+from vidstyle.types import Budget, Frame, Motion
 
 
 class Poisoned(networks.FeatureNetwork):
@@ -125,15 +125,37 @@ def painted_states(network, style, frames, **changes):
     return states[1:]
 
 
-def test_a_shot_keeps_the_map_of_its_colours(tiny_network, picture, style):
-    """A clip that gets brighter is painted brighter: only a cut makes a new map."""
-    size = picture.shape[1:]
+def shot(*pictures, cut=()):
+    """Frames of a still camera; those of `cut` begin a shot."""
+    size = pictures[0].shape[1:]
     still = Motion(torch.zeros(2, *size), torch.ones(1, *size))
-    frames = [Frame(0, picture * 0.5, None, 0.3, (1.0,)), Frame(1, picture, still, 0.3, (1.0,))]
-    frames.append(Frame(2, picture, None, 0.3, (1.0,)))
+    begins = {0, *cut}
+    return [Frame(n, one, None if n in begins else still, 0.3, (1.0,)) for n, one in enumerate(pictures)]
+
+
+def test_a_shot_keeps_the_map_of_its_colours(tiny_network, picture, style):
+    """What gets darker is aimed at darker content: only a cut, or more contrast, makes a new map."""
+    frames = shot(picture, picture * 0.5, picture * 0.5, cut=(2,))
     one, two, cut = painted_states(tiny_network, style, frames)
     assert torch.equal(one.colors, two.colors) and not torch.equal(two.colors, cut.colors)
     assert all(state.colors is None for state in painted_states(tiny_network, style, frames, recolor=0))
+
+
+def test_what_fades_in_is_not_mapped_from_black(tiny_network, picture, style):
+    """The map of a black picture would turn all that comes after it white."""
+    frames = shot(*(picture * share for share in (0.0, 0.02, 0.3, 1.0)))
+    (*_, last) = painted_states(tiny_network, style, frames, iterations=1)
+    (alone,) = painted_states(tiny_network, style, shot(picture))
+    assert torch.equal(last.colors, alone.colors)
+    stylizer = Stylizer(tiny_network, [style], Settings(device="cpu"))
+    aimed = stylizer._recolored(frames[-1], last)[0].image
+    assert float(((aimed <= 0) | (aimed >= 1)).float().mean()) < 0.2
+
+
+def test_a_frame_that_is_not_painted_keeps_its_colours(tiny_network, picture, style):
+    """A timelapse begins with the photograph itself."""
+    (state,) = painted_states(tiny_network, style, [Frame(0, picture, None, 0.3, (1.0,), budget=Budget(1, 0.0))])
+    assert torch.equal(state.pastiche, picture)
 
 
 def test_recolouring_ends_where_alpha_is_one(tiny_network, picture, style):
@@ -146,6 +168,7 @@ def test_recolouring_ends_where_alpha_is_one(tiny_network, picture, style):
         (state,) = painted_states(tiny_network, torch.zeros_like(style), [frame], content_layers=("relu1_1",))
         away.append(float((state.pastiche - picture).abs().mean()))
     assert away[0] > away[1] > away[2]
+    assert away[0] > 0.3 > away[2]  # without recolouring it would be far less
 
 
 def test_a_mix_is_recoloured_with_the_mixed_colours(tiny_network, picture):

@@ -2,6 +2,7 @@
 
 Gatys, Bethge, Hertzmann, Shechtman 2016, "Preserving Color in Neural Artistic Style Transfer",
 https://arxiv.org/abs/1606.05897. All pictures are (3, H, W) float sRGB in [0, 1]; nothing waits for the device.
+Maps of `transfer` are computed on the CPU.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ class Goal:
     def __init__(self, observe: Observer, like: Tensor) -> None:
         self.observe, self.settings = observe, observe.settings
         self.features: dict[str, Tensor] = {}  # wanted at the content layers, projected, (H W, C)
-        self.targets: dict[str, Tensor] = {}  # wanted at the style layers, of statistics after
-        self.maps: dict[str, Tensor] = {}  # these matrices, (K, C)
+        self.targets: dict[str, Tensor] = {}  # at the style layers, for mapped statistics
+        self.maps: dict[str, Tensor] = {}  # matrices (K, C) that map them
         self.units = losses.Units({}, {})
         self.alpha, self.temporal_weight = like.new_zeros(2).unbind()
         self.warped, self.visible = torch.zeros_like(like), torch.zeros_like(like[:, :1])

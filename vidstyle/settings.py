@@ -336,7 +336,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tolerance": 0.0,
         "tv_weight": 0.0,
     },
-    # The losses of Gatys, Ecker and Bethge and no more: what vidstyle 0.2 painted.
+    # Gram matrices, no recolouring, no smoothing: the defaults of vidstyle 0.2.
     "gatys": {
         "alpha": 0.3,
         "style_metric": "gram",

@@ -1,9 +1,10 @@
 """How far the style of one picture is from that of another: from means over all positions of products of features.
 
-Two metrics. `gram` is the squared distance of Gram matrices of Gatys, Ecker and Bethge. It counts absolute errors: the
-few directions of feature space in which a style has most rule it, and colours and textures that the style does not have
-cost next to nothing. `wasserstein` takes the features of each picture for a Gaussian and is the squared Wasserstein-2
-distance of the two: an error counts by what the style has in its direction, and what is missing pulls without bound.
+Two metrics. `gram` is the squared distance of Gram matrices of Gatys, Ecker and Bethge. It counts absolute errors, so
+the few directions in which the style's features vary most dominate, and colours and textures that the style does not
+have cost almost nothing. `wasserstein` takes the features of each picture for a Gaussian and is the squared
+Wasserstein-2 distance of the two: an error counts by what the style has in its direction, and the gradient grows where
+variance is missing.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 # Share of the mean eigenvalue of a style's covariance that is added to the variances of both pictures: where a style
-# has less than that, its variance is as good as none. Without it the gradient has no bound where a variance is 0.
+# has less than that, its variance counts as zero. Without it the gradient has no bound where a variance is 0.
 VARIANCE_FLOOR = 1e-3
+ROUNDING = 1e-6  # of float32 second moments, as a share of the squared mean that is subtracted from them
+# Positions whose products are summed in bfloat16: what that rounds off must be less than the quiet directions have.
+PART, MOST_PARTS = 256, 1024
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class _Gram(torch.autograd.Function):
     def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:  # (1, C, H, W) -> (C, C)
         ctx.save_for_backward(features)
         f = positions(features)
-        return (f.T @ f).float() / f.shape[0]
+        return _products(f) / f.shape[0]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # (C, C) -> (1, C, H, W)
@@ -65,13 +69,13 @@ class _Gram(torch.autograd.Function):
 
 
 class _Moments(torch.autograd.Function):
-    """The same with the mean."""
+    """Second moments and the mean, with the gradient of both in one product."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:  # (1, C, H, W) -> (C, C + 1)
         ctx.save_for_backward(features)
         f = positions(features)
-        return torch.cat([(f.T @ f).float() / f.shape[0], f.mean(0, dtype=torch.float32)[:, None]], dim=1)
+        return torch.cat([_products(f) / f.shape[0], f.mean(0, dtype=torch.float32)[:, None]], dim=1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # (C, C + 1) -> (1, C, H, W)
@@ -79,6 +83,17 @@ class _Moments(torch.autograd.Function):
         f = positions(features)
         both, mean = (gradient[:, :-1] + gradient[:, :-1].T) / f.shape[0], gradient[:, -1] / f.shape[0]
         return _as_features(torch.addmm(mean.to(f.dtype), f, both.to(f.dtype)), features)
+
+
+def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
+    """F^T F, summed in float32 whatever the features are."""
+    if f.dtype == torch.float32:
+        return f.T @ f
+    parts = min(max(len(f) // PART, 1), MOST_PARTS)
+    whole = len(f) // parts * parts
+    split = f[:whole].view(parts, -1, f.shape[1])
+    rest = f[whole:]
+    return torch.bmm(split.mT, split).float().sum(0) + (rest.T @ rest).float()
 
 
 def positions(features: Tensor) -> Tensor:  # (1, C, H, W) -> (H W, C), a view of channels_last memory
@@ -95,7 +110,9 @@ def _mapped_gram(g: Tensor, matrix: Tensor) -> Tensor:
 
 
 def _mapped_moments(m: Tensor, matrix: Tensor) -> Tensor:
-    return torch.cat([matrix @ m[:, :-1] @ matrix.T, (matrix @ m[:, -1])[:, None]], dim=1)
+    # The covariance is mapped alone: what TF32 rounds off a large mean would be more than the quiet directions have.
+    mean = matrix @ m[:, -1]
+    return torch.cat([matrix @ covariance(m) @ matrix.T + torch.outer(mean, mean), mean[:, None]], dim=1)
 
 
 def _gram_distance(g: Tensor, target: Tensor) -> Tensor:
@@ -136,7 +153,8 @@ def wasserstein_distance(m: Tensor, target: Tensor) -> Tensor:
         target: (K, 2) of the same.
     """
     eigenvalues, mean = target.unbind(1)
-    floor = VARIANCE_FLOOR * eigenvalues.mean() + torch.finfo(torch.float32).tiny
+    tiny = ROUNDING * mean.square().mean() + torch.finfo(torch.float32).tiny
+    floor = VARIANCE_FLOOR * eigenvalues.mean() + tiny
     p = covariance(m)
     wanted, found = (eigenvalues + floor).sqrt(), (p.diagonal().clamp_min(0) + floor).sqrt()
     ratio, product = wanted / found, wanted * found

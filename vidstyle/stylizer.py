@@ -18,13 +18,13 @@ from vidstyle.goal import TERMS, Goal, Observer
 from vidstyle.networks import FeatureNetwork
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import stage
-from vidstyle.stylemetrics import moments
+from vidstyle.stylemetrics import covariance, moments
 from vidstyle.types import Budget, Frame, Result, State
 
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
-RECOLOR_UNTIL = 8  # power of alpha: the content gets 99.6 % of the styles' colours at alpha .5, 57 % at .9, none at 1
+RECOLOR_POWER = 8  # the content gets 1 - alpha^8 of the styles' colours: 99.6 % at .5, 57 % at .9, none at 1
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
 
 Size = tuple[int, int]  # height, width
@@ -99,19 +99,20 @@ class Stylizer:
         return self._aimed(frame, content).goal
 
     def _recolored(self, frame: Frame, state: State | None) -> tuple[Frame, Tensor | None]:
-        """The frame in the styles' colours, and the colours that its shot began with, from which they are mapped.
+        """The frame in the styles' colours, with its image on the device; and the moments that were mapped to theirs.
 
-        All frames of a shot get the same map, so that what changes in the clip changes in the painting. The nearer
-        alpha is to 1, the more of its own colours the content keeps.
+        These are of the frame of most contrast so far in what is painted without a new start: all frames get one map,
+        so that what changes in the clip changes in the painting; but what fades in is not mapped from black. The
+        nearer alpha is to 1, the more of its own colours the content keeps; all of them where it is not painted.
         """
-        if not self.recolor:
-            return frame, None
+        if not self.recolor or frame.budget == Budget(1, 0.0):
+            return frame, None if state is None else state.colors
+        colors = moments(frame.image.cpu()[None])
+        if frame.motion is not None and state is not None and state.colors is not None:
+            colors = max(state.colors, colors, key=lambda each: float(covariance(each).trace()))
         image = frame.image.to(self.device)
-        colors = None if frame.motion is None or state is None else state.colors
-        if colors is None:
-            colors = moments(image[None]).cpu()
         wanted = torch.stack([share * each for share, each in zip(frame.mix, self._style_colors, strict=True)]).sum(0)
-        share = self.recolor * (1 - frame.alpha**RECOLOR_UNTIL)
+        share = self.recolor * (1 - frame.alpha**RECOLOR_POWER)
         return dataclasses.replace(frame, image=color.recolored(image, color.transfer(colors, wanted), share)), colors
 
     def _paint_anew(self, frame: Frame, content: Tensor) -> optimize.Minimum:
@@ -194,7 +195,10 @@ class Stylizer:
 
     @torch.no_grad()
     def style(self, size: Size, mix: Sequence[float]) -> losses.Wanted:
-        """What is wanted of the mixed styles, scaled for a pastiche of `size`. Computed when size or mix change."""
+        """What is wanted of the mixed styles, scaled for a pastiche of `size`.
+
+        Computed anew when size or mix change, for `wasserstein` with an eigendecomposition a layer, on the CPU.
+        """
         if size not in self._styles_at:
             self._styles_at[size] = [self._style_statistics(style, size) for style in self.styles]
         if size not in self._wanted_at or self._wanted_at[size][0] != tuple(mix):

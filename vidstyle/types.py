@@ -96,7 +96,7 @@ class State:
     curvature: float  #: step length per gradient that suited the optimiser last (its inverse curvature); 0 = unknown
     past: tuple[Tensor, ...] = ()  #: pastiches of the frames before it in its shot, newest first, as far as needed
     first: Tensor | None = None  #: the pastiche of the first frame of all, in a loop
-    colors: Tensor | None = None  #: moments of the colours of the shot's first frame, (3, 4), on the CPU
+    colors: Tensor | None = None  #: moments of colours, (3, 4), on the CPU: of the shot's frame of most contrast so far
 
 
 @dataclass(frozen=True, eq=False)

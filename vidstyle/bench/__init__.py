@@ -154,9 +154,8 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
     end = progress[-1]
     names = ("content_layers", "style_layers", "objective")
     own = dataclasses.replace(settings, mix=(), alpha=subject.still.alpha)
-    theirs = dataclasses.replace(
-        own, alpha=alpha, style_layer_weights=(), tv_weight=0.0, **{name: blog[name] for name in names}
-    )
+    raw = {name: blog[name] for name in names} | {name: getattr(Settings, name) for name in ("style_metric", "recolor")}
+    theirs = dataclasses.replace(own, alpha=alpha, style_layer_weights=(), tv_weight=0.0, **raw)
     races = []
     if bool(end.pastiche.isfinite().all()):
         for judge, rules in {"vidstyle": own, "baseline": theirs}.items():

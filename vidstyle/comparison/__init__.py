@@ -37,7 +37,7 @@ from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.sources import to_tensor
 from vidstyle.stills import pictures
-from vidstyle.stylemetrics import gram
+from vidstyle.stylemetrics import STYLE_METRICS
 from vidstyle.stylizer import scaled_style, size_of
 from vidstyle.system.files import check_apart, check_writable, write_whole
 
@@ -111,12 +111,13 @@ class Comparison:
         settings, side = self.settings, self.settings.size
         image = torch.rand(1, 3, side, side, device=self.device, requires_grad=True)
         readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
+        see = STYLE_METRICS[settings.style_metric].statistic
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         began = time.perf_counter()
         features = network(image, (*settings.content_layers, *settings.style_layers))
         terms = [losses.project(features[x], readouts.get(x)).square().sum() for x in settings.content_layers]
-        terms += [gram(features[x]).square().sum() for x in settings.style_layers]
+        terms += [see(features[x]).square().sum() for x in settings.style_layers]
         float(torch.autograd.grad(torch.stack(terms).sum(), image)[0].sum())  # waits for the device
         return time.perf_counter() - began
 

@@ -16,7 +16,7 @@ says counts as missing: painting steps back to the last frame that can be contin
 Frames beyond the first gap are left alone: another process may have painted them.
 
 While a finished job's folder is removed the manifest lies beside it, as OUT.job.json, and goes last: wherever that is
-interrupted, the same command knows which outputs it has made, and ends as if it had not been.
+interrupted, the same command knows which outputs it has made, and ends as if it had not been interrupted.
 """
 
 from __future__ import annotations

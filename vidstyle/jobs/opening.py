@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,14 @@ def _held(path: Path) -> Iterator[Callable[[], None]]:
 
 
 def _restore(path: Path) -> None:
-    """Put the manifest back into a folder that a killed call was about to remove."""
+    """Put the manifest back into a folder whose removal was interrupted."""
     record = record_of(path)
-    with disk_errors(record):
-        if record.is_file() and not record.is_symlink() and Manifest.is_one(record.read_bytes()):
+    try:
+        found = not record.is_symlink() and record.is_file() and Manifest.is_one(record.read_bytes())
+    except OSError:  # it has gone just now, is not ours to read, or so long a name is none
+        return
+    if found:
+        with disk_errors(record), suppress(FileNotFoundError):  # the call that removes the folder still runs
             if (path / MANIFEST).exists():
                 record.unlink()
             else:

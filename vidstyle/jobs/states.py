@@ -46,7 +46,7 @@ def read_state(path: Path) -> tuple[State, int]:
         raise ValueError(f"{path} holds no state ({error})") from error
     pictures = (state.pastiche, *(() if state.first is None else (state.first,)))
     numbers = type(past) is int and type(state.index) is int and type(state.curvature) in (int, float)
-    colors = state.colors is None or (isinstance(state.colors, Tensor) and state.colors.shape == (3, 4))
+    colors = state.colors is None or (isinstance(state.colors, Tensor) and _moments_of_colors(state.colors))
     if not numbers or past < 0 or not colors or any(_no_picture(one, state.pastiche) for one in pictures):
         raise ValueError(f"{path} holds no state of a picture")
     return state, past
@@ -55,6 +55,10 @@ def read_state(path: Path) -> tuple[State, int]:
 def _own(tensor: Tensor) -> Tensor:
     """In memory of its own: in the first frame of a loop two are one, and safetensors refuses that."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _moments_of_colors(found: Tensor) -> bool:
+    return found.dtype == torch.float32 and found.shape == (3, 4)
 
 
 def _no_picture(found: object, like: Tensor) -> bool:
