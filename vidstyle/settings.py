@@ -95,7 +95,7 @@ class Settings:
         high=1,
     )
     warm_tolerance: float = setting(
-        0.01,
+        0.03,
         "The same for a warm-started frame: few evaluations where little changed, more where much did.",
         low=0,
         high=1,
