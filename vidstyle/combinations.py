@@ -20,9 +20,9 @@ BELONGS: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("warm_tolerance", "--warm-tolerance", lambda its: its.warm_start != "none", "--warm-start warped or previous"),
     ("temporal_weight", "--temporal-weight", lambda its: not its.timelapse, "a balance without --timelapse"),
     ("alpha_from", "--from", lambda its: not its.timelapse, "a balance without --timelapse"),
+    ("alpha_to", "--to", lambda its: not its.timelapse, "a balance without --timelapse"),
     ("recolor", "--recolor", lambda its: its.objective == "normalized", "--objective normalized"),
     ("style_metric", "--style-metric", lambda its: its.objective == "normalized", "--objective normalized"),
-    ("alpha_to", "--to", lambda its: not its.timelapse, "a balance without --timelapse"),
 )
 
 

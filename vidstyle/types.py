@@ -75,7 +75,7 @@ class Frame:
     """One picture to paint; depends on the input only."""
 
     index: int  #: from 0, in the order of painting
-    image: Tensor  #: (3, H, W) float32 sRGB in [0, 1], on the CPU
+    image: Tensor  #: (3, H, W) float32 sRGB in [0, 1]; sources give it on the CPU
     motion: Motion | None  #: None for a frame that starts anew, like the first of a shot
     alpha: float  #: 1 = all content, 0 = all style
     mix: tuple[float, ...]  #: share of each style, summing to 1

@@ -28,6 +28,9 @@ CONTENT_LAYER = "relu4_2"
 class Studio:
     """Paints frames from scratch, and judges paintings. Holds only what is constant for a job.
 
+    Each frame gets the styles' colours by itself, not by the map of its shot. Content distances are from the content as
+    it is in the clip.
+
     Args:
         styles: pictures, (3, H, W).
         settings: of the job; the weights may be the judge's alone.
