@@ -108,6 +108,7 @@ def test_exported_network_answers_alike(teacher, images):
     student = pupil(teacher, images)
     student.join(student.led)
     network = student.export(["relu2_1"])
-    assert torch.equal(network(images, ["relu2_1"])["relu2_1"], student.network(images, ["relu2_1"])["relu2_1"])
+    found, wanted = (one(images, ["relu2_1"])["relu2_1"] for one in (network, student.network))
+    assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.max()))
     small, raw = network.readouts["relu2_1"], student.raw("relu2_1").detach()
     assert torch.allclose(small.T @ small, raw.T @ raw, rtol=1e-3, atol=1e-4 * float((raw.T @ raw).abs().max()))

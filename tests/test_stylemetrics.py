@@ -127,6 +127,12 @@ def test_nothing_of_what_the_style_has_pulls_and_is_finite():
         assert torch.isfinite(distance(style, flat)) and torch.isfinite(distance(flat, flat))
 
 
+def test_what_is_not_finite_stays_so():
+    """Weights gone wild are found by the loss, not by an eigendecomposition that does not converge."""
+    style = features_of(6, 0).float()
+    assert torch.isnan(distance(style, style * float("inf"))) and torch.isnan(distance(style * float("nan"), style))
+
+
 def test_bfloat16_features_lose_little():
     """Products of bfloat16 are rounded to it: as a whole that would be more than the quiet directions have."""
     f = features_of(16, 5, positions=64 * 1024) * torch.logspace(0, -1.5, 16)[:, None] + 2

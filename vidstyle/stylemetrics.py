@@ -129,9 +129,12 @@ def covariance(m: Tensor) -> Tensor:
 def _wasserstein_target(m: Tensor) -> tuple[Tensor, Tensor]:
     """The eigenvectors of a style's covariance as rows, (C, C); its eigenvalues and its mean along them, (C, 2).
 
-    Computed on the CPU in float64: not every device can, and it is the same for all.
+    Computed on the CPU in float64: not every device can, and it is the same for all. Of moments that are not finite
+    neither is the target, and so no distance from it.
     """
     wide = m.detach().cpu().double()
+    if not wide.isfinite().all():
+        return torch.eye(len(m)).to(m), torch.full_like(m[:, :2], torch.nan)
     values, vectors = torch.linalg.eigh(covariance(wide))
     target = torch.stack([values.clamp_min(0), vectors.T @ wide[:, -1]], dim=1)
     return vectors.T.to(m).contiguous(), target.to(m)
