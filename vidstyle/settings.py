@@ -47,7 +47,7 @@ class Settings:
     )
     alphas: tuple[float, ...] = setting(
         (),
-        "Balance of content and style in each column; when empty, 1,.9,.6,.3,.1,0 for a picture and .5 for a clip.",
+        "Balance of content and style in each column; when empty, 1,.95,.8,.5,.3,0 for a picture and .5 for a clip.",
         low=0,
         high=1,
         only=("sheet",),

@@ -28,7 +28,7 @@ from vidstyle.types import ClipInfo, Frame
 if TYPE_CHECKING:
     from vidstyle.shots import Shot
 
-ALPHAS = (1.0, 0.9, 0.6, 0.3, 0.1, 0.0)  # of a picture, where none are given: nearly even steps to the eye
+ALPHAS = (1.0, 0.95, 0.8, 0.5, 0.3, 0.0)  # of a picture, where none are given: nearly even steps to the eye
 MOST = 400  # pictures on a sheet
 SHOWN = 3  # frames of a shot, where nothing is painted
 
