@@ -336,14 +336,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tolerance": 0.0,
         "tv_weight": 0.0,
     },
-    # Gram matrices, no recolouring, no smoothing: the defaults of vidstyle 0.2.
+    # Gram matrices, no recolouring, no smoothing: what vidstyle 0.2 painted (a clip with --warm-tolerance .01).
     "gatys": {
         "alpha": 0.3,
         "style_metric": "gram",
         "recolor": 0.0,
         "tv_weight": 0.0,
         "first_iterations": 80,
-        "warm_tolerance": 0.01,
     },
 }
 
