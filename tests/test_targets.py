@@ -254,6 +254,8 @@ class TestInputs:
 
     def test_a_touched_one_is_the_same(self, tmp_path, content, settings):
         make_sheet(content, [content], tmp_path / "o.png", settings, on_frame=lambda *_: os.utime(content, (1, 1)))
+        make_sheet(content, [content], tmp_path / "whole.png", settings)
+        assert (tmp_path / "o.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
 
     def test_the_working_folder_may_change(self, tmp_path, content, settings, monkeypatch):
         (tmp_path / "elsewhere").mkdir()
