@@ -29,7 +29,7 @@ class Faults:
     """What goes wrong in one process; a change is given by its number, from 1, or by a pattern of its name."""
 
     kill: int | str | None = None  #: before this change the process is killed
-    hold: int | str | None = None  #: before this change the process is stopped, until somebody sends SIGCONT
+    hold: int | str | None = None  #: before the first such change the process is stopped, until SIGCONT comes
     room: int | None = None  #: bytes that it can write to files in all, until the disk is full
 
 
@@ -40,6 +40,7 @@ class Changes:
         self.faults = faults
         self.log: list[str] = []
         self.written, self._lock, self._here = 0, threading.Lock(), f"{os.getcwd()}/"
+        self._signals = [(faults.kill, signal.SIGKILL), (faults.hold, signal.SIGSTOP)]
         sys.addaudithook(self._audit)
         builtins.open = io.open = self._open
         os.write, os.fsync = self._write, self._flush
@@ -52,9 +53,10 @@ class Changes:
         with self._lock:
             self.log.append(change)
             number = len(self.log)
-        for wanted, number_of_signal in ((self.faults.kill, signal.SIGKILL), (self.faults.hold, signal.SIGSTOP)):
-            if re.match(wanted, change) if isinstance(wanted, str) else wanted == number:
-                os.kill(os.getpid(), number_of_signal)
+            met = [one for one in self._signals if _is_meant(one[0], number, change)]
+            self._signals = [one for one in self._signals if one not in met]  # a pattern may match again
+        for _, number_of_signal in met:
+            signal.pthread_kill(threading.get_ident(), number_of_signal)  # of the process, this thread would run on
 
     def room_for(self, size: int, descriptor: int) -> int:
         """How many of `size` bytes still fit the disk. Raises `OSError` if none does."""
@@ -95,6 +97,10 @@ class Changes:
     def _flush(self, descriptor: int) -> None:
         self.happens("flush", descriptor)
         flush_bytes(descriptor)
+
+
+def _is_meant(wanted: int | str | None, number: int, change: str) -> bool:
+    return bool(re.match(wanted, change)) if isinstance(wanted, str) else wanted == number
 
 
 class Raw(io.FileIO):
