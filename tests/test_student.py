@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from vidstyle.distill.student import Student, Yardstick, width_at
+from vidstyle import stylemetrics
+from vidstyle.distill.student import Student, Yardstick, product, width_at
 from vidstyle.networks import FeatureNetwork
 
 BLOCKS = ((5, 6), (9,))
@@ -36,9 +37,20 @@ def test_principal_components_keep_all_lengths_and_grams_when_all_are_kept(teach
     flat = features.permute(0, 2, 3, 1).flatten(1, 2)
     assert torch.allclose(answer.features.norm(dim=2), flat.norm(dim=2), atol=1e-5)
     full = flat.mT @ flat / flat.shape[1]
-    assert torch.allclose((answer.grams[0] - answer.grams[1]).norm(), (full[0] - full[1]).norm(), rtol=1e-3)
+    grams = product(answer.features, answer.features)
+    assert torch.allclose((grams[0] - grams[1]).norm(), (full[0] - full[1]).norm(), rtol=1e-3)
     fewer = Yardstick(features, 3).read(features)
     assert torch.allclose(fewer.features, answer.features[:, :, :3], atol=1e-5)
+
+
+def moments_of(features):  # (K, P) -> (K, K + 1), of one picture
+    return stylemetrics.moments(features[None, :, :, None])
+
+
+def style_distance(one, style):
+    metric = stylemetrics.STYLE_METRICS["wasserstein"]
+    basis, target = metric.target(style)
+    return metric.distance(metric.mapped(one, basis), target)
 
 
 def test_losses_are_those_of_their_definitions(teacher, images):
@@ -47,7 +59,7 @@ def test_losses_are_those_of_their_definitions(teacher, images):
     with torch.no_grad():
         own = student(images, LAYERS, answers)
         found = student.losses(own, answers)
-    for layer, (error, of_gram) in found.items():
+    for layer, (error, of_style) in found.items():
         yardstick, readout = student.yardsticks[layer], student.readouts[layer].detach()
         components = torch.einsum("kc,nkhw->nchw", yardstick.components, teacher(images, [layer])[layer]).flatten(2)
         guess = torch.einsum("kc,npc->nkp", readout, own[layer])
@@ -55,11 +67,13 @@ def test_losses_are_those_of_their_definitions(teacher, images):
         spread = wanted.var(dim=(0, 2)).sum()
         assert float(error) == pytest.approx(float((guess - wanted).square().sum(1).mean() / spread), rel=1e-3)
         raw = guess * yardstick.scale[:, None]
-        grams = [torch.einsum("nap,nbp->nab", f, f) / f.shape[2] for f in (raw, components)]
-        mean = grams[1].mean(0)
-        apart = (grams[1] - mean).square().sum((1, 2))
-        relative = 2 * (grams[0] - grams[1]).square().sum((1, 2)) / (apart + apart.mean())
-        assert float(of_gram) == pytest.approx(float(relative.mean()), rel=1e-3)
+        guesses, wanted = ([moments_of(picture) for picture in pictures] for pictures in (raw, components))
+        mean = torch.stack(wanted).mean(0)
+        distances = [style_distance(guess, style) for guess, style in zip(guesses, wanted, strict=True)]
+        apart = [style_distance(mean, style) for style in wanted]
+        of_all = sum(apart) / len(apart)
+        relative = [2 * one / (other + of_all) for one, other in zip(distances, apart, strict=True)]
+        assert float(of_style) == pytest.approx(float(sum(relative) / len(relative)), rel=1e-3)
 
 
 def test_a_student_that_is_its_teacher_makes_no_error(teacher, images):
@@ -95,7 +109,7 @@ def test_joined_layers_compute_what_the_readouts_handed_on(teacher, images):
         guesses, handed = {}, dict(answers)
         for layer in LAYERS:
             guesses[layer] = student(images, [layer], handed)[layer]
-            handed[layer] = type(answers[layer])(guesses[layer] @ student.raw(layer).T, answers[layer].grams)
+            handed[layer] = type(answers[layer])(guesses[layer] @ student.raw(layer).T, answers[layer].styles)
         student.join({"relu1_1"})
         assert student.led == {"relu1_2", "relu2_1"}
         student.join({"relu1_2", "relu2_1"})

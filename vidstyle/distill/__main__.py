@@ -29,7 +29,7 @@ from vidstyle.system.files import check_apart
 
 
 def _table(figures: Mapping[str, tuple[float, float]]) -> str:
-    return "  ".join(f"{layer} {error:.3f}/{of_gram:.3f}" for layer, (error, of_gram) in figures.items())
+    return "  ".join(f"{layer} {error:.3f}/{of_style:.3f}" for layer, (error, of_style) in figures.items())
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -79,9 +79,9 @@ def run(chosen: argparse.Namespace) -> None:
             flush=True,
         )
         if rounds % chosen.validate_every == 0 or distiller.progress >= 1:
-            print(f"held out, 1 - R2 / Gram: {_table(distiller.validate())}", flush=True)
+            print(f"held out, 1 - R2 / style: {_table(distiller.validate())}", flush=True)
             if distiller.student.joined:
-                print(f"pastiches, 1 - R2 / Gram: {_table(distiller.examine_pastiches())}", flush=True)
+                print(f"pastiches, 1 - R2 / style: {_table(distiller.examine_pastiches())}", flush=True)
         if chosen.export_every and rounds % chosen.export_every == 0:
             distiller.export(chosen.out)
 

@@ -15,7 +15,9 @@ from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import Frame
 
-SLOPE = 0.4  # - d log(content distance) / d log(content weight), roughly
+SLOPE = 0.4  # - d log(content distance) / d log(content weight), roughly, for the first step
+SLOPES = (0.05, 1.0)  # between which it is taken to lie, whatever the last two steps say
+CLOSE = 0.01  # logarithms of weights between which no slope can be told
 BOUND = math.log(30)  # on the logarithm of the weight, on either side of 0
 STEPS = 4
 
@@ -29,8 +31,8 @@ def content_weight(
 ) -> float:
     """The `content_weight` at which `network` keeps as much of the contents as `teacher` does, judged by `teacher`.
 
-    Both paint each content in the style of the same number at `settings.alpha`. A few steps of Newton's, on
-    logarithmic scales, with the slope that is usual.
+    Both paint each content in the style of the same number at `settings.alpha`. A few steps of the secant method, on
+    logarithmic scales.
 
     Args:
         contents, styles: (3, H, W).
@@ -46,9 +48,13 @@ def content_weight(
             found.append(metrics.content_distance(teacher, pastiche, content.to(device), layer))
         return math.log(statistics.fmean(found))
 
-    wanted, weight = distance(teacher), 0.0
+    wanted, weight, slope = distance(teacher), 0.0, SLOPE
+    tried: list[tuple[float, float]] = []
     for _ in range(STEPS):
         network.content_weight = math.exp(weight)
-        weight += (distance(network) - wanted) / SLOPE
-        weight = min(max(weight, -BOUND), BOUND)
+        found = distance(network)
+        if tried and abs(weight - tried[-1][0]) > CLOSE:
+            slope = min(max((tried[-1][1] - found) / (weight - tried[-1][0]), SLOPES[0]), SLOPES[1])
+        tried.append((weight, found))
+        weight = min(max(weight + (found - wanted) / slope, -BOUND), BOUND)
     return math.exp(weight)

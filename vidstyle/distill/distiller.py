@@ -35,7 +35,7 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: 
 CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content
 HELPERS = ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4", "relu4_3", "relu4_4")  #: learnt to lead the others
 HELPER_WEIGHT = 0.2  #: of a helper's regression once the student works on its own
-GRAM_WEIGHT = 1.0  #: of the Gram matrices' relative error
+STYLE_WEIGHT = 1.0  #: of the styles' relative error
 KEPT = 0.998  #: share of the averaged weights that an update keeps
 HELD_OUT = 40  #: pictures kept for validation
 SETTLING = 24  #: batches of crops that read-outs are solved on before learning begins
@@ -52,7 +52,7 @@ class Distiller:
         teacher: the network to imitate; not trained.
         pictures: (H, W, 3) uint8 RGB, in a fixed order.
         layers, helpers: of the teacher and the student, to predict; only `layers` are exported.
-        content: the layer, one of them, that is compared by feature when a pastiche is painted, the others by Gram.
+        content: the layer, one of them, that is compared by feature when a pastiche is painted, the others by style.
     """
 
     def __init__(
@@ -224,13 +224,14 @@ class Distiller:
                 if layer in found:
                     found[layer].append(torch.stack(figures) * len(batch))
         means = {layer: torch.stack(figures).sum(dim=0) / len(images) for layer, figures in found.items()}
-        return {layer: (float(error), float(of_gram)) for layer, (error, of_gram) in means.items()}
+        return {layer: (float(error), float(of_style)) for layer, (error, of_style) in means.items()}
 
     @torch.no_grad()
     def _measure(self) -> dict[str, Yardstick]:
         images = self.crops(MEASURED).contiguous(memory_format=torch.channels_last)
-        blocks = self.recipe.blocks
-        return {layer: Yardstick(f, width_at(blocks, layer)) for layer, f in self.teacher(images, self.learnt).items()}
+        found = self.teacher(images, self.learnt)
+        widths = {layer: width_at(self.recipe.blocks, layer) for layer in found}
+        return {x: Yardstick(f, widths[x], styled=x in self.layers) for x, f in found.items()}
 
     def _settle(self) -> None:
         """Begin to learn from the weights as they are: read-outs solved, the average and the optimisers afresh."""
@@ -298,16 +299,16 @@ class Distiller:
         return low + (high - low) * 0.5 * (1 + math.cos(math.pi * part))
 
     def _loss(self, images: Tensor, answers: Answers) -> Tensor:
-        """Regression errors of all layers; once the student works on its own, relative errors of Gram matrices, too."""
+        """Regression errors of all layers; once the student works on its own, relative errors of styles, too."""
         half = optimize.pick_precision(self.recipe.precision, self.device) == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             own = self.student(images, self.learnt, answers)
         total = torch.zeros((), device=self.device)
-        for layer, (error, of_gram) in self.student.losses(own, answers).items():
+        for layer, (error, of_style) in self.student.losses(own, answers).items():
             if self.phase == 0:
                 total = total + error
             elif layer in self.layers:
-                total = total + error + GRAM_WEIGHT * of_gram
+                total = total + error + STYLE_WEIGHT * of_style
             else:
                 total = total + HELPER_WEIGHT * error
         return total
@@ -329,9 +330,6 @@ class Distiller:
             first_iterations=evaluations,
             tolerance=0,
             warm_tolerance=0,
-            style_metric="gram",
-            recolor=0,
-            tv_weight=0,
             device=self.recipe.device,
             precision=self.recipe.precision,
             content_layers=(self.content,),

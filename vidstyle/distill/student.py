@@ -1,7 +1,8 @@
 """A network in training: what it is to predict, how its features are read, and what it is judged by.
 
 A teacher's features are compared in their principal components, as many as the student has channels: what is left out
-is a few hundredths of what the Gram matrices of different pictures differ by. A student begins as an apprentice: each
+is a few hundredths of what the Gram matrices of different pictures differ by. Statistics of style are compared by the
+metric that pictures are painted with. A student begins as an apprentice: each
 of its convolutions works on what the *teacher* saw at the layer below, so that all depths learn at once and from clean
 input. `join` then chains them.
 """
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 
 from vidstyle.architecture import Blocks
 from vidstyle.networks import FeatureNetwork, reduce_readout
+from vidstyle.stylemetrics import STYLE_METRICS
 
 FLOOR = 1e-3  # least deviation of a component, in that of its layer: keeps a dead one from being divided by
+METRIC = STYLE_METRICS["wasserstein"]  # of the styles of a student's and its teacher's features
 RIDGE = 1e-4  # of the mean square of the features, added where least squares are solved
 
 
@@ -30,12 +33,17 @@ def product(first: Tensor, second: Tensor) -> Tensor:  # (N, P, A), (N, P, B) ->
     return first.mT @ second / first.shape[1]
 
 
+def moments(features: Tensor) -> Tensor:  # (N, P, C) -> (N, C, C + 1)
+    """Gram matrix and mean of each picture's features, as `stylemetrics.moments`."""
+    return torch.cat([product(features, features), features.mean(dim=1)[:, :, None]], dim=2)
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What a teacher says of some pictures at one layer."""
 
     features: Tensor  #: (N, H W, K), in principal components
-    grams: Tensor  #: (N, K, K), of these features
+    styles: tuple[tuple[Tensor, Tensor], ...]  #: of each picture what `StyleMetric.target` says; () at other layers
 
 
 Answers = Mapping[str, Answer]
@@ -45,26 +53,27 @@ class Yardstick:
     """The principal components and the units of one layer of a teacher, measured on some pictures.
 
     Regression divides each component by a number halfway (geometrically) between its own deviation and the layer's: the
-    loudest would drown the others, while equalised ones spend the student on what no Gram matrix shows. Gram matrices
-    keep the teacher's units and are compared with how much they vary from picture to picture.
+    loudest would drown the others, while equalised ones spend the student on what no statistic shows. Style distances
+    keep the teacher's units and are compared with those of the pictures from one that has the mean statistics of all.
 
     Args:
         features: (N, K, H, W) of the teacher.
         width: components to keep, K at most.
+        styled: whether styles are compared at this layer.
     """
 
-    NUMBERS = ("components", "scale", "variance", "mean_gram", "gram_variance", "handed")
+    NUMBERS = ("components", "scale", "variance", "mean_moments", "apart", "handed")
 
-    def __init__(self, features: Tensor, width: int) -> None:
-        flat = flatten(features).float()
+    def __init__(self, features: Tensor, width: int, *, styled: bool = True) -> None:
+        flat, self.styled = flatten(features).float(), styled
         self.components = torch.linalg.eigh(product(flat, flat).mean(dim=0)).eigenvectors.flip(1)[:, :width]
         answer = self.read(features)
         deviation = answer.features.std(dim=(0, 1))
         whole = deviation.square().mean().sqrt()
         self.scale = (deviation.clamp_min(FLOOR * whole) * whole).sqrt()  # (width,)
         self.variance = (deviation / self.scale).square().sum()  # ()
-        self.mean_gram = answer.grams.mean(dim=0)  # (width, width)
-        self.gram_variance = (answer.grams - self.mean_gram).square().sum(dim=(1, 2)).mean()  # ()
+        self.mean_moments = moments(answer.features).mean(dim=0)  # (width, width + 1)
+        self.apart = self._distances(self.mean_moments.expand(len(flat), -1, -1), answer).mean()  # ()
         # What an apprentice's next convolution sees: components so divided that their mean square is 1.
         self.handed = 1 / (self.scale * (answer.features / self.scale).square().mean().sqrt())  # (width,)
 
@@ -80,12 +89,24 @@ class Yardstick:
     def read(self, features: Tensor) -> Answer:
         """Features (N, K, H, W) of the teacher as an answer."""
         flat = (flatten(features) @ self.components.to(features.dtype)).float()
-        return Answer(flat, product(flat, flat))
+        return Answer(flat, tuple(_target(picture) for picture in moments(flat)) if self.styled else ())
 
-    def gram_error(self, got: Tensor, wanted: Tensor) -> Tensor:  # (N, K, K) twice -> (N,)
-        """Squared error over how far the wanted matrices are from the mean one (averaged with how far all are)."""
-        apart = (wanted - self.mean_gram).square().sum(dim=(1, 2))
-        return 2 * (got - wanted).square().sum(dim=(1, 2)) / (apart + self.gram_variance)
+    def style_error(self, got: Tensor, answer: Answer) -> Tensor:  # (N, K, K + 1) -> (N,)
+        """Style distance of moments from the answer's, over that of mean moments (averaged with that of all)."""
+        mean = self._distances(self.mean_moments.expand(len(got), -1, -1), answer)
+        return 2 * self._distances(got, answer) / (mean + self.apart)
+
+    def _distances(self, got: Tensor, answer: Answer) -> Tensor:  # (N, K, K + 1) -> (N,)
+        if not self.styled:
+            return got.new_zeros(len(got))
+        pairs = zip(got, answer.styles, strict=True)
+        return torch.stack([METRIC.distance(METRIC.mapped(one, basis), target) for one, (basis, target) in pairs])
+
+
+def _target(statistic: Tensor) -> tuple[Tensor, Tensor]:
+    basis, target = METRIC.target(statistic)
+    assert basis is not None
+    return basis, target
 
 
 class Student(nn.Module):
@@ -140,13 +161,14 @@ class Student(nn.Module):
         return readout
 
     def losses(self, own: Mapping[str, Tensor], answers: Answers) -> dict[str, tuple[Tensor, Tensor]]:
-        """For each layer the regression error over the variance, and the relative error of the Gram matrices."""
+        """For each layer the regression error over the variance, and the relative style error, 0 where none is."""
         result = {}
         for layer, features in own.items():
             wanted, yardstick, raw = answers[layer], self.yardsticks[layer], self.raw(layer)
             error = (features @ self.readouts[layer].T - wanted.features / yardstick.scale).square().sum(dim=2)
-            of_gram = yardstick.gram_error(raw @ product(features, features) @ raw.T, wanted.grams)
-            result[layer] = error.mean() / yardstick.variance, of_gram.mean()
+            mean = features.mean(dim=1) @ raw.T
+            found = torch.cat([raw @ product(features, features) @ raw.T, mean[:, :, None]], dim=2)
+            result[layer] = error.mean() / yardstick.variance, yardstick.style_error(found, wanted).mean()
         return result
 
     @torch.no_grad()
