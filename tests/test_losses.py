@@ -97,7 +97,7 @@ def test_style_term_by_hand(tiny_network, style, metric, read_out):
         matrix = torch.randn(channels, channels, generator=torch.Generator().manual_seed(0))
         tiny_network.readouts = {**tiny_network.readouts, layer: matrix}
     layers = {"style_layers": (layer,), "content_layers": (layer,)}
-    settings = Settings(device="cpu", style_metric=metric, recolor=0, **layers)
+    settings = Settings(device="cpu", precision="float32", style_metric=metric, recolor=0, **layers)
     stylizer = Stylizer(tiny_network, [style], settings)
     found = terms_of(stylizer, frame_of(content), painted)[1][1]
 

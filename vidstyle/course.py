@@ -11,6 +11,8 @@ from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime, constant, values
 from vidstyle.settings import Settings
 
+DECIMALS = 9  # of alpha: what is rounded off 1 - 0.9 paints another picture than 0.1 within a few frames
+
 
 @dataclass(frozen=True)
 class Course:
@@ -48,7 +50,7 @@ class Course:
                 raise UsageError(f"--mix leaves no style a share in frame {index}, at {float(times[index]):.4g} s")
         return cls(
             tuple(times),
-            values(alpha, times, fps, "--alpha", moments),
+            tuple(round(each, DECIMALS) for each in values(alpha, times, fps, "--alpha", moments)),
             tuple(tuple(share / sum(each) for share in each) for each in zip(*shares, strict=True)),
             values(keep_color, times, fps, "--keep-color", moments),
             values(temporal_weight, times, fps, "--temporal-weight", moments),

@@ -31,6 +31,7 @@ SMALLEST_REHEARSAL = 128  # pixels of its long side
 LIMIT, MIDDLE = 5.5, 0.68
 SLOWEST = 4  # times less than the mean: a frame that changed less may have been stuck, and is not believed
 FINEST = 10**9  # denominator of a moment
+BRINK = Fraction(1, 10**15)  # share of a stretch by which its last numbers come before its end, where others may begin
 TABLE = np.linspace(-1, 1, 2001)
 
 OnStep = Callable[[int, int], None]
@@ -64,7 +65,7 @@ def expected(animation: Animation) -> list[Fraction]:
     moments = list(times)
     for stretch in _stretches(animation):
         wanted = _eased(stretch.fractions(times), stretch)
-        brink = stretch.start + (stretch.end - stretch.start) * Fraction(FINEST - 1, FINEST)
+        brink = stretch.end - (stretch.end - stretch.start) * BRINK
         here, there = values(animation.alpha, times, animation.fps, moments=(stretch.start, brink))
         if here != there:
             way = np.interp(wanted, (0, 1), (_way(here), _way(there)))
