@@ -140,9 +140,9 @@ def test_calibration_finds_the_weight_that_keeps_as_much_content() -> None:
     distiller.teacher = distiller.average.export(LAYERS)  # what the student is; its answers are raw features
     distiller.teacher.readouts = {}
     distiller.solve_readouts(4)
-    assert distiller.calibrate() == pytest.approx(1, rel=0.1)  # the student is the teacher
-    distiller.teacher.content_weight = 4.0
-    assert distiller.calibrate() == pytest.approx(4, rel=0.2)
+    assert distiller.calibrate() == (pytest.approx(1, rel=0.1), pytest.approx(0, abs=0.1))  # the student is the teacher
+    distiller.teacher.content_weight, distiller.teacher.content_slope = 4.0, 0.5
+    assert distiller.calibrate() == (pytest.approx(4, rel=0.25), pytest.approx(0.5, abs=0.15))
 
 
 def test_minutes_end_a_run() -> None:

@@ -1,5 +1,7 @@
 """The losses against second implementations and pictures whose loss is known."""
 
+import dataclasses
+
 import pytest
 import torch
 from conftest import texture
@@ -69,6 +71,52 @@ def test_the_networks_content_weight_moves_the_content_term_only(tiny_network, s
         terms.append(terms_of(stylizer, frame_of(content), content * 0.8)[1])
     assert terms[1][0] == pytest.approx(3 * float(terms[0][0]), rel=1e-5)
     assert terms[1][1] == pytest.approx(float(terms[0][1]), rel=1e-5)
+
+
+def test_the_content_weight_grows_with_the_odds_of_alpha(tiny_network):
+    tiny_network.content_weight, tiny_network.content_slope = 2.0, 0.5
+    assert tiny_network.content_weight_at(0.5) == pytest.approx(2)
+    assert tiny_network.content_weight_at(0.8) == pytest.approx(2 * 4**0.5)
+    assert tiny_network.content_weight_at(0.0) == pytest.approx(2 * 99**-0.5, rel=0.01)  # finite at both ends
+    assert tiny_network.content_weight_at(1.0) == pytest.approx(2 * 99**0.5, rel=0.01)
+
+
+def test_plain_grounds_weigh_less_by_hand():
+    """Features of one channel on 20 x 30 positions, which vary on the right half only."""
+    features = torch.zeros(20, 30)
+    features[:, 15:] = torch.randn(20, 15, generator=torch.Generator().manual_seed(0))
+    weights = losses.detail_weights(features.view(-1, 1), (20, 30), 1.0).view(20, 30)
+    assert float(weights.mean()) == pytest.approx(1, rel=1e-5)
+    assert float(weights[:, :11].max()) < 1e-3  # beyond the two windows of 5 positions
+    assert float(weights[:, 20:].mean()) > 1.5
+    assert torch.equal(losses.detail_weights(features.view(-1, 1), (20, 30), 0.0), torch.ones(600, 1))
+    squared = losses.detail_weights(features.view(-1, 1), (20, 30), 2.0).view(20, 30)
+    assert torch.allclose(squared / squared.max(), (weights / weights.max()) ** 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (20, 30)])
+def test_a_plain_content_weighs_alike_everywhere(size):
+    features = torch.full((size[0] * size[1], 3), 5.0)
+    assert torch.allclose(losses.detail_weights(features, size, 1.0), torch.ones(len(features), 1), atol=1e-3)
+    assert torch.equal(losses.detail_weights(0 * features, size, 1.0), torch.ones(len(features), 1))
+
+
+def test_content_term_by_hand(tiny_network, style):
+    content, painted = texture(64, 64, seed=4), texture(64, 64, seed=5)
+    settings = Settings(device="cpu", precision="float32", recolor=0, content_focus=1.0)
+    stylizer = Stylizer(tiny_network, [style], settings)
+    found = terms_of(stylizer, frame_of(content), painted)[1][0]
+    plain = Stylizer(tiny_network, [style], dataclasses.replace(settings, content_focus=0.0))
+    unweighted = terms_of(plain, frame_of(content), painted)[1][0]
+    features = [tiny_network(image[None], ["relu4_2"])["relu4_2"][0].flatten(1).T for image in (content, painted)]
+    weights = losses.detail_weights(features[0], (8, 8), 1.0)
+    squares = (features[0] - features[1]).square().sum(1, keepdim=True)
+    assert float(found / unweighted) == pytest.approx(float((weights * squares).sum() / squares.sum()), rel=1e-3)
+
+
+def test_style_layers_weigh_half_as_much_a_block_deeper():
+    assert STYLE_METRICS["gram"].layer_weights(("relu1_1", "relu5_1")) == (1, 1)
+    assert STYLE_METRICS["wasserstein"].layer_weights(("relu2_1", "relu3_1", "conv3_2")) == (0.25, 0.125, 0.125)
 
 
 def test_mixed_styles_lie_between(tiny_network, picture):

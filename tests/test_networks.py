@@ -114,7 +114,7 @@ def test_a_readout_is_reduced_without_changing_lengths():
 
 
 def test_a_network_survives_its_file(tmp_path):
-    network = networks.FeatureNetwork(((4, 5), (6,)), pool="average", skip=True, content_weight=1.5)
+    network = networks.FeatureNetwork(((4, 5), (6,)), pool="average", skip=True, content_weight=1.5, content_slope=0.25)
     network.readouts = {"relu1_1": torch.eye(4), "relu2_1": torch.rand(6, 6).half().float()}
     for parameter in network.requires_grad_(False).parameters():
         parameter.copy_(parameter.half())
@@ -122,7 +122,7 @@ def test_a_network_survives_its_file(tmp_path):
     read = networks.compact(tmp_path / "n.safetensors")
     image = torch.rand(1, 3, 32, 32)
     assert torch.equal(read(image, ["relu2_1"])["relu2_1"], network(image, ["relu2_1"])["relu2_1"])
-    assert read.content_weight == 1.5
+    assert (read.content_weight, read.content_slope) == (1.5, 0.25)
     assert networks.fingerprint(read) == networks.fingerprint(network)
     read.content_weight = 1.0
     assert networks.fingerprint(read) != networks.fingerprint(network)

@@ -13,6 +13,7 @@ Blocks = tuple[tuple[int, ...], ...]
 Pool = Literal["max", "average"]
 MOST = 9  # blocks, and convolutions of a block: the names of layers have one digit for each
 CONTENT_WEIGHTS = (1e-6, 1e6)  # far beyond all that was ever calibrated (0.5 to 2)
+CONTENT_SLOPES = (-1.0, 2.0)  # the same
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Architecture:
     blocks: Blocks  #: output channels of each convolution, block by block
     pool: Pool = "max"  #: how a block is halved
     skip: bool = False  #: a block also sees what the first convolution of the block below made
-    content_weight: float = 1.0  #: factor of the normalised content loss
+    content_weight: float = 1.0  #: factor of the normalised content loss at alpha .5
+    content_slope: float = 0.0  #: power of alpha / (1 - alpha) that it is multiplied by elsewhere
 
     def __post_init__(self) -> None:
         sizes = [len(self.blocks), *map(len, self.blocks)]
@@ -34,9 +36,10 @@ class Architecture:
             raise ValueError(f"its pool is {self.pool!r}, not {' or '.join(get_args(Pool))}")
         if not isinstance(self.skip, bool):
             raise ValueError(f"its skip is {self.skip!r}, not true or false")
-        low, high = CONTENT_WEIGHTS
-        if type(self.content_weight) not in (int, float) or not low <= self.content_weight <= high:
-            raise ValueError(f"its content_weight is {self.content_weight!r}, not a number from {low} to {high}")
+        for name, (low, high) in (("content_weight", CONTENT_WEIGHTS), ("content_slope", CONTENT_SLOPES)):
+            number = getattr(self, name)
+            if type(number) not in (int, float) or not low <= number <= high:
+                raise ValueError(f"its {name} is {number!r}, not a number from {low} to {high}")
 
     @staticmethod
     def parsed(text: str) -> Architecture:

@@ -21,6 +21,7 @@ BELONGS: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("temporal_weight", "--temporal-weight", lambda its: not its.timelapse, "a balance without --timelapse"),
     ("alpha_from", "--from", lambda its: not its.timelapse, "a balance without --timelapse"),
     ("alpha_to", "--to", lambda its: not its.timelapse, "a balance without --timelapse"),
+    ("content_focus", "--content-focus", lambda its: its.objective == "normalized", "--objective normalized"),
     ("recolor", "--recolor", lambda its: its.objective == "normalized", "--objective normalized"),
     ("style_metric", "--style-metric", lambda its: its.objective == "normalized", "--objective normalized"),
 )

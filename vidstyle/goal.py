@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidstyle import losses
-from vidstyle.networks import FeatureNetwork, Look
+from vidstyle.networks import FeatureNetwork, Look, size_at
 from vidstyle.settings import Settings
 from vidstyle.stylemetrics import STYLE_METRICS
 
@@ -68,6 +68,7 @@ class Goal:
         self.features: dict[str, Tensor] = {}  # wanted at the content layers, projected, (H W, C)
         self.targets: dict[str, Tensor] = {}  # at the style layers, for mapped statistics
         self.maps: dict[str, Tensor] = {}  # matrices (K, C) that map them
+        self.weights: dict[str, Tensor] = {}  # of positions at the content layers, (H W, 1); none: all count alike
         self.units = losses.Units({}, {})
         self.alpha, self.temporal_weight = like.new_zeros(2).unbind()
         self.warped, self.visible = torch.zeros_like(like), torch.zeros_like(like[:, :1])
@@ -95,9 +96,13 @@ class Goal:
         settings = self.settings
         targets, own = self.observe.statistics(content, style.maps)
         positions = {layer: len(target) for layer, target in targets.items()}
-        shares = settings.style_layer_weights or (1.0,) * len(settings.style_layers)
+        shares = settings.style_layer_weights or self.observe.metric.layer_weights(settings.style_layers)
         units = losses.UNITS[settings.objective](own, style, positions, shares)
-        units = units.with_content_weight(self.observe.network.content_weight)
+        units = units.with_content_weight(self.observe.network.content_weight_at(alpha))
+        if settings.content_focus and settings.objective == "normalized":
+            sizes = {layer: size_at(layer, content) for layer in targets}
+            focus = settings.content_focus
+            _write(self.weights, {x: losses.detail_weights(f, sizes[x], focus) for x, f in targets.items()})
         _write(self.features, targets)
         _write(self.targets, style.targets)
         _write(self.maps, style.maps)
@@ -114,7 +119,7 @@ class Goal:
     def __call__(self, pastiche: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of a pastiche (1, 3, H, W), and its terms in the order of `TERMS`, each before its weight."""
         features, statistics = self.observe(pastiche)
-        content = losses.content_loss(features, self.features, self.units)
+        content = losses.content_loss(features, self.features, self.units, self.weights)
         found = losses.mapped(self.observe.metric, statistics, self.maps)
         style = losses.style_loss(found, self.targets, self.units, self.observe.metric)
         temporal = losses.temporal_loss(pastiche, self.warped, self.visible)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vidstyle.stylemetrics import StyleMetric, positions
 
@@ -24,6 +25,8 @@ PIXEL_UNIT = 0.1**2
 # share of how far from the style a picture without features is.
 STYLE_UNIT_FLOOR = 0.01
 BLOG_STYLE_WEIGHT = 1000.0
+DETAIL_WINDOW = 5  # positions of a content layer, of which the variance is the detail of the one in the middle
+PLAIN = 1e-4  # variance, as a share of the features' mean square, below which a picture has no detail
 
 
 def project(features: Tensor, readout: Tensor | None = None) -> Tensor:
@@ -161,9 +164,44 @@ UNITS: dict[str, Callable[[Statistics, Wanted, Mapping[str, int], Sequence[float
 }
 
 
-def content_loss(found: Features, targets: Features, units: Units) -> Tensor:
-    """L_C: sum over the content layers of unit * |F(P) - F(C)|^2, of projected features (H W, C)."""
-    return torch.stack([units.content[x] * (found[x] - target).square().sum() for x, target in targets.items()]).sum()
+def detail_weights(features: Tensor, size: tuple[int, int], focus: float) -> Tensor:
+    """Weights of the positions of a content layer: the more, the more the content varies around them.
+
+    Plain grounds (sky, walls, what is out of focus) keep less of the content, so that they take the style's strokes.
+    A weight is the variance of the features in a window, in units of its mean over the picture and 1 at most, to the
+    power of `focus`; the mean of all weights is 1.
+
+    Args:
+        features: projected, of the content, (H W, C).
+        size: H and W.
+        focus: 0: all positions count alike.
+
+    Returns:
+        (H W, 1).
+    """
+    maps = features.T.view(1, -1, *size)
+    variance = (_window_mean(maps.square()) - _window_mean(maps).square()).sum(1, keepdim=True).clamp_min(0)
+    variance = _window_mean(variance) + PLAIN * maps.square().sum(1).mean() + torch.finfo(torch.float32).tiny
+    weights = (variance / variance.mean()).clamp_max(1) ** focus
+    return (weights / weights.mean()).view(-1, 1)
+
+
+def _window_mean(maps: Tensor) -> Tensor:  # (1, C, H, W) -> (1, C, H, W)
+    padded = functional.pad(maps, (DETAIL_WINDOW // 2,) * 4, mode="replicate")
+    return functional.avg_pool2d(padded, DETAIL_WINDOW, stride=1)
+
+
+def content_loss(found: Features, targets: Features, units: Units, weights: Features) -> Tensor:
+    """L_C: sum over the content layers of unit * |F(P) - F(C)|^2, of projected features (H W, C).
+
+    Args:
+        weights: of positions, (H W, 1), at the layers where they do not all count alike.
+    """
+    terms = []
+    for layer, target in targets.items():
+        squares = (found[layer] - target).square()
+        terms.append(units.content[layer] * (squares * weights[layer] if layer in weights else squares).sum())
+    return torch.stack(terms).sum()
 
 
 def style_loss(found: Features, targets: Features, units: Units, metric: StyleMetric) -> Tensor:

@@ -37,6 +37,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 FILE_FORMAT = "vidstyle-network-1"
 COMPACT_FILE = "compact.safetensors"
 NAMES = ("compact", "vgg19")  # that --network knows
+LEAST_SHARE = 0.01  # of content or style, below which the content weight changes no more
 STRIPS = 8  # that a picture is cut into where memory is short
 BLOCKS_IN_STRIPS = 3  # the lowest ones, where most of the memory goes
 
@@ -61,8 +62,8 @@ class FeatureNetwork(nn.Module):
         normalize: subtract the ImageNet mean and divide by its deviation first, as VGG was trained.
         readouts: for each layer a matrix R of shape (K, channels) that maps this network's features to those it was
             distilled from. R never touches pixels: the Gram matrix of R f is R G(f) R^T.
-        content_weight: factor of the normalised content loss that makes alpha mean with this network what it means with
-            the one that it was distilled from.
+        content_weight, content_slope: what makes alpha mean with this network what it means with the one that it was
+            distilled from, see `content_weight_at`.
     """
 
     mean: Tensor
@@ -78,12 +79,13 @@ class FeatureNetwork(nn.Module):
         normalize: bool = True,
         readouts: Mapping[str, Tensor] | None = None,
         content_weight: float = 1.0,
+        content_slope: float = 0.0,
     ) -> None:
         super().__init__()
         self.blocks, self.pool, self.skip = tuple(map(tuple, blocks)), pool, skip
         self.padding, self.normalize = padding, normalize
         self.readouts: dict[str, Tensor] = dict(readouts or {})
-        self.content_weight = content_weight
+        self.content_weight, self.content_slope = content_weight, content_slope
         self.convolutions = nn.ModuleDict()
         for name, (taken, made) in Architecture(self.blocks, pool, skip).channels().items():
             self.convolutions[name] = nn.Conv2d(taken, made, 3, padding=1)
@@ -186,9 +188,24 @@ class FeatureNetwork(nn.Module):
             if layer not in known:
                 raise UsageError(f"this network has no layer {layer!r}; it has {', '.join(known)}")
 
+    def content_weight_at(self, alpha: float) -> float:
+        """The factor of the normalised content loss: content_weight (alpha / (1 - alpha))^content_slope.
+
+        What a network misjudges of the content weighs the more, the more of the content is kept.
+        """
+        odds = max(alpha, LEAST_SHARE) / max(1 - alpha, LEAST_SHARE)
+        return self.content_weight * float(odds**self.content_slope)
+
     def smallest_side(self, layers: Iterable[str]) -> int:
         """Pixels that the short side of a picture needs for every layer to see at least one position."""
         return max(1 << (int(layer[4]) - 1) for layer in layers)
+
+
+def size_at(layer: str, image: Tensor) -> tuple[int, int]:
+    """Height and width of the features of (…, H, W) at a layer like relu4_2."""
+    height, width = image.shape[-2:]
+    halvings = int(layer[4]) - 1
+    return height >> halvings, width >> halvings
 
 
 def _as_it_is(features: Tensor) -> Tensor:
@@ -325,7 +342,12 @@ def compact(path: str | Path | None = None) -> FeatureNetwork:
     found = weightfile.matched(tensors, wanted, not_ours, "give another file, or --network compact", only=True)
     readouts = {layer: found.pop(f"readouts.{layer}") for layer in readouts}
     network = FeatureNetwork(
-        shape.blocks, pool=shape.pool, skip=shape.skip, readouts=readouts, content_weight=shape.content_weight
+        shape.blocks,
+        pool=shape.pool,
+        skip=shape.skip,
+        readouts=readouts,
+        content_weight=shape.content_weight,
+        content_slope=shape.content_slope,
     )
     network.load_state_dict(found)
     return network.requires_grad_(False).eval()
@@ -334,7 +356,8 @@ def compact(path: str | Path | None = None) -> FeatureNetwork:
 def save_compact(network: FeatureNetwork, path: str | Path) -> None:
     """Write a network with its read-outs in half precision, as `compact` reads it."""
     tensors = {**network.state_dict(), **{f"readouts.{layer}": matrix for layer, matrix in network.readouts.items()}}
-    shape = Architecture(network.blocks, network.pool, network.skip, network.content_weight).json()
+    calibration = network.content_weight, network.content_slope
+    shape = Architecture(network.blocks, network.pool, network.skip, *calibration).json()
     halves = {key: tensor.detach().half().cpu().contiguous() for key, tensor in tensors.items()}
     # Not save_file, which lets nobody else read what it writes.
     Path(path).write_bytes(save(halves, metadata={"format": FILE_FORMAT, "network": shape}))
@@ -342,8 +365,9 @@ def save_compact(network: FeatureNetwork, path: str | Path) -> None:
 
 def fingerprint(network: FeatureNetwork) -> str:
     """A hash of everything that a network computes with; the same on every device."""
-    shape = (network.blocks, network.pool, network.skip, network.padding, network.normalize, network.content_weight)
-    return weightfile.fingerprint({**network.state_dict(), **network.readouts}, repr(shape))
+    shape = (network.blocks, network.pool, network.skip, network.padding, network.normalize)
+    calibration = (network.content_weight, network.content_slope)
+    return weightfile.fingerprint({**network.state_dict(), **network.readouts}, repr((*shape, *calibration)))
 
 
 def reduce_readout(readout: Tensor) -> Tensor:  # (K, C) -> (C, C)

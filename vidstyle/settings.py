@@ -103,11 +103,21 @@ class Settings:
     )
     optimizer: Optimizer = setting("lbfgs", "lbfgs or adam.")
     content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers compared by feature.")
+    content_focus: float = setting(
+        1.0,
+        "How much less plain grounds of the content count than its details: 0 as much, 1 in proportion to their "
+        "variance.",
+        low=0,
+        high=4,
+    )
     style_layers: tuple[str, ...] = setting(
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "Layers compared by --style-metric."
     )
     style_layer_weights: tuple[float, ...] = setting(
-        (), "A weight for each style layer; all equal when empty.", low=0, high=HEAVIEST
+        (),
+        "A weight for each style layer; when empty, half as much a block deeper, or with gram all equal.",
+        low=0,
+        high=HEAVIEST,
     )
     style_metric: StyleMetric = setting(
         "wasserstein",
@@ -336,10 +346,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tolerance": 0.0,
         "tv_weight": 0.0,
     },
-    # Gram matrices, no recolouring, no smoothing: what vidstyle 0.2 painted (a clip with --warm-tolerance .01).
+    # The losses of vidstyle 0.2, which painted clips with --warm-tolerance .01.
     "gatys": {
         "alpha": 0.3,
         "style_metric": "gram",
+        "content_focus": 0.0,
         "recolor": 0.0,
         "tv_weight": 0.0,
         "first_iterations": 80,

@@ -9,7 +9,7 @@ variance is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,11 @@ class StyleMetric:
     target: Callable[[Tensor], tuple[Tensor | None, Tensor]]  #: of a style's: a matrix (K, K) to map by; a target
     distance: Callable[[Tensor, Tensor], Tensor]  #: of a statistic, mapped, from a target: (), 0 if they agree
     content_calibration: float  #: factor of the normalised content loss that makes alpha = .5 halfway
+    decay: float = 1.0  #: weight of a style layer in units of that of one a block lower, where no others are given
+
+    def layer_weights(self, layers: Sequence[str]) -> tuple[float, ...]:
+        """The weights of layers like relu4_2 where no others are given; only their ratios count."""
+        return tuple(self.decay ** int(layer[4]) for layer in layers)
 
 
 def gram(features: Tensor) -> Tensor:
@@ -170,5 +175,5 @@ def wasserstein_distance(m: Tensor, target: Tensor) -> Tensor:
 # (half the root of L_C), measured with VGG-19 on two photo/style pairs at 192 to 256 px: README, "Alpha".
 STYLE_METRICS: Mapping[str, StyleMetric] = {
     "gram": StyleMetric(gram, _mapped_gram, lambda g: (None, g), _gram_distance, 0.25),
-    "wasserstein": StyleMetric(moments, _mapped_moments, _wasserstein_target, wasserstein_distance, 0.45),
+    "wasserstein": StyleMetric(moments, _mapped_moments, _wasserstein_target, wasserstein_distance, 0.25, decay=0.5),
 }

@@ -154,7 +154,9 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
     end = progress[-1]
     names = ("content_layers", "style_layers", "objective")
     own = dataclasses.replace(settings, mix=(), alpha=subject.still.alpha)
-    raw = {name: blog[name] for name in names} | {name: getattr(Settings, name) for name in ("style_metric", "recolor")}
+    raw = {name: blog[name] for name in names} | {
+        name: getattr(Settings, name) for name in ("style_metric", "content_focus", "recolor")
+    }
     theirs = dataclasses.replace(own, alpha=alpha, style_layer_weights=(), tv_weight=0.0, **raw)
     races = []
     if bool(end.pastiche.isfinite().all()):

@@ -88,9 +88,9 @@ def run(chosen: argparse.Namespace) -> None:
     train(distiller, checkpoint, on_round=on_round)
     distiller.solve_readouts()
     print(f"held out, read-outs solved: {_table(distiller.validate())}", flush=True)
-    weight = distiller.calibrate()
-    print(f"content weight {weight:.2f}", flush=True)
-    distiller.export(chosen.out, weight)
+    weight, slope = distiller.calibrate()
+    print(f"content weight {weight:.2f}, slope {slope:.2f}", flush=True)
+    distiller.export(chosen.out, weight, slope)
 
 
 if __name__ == "__main__":

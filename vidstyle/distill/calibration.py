@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
@@ -10,39 +11,56 @@ from torch import Tensor
 
 from vidstyle import metrics, optimize
 from vidstyle.networks import FeatureNetwork
-from vidstyle.schedule import constant
 from vidstyle.settings import Settings
 from vidstyle.stylizer import Stylizer
 from vidstyle.types import Frame
 
 SLOPE = 0.4  # - d log(content distance) / d log(content weight), roughly, for the first step
+ALPHAS = 0.5, 0.8  # at which the networks are to agree
 SLOPES = (0.05, 1.0)  # between which it is taken to lie, whatever the last two steps say
 CLOSE = 0.01  # logarithms of weights between which no slope can be told
 BOUND = math.log(30)  # on the logarithm of the weight, on either side of 0
 STEPS = 4
 
 
-def content_weight(
+def calibrate(
+    network: FeatureNetwork,
+    teacher: FeatureNetwork,
+    contents: Sequence[Tensor],
+    styles: Sequence[Tensor],
+    settings: Settings,
+) -> tuple[float, float]:
+    """The `content_weight` and `content_slope` with which `network` keeps as much of the contents as `teacher` does.
+
+    Both paint each content in the style of the same number at two alphas; `teacher` judges. A few steps of the secant
+    method at each, on logarithmic scales.
+
+    Args:
+        contents, styles: (3, H, W).
+    """
+    network.content_slope = 0.0
+    weights = [_weight_at(alpha, network, teacher, contents, styles, settings) for alpha in ALPHAS]
+    odds = [math.log(alpha / (1 - alpha)) for alpha in ALPHAS]
+    slope = (weights[1] - weights[0]) / (odds[1] - odds[0])
+    return math.exp(weights[0] - slope * odds[0]), slope
+
+
+def _weight_at(
+    alpha: float,
     network: FeatureNetwork,
     teacher: FeatureNetwork,
     contents: Sequence[Tensor],
     styles: Sequence[Tensor],
     settings: Settings,
 ) -> float:
-    """The `content_weight` at which `network` keeps as much of the contents as `teacher` does, judged by `teacher`.
-
-    Both paint each content in the style of the same number at `settings.alpha`. A few steps of the secant method, on
-    logarithmic scales.
-
-    Args:
-        contents, styles: (3, H, W).
-    """
+    """The logarithm of the content weight at which both keep as much of the contents at this alpha."""
+    settings = dataclasses.replace(settings, alpha=alpha)
     device = optimize.pick_device(settings.device)
 
     def distance(painter: FeatureNetwork) -> float:
         found = []
         for content, style in zip(contents, styles, strict=True):
-            frame = Frame(0, content, None, constant(settings.alpha), (1.0,))
+            frame = Frame(0, content, None, alpha, (1.0,))
             pastiche = Stylizer(painter, [style], settings).step(frame, None)[1].pastiche
             (layer,) = settings.content_layers
             found.append(metrics.content_distance(teacher, pastiche, content.to(device), layer))
@@ -57,4 +75,4 @@ def content_weight(
             slope = min(max((tried[-1][1] - found) / (weight - tried[-1][0]), SLOPES[0]), SLOPES[1])
         tried.append((weight, found))
         weight = min(max(weight + (found - wanted) / slope, -BOUND), BOUND)
-    return math.exp(weight)
+    return weight

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from vidstyle import optimize
-from vidstyle.distill.calibration import content_weight
+from vidstyle.distill.calibration import calibrate
 from vidstyle.distill.crops import disturbed_crop, middle_square
 from vidstyle.distill.easel import Easel
 from vidstyle.distill.muon import Muon
@@ -142,22 +142,20 @@ class Distiller:
             images += list(self.easel.pastiches.split(self.recipe.batch))
         self.average.solve_readouts((batch, self.ask(batch)) for batch in images)
 
-    def calibrate(self) -> float:
-        """The `content_weight` of the averaged network, found on pairs of held-out pictures."""
+    def calibrate(self) -> tuple[float, float]:
+        """The `content_weight` and `content_slope` of the averaged network, found on pairs of held-out pictures."""
         pairs = self.recipe.calibration
         if not pairs:
-            return 1.0
+            return 1.0, 0.0
         squares = [self._square(image, CALIBRATION_SIDE) for image in self.held_out]
         squares = [squares[number * (len(squares) - 1) // (2 * pairs - 1)] for number in range(2 * pairs)]
-        settings = dataclasses.replace(self._painting_settings(CALIBRATION_EVALUATIONS), alpha=0.5)
-        return content_weight(
-            self.average.export(self.layers), self.teacher, squares[pairs:], squares[:pairs], settings
-        )
+        settings = self._painting_settings(CALIBRATION_EVALUATIONS)
+        return calibrate(self.average.export(self.layers), self.teacher, squares[pairs:], squares[:pairs], settings)
 
-    def export(self, path: str | Path, weight: float = 1.0) -> None:
-        """Write the averaged network, with its content weight, as `networks.compact` reads it."""
+    def export(self, path: str | Path, weight: float = 1.0, slope: float = 0.0) -> None:
+        """Write the averaged network, with its content weight and slope, as `networks.compact` reads it."""
         network = self.average.export(self.layers)
-        network.content_weight = weight
+        network.content_weight, network.content_slope = weight, slope
         with made_whole(Path(path)) as part:
             save_compact(network, part)
 
