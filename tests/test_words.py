@@ -102,6 +102,15 @@ def test_notes_are_told_once_and_not_when_quiet(vidstyle, files, tmp_path):
     assert quiet.output == ""
 
 
+@pytest.mark.clips
+def test_a_balance_says_first_what_its_smaller_paintings_cost(vidstyle, files, tmp_path):
+    line = ["balance", files["photo.png"], files["style.png"], "--network", files["tiny.safetensors"], *SMALL]
+    for number, (added, told) in enumerate([([], True), (["-q"], False), (["--space", "linear"], False)]):
+        done = vidstyle(*line, "-o", tmp_path / f"{number}.gif", "--seconds", 1, "--fps", 4, *added)
+        assert done.exit_code == 0, done.output
+        assert ("about as long as the painting itself, and --space linear leaves it out" in done.output) == told
+
+
 def test_a_size_beyond_the_input_is_said(vidstyle, files, tmp_path):
     line = ["image", files["photo.png"], files["style.png"], "--network", files["tiny.safetensors"], *SMALL[2:]]
     for size, told in ((200, True), (64, False), (96, False), (0, False)):
