@@ -44,7 +44,7 @@ def test_what_is_printed_can_be_read_in_any_encoding(tmp_path, encoding, argumen
         ),
         ("clip.gif style.jpg", "vidstyle video clip.gif"),
         ("out.mp4.job -o b.gif", "vidstyle encode out.mp4.job -o b.gif"),
-        ("vidoe clip.mp4", "Did you mean 'video'?"),
+        ("vidoe clip.mp4", "Did you mean 'video'"),
         ("video clip.mp4 --alhpa 1", "--alpha"),
     ],
 )

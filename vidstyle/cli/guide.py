@@ -35,7 +35,7 @@ def guide(
         for line in listed(width):
             typer.echo(line)
     elif console.is_terminal:
-        console.print(Markdown(shown), width=width)
+        console.print(Markdown(shown, hyperlinks=False), width=width)
     else:
         typer.echo(shown, nl=False)
 
