@@ -32,7 +32,9 @@ def test_every_page_can_be_read(vidstyle, page, monkeypatch):
     assert plain.output.startswith("# ")
     assert "<!--" not in plain.output
     assert "![" not in plain.output
-    assert plain.output.splitlines()[-1] in page.read_text(encoding="utf-8")
+    assert plain.output.splitlines()[0] == page.read_text(encoding="utf-8").splitlines()[0]
+    assert set(re.findall(r"vidstyle guide (?!TOPIC)(\w+)`", plain.output)) <= set(manual.PAGES)
+    assert not re.search(r"\]\(\w+\.md", plain.output)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     shown = vidstyle("guide", page.stem.upper())

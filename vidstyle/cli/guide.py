@@ -18,6 +18,10 @@ from vidstyle.errors import UsageError
 PAGES = {path.stem: path for path in sorted((Path(__file__).parent.parent / "guide").glob("*.md"))}
 WIDEST = 100  # columns: longer lines are hard to read
 NOT_SHOWN = re.compile(r"^(?:<!--.*?-->|!\[[^\]]*\]\([^)]*\))\n+", re.M | re.S)  # comments and pictures
+LINKS = (  # to other pages, as they are written; as they are shown
+    (re.compile(r"\(\[[^]]+\]\((\w+)\.md[^)]*\)\)"), r"(`vidstyle guide \1`)"),
+    (re.compile(r"\[([^]]+)\]\((\w+)\.md[^)]*\)"), r"\1 (`vidstyle guide \2`)"),
+)
 
 app = typer.Typer()
 
@@ -59,8 +63,11 @@ def page_of(topic: str) -> str:
 
 
 def text_of(name: str) -> str:
-    """A page without its comments and pictures."""
-    return NOT_SHOWN.sub("", PAGES[name].read_text(encoding="utf-8"))
+    """A page without its comments and pictures; its links say how to read the other page."""
+    text = NOT_SHOWN.sub("", PAGES[name].read_text(encoding="utf-8"))
+    for written, shown in LINKS:
+        text = written.sub(shown, text)
+    return text
 
 
 def _nearest(topic: str) -> str:
