@@ -51,6 +51,7 @@ PLAIN = {  # what a command is given besides the option, and what it makes
     "measure": (f"measure {{clip}} {{painted}} --style {{style}} --iterations 3 {FEW}", "o.json"),
     "compare": (f"compare {{photo}} {{style}} --size 64 --tries 0 --weights {{vgg19}} {FEW}", "o/"),
     "doctor": ("doctor", ""),
+    "guide": ("guide", ""),
 }
 SLIM_VGG19 = ((4, 4), (6, 6), (8,) * 4, (8,) * 4, (8,) * 4)
 SLIM_CFG: list[str | int] = [width for block in SLIM_VGG19 for width in (*block, "M")]  # as torchvision writes it

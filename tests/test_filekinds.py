@@ -143,3 +143,10 @@ class TestMissing:
         for arguments in ((given, samples / STYLE), (samples / STYLE, given)):
             done = vidstyle("image", *arguments, "-o", "o.png")
             assert (done.exit_code, words in done.output) == (3, True), done.output
+
+    @pytest.mark.clips
+    @pytest.mark.parametrize("command", ["video", "sheet", "measure"])
+    def test_an_address_given_as_a_clip(self, vidstyle, samples, tmp_path, command):
+        rest = [samples / "ride.mp4"] if command == "measure" else [samples / STYLE, "-o", tmp_path / "o.png"]
+        done = vidstyle(command, "https://example.org/a/b.mp4", *rest)
+        assert (done.exit_code, done.output.count("vidstyle: https://example.org/a/b.mp4 is an address")) == (3, 1)

@@ -36,6 +36,7 @@ LAYERS = (
             "jobs.durable",
             "system.addressspace",
             "cli.progress",
+            "cli.sections",
         ),
         *("stills.filekinds", "stills.colorimetry"),
     },
@@ -124,7 +125,7 @@ LAYERS = (
     {"report"},
     {"cli.listening", "cli.endings"},
     {"cli.options"},
-    {"cli.painting", "cli.measuring"},
+    {"cli.painting", "cli.measuring", "cli.guide"},
     {"cli"},
     {"", "__main__", "distill"},
 )

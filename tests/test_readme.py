@@ -1,4 +1,4 @@
-"""The README says what is true: its table of options is the one `Settings` has, its files exist.
+"""The README and the guide say what is true: the table of options is that of `Settings`, and links lead somewhere.
 
 `python tests/test_readme.py` writes the table anew.
 """
@@ -7,9 +7,15 @@ import dataclasses
 import re
 from pathlib import Path
 
+import pytest
+
 from vidstyle.settings import Settings, option_name, typed
 
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+GUIDE = ROOT / "vidstyle" / "guide"
+OPTIONS = GUIDE / "options.md"
+PAGES = [README, *sorted(GUIDE.glob("*.md"))]
 BEGIN, END = "<!-- options: generated from Settings -->\n", "<!-- /options -->\n"
 
 
@@ -26,24 +32,42 @@ def options_table():
     return "\n".join(rows) + "\n"
 
 
-def split_readme():
-    before, rest = (ROOT / "README.md").read_text().split(BEGIN)
+def split_page():
+    before, rest = OPTIONS.read_text(encoding="utf-8").split(BEGIN)
     table, after = rest.split(END)
     return before, table, after
 
 
+def anchors(page):
+    """The headings of a page as GitHub names them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_the_table_of_options_is_that_of_settings():
-    assert split_readme()[1] == options_table()
+    assert split_page()[1] == options_table()
 
 
-def test_pictures_and_samples_exist():
-    text = (ROOT / "README.md").read_text()
-    found = re.findall(r"(samples/[\w./-]+\.\w+)", text)
-    assert found
-    for name in found:
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8")) <= 8000
+
+
+def test_the_readme_links_every_page():
+    links = re.findall(r"\]\((vidstyle/guide/[^)#]*)", README.read_text(encoding="utf-8"))
+    assert {ROOT / link for link in links} == set(PAGES) - {README}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_pictures_and_samples_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for name, anchor in re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", text):
+        linked = page.parent / name if name else page
+        assert linked.is_file(), name
+        assert not anchor or anchor in anchors(linked), anchor
+    for name in re.findall(r"(?<![\w/])samples/[\w./-]+\.\w+", text):
         assert (ROOT / name).is_file(), name
 
 
 if __name__ == "__main__":
-    before, _, after = split_readme()
-    (ROOT / "README.md").write_text(before + BEGIN + options_table() + END + after)
+    before, _, after = split_page()
+    OPTIONS.write_text(before + BEGIN + options_table() + END + after, encoding="utf-8")

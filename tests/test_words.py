@@ -44,7 +44,7 @@ def test_what_is_printed_can_be_read_in_any_encoding(tmp_path, encoding, argumen
         ),
         ("clip.gif style.jpg", "vidstyle video clip.gif"),
         ("out.mp4.job -o b.gif", "vidstyle encode out.mp4.job -o b.gif"),
-        ("vidoe clip.mp4", "Did you mean 'video'?"),
+        ("vidoe clip.mp4", "Did you mean 'video'"),
         ("video clip.mp4 --alhpa 1", "--alpha"),
     ],
 )
@@ -100,6 +100,15 @@ def test_notes_are_told_once_and_not_when_quiet(vidstyle, files, tmp_path):
     assert (loud.exit_code, quiet.exit_code) == (0, 0), loud.output
     assert loud.output.count("was deinterlaced") == 1
     assert quiet.output == ""
+
+
+@pytest.mark.clips
+def test_a_balance_says_first_what_its_smaller_paintings_cost(vidstyle, files, tmp_path):
+    line = ["balance", files["photo.png"], files["style.png"], "--network", files["tiny.safetensors"], *SMALL]
+    for number, (added, told) in enumerate([([], True), (["-q"], False), (["--space", "linear"], False)]):
+        done = vidstyle(*line, "-o", tmp_path / f"{number}.gif", "--seconds", 1, "--fps", 4, *added)
+        assert done.exit_code == 0, done.output
+        assert ("about as long as the painting itself, and --space linear leaves it out" in done.output) == told
 
 
 def test_a_size_beyond_the_input_is_said(vidstyle, files, tmp_path):

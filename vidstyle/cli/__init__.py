@@ -10,8 +10,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vidstyle.cli import measuring, painting
+from vidstyle.cli import guide, measuring, painting
 
+HELP = """Moving pictures by neural style transfer.
+
+\b
+vidstyle video clip.mp4 painting.jpg -o painted.mp4
+vidstyle balance photo.jpg painting.jpg -o balance.gif
+vidstyle image photo.jpg painting.jpg -o painted.png
+
+The first paints a clip, the second lets a photograph turn into a painting and back, the third paints one picture.
+`vidstyle guide` is the manual."""
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".tif", ".tiff", ".bmp")
 
 
@@ -31,7 +40,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    help="Moving pictures by neural style transfer.",
+    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(painting.app)
 app.add_typer(measuring.app)
+app.add_typer(guide.app)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,12 +12,13 @@ from rich.console import Console
 from vidstyle.cli.endings import all_or_nothing, errors_told
 from vidstyle.cli.options import Figures, Judge, Overwrite, Quiet, SomeStyles, job_options
 from vidstyle.cli.progress import bar, console
+from vidstyle.cli.sections import Sectioned
 from vidstyle.errors import UsageError
 
 app = typer.Typer()
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("image", runs=False, without={"mix", "bits"})
 def compare(
     contents: Annotated[Path, typer.Argument(metavar="CONTENTS", help="A picture, or a folder of pictures.")],
@@ -73,7 +74,7 @@ def compare(
         typer.echo(line)
 
 
-@app.command()
+@app.command(cls=Sectioned)
 @job_options("video", runs=False)
 def bench(
     clip: Annotated[Path | None, typer.Argument(metavar="CLIP", help="A video clip [a generated one].")] = None,
@@ -113,7 +114,7 @@ def bench(
         shown.print(table, markup=False)
 
 
-@app.command()
+@app.command(cls=Sectioned)
 @job_options("video", runs=False, without={"start", "end", "cuts", "deinterlace", "hdr", "input_fps"})
 def steadiness(
     picture: Annotated[Path | None, typer.Argument(metavar="PICTURE", help="A picture [a generated one].")] = None,
@@ -145,7 +146,7 @@ def steadiness(
         shown.print(table, markup=False)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("balance", runs=False, without={"mix"})
 def evenness(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture.")],
@@ -191,7 +192,7 @@ def evenness(
         shown.print(table, markup=False)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("video", runs=False)
 def measure(
     clip: Annotated[Path, typer.Argument(metavar="INPUT", help="The clip that was painted.")],

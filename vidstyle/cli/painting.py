@@ -22,6 +22,7 @@ from vidstyle.cli.options import (
     job_options,
 )
 from vidstyle.cli.progress import console, tell, tell_fitted
+from vidstyle.cli.sections import Sectioned
 from vidstyle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("video")
 def video(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video clip.")],
@@ -65,7 +66,7 @@ def video(
         stylize_video(clip, styles, output, **job)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("balance")
 def balance(content: Content, styles: Styles, output: Output, plot_schedule: Plot = False, **job: Any) -> None:
     """Animate the balance: a picture turns into a painting and back."""
@@ -77,7 +78,7 @@ def balance(content: Content, styles: Styles, output: Output, plot_schedule: Plo
         animate_balance(content, styles, output, **job)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("image")
 def image(content: Content, styles: Styles, output: Output, **job: Any) -> None:
     """Paint one picture."""
@@ -86,7 +87,7 @@ def image(content: Content, styles: Styles, output: Output, **job: Any) -> None:
     stylize_image(content, styles, output, **job)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("sheet")
 def sheet(
     content: Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture or a clip.")],
@@ -105,7 +106,7 @@ def sheet(
     make_sheet(content, styles or [], output, **job)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("encode", runs=False)
 def encode(
     folder: Annotated[Path, typer.Argument(metavar="JOB", help="The folder of a finished job: OUTPUT.job.")],

@@ -138,6 +138,10 @@ class Task:
         self.try_outputs(self.show(draft))
         with self.opened(draft) as job:
             if len(job.manifest.moments) != len(animation.times) and not self.targets.all_made:
+                tell(
+                    "first the animation is painted twice at a smaller size, to find equal steps between its frames; "
+                    "that takes about as long as the painting itself, and --space linear leaves it out"
+                )
                 stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
                 moments = rehearse(animation, picture, stylizer, self.network, on_rehearsal)
                 job.describe(moments=tuple(moments))

@@ -15,7 +15,7 @@ from vidstyle.errors import MediaError
 Group = Literal["picture", "clip", "sound", "other"]
 HEAD = 2048  # bytes that are looked at
 TEXT_HEAD = 1024
-WEB = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+WEB = re.compile(r"(?:.*[/\\])?([a-z][a-z0-9+.-]+:[/\\].*)", re.IGNORECASE)  # also after the current folder
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ def check_file(path: str | Path) -> None:
 def missing(path: Path) -> str:
     """What to say of a file that is not there."""
     text = str(path)
-    if WEB.match(text):
-        return f"{text.replace(':/', '://', 1)} is an address; download the file first and give its name"
+    if web := WEB.match(text):
+        return f"{web[1].replace(':/', '://', 1)} is an address; download the file first and give its name"
     if text.startswith("~"):
         return f"there is no file {path}: the shell left the ~ as it is; write it without quotes, or the whole path"
     if any(mark in text for mark in "*?["):
