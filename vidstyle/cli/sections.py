@@ -13,7 +13,17 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "What to paint": ("--shots", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
     "Look": (
-        *("--mix", "--keep-color", "--style-scale", "--recolor", "--tv-weight", "--style-metric", "--init", "--seed"),
+        *(
+            "--mix",
+            "--keep-color",
+            "--style-scale",
+            "--content-focus",
+            "--recolor",
+            "--tv-weight",
+            "--style-metric",
+            "--init",
+            "--seed",
+        ),
         *("--first-iterations", "--iterations", "--tolerance", "--coarse-to-fine", "--optimizer", "--objective"),
         *("--content-layers", "--style-layers", "--style-layer-weights"),
     ),
