@@ -7,10 +7,11 @@ import pytest
 import torch
 from conftest import texture
 
-from vidstyle import flow, metrics
-from vidstyle.bench.films import DRIFT, EDGE, HIDDEN, PLANS, KnownFilm, known_film
+from vidstyle.core import metrics
 from vidstyle.errors import UsageError
-from vidstyle.sources import to_tensor
+from vidstyle.jobs.sources import to_tensor
+from vidstyle.lab.evaluate.synthetic import DRIFT, EDGE, HIDDEN, PLANS, KnownFilm, known_film
+from vidstyle.motion import flow
 
 PICTURE = texture(180, 320, seed=1).permute(1, 2, 0).numpy()
 

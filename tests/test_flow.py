@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle import flow
+from vidstyle.motion import flow
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:

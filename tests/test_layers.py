@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import vidstyle
-from vidstyle.libraries import CLIP_LIBRARIES
+from vidstyle.system.libraries import CLIP_LIBRARIES
 
 LAYERS = (
     {

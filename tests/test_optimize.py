@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from vidstyle import descent, optimize
+from vidstyle.core import descent, optimize
 from vidstyle.errors import UsageError
 
 

@@ -10,11 +10,21 @@ import functools
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from vidstyle.combinations import require_together
 from vidstyle.errors import UsageError
-from vidstyle.places import PLACES, bytes_of
 from vidstyle.schedule import OverTime, settled
-from vidstyle.values import HEAVIEST, LARGEST, LEAST_SIDE, LONG_SIDE, SLOWEST, converted, out_of_range, said, setting
+from vidstyle.system.combinations import require_together
+from vidstyle.system.places import PLACES, bytes_of
+from vidstyle.system.values import (
+    HEAVIEST,
+    LARGEST,
+    LEAST_SIDE,
+    LONG_SIDE,
+    SLOWEST,
+    converted,
+    out_of_range,
+    said,
+    setting,
+)
 
 Job = Literal["video", "balance", "image", "sheet", "encode"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -61,7 +71,7 @@ class Settings:
     sheet_size: int = setting(
         256, "Long side of each, which is never enlarged; 0 keeps its own.", only=("sheet",), flag="size", **LONG_SIDE
     )
-    network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.distill.")
+    network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.lab.distill.")
     weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
     device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
     precision: Precision = setting(

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from vidstyle.places import said
+from vidstyle.system.places import said
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,9 +17,8 @@ from typing import Any
 
 import torch
 
-from vidstyle import libraries
 from vidstyle.errors import VidstyleError
-from vidstyle.system import limits, memory
+from vidstyle.system import libraries, limits, memory
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "pillow-heif", "av"),
@@ -89,7 +88,7 @@ def _version(name: str) -> str:
 def _ffmpeg() -> str:
     if libraries.missing():
         return "not looked for without " + ", ".join(libraries.missing())
-    from vidstyle import ffmpeg  # not at the top: it needs one of those libraries
+    from vidstyle.system import ffmpeg  # not at the top: it needs one of those libraries
 
     try:
         return ffmpeg.version()
