@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import VidstyleError
 from vidstyle.settings import Settings
+from vidstyle.system.version import __version__ as __version__
 from vidstyle.types import Result
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from vidstyle.lab.evaluate.report import measure_clip
     from vidstyle.lab.evaluate.report.figures import Measurement
 
-__version__ = "0.3.0"
 __all__ = [
     "Measurement",
     "Result",

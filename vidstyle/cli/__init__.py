@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from vidstyle.cli import measuring, painting
+from vidstyle.system.version import __version__
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".tif", ".tiff", ".bmp")
 
@@ -44,7 +45,5 @@ app.add_typer(measuring.app)
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        from vidstyle import __version__
-
         typer.echo(f"vidstyle {__version__}")
         raise typer.Exit()

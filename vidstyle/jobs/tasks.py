@@ -47,6 +47,7 @@ from vidstyle.media.writers.sinks import check_bits, write_still
 from vidstyle.settings import Job, Settings
 from vidstyle.system import facts
 from vidstyle.system.notes import tell
+from vidstyle.system.version import __version__
 from vidstyle.types import Source
 
 if TYPE_CHECKING:
@@ -248,8 +249,6 @@ class Task:
 
     def _manifest(self, frames: int) -> Manifest:
         """What the frames depend on. Reads all inputs, for their hashes."""
-        from vidstyle import __version__
-
         settings = self.settings
         painted = {
             option.name: getattr(settings, option.name)

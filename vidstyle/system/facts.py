@@ -19,6 +19,7 @@ import torch
 
 from vidstyle.errors import VidstyleError
 from vidstyle.system import libraries, limits, memory
+from vidstyle.system.version import __version__
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "pillow-heif", "av"),
@@ -30,8 +31,6 @@ ABSOLUTE = re.compile(r"(?<![\w./\\~…:])(?:file:)?(?:[A-Za-z]:)?[/\\](?:[^/\\\
 
 def machine() -> list[str]:
     """Lines that say on what vidstyle runs."""
-    from vidstyle import __version__
-
     packages = [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
     return [
         f"vidstyle {__version__}, Python {platform.python_version()}, {system()}",

@@ -41,6 +41,7 @@ from vidstyle.schedule import OverTime, constant
 from vidstyle.settings import PRESETS, Settings
 from vidstyle.system import libraries
 from vidstyle.system.files import check_writable, write_whole
+from vidstyle.system.version import __version__
 
 WARM_FRAMES = 3  # that are timed one by one, at most
 LADDER = (1, 2, 3, 5, 8, 12, 20, 40, 80, 160, 320, 640)  # evaluations at each scale, tried in turn
@@ -75,8 +76,6 @@ def measure(
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    from vidstyle import __version__
-
     if baseline_steps is not None and settings.network != "vgg19":
         raise UsageError(f"--baseline paints with VGG-19, not with {settings.network!r}; give --network vgg19 with it")
     with prepared(clip, styles, settings, frames) as subject:

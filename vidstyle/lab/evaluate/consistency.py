@@ -27,6 +27,7 @@ from vidstyle.lab.evaluate.synthetic import FINER, FPS, HIDDEN, MARGIN, PLANS, K
 from vidstyle.media.stills import pictures
 from vidstyle.settings import Settings, WarmStart
 from vidstyle.system.stopwatch import recording
+from vidstyle.system.version import __version__
 from vidstyle.types import Frame, Result, State
 
 # The plain warm start knows no motion, and nothing that belongs to it.
@@ -66,8 +67,6 @@ def measure(
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    from vidstyle import __version__
-
     if settings.start or settings.end is not None:
         raise UsageError("--start and --end select frames of a clip, and these are made of a picture; leave them out")
     size = settings.size if picture else settings.size or Settings().size

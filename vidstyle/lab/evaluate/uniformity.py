@@ -32,6 +32,7 @@ from vidstyle.lab.evaluate.report.words import used
 from vidstyle.lab.evaluate.uniformity_tables import JUDGES, PAINTER
 from vidstyle.media.stills import pictures
 from vidstyle.settings import Direction, Settings, Space
+from vidstyle.system.version import __version__
 from vidstyle.types import Result
 
 OnStep = Callable[[str, int, int], None]
@@ -62,8 +63,6 @@ def measure(
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    from vidstyle import __version__
-
     _check(styles, settings, judge, both_directions)
     animation = Animation(settings, (1.0,)).one_way()
     photo = pictures.load_picture(picture)

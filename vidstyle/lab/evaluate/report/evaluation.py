@@ -18,6 +18,7 @@ from vidstyle.lab.evaluate.report.figures import ClipFacts, Drift, Measurement
 from vidstyle.lab.evaluate.report.words import notes, used
 from vidstyle.media.stills import pictures
 from vidstyle.settings import Settings
+from vidstyle.system.version import __version__
 from vidstyle.types import ClipInfo
 
 DISTANCES = (10, 30)  # frames of the long-range errors
@@ -81,8 +82,6 @@ class Session:
         return self._measurement(painted)
 
     def _measurement(self, painted: Painted) -> Measurement:
-        from vidstyle import __version__
-
         frames = tuple(self.drifting.frames)
         found = Measurement(
             vidstyle=__version__,
