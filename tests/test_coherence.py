@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import texture
 
-from vidstyle.core import metrics, temporal
+from vidstyle.core import metrics, temporal, warp
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.jobs.sources import FilmSource, to_tensor
 from vidstyle.media.stills import pictures
@@ -112,7 +112,7 @@ def test_noise_is_not_followed_and_slow_motion_is():
     generator = np.random.default_rng(0)
 
     def seen(shift, noise):
-        moved = flow.warp(wide, torch.full((2, 120, 168), shift))[:, 10:-10, 10:-10].permute(1, 2, 0).numpy() * 255
+        moved = warp.warp(wide, torch.full((2, 120, 168), shift))[:, 10:-10, 10:-10].permute(1, 2, 0).numpy() * 255
         return (moved + generator.normal(0, noise, moved.shape)).clip(0, 255).round().astype(np.uint8)
 
     still = flow.estimator("dis")(seen(0, 3), seen(0, 3)).flow
@@ -125,17 +125,17 @@ def test_detail_lasts_a_hundred_frames(samples):
     """A painting shifted by half a pixel there and back: what of its sharpness is lost, and what of that to `warp`."""
     painting = to_tensor(pictures.resize(pictures.load_picture(samples / "swirls.jpg"), 160, 160))
     kept = {}
-    for carry in (flow.warp, flow.carry):
+    for carry in (warp.warp, warp.carry):
         carried = painting
         for number in range(100):
             carried = carry(carried, torch.full((2, 160, 160), 0.5 if number % 2 else -0.5)).clamp(0, 1)
         kept[carry] = metrics.sharpness(carried[:, 8:-8, 8:-8]) / metrics.sharpness(painting[:, 8:-8, 8:-8])
-    assert 1 - kept[flow.carry] < 0.7 * (1 - kept[flow.warp])
-    assert kept[flow.carry] > 0.75
+    assert 1 - kept[warp.carry] < 0.7 * (1 - kept[warp.warp])
+    assert kept[warp.carry] > 0.75
 
 
 def test_carrying_along_no_motion_changes_nothing(picture):
-    assert flow.carry(picture, torch.zeros(2, 72, 96)) is picture
+    assert warp.carry(picture, torch.zeros(2, 72, 96)) is picture
 
 
 def test_a_repeated_picture_costs_one_evaluation_and_stays(tiny_network, style):
@@ -177,7 +177,7 @@ def test_a_loop_ends_as_it_began(tiny_network, style):
             motion[0] = step
             visible = torch.ones(1, 64, 96)
             visible[:, :, :4] = visible[:, :, -4:] = 0
-            return metrics.warping_error(flow.warp(before, motion).clamp(0, 1), after, visible)
+            return metrics.warping_error(warp.warp(before, motion).clamp(0, 1), after, visible)
 
         seams[loop] = error(pastiches[-1], pastiches[0], -2)
         pairs[loop] = sorted(error(pastiches[n], pastiches[n + 1], 2 if n < 23 else -2) for n in range(45))[22]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vidstyle.core import color
-from vidstyle.motion import flow
+from vidstyle.core.warp import carry
 from vidstyle.types import Frame, Onward, State
 
 DOUBT = 3  # pixels by which what a loop ends with is taken to be visible beyond what is
@@ -26,7 +26,7 @@ def recalled(frame: Frame, state: State, device: torch.device) -> tuple[Tensor, 
     known = torch.zeros_like(painting[:1])
     for lag, motion in sorted({1: frame.motion, **frame.earlier}.items()):
         share = (motion.visible.to(device) - known).clamp_min(0)
-        painting += share * flow.carry(pastiches[lag - 1].to(device), motion.flow).clamp(0, 1)
+        painting += share * carry(pastiches[lag - 1].to(device), motion.flow).clamp(0, 1)
         known += share
     painting = painting / known.clamp_min(torch.finfo(known.dtype).tiny)
     if frame.onward is not None and state.first is not None:
@@ -36,7 +36,7 @@ def recalled(frame: Frame, state: State, device: torch.device) -> tuple[Tensor, 
 
 def _led_on(painting: Tensor, known: Tensor, onward: Onward, first: Tensor) -> tuple[Tensor, Tensor]:
     """A step of a painting towards the one that a loop began with; what is not known yet is taken from that at once."""
-    there = flow.carry(first, onward.motion.flow).clamp(0, 1)
+    there = carry(first, onward.motion.flow).clamp(0, 1)
     # Specks and seams that are only doubtful go along with their surroundings: left out, they would make the jump.
     visible = functional.max_pool2d(onward.motion.visible.to(known.device), 2 * DOUBT + 1, 1, DOUBT)
     new = (1 - known) * visible

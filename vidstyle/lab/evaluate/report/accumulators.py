@@ -18,6 +18,7 @@ from torch import Tensor
 from vidstyle.core import metrics
 from vidstyle.core.color import LUMINANCE
 from vidstyle.core.stylizer import scaled_style, to_pixels
+from vidstyle.core.warp import warp
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.lab.evaluate import patches
 from vidstyle.lab.evaluate.report.figures import (
@@ -93,7 +94,7 @@ class Flicker:
     def _measure(self, photo: np.ndarray, painted: np.ndarray, now: View, motion: Motion) -> None:
         visible = motion.visible.to(now.device)
         before = torch.cat([to_tensor(painted), to_tensor(photo)]).to(now.device)
-        painting, image = flow.warp(before, motion.flow).clamp(0, 1).split(3)
+        painting, image = warp(before, motion.flow).clamp(0, 1).split(3)
         everything = torch.ones_like(visible)
         pair = PairFigures(
             frame=now.frame.index,

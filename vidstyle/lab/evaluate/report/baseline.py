@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vidstyle.core import metrics, networks, optimize
 from vidstyle.core.stylizer import Stylizer, scaled_style, size_of
+from vidstyle.core.warp import warp
 from vidstyle.errors import UsageError
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
@@ -18,7 +19,6 @@ from vidstyle.lab.evaluate.report.accumulators import View
 from vidstyle.lab.evaluate.report.figures import Independence, Rival
 from vidstyle.lab.evaluate.report.tables import JUDGES
 from vidstyle.media.stills import pictures
-from vidstyle.motion import flow
 from vidstyle.settings import Settings
 from vidstyle.types import Frame, Motion
 
@@ -115,7 +115,7 @@ class Rivals:
         """Between two frames of the painted clip along `motion`, and between the same two painted from scratch."""
         visible = motion.visible.to(self.device)
         earlier, later = (self.painting(view.frame) for view in (before, now))
-        carried = flow.warp(torch.cat([before.painting, earlier]), motion.flow).clamp(0, 1).split(3)
+        carried = warp(torch.cat([before.painting, earlier]), motion.flow).clamp(0, 1).split(3)
         painted, anew = (
             metrics.warping_error(one, picture, visible)
             for one, picture in zip(carried, (now.painting, later), strict=True)
