@@ -1,4 +1,4 @@
-"""The iteration: a picture is moved down the gradient of its loss. Precision, memory format and devices live here.
+"""The iteration: a picture is moved down the gradient of its loss. Precision and memory format live here.
 
 Nothing in the loop waits for the device: the host looks at the loss once in `CHECK_EVERY` evaluations, to stop early.
 On CUDA an evaluation with its step is recorded once as a graph and played back.
@@ -9,9 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.core.descent import DESCENTS, Evaluate, Evaluation
-from vidstyle.errors import MemoryLimitError, UsageError
 from vidstyle.settings import Precision
 
 # A loss: picture (1, 3, H, W) -> its value () and a vector of the terms it is made of, for the record.
@@ -30,8 +27,6 @@ WARM_UP = 2  # calls on CUDA before a function is recorded
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 LARGEST_INT = 2**31 - 1
 PROCESSOR, NATIVE_BFLOAT16 = Path("/proc/cpuinfo"), {"avx512_bf16", "amx_bf16", "bf16"}
-
-_alone = threading.RLock()  # held by the thread inside the engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,17 +161,6 @@ class _Recording:
         return self.graph
 
 
-def pick_device(name: str) -> torch.device:
-    """The device that a name or "auto" means. Raises `UsageError` if it is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, found in there.items() if found))
-    if not there.get(name, False):
-        found = ", ".join(kind for kind, found in there.items() if found)
-        raise UsageError(f"--device {name} is not available on this machine; available: {found}")
-    return torch.device(name)
-
-
 def pick_precision(name: Precision, device: torch.device) -> Precision:
     """The number format of that name; "auto" is bfloat16 where the device has instructions for it, else float32."""
     if name != "auto":
@@ -214,43 +198,3 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, LARGEST_INT)
-
-
-@contextmanager
-def engine(device: torch.device, *, tf32: bool = True) -> Iterator[None]:
-    """Run the engine inside: the same bits at every run, TF32 on CUDA, and running out of memory said in a sentence.
-
-    One thread at a time is inside for a device other than the CPU: what is switched there holds for all threads, and
-    while one records a graph on CUDA no other may start work.
-
-    Raises:
-        MemoryLimitError: the device had too little memory.
-    """
-    try:
-        with nullcontext() if device.type == "cpu" else _switched(tf32):
-            yield
-    except torch.OutOfMemoryError as error:
-        raise MemoryLimitError(_out_of_memory(device)) from error
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error) or "not enough memory" in str(error):
-            raise MemoryLimitError(_out_of_memory(device)) from error
-        raise
-
-
-@contextmanager
-def _switched(tf32: bool) -> Iterator[None]:
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    with _alone:
-        before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
-        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, tf32, tf32
-        # Gram matrices are sums over all positions: not to be summed in bfloat16.
-        in_half, matmul.allow_bf16_reduced_precision_reduction = matmul.allow_bf16_reduced_precision_reduction, False
-        try:
-            yield
-        finally:
-            cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
-            matmul.allow_bf16_reduced_precision_reduction = in_half
-
-
-def _out_of_memory(device: torch.device) -> str:
-    return f"the picture does not fit the memory of {device}; give a smaller --size, or --network compact"

@@ -15,6 +15,7 @@ from vidstyle.core.stylizer import Size, Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.settings import Settings
 from vidstyle.system import memory
+from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
@@ -44,7 +45,7 @@ class Need:
 def measured(network: FeatureNetwork, settings: Settings) -> Need:
     """What painting with a network takes, cold and warm-started."""
     short = dataclasses.replace(settings, iterations=1, first_iterations=1, init="content")
-    device = optimize.pick_device(settings.device)
+    device = pick_device(settings.device)
     small, large = (
         memory.peak_of(functools.partial(_paint, Stylizer(network, [_noise(side)], short), side), device)
         for side in SIDES
@@ -57,7 +58,7 @@ def measured(network: FeatureNetwork, settings: Settings) -> Need:
 def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> None:
     """Raise `MemoryLimitError`, with a sentence that says what would do, if pictures of `size` do not fit."""
     height, width = size
-    device = optimize.pick_device(settings.device)
+    device = pick_device(settings.device)
     if memory.available(device) is None or height * width <= SIDES[1] ** 2:
         return
     try:

@@ -18,6 +18,7 @@ from vidstyle.core.objective import TERMS, Goal, Observer
 from vidstyle.core.stylemetrics import covariance, moments
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.settings import Settings
+from vidstyle.system.devices import engine, pick_device
 from vidstyle.system.stopwatch import stage
 from vidstyle.types import Budget, Frame, Result, State
 
@@ -45,7 +46,7 @@ class Stylizer:
     ) -> None:
         network.require((*settings.content_layers, *settings.style_layers))
         self.settings, self.styles, self.init = settings, tuple(styles), init
-        self.device = optimize.pick_device(settings.device)
+        self.device = pick_device(settings.device)
         self.network = network
         optimize.place(network, self.device, settings.precision)
         readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
@@ -72,7 +73,7 @@ class Stylizer:
         """
         began = time.perf_counter()
         unchanged = frame.image.to(self.device)
-        with optimize.engine(self.device):
+        with engine(self.device):
             frame, colors = self._recolored(frame, state)
             content = frame.image.to(self.device)[None]
             if frame.motion is None or state is None:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle.core.optimize import pick_device
 from vidstyle.jobs.curves import Course
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
@@ -23,6 +22,7 @@ from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
 from vidstyle.settings import Settings
 from vidstyle.system import libraries
+from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Budget, Film, Frame, Motion, Onward

@@ -20,7 +20,7 @@ from vidstyle.compose.compositor import Show
 from vidstyle.compose.frame_cache import Material
 from vidstyle.compose.playback import as_painted
 from vidstyle.core import color, networks
-from vidstyle.core.optimize import pick_device, pick_precision
+from vidstyle.core.optimize import pick_precision
 from vidstyle.core.probe import require_memory
 from vidstyle.core.stylizer import Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
@@ -46,6 +46,7 @@ from vidstyle.media.writers.miniature import try_outputs
 from vidstyle.media.writers.sinks import check_bits, write_still
 from vidstyle.settings import Job, Settings
 from vidstyle.system import facts
+from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
 from vidstyle.system.version import __version__
 from vidstyle.types import Source

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vidstyle.core import optimize
 from vidstyle.errors import MemoryLimitError
 from vidstyle.system import libraries, weightfile
+from vidstyle.system.devices import engine
 
 STRIDE = 8  # pixels that the networks take together
 SMALLEST_SIDE = 128  # pixels: below it the coarsest of their four scales is a point
@@ -69,7 +69,7 @@ class Raft:
         """Backward and forward flow, (2, H, W) float32 in pixels, between two pictures, (H, W, 3) uint8 RGB."""
         height, width = current.shape[:2]
         try:
-            with optimize.engine(self.device, tf32=False), self._alone, torch.inference_mode():
+            with engine(self.device, tf32=False), self._alone, torch.inference_mode():
                 then, now = (self._padded(picture) for picture in (previous, current))
                 # One after the other: both at once take twice the memory, and on a CPU as long.
                 backward, forward = (self._flow(*pair, height, width) for pair in ((now, then), (then, now)))

@@ -40,6 +40,7 @@ from vidstyle.media.stills import pictures
 from vidstyle.schedule import OverTime, constant
 from vidstyle.settings import PRESETS, Settings
 from vidstyle.system import libraries
+from vidstyle.system.devices import engine
 from vidstyle.system.files import check_writable, write_whole
 from vidstyle.system.version import __version__
 
@@ -182,7 +183,7 @@ def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Prog
     exact = Stylizer(load_network(settings), [style], dataclasses.replace(settings, precision="float32"))
 
     def judged(pastiche: Tensor) -> float:
-        with torch.no_grad(), optimize.engine(subject.device):
+        with torch.no_grad(), engine(subject.device):
             return float(exact.goal(frame)(pastiche)[0])
 
     network, wanted = load_network(settings), judged(end.pastiche)
@@ -223,7 +224,7 @@ def size_point(subject: Subject, size: int) -> SizePoint:
     image = resized(subject.still.image[None], (height, width)).clamp(0, 1)[0]
     require_memory(subject.network, subject.settings, (height, width))
     stylizer = subject.stylizer()
-    with optimize.engine(device):
+    with engine(device):
         evaluate = evaluator(stylizer, dataclasses.replace(subject.still, image=image))
         seconds = machine.seconds_of(evaluate, device, least=1, most=1, warm_up=False)[0]
         if seconds < PATIENCE / 5:
@@ -236,7 +237,7 @@ def styles_point(subject: Subject, count: int) -> StylesPoint:
     styles = [subject.styles[0].roll(97 * number, dims=2) for number in range(count)]
     stylizer = Stylizer(subject.network, styles, subject.settings)
     frame = dataclasses.replace(subject.still, mix=(1 / count,) * count)
-    with optimize.engine(subject.device):
+    with engine(subject.device):
         prepare = machine.seconds_of(lambda: stylizer.goal(frame), subject.device, least=1, most=1, warm_up=False)[0]
         return StylesPoint(count, prepare, machine.median_seconds(evaluator(stylizer, frame), subject.device))
 

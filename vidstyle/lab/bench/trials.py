@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidstyle.core import optimize
 from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Stylizer, scales, size_of
 from vidstyle.jobs.folder.manifest import Manifest
@@ -30,6 +29,7 @@ from vidstyle.lab.bench import machine
 from vidstyle.lab.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
 from vidstyle.lab.bench.machine import Machine
 from vidstyle.settings import Settings
+from vidstyle.system.devices import engine, pick_device
 from vidstyle.system.stopwatch import recording
 from vidstyle.types import ClipInfo, Frame, Result
 
@@ -52,7 +52,7 @@ class Subject:
     @property
     def device(self) -> torch.device:
         """That of the settings."""
-        return optimize.pick_device(self.settings.device)
+        return pick_device(self.settings.device)
 
     @property
     def still(self) -> Frame:
@@ -77,7 +77,7 @@ def evaluation(subject: Subject, limits: Machine) -> Evaluation:
     machine.forget_peak(device)
     in_a_row = IN_A_ROW[device.type]
     stylizer = subject.stylizer(coarse_to_fine=False, tolerance=0.0, first_iterations=in_a_row, init="content")
-    with optimize.engine(device):
+    with engine(device):
         alone = machine.median_seconds(evaluator(stylizer, subject.still), device)
         aiming = machine.median_seconds(lambda: stylizer.goal(subject.still), device)
     row = machine.median_seconds(lambda: stylizer.step(subject.still, None), device, least=2)

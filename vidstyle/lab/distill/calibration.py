@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from vidstyle.core import metrics, optimize
+from vidstyle.core import metrics
 from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
+from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame
 
 SLOPE = 0.4  # - d log(content distance) / d log(content weight), roughly, for the first step
@@ -37,7 +38,7 @@ def content_weight(
     Args:
         contents, styles: (3, H, W).
     """
-    device = optimize.pick_device(settings.device)
+    device = pick_device(settings.device)
 
     def distance(painter: FeatureNetwork) -> float:
         found = []

@@ -28,6 +28,7 @@ from vidstyle.lab.distill.pool import Easel
 from vidstyle.lab.distill.recipe import Recipe, written
 from vidstyle.lab.distill.student import Answers, Student, Yardstick, width_at
 from vidstyle.settings import Settings
+from vidstyle.system.devices import pick_device
 from vidstyle.system.files import failure, made_whole, write_whole
 from vidstyle.system.opencv import cv2
 
@@ -67,7 +68,7 @@ class Distiller:
     ) -> None:
         self.recipe, self.content = recipe, content
         self.layers, self.learnt = tuple(layers), (*layers, *helpers)
-        self.device = optimize.pick_device(recipe.device)
+        self.device = pick_device(recipe.device)
         self.teacher = teacher.requires_grad_(False).eval()
         optimize.place(self.teacher, self.device, recipe.precision)
         every = max(2, len(pictures) // HELD_OUT)

@@ -32,6 +32,7 @@ from vidstyle.lab.evaluate.report.words import used
 from vidstyle.lab.evaluate.uniformity_tables import JUDGES, PAINTER
 from vidstyle.media.stills import pictures
 from vidstyle.settings import Direction, Settings, Space
+from vidstyle.system.devices import pick_device
 from vidstyle.system.version import __version__
 from vidstyle.types import Result
 
@@ -144,7 +145,7 @@ class _Studio:
         own = *settings.style_layers, *settings.content_layers
         self.layers = tuple(dict.fromkeys(own if judge == PAINTER else (*STYLE_LAYERS, CONTENT_LAYER)))
         self.critic.require(self.layers)
-        self.device = optimize.pick_device(settings.device)
+        self.device = pick_device(settings.device)
         optimize.place(self.critic, self.device, "float32")
         self.init = None
         if settings.init not in ("content", "noise"):

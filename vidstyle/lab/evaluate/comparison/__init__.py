@@ -40,6 +40,7 @@ from vidstyle.media.stills import pictures
 from vidstyle.media.writers.sinks import write_still
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
+from vidstyle.system.devices import pick_device
 from vidstyle.system.files import check_apart, check_writable, write_whole
 
 AGREEMENT = 0.05  # content distances this close to each other count as equal
@@ -70,7 +71,7 @@ class Comparison:
         self.reference = dataclasses.replace(settings, network="vgg19")
         self.settings = settings if settings.network == "vgg19" else dataclasses.replace(settings, weights=None)
         self.judge = load_network(self.reference)
-        self.device = optimize.pick_device(settings.device)
+        self.device = pick_device(settings.device)
         optimize.place(self.judge, self.device, "float32")
         self.network = load_network(self.settings)
         self.prints = {"vgg19": networks.fingerprint(self.judge), "network": networks.fingerprint(self.network)}

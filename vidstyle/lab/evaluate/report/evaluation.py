@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vidstyle.core.optimize import pick_device
 from vidstyle.jobs.sources import VideoSource, ahead, to_tensor
 from vidstyle.lab.evaluate.report.accumulators import Drifting, Filmstrip, Flicker, Likeness, View, spread, undivided
 from vidstyle.lab.evaluate.report.baseline import Rivals, Studio, check_judge
@@ -18,6 +17,7 @@ from vidstyle.lab.evaluate.report.figures import ClipFacts, Drift, Measurement
 from vidstyle.lab.evaluate.report.words import notes, used
 from vidstyle.media.stills import pictures
 from vidstyle.settings import Settings
+from vidstyle.system.devices import pick_device
 from vidstyle.system.version import __version__
 from vidstyle.types import ClipInfo
 
