@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -134,6 +134,14 @@ class Film(Protocol):
 
     def decode(self, start: int = 0) -> Generator[np.ndarray]:
         """The pictures from number `start` on, (H, W, 3) uint8 sRGB of the size in `info`."""
+        ...
+
+
+class PaintedFrames(Protocol):
+    """Painted frames that can be read in any order, as often as they are asked for: a job folder, for one."""
+
+    def images(self, order: Sequence[int]) -> Iterator[np.ndarray]:
+        """The frames with these numbers, (H, W, 3) uint8 sRGB each."""
         ...
 
 

@@ -14,14 +14,13 @@ from vidstyle.compose import layouts, overlay
 from vidstyle.compose.frame_cache import At, Material
 from vidstyle.compose.playback import TITLE, Playback
 from vidstyle.errors import UsageError
-from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.media.stills.pictures import resize
 from vidstyle.settings import Settings
-from vidstyle.types import ClipInfo
+from vidstyle.types import ClipInfo, PaintedFrames
 
 
 class Show:
-    """How a job's frames are shown. Raises `UsageError` if what the settings ask for cannot be meant.
+    """How painted frames are shown. Raises `UsageError` if what the settings ask for cannot be meant.
 
     Args:
         painted: how the frames are played before anybody edits that.
@@ -65,11 +64,11 @@ class Show:
         """The same with other settings, like a smaller `width` or `frame_rate`."""
         return Show(self.painted, dataclasses.replace(self.settings, **settings), self.material, moving=self.moving)
 
-    def frames(self, job: JobFolder) -> Iterator[np.ndarray]:
+    def frames(self, paintings: PaintedFrames) -> Iterator[np.ndarray]:
         """The frames as they are shown, (H, W, 3) uint8 each.
 
         Raises:
-            JobError: one is missing or damaged.
+            JobError: one in a job folder is missing or damaged.
             MediaError: the clip that is shown beside them has changed since it was surveyed.
         """
         order = [number for number in self.playback.order if number != TITLE]
@@ -77,11 +76,11 @@ class Show:
             yield self._title
         seconds = float(self.info.seconds)
         with self._content(order) as content:
-            for place, pastiche in enumerate(job.images(order)):
+            for place, pastiche in enumerate(paintings.images(order)):
                 position = layouts.line_at(place / len(order), seconds)
                 yield self._composed(pastiche, order[place], content, position)
 
-    def poster(self, job: JobFolder) -> np.ndarray:
+    def poster(self, paintings: PaintedFrames) -> np.ndarray:
         """One frame that stands for all: where alpha is halfway if it changes, else the middle one; a wipe half-way."""
         order = [number for number in self.playback.order if number != TITLE]
         number, alpha = order[len(order) // 2], self.material.alpha
@@ -89,7 +88,7 @@ class Show:
             halfway = (min(alpha) + max(alpha)) / 2
             number = min(order, key=lambda number: abs(alpha[number] - halfway))
         with self._content([number]) as content:
-            return self._composed(next(job.images([number])), number, content, 0.5)
+            return self._composed(next(paintings.images([number])), number, content, 0.5)
 
     def _content(self, order: Sequence[int]) -> AbstractContextManager[At]:
         return self.material.opened(self.painted.info.width, self.painted.info.height, order)
