@@ -15,8 +15,7 @@ from vidstyle.system.version import __version__ as __version__
 from vidstyle.types import Result
 
 if TYPE_CHECKING:
-    from vidstyle.api import animate_balance, find_shots, make_sheet, stylize_image, stylize_video
-    from vidstyle.jobs.reencode import encode_job
+    from vidstyle.api import animate_balance, encode_job, find_shots, make_sheet, stylize_image, stylize_video
     from vidstyle.lab.evaluate.report import measure_clip
     from vidstyle.lab.evaluate.report.figures import Measurement
 
@@ -38,8 +37,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in __all__:
         from vidstyle import api
-        from vidstyle.jobs import reencode
         from vidstyle.lab.evaluate import report
 
-        return next(getattr(module, name) for module in (api, reencode, report) if hasattr(module, name))
+        return next(getattr(module, name) for module in (api, report) if hasattr(module, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

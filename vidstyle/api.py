@@ -12,26 +12,34 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import checked
 from vidstyle.jobs.balance import Animation, PictureSource, still_plan
 from vidstyle.jobs.curves import Course, require_still
 from vidstyle.jobs.output.export import OnFitted, Outputs, check_outputs
+from vidstyle.jobs.reencode import encode_job
 from vidstyle.jobs.rendering import OnFrame
 from vidstyle.jobs.retiming import OnStep, expected
-from vidstyle.jobs.sheets import ALPHAS, Style, contact_sheet, sheet_of_alphas, sheet_of_shots, shots_of
-from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.sheets import ALPHAS, Style, sheet_of_alphas, sheet_of_shots, shots_of, write_contact_sheet
+from vidstyle.jobs.sources import VideoSource, is_picture
 from vidstyle.jobs.tasks import Call, File, OnPainted, Task
-from vidstyle.media.stills import pictures
-from vidstyle.media.stills.sequence import is_sequence
-from vidstyle.media.writers.sinks import write_still
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
+from vidstyle.types import Shot
 
-if TYPE_CHECKING:
-    from vidstyle.motion.shots import Shot
+__all__ = [
+    "Course",
+    "Shot",
+    "animate_balance",
+    "encode_job",
+    "find_shots",
+    "make_sheet",
+    "plan_balance",
+    "plan_video",
+    "stylize_image",
+    "stylize_video",
+]
 
 
 @checked
@@ -72,8 +80,7 @@ def stylize_video(
     settings = settings or Settings()
     task = Task("video", clip, styles, output, settings, Call(overwrite, restart, keep_job))
     source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
-    sound = None if is_sequence(task.content) else source.clip  # pictures have none
-    return task.run(source, sound, on_frame, on_fitted, on_painted)
+    return task.run(source, source.sound, on_frame, on_fitted, on_painted)
 
 
 @checked
@@ -102,7 +109,7 @@ def animate_balance(
     """
     settings = _animated(settings or Settings())
     task = Task("balance", content, styles, output, settings, Call(overwrite, restart, keep_job))
-    picture = pictures.load_content(task.content, settings.size)
+    picture = task.picture()
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
         return task.run_evenly(animation, picture, on_frame, on_fitted, on_rehearsal)
@@ -134,7 +141,7 @@ def stylize_image(
     require_still(settings)
     task = Task("image", content, styles, output, settings, Call(overwrite, restart, keep_job))
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    source = PictureSource(pictures.load_content(task.content, settings.size), settings, plan)
+    source = PictureSource(task.picture(), settings, plan)
     return task.run(source, None, on_frame)
 
 
@@ -163,7 +170,7 @@ def make_sheet(
     """
     settings = settings or Settings()
     require_still(settings)
-    still = not is_sequence(content) and pictures.is_still(content)
+    still = is_picture(content)
     if still and not styles:
         raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
     if still and (settings.start or settings.end is not None or not settings.cuts):
@@ -173,13 +180,13 @@ def make_sheet(
     if not styles:
         outputs = check_outputs(output, moving=False, overwrite=overwrite, inputs=[content])
         source = _unpainted(content, settings, settings.size)
-        write_still(contact_sheet(source, settings.width), outputs, overwrite=overwrite)
+        write_contact_sheet(source, settings.width, outputs, overwrite=overwrite)
         return outputs[0]
     task = Task("sheet", content, styles, output, settings, Call(overwrite, restart, keep_job))
     shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
     name = Path(content).name
     if still:
-        sheet = sheet_of_alphas(name, pictures.load_content(task.content, settings.size), shown, settings)
+        sheet = sheet_of_alphas(name, task.picture(), shown, settings)
     else:
         source = _unpainted(task.content, settings, settings.size)
         sheet = sheet_of_shots(name, source, shown, settings)

@@ -14,8 +14,7 @@ from vidstyle.cli.progress import console, tell, tell_fitted
 from vidstyle.errors import UsageError
 
 if TYPE_CHECKING:
-    from vidstyle.jobs.curves import Course
-    from vidstyle.motion.shots import Shot
+    from vidstyle.api import Course, Shot
 
 app = typer.Typer()
 
@@ -104,7 +103,7 @@ def encode(
     **job: Any,
 ) -> None:
     """Encode a finished job (--keep-job) anew, with other settings; paints nothing."""
-    from vidstyle.jobs.reencode import encode_job
+    from vidstyle.api import encode_job
 
     began = time.perf_counter()
     with all_or_nothing():

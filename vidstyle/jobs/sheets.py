@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -21,12 +21,10 @@ from vidstyle.core.stylizer import to_pixels
 from vidstyle.errors import UsageError
 from vidstyle.jobs.sources import VideoSource, to_tensor
 from vidstyle.media.stills.pictures import MIN_SIDE, fit, resize
+from vidstyle.media.writers.sinks import write_still
 from vidstyle.schedule import constant
 from vidstyle.settings import Settings
-from vidstyle.types import ClipInfo, Frame
-
-if TYPE_CHECKING:
-    from vidstyle.motion.shots import Shot
+from vidstyle.types import ClipInfo, Frame, Shot
 
 ALPHAS = (1.0, 0.95, 0.8, 0.5, 0.3, 0.0)  # of a picture, where none are given: nearly even steps to the eye
 MOST = 400  # pictures on a sheet
@@ -141,6 +139,13 @@ def contact_sheet(source: VideoSource, width: int | None = None) -> np.ndarray:
     return resize(sheet, *reversed(shrunk(sheet.shape[:2], width)))
 
 
+def write_contact_sheet(
+    source: VideoSource, width: int | None, outputs: Sequence[Path], *, overwrite: bool = False
+) -> None:
+    """Write the frames of `contact_sheet`, which see, to each of these places."""
+    write_still(contact_sheet(source, width), outputs, overwrite=overwrite)
+
+
 def shrunk(size: Size, width: int | None) -> Size:
     """Height and width of a sheet of this size that is to be `width` wide. Raises `UsageError` if it is not so wide."""
     if width is None:
@@ -152,8 +157,6 @@ def shrunk(size: Size, width: int | None) -> Size:
 
 def shots_of(source: VideoSource) -> list[Shot]:
     """The shots of a clip."""
-    from vidstyle.motion.shots import Shot  # not at the top: whoever has no clip needs no such library
-
     before, times = source.clip.first, (*source.clip.times, source.clip.end_seconds)
     edges = pairwise([*sorted(source.shots), source.info.frames])
     return [Shot(before + first, before + end, times[first], times[end]) for first, end in edges]

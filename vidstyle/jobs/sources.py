@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from vidstyle.jobs.curves import Course
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
+from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
 from vidstyle.settings import Settings
@@ -26,6 +28,9 @@ from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Budget, Film, Frame, Motion, Onward
+
+if TYPE_CHECKING:
+    from vidstyle.media.video import Clip
 
 AHEAD = 4  # frames that may wait for the device
 CLOSING = 24  # frames in which a loop goes over to its beginning
@@ -193,6 +198,7 @@ class VideoSource(FilmSource):
     def __init__(
         self, path: str, settings: Settings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
     ) -> None:
+        self.path = path
         libraries.require("reading a clip", "av", "scenedetect")
         # Not at the top: whoever has no clip needs no such library.
         from vidstyle.media.video import survey
@@ -212,6 +218,16 @@ class VideoSource(FilmSource):
             tell(note)
         cuts = detector.cuts() if settings.cuts else ()
         super().__init__(self.clip, settings, mix, cuts, detector.blinks(), estimator)
+
+    @property
+    def sound(self) -> Clip | None:
+        """The clip whose sound goes along; pictures have none."""
+        return None if is_sequence(self.path) else self.clip
+
+
+def is_picture(content: str | Path) -> bool:
+    """Whether a content is one picture, and neither a clip nor pictures that make one. Raises `MediaError`."""
+    return not is_sequence(content) and pictures.is_still(content)
 
 
 def estimator_of(settings: Settings) -> flow.Estimator:

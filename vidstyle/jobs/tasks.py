@@ -104,6 +104,10 @@ class Task:
         self.network.require((*settings.content_layers, *settings.style_layers))
         self.estimator = estimator_of(settings) if job == "video" else None
 
+    def picture(self) -> np.ndarray:
+        """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1]. Raises `MediaError`."""
+        return pictures.load_content(self.content, self.settings.size)
+
     @property
     def outputs(self) -> list[Path]:
         """Absolute paths of the outputs; the first gives the job folder its name."""

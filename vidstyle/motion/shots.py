@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -27,22 +25,6 @@ PROMINENT = 2.5  # times the mean change around it that a cut is
 WINDOW = 2  # frames on either side that are around it
 SUDDEN = 30.0  # change that may be a flash
 FLASH = 2  # frames of the longest flash
-
-
-@dataclass(frozen=True)
-class Shot:
-    """What lies between two cuts of a clip."""
-
-    first: int  #: its first frame, counted in the file from 0
-    end: int  #: the frame after its last
-    start_seconds: Fraction  #: when the first is shown, from the first of the file
-    end_seconds: Fraction  #: when the last is no longer shown
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """`Settings.start` and `Settings.end` that select this shot alone: milliseconds, rounded down."""
-        start, end = (math.floor(seconds * 1000) / 1000 for seconds in (self.start_seconds, self.end_seconds))
-        return start, end
 
 
 class CutDetector:
