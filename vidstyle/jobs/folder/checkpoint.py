@@ -60,7 +60,7 @@ logger = logging.getLogger(__name__)
 
 
 class JobFolder:
-    """An open job folder; made by `jobs.open_job`.
+    """An open job folder; made by `opening.open_job`.
 
     Attributes:
         path: the folder.

@@ -172,7 +172,7 @@ class Return:
 class KnownMotion:
     """A film whose motion is known, painted in one way. Flow and visibility are exact in all errors."""
 
-    film: str  #: its name in `bench.films`
+    film: str  #: its name in `evaluate.synthetic`
     warm_start: str  #: what its frames started from
     frames: int
     width: int  #: pixels
