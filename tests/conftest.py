@@ -10,8 +10,9 @@ import torch
 from torchvision.models.vgg import cfgs, make_layers
 from typer.testing import CliRunner
 
-from vidstyle import libraries, networks
 from vidstyle.cli import app
+from vidstyle.core import networks
+from vidstyle.system import libraries
 
 TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}  # and channels
 

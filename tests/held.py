@@ -1,6 +1,6 @@
 """vidstyle, held where a test wants it: no test then depends on who is faster.
 
-    python tests/held.py vidstyle.stylizer:Stylizer.step 3 video CLIP STYLE -o OUT
+    python tests/held.py vidstyle.core.stylizer:Stylizer.step 3 video CLIP STYLE -o OUT
 
 runs the command, says "held" on its standard output at the third call of that function, before it does anything, and
 goes on when its standard input is closed. `held` does that from a test.

@@ -11,11 +11,11 @@ from clips import clicks, heard_clicks, make_clip, number_of, numbered, pan, pat
 from PIL import Image
 from test_sinks import TIMES, feed, hidden, write
 
-from vidstyle.encoding import sinks
 from vidstyle.errors import DiskError, OutputExistsError, UsageError
+from vidstyle.media.writers import sinks
 from vidstyle.types import ClipInfo
 
-av, media = map(pytest.importorskip, ("av", "vidstyle.media"))
+av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 pytestmark = pytest.mark.clips
 RATES = [10, 12, 24, 25, Fraction(30000, 1001), 60]
 

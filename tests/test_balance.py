@@ -13,13 +13,13 @@ from filelock import FileLock
 from PIL import Image
 
 from vidstyle import Settings, animate_balance, stylize_image
-from vidstyle.balance import Animation, PictureSource, still_plan
+from vidstyle.core.metrics import feature_distance
+from vidstyle.core.networks import compact
+from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
-from vidstyle.metrics import feature_distance
-from vidstyle.networks import compact
-from vidstyle.pacing import even, expected
-from vidstyle.sources import to_tensor
-from vidstyle.stylizer import Stylizer
+from vidstyle.jobs.balance import Animation, PictureSource, still_plan
+from vidstyle.jobs.retiming import even, expected
+from vidstyle.jobs.sources import to_tensor
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 

@@ -13,12 +13,13 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
-from vidstyle import bench, networks
-from vidstyle.bench import baseline, machine, specimen, tables, trials
 from vidstyle.cli import app
+from vidstyle.core import networks
+from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
+from vidstyle.lab import bench
+from vidstyle.lab.bench import baseline, machine, specimen, tables, trials
 from vidstyle.settings import PRESETS, Settings
-from vidstyle.stylizer import Stylizer
 from vidstyle.types import Frame
 
 FAST = ["--size", 64, "--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--frames", 3]
@@ -240,7 +241,7 @@ def test_the_textbook_program_paints(weights):
 
 
 def test_numbers_that_are_not_finite_are_none_in_json():
-    from vidstyle.bench.figures import Race
+    from vidstyle.lab.bench.figures import Race
     from vidstyle.system.files import plain
 
     race = Race("vidstyle", math.nan, False, 1.0, 3, 0.5, math.inf)

@@ -14,10 +14,10 @@ import pytest
 from conftest import pixels, texture
 from PIL import Image, features
 
-from vidstyle.comparison import blind
-from vidstyle.comparison.blind import blind_page
-from vidstyle.comparison.figures import Judgement, Pair, Report
-from vidstyle.patches import PatchDistances
+from vidstyle.lab.evaluate.comparison import blind
+from vidstyle.lab.evaluate.comparison.blind import blind_page
+from vidstyle.lab.evaluate.comparison.figures import Judgement, Pair, Report
+from vidstyle.lab.evaluate.patches import PatchDistances
 
 Z = 1.959963984540054
 SIZES = ((64, 40), (40, 64), (50, 50))

@@ -14,9 +14,9 @@ from test_animations import seen
 from test_gif import distance
 
 from vidstyle import Settings, animate_balance, encode_job
-from vidstyle.encoding.looks import Look, Trial, search
 from vidstyle.errors import SizeError, UsageError
-from vidstyle.places import PLACES, bytes_of, said
+from vidstyle.jobs.output.looks import Look, Trial, search
+from vidstyle.system.places import PLACES, bytes_of, said
 
 pytestmark = pytest.mark.clips
 FAST = ["--size", "160", "--first-iterations", "4", "--iterations", "3", "--device", "cpu"]

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from vidstyle.errors import DiskError, JobError
-from vidstyle.jobs import checkpoint
-from vidstyle.jobs.manifest import Manifest
-from vidstyle.jobs.opening import made_before, open_job
+from vidstyle.jobs.folder import checkpoint
+from vidstyle.jobs.folder.manifest import Manifest
+from vidstyle.jobs.folder.opening import made_before, open_job
 from vidstyle.system import files
 from vidstyle.types import Result, State
 
@@ -32,8 +32,8 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = [sys.argv[3]]
 from test_checkpoint import FRAMES, MANIFEST, paint
-from vidstyle.jobs import checkpoint
-from vidstyle.jobs.opening import made_before, open_job
+from vidstyle.jobs.folder import checkpoint
+from vidstyle.jobs.folder.opening import made_before, open_job
 with open_job(Path(sys.argv[1]), MANIFEST) as job:
     print("open", flush=True)
     state = job.state
@@ -417,8 +417,8 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from test_checkpoint import FRAMES, MANIFEST, paint
-from vidstyle.jobs import checkpoint
-from vidstyle.jobs.opening import made_before, open_job
+from vidstyle.jobs.folder import checkpoint
+from vidstyle.jobs.folder.opening import made_before, open_job
 from vidstyle.errors import DiskError
 with open_job(Path(sys.argv[1]), MANIFEST) as job:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

@@ -14,7 +14,7 @@ from conftest import pixels, texture
 from held import held
 from PIL import Image
 
-from vidstyle import networks
+from vidstyle.core import networks
 
 FAST = ["--size", "96", "--first-iterations", "8", "--device", "cpu", "--precision", "float32"]
 
@@ -266,7 +266,7 @@ def test_doctor_finds_everything(vidstyle):
         assert subject in done.output
 
 
-STEP, WRITE = "vidstyle.stylizer:Stylizer.step", "vidstyle.encoding.partfile:PartFile.write"
+STEP, WRITE = "vidstyle.core.stylizer:Stylizer.step", "vidstyle.media.writers.atomic:PartFile.write"
 
 
 @pytest.mark.clips

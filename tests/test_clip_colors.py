@@ -11,7 +11,7 @@ from clips import numbered
 
 from vidstyle.errors import MediaError
 
-av, media, ffmpeg = map(pytest.importorskip, ("av", "vidstyle.media", "vidstyle.ffmpeg"))
+av, media, ffmpeg = map(pytest.importorskip, ("av", "vidstyle.media.video", "vidstyle.system.ffmpeg"))
 
 XYZ_TO_SRGB = np.array(  # CSS Color 4
     [

@@ -10,7 +10,7 @@ from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
 
-av, media = map(pytest.importorskip, ("av", "vidstyle.media"))
+av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 
 
 def test_a_heic_photo_is_no_clip(tmp_path, vidstyle):

@@ -16,7 +16,7 @@ from clips import number_of, numbered
 
 from vidstyle.errors import MediaError
 
-av, media, ffmpeg = map(pytest.importorskip, ("av", "vidstyle.media", "vidstyle.ffmpeg"))
+av, media, ffmpeg = map(pytest.importorskip, ("av", "vidstyle.media.video", "vidstyle.system.ffmpeg"))
 
 FRAMES = 14
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "6", "-bf"]

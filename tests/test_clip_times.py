@@ -10,7 +10,7 @@ from PIL import Image
 
 from vidstyle.errors import MediaError
 
-av, media = map(pytest.importorskip, ("av", "vidstyle.media"))
+av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 
 HOLD = Fraction(2)  # seconds for which the last frame is shown
 

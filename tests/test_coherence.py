@@ -8,11 +8,12 @@ import pytest
 import torch
 from conftest import texture
 
-from vidstyle import coherence, flow, metrics
+from vidstyle.core import metrics, temporal, warp
+from vidstyle.core.stylizer import Stylizer
+from vidstyle.jobs.sources import FilmSource, to_tensor
+from vidstyle.media.stills import pictures
+from vidstyle.motion import flow
 from vidstyle.settings import Settings
-from vidstyle.sources import FilmSource, to_tensor
-from vidstyle.stills import pictures
-from vidstyle.stylizer import Stylizer
 from vidstyle.types import ClipInfo, Frame, Motion, Onward, State
 
 CPU = torch.device("cpu")
@@ -77,12 +78,12 @@ def test_what_the_last_frame_hides_comes_from_the_nearest_one_that_shows_it():
         earlier={2: half_hidden(left), 4: half_hidden(left, middle), 8: half_hidden(slice(0, 2))},
         reach=8,
     )
-    painting, known = coherence.recalled(frame, state, CPU)
+    painting, known = temporal.recalled(frame, state, CPU)
     assert (painting[:, :, middle] == 0).all() and (painting[:, :, right] == 1 / 8).all()
     assert (painting[:, :, 2:4] == 7 / 8).all() and (known[:, :, 2:] == 1).all()
     assert (known[:, :, :2] == 0).all()
-    assert coherence.remembered(frame, state) == tuple(pastiches[:7])
-    assert coherence.remembered(dataclasses.replace(frame, motion=None), state) == ()
+    assert temporal.remembered(frame, state) == tuple(pastiches[:7])
+    assert temporal.remembered(dataclasses.replace(frame, motion=None), state) == ()
 
 
 def test_a_film_looks_back_only_for_what_is_hidden():
@@ -111,7 +112,7 @@ def test_noise_is_not_followed_and_slow_motion_is():
     generator = np.random.default_rng(0)
 
     def seen(shift, noise):
-        moved = flow.warp(wide, torch.full((2, 120, 168), shift))[:, 10:-10, 10:-10].permute(1, 2, 0).numpy() * 255
+        moved = warp.warp(wide, torch.full((2, 120, 168), shift))[:, 10:-10, 10:-10].permute(1, 2, 0).numpy() * 255
         return (moved + generator.normal(0, noise, moved.shape)).clip(0, 255).round().astype(np.uint8)
 
     still = flow.estimator("dis")(seen(0, 3), seen(0, 3)).flow
@@ -124,17 +125,17 @@ def test_detail_lasts_a_hundred_frames(samples):
     """A painting shifted by half a pixel there and back: what of its sharpness is lost, and what of that to `warp`."""
     painting = to_tensor(pictures.resize(pictures.load_picture(samples / "swirls.jpg"), 160, 160))
     kept = {}
-    for carry in (flow.warp, flow.carry):
+    for carry in (warp.warp, warp.carry):
         carried = painting
         for number in range(100):
             carried = carry(carried, torch.full((2, 160, 160), 0.5 if number % 2 else -0.5)).clamp(0, 1)
         kept[carry] = metrics.sharpness(carried[:, 8:-8, 8:-8]) / metrics.sharpness(painting[:, 8:-8, 8:-8])
-    assert 1 - kept[flow.carry] < 0.7 * (1 - kept[flow.warp])
-    assert kept[flow.carry] > 0.75
+    assert 1 - kept[warp.carry] < 0.7 * (1 - kept[warp.warp])
+    assert kept[warp.carry] > 0.75
 
 
 def test_carrying_along_no_motion_changes_nothing(picture):
-    assert flow.carry(picture, torch.zeros(2, 72, 96)) is picture
+    assert warp.carry(picture, torch.zeros(2, 72, 96)) is picture
 
 
 def test_a_repeated_picture_costs_one_evaluation_and_stays(tiny_network, style):
@@ -176,7 +177,7 @@ def test_a_loop_ends_as_it_began(tiny_network, style):
             motion[0] = step
             visible = torch.ones(1, 64, 96)
             visible[:, :, :4] = visible[:, :, -4:] = 0
-            return metrics.warping_error(flow.warp(before, motion).clamp(0, 1), after, visible)
+            return metrics.warping_error(warp.warp(before, motion).clamp(0, 1), after, visible)
 
         seams[loop] = error(pastiches[-1], pastiches[0], -2)
         pairs[loop] = sorted(error(pastiches[n], pastiches[n + 1], 2 if n < 23 else -2) for n in range(45))[22]
@@ -188,7 +189,7 @@ def test_a_loop_takes_what_it_does_not_know_from_its_beginning():
     state = State(7, torch.full((3, 8, 12), 0.25), 0.0, first=torch.full((3, 8, 12), 0.75))
     onward = Onward(half_hidden(slice(0, 0)), 0.5)
     frame = Frame(8, torch.zeros(3, 8, 12), half_hidden(slice(0, 4)), 0.3, (1.0,), onward=onward)
-    painting, known = coherence.recalled(frame, state, CPU)
+    painting, known = temporal.recalled(frame, state, CPU)
     assert (painting[:, :, :4] == 0.75).all() and (painting[:, :, 4:] == 0.5).all() and (known == 1).all()
 
 
@@ -196,7 +197,7 @@ def test_new_areas_begin_in_the_colours_of_the_painting(picture):
     painting = (picture.flip(0) * 0.5).clamp(0, 1)
     known = torch.ones(1, 72, 96)
     known[:, :, 80:] = 0
-    start = coherence.begun(Frame(1, picture, Motion(torch.zeros(2, 72, 96), known), 0.3, (1.0,)), painting, known)
+    start = temporal.begun(Frame(1, picture, Motion(torch.zeros(2, 72, 96), known), 0.3, (1.0,)), painting, known)
     assert torch.equal(start[:, :, :80], painting[:, :, :80])
     new, old, photo = (one.mean((1, 2)) for one in (start[:, :, 80:], painting, picture[:, :, 80:]))
     assert (new - old).norm() < (photo - old).norm()

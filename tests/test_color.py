@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from vidstyle import color
-from vidstyle.stylemetrics import moments
+from vidstyle.core import color
+from vidstyle.core.stylemetrics import moments
 
 
 def picture(seed: int, scale: float = 0.15, height: int = 30, width: int = 40) -> torch.Tensor:

@@ -11,13 +11,14 @@ from conftest import pixels, texture
 from PIL import Image
 from typer.testing import CliRunner
 
-from vidstyle import comparison, networks, patches
 from vidstyle.cli import app
-from vidstyle.comparison import next_alpha
-from vidstyle.comparison.beside import find_finished
-from vidstyle.comparison.figures import Judgement, Pair, Report, Speed
+from vidstyle.core import networks
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.patches import PatchDistances
+from vidstyle.lab.evaluate import comparison, patches
+from vidstyle.lab.evaluate.comparison import next_alpha
+from vidstyle.lab.evaluate.comparison.beside import find_finished
+from vidstyle.lab.evaluate.comparison.figures import Judgement, Pair, Report, Speed
+from vidstyle.lab.evaluate.patches import PatchDistances
 from vidstyle.settings import Settings
 
 FAST = ["--size", 64, "--first-iterations", 3, "--device", "cpu"]

@@ -12,14 +12,14 @@ from conftest import texture as noise
 from PIL import Image
 
 from vidstyle import Settings, animate_balance, stylize_image, stylize_video
-from vidstyle.balance import Animation, PictureSource
-from vidstyle.chart import drawn
-from vidstyle.course import Course
+from vidstyle.api import plan_balance, plan_video
+from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
-from vidstyle.pipeline import plan_balance, plan_video
+from vidstyle.jobs.balance import Animation, PictureSource
+from vidstyle.jobs.curves import Course
+from vidstyle.jobs.sources import FilmSource, VideoSource
+from vidstyle.lab.chart import drawn
 from vidstyle.settings import typed
-from vidstyle.sources import FilmSource, VideoSource
-from vidstyle.stylizer import Stylizer
 from vidstyle.types import Budget, ClipInfo, Frame
 
 FALL = "start:1, end:0"

@@ -20,8 +20,8 @@ from PIL import Image
 
 import vidstyle as package
 from vidstyle import Settings, animate_balance, encode_job, stylize_image, stylize_video
-from vidstyle.encoding.space import require_space
 from vidstyle.errors import DiskError, EncodingError, MediaError, OutputExistsError, UsageError
+from vidstyle.jobs.output.space import require_space
 from vidstyle.types import ClipInfo
 
 pytestmark = pytest.mark.clips
@@ -77,7 +77,7 @@ def test_a_full_disk_while_encoding(tmp_path, size):
         import os
         from fractions import Fraction
         import numpy as np
-        from vidstyle.encoding.sinks import open_sink
+        from vidstyle.media.writers.sinks import open_sink
         from vidstyle.errors import DiskError
         from vidstyle.types import ClipInfo
         noise = np.random.default_rng(0).integers(0, 256, (12, 120, 160, 3), np.uint8)
@@ -273,7 +273,7 @@ class TestInputs:
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
     def test_distill(self, tmp_path, capsys):
-        from vidstyle.distill.__main__ import main
+        from vidstyle.lab.distill.__main__ import main
 
         (tmp_path / "vgg.safetensors").write_text("precious")
         (tmp_path / "pictures").mkdir()
@@ -312,7 +312,7 @@ class TestEncode:
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
     def test_one_of_several_fails(self, tmp_path, job, monkeypatch):
-        from vidstyle.encoding import sinks
+        from vidstyle.media.writers import sinks
 
         def late(path, *arguments, **options):
             if Path(path).name == "b.webp":
@@ -320,7 +320,7 @@ class TestEncode:
             return open_sink(path, *arguments, **options)
 
         open_sink = sinks.open_sink
-        monkeypatch.setattr("vidstyle.encoding.outputs.open_sink", late)
+        monkeypatch.setattr("vidstyle.jobs.output.export.open_sink", late)
         outputs = [tmp_path / name for name in ("a.gif", "b.webp", "c.png")]
         with pytest.raises(OutputExistsError, match=r"b\.webp has appeared.*2 of 3 outputs are made.*with -y"):
             encode_job(job, outputs)

@@ -12,13 +12,13 @@ import torch
 from torchvision.models.vgg import cfgs, make_layers
 
 import vidstyle
-from vidstyle.distill import __main__ as distill
-from vidstyle.distill.crops import disturbed_crop, load_pictures
-from vidstyle.distill.distiller import LAYERS as ALL_LAYERS
-from vidstyle.distill.distiller import Distiller, train
-from vidstyle.distill.recipe import Recipe
+from vidstyle.core.networks import FeatureNetwork, compact
 from vidstyle.errors import JobError, MediaError, UsageError
-from vidstyle.networks import FeatureNetwork, compact
+from vidstyle.lab.distill import __main__ as distill
+from vidstyle.lab.distill.crops import disturbed_crop, load_pictures
+from vidstyle.lab.distill.distiller import LAYERS as ALL_LAYERS
+from vidstyle.lab.distill.distiller import Distiller, train
+from vidstyle.lab.distill.recipe import Recipe
 
 LAYERS = ("relu1_1", "relu2_1")
 RECIPE = Recipe(
@@ -236,4 +236,4 @@ def test_command_line_trains_exports_and_refuses(tmp_path: Path, capsys: pytest.
         with pytest.raises(SystemExit) as stopped:
             distill.main([*line, *small, *wrong])
         assert stopped.value.code == code
-        assert capsys.readouterr().err.startswith("vidstyle.distill: ")
+        assert capsys.readouterr().err.startswith("vidstyle.lab.distill: ")

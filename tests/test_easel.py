@@ -1,7 +1,7 @@
 import torch
 from conftest import texture
 
-from vidstyle.distill.easel import Easel
+from vidstyle.lab.distill.pool import Easel
 from vidstyle.settings import Settings
 
 

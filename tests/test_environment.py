@@ -20,8 +20,8 @@ DIRTY = "import os; os.environ['LD_LIBRARY_PATH'] = '/nowhere:'"  # as of the sh
 ENCODE = """
     from fractions import Fraction
     import numpy as np
-    from vidstyle import ffmpeg
-    from vidstyle.encoding.sinks import open_sink
+    from vidstyle.system import ffmpeg
+    from vidstyle.media.writers.sinks import open_sink
     from vidstyle.types import ClipInfo
 
     ffmpeg.version()
@@ -41,7 +41,7 @@ def python(program, cwd, **variables):
 @pytest.fixture
 def trap(tmp_path):
     """A folder with a library that leaves a file behind when it is loaded, under a name that ffmpeg asks for."""
-    from vidstyle import ffmpeg
+    from vidstyle.system import ffmpeg
 
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or shutil.which("ldd") is None:
@@ -58,14 +58,14 @@ def trap(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("before", ["", DIRTY, "import cv2, vidstyle.shots"])
+@pytest.mark.parametrize("before", ["", DIRTY, "import cv2, vidstyle.motion.shots"])
 def test_no_library_of_the_current_folder_is_loaded(trap, before):
     python(f"{before}\n{textwrap.dedent(ENCODE)}", trap)
     assert (trap / "out.mp4").stat().st_size > 0
     assert not (trap / "loaded").exists()
 
 
-@pytest.mark.parametrize("imports", ["vidstyle.system.opencv", "vidstyle.shots", "cv2, vidstyle.shots"])
+@pytest.mark.parametrize("imports", ["vidstyle.system.opencv", "vidstyle.motion.shots", "cv2, vidstyle.motion.shots"])
 @pytest.mark.parametrize("given", [None, "/nowhere:/else"])
 def test_search_paths_of_children(tmp_path, imports, given):
     """What a child gets is what we got, and never an element that is empty or relative."""

@@ -11,11 +11,12 @@ from PIL import Image
 from test_balance import film as painted
 from typer.testing import CliRunner
 
-from vidstyle import Settings, animate_balance, networks
-from vidstyle.bench.figures import Evenness, Pace, StyleEvenness
-from vidstyle.chart import EIGHTHS
+from vidstyle import Settings, animate_balance
 from vidstyle.cli import app
-from vidstyle.metrics import feature_distance
+from vidstyle.core import networks
+from vidstyle.core.metrics import feature_distance
+from vidstyle.lab.bench.figures import Evenness, Pace, StyleEvenness
+from vidstyle.lab.chart import EIGHTHS
 
 FAST = ["--size", 64, "--seconds", 1, "--fps", 8, "--iterations", 8, "--first-iterations", 8, "--device", "cpu"]
 

@@ -29,10 +29,12 @@ from torchvision.models import optical_flow
 from torchvision.models.vgg import make_layers
 from typer.testing import CliRunner
 
-from vidstyle import bench, networks, patches
-from vidstyle.bench import machine, trials
 from vidstyle.cli import app
-from vidstyle.distill import __main__ as distill
+from vidstyle.core import networks
+from vidstyle.lab import bench
+from vidstyle.lab.bench import machine, trials
+from vidstyle.lab.distill import __main__ as distill
+from vidstyle.lab.evaluate import patches
 from vidstyle.settings import Settings, option_name
 
 pytestmark = pytest.mark.clips

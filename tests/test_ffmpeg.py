@@ -13,7 +13,7 @@ import vidstyle
 from vidstyle.errors import DiskError, EncodingError, UsageError
 from vidstyle.system.files import write_whole
 
-ffmpeg = pytest.importorskip("vidstyle.ffmpeg")
+ffmpeg = pytest.importorskip("vidstyle.system.ffmpeg")
 psutil = pytest.importorskip("psutil")
 
 pytestmark = pytest.mark.clips
@@ -100,7 +100,7 @@ def test_it_ends_with_us(tmp_path, number):
         import signal, sys
         from fractions import Fraction
         import numpy as np
-        from vidstyle.encoding.sinks import open_sink
+        from vidstyle.media.writers.sinks import open_sink
         from vidstyle.types import ClipInfo
 
         def stop(number, frame):

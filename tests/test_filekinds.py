@@ -8,7 +8,7 @@ import pytest
 from clips import make_clip, pan
 from PIL import Image
 
-from vidstyle.stills.filekinds import look
+from vidstyle.media.stills.filekinds import look
 
 STYLE = "swirls.jpg"
 MADE = {  # files of many kinds, and what they are

@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 
 import vidstyle
-from vidstyle.encoding.folders import FolderSink, check_folder
-from vidstyle.encoding.partfile import Encoding
-from vidstyle.encoding.sinks import StillSink, check_output, write_still
 from vidstyle.errors import DiskError, OutputExistsError, UsageError
+from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.folders import FolderSink, check_folder
+from vidstyle.media.writers.sinks import StillSink, check_output, write_still
 from vidstyle.system import files, renames
 from vidstyle.types import ClipInfo
 
@@ -182,7 +182,7 @@ class TestInTheWay:
         assert names(tmp_path / "f") == ["000000.png", "timing.json"]
 
     def test_files_that_come_at_the_last_moment_are_not_removed(self, tmp_path, system, monkeypatch):
-        from vidstyle.encoding import folders
+        from vidstyle.media.writers import folders
 
         write_folder(tmp_path / "f", 3)
         exchange = folders.exchange
@@ -311,9 +311,9 @@ class TestKilled:
         from pathlib import Path
         import numpy as np
         from vidstyle.system import files, renames
-        from vidstyle.encoding.folders import FolderSink
-        from vidstyle.encoding.partfile import Encoding
-        from vidstyle.encoding.sinks import write_still
+        from vidstyle.media.writers.folders import FolderSink
+        from vidstyle.media.writers.atomic import Encoding
+        from vidstyle.media.writers.sinks import write_still
         from vidstyle.types import ClipInfo
 
         CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link")
@@ -416,7 +416,7 @@ class TestAnotherUser:
     CHECK = """
         import sys
         from pathlib import Path
-        from vidstyle.encoding.folders import check_folder
+        from vidstyle.media.writers.folders import check_folder
         from vidstyle.errors import DiskError
         from vidstyle.system.files import check_writable
         for check in (check_writable, check_folder):
@@ -438,7 +438,7 @@ class TestAnotherUser:
             folder.chmod(folder.stat().st_mode | 0o055)
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c"]
         options = {"env": {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/"}, "capture_output": True, "text": True}
-        if subprocess.run([*command, "import vidstyle.encoding.folders"], **options).returncode:
+        if subprocess.run([*command, "import vidstyle.media.writers.folders"], **options).returncode:
             pytest.skip("another user cannot run this Python")
         done = subprocess.run([*command, textwrap.dedent(self.CHECK), str(place / "a.png")], **options)
         assert done.stdout.count(words) == 2, done.stdout + done.stderr

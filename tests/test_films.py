@@ -7,10 +7,11 @@ import pytest
 import torch
 from conftest import texture
 
-from vidstyle import flow, metrics
-from vidstyle.bench.films import DRIFT, EDGE, HIDDEN, PLANS, KnownFilm, known_film
+from vidstyle.core import metrics, warp
 from vidstyle.errors import UsageError
-from vidstyle.sources import to_tensor
+from vidstyle.jobs.sources import to_tensor
+from vidstyle.lab.evaluate.synthetic import DRIFT, EDGE, HIDDEN, PLANS, KnownFilm, known_film
+from vidstyle.motion import flow
 
 PICTURE = texture(180, 320, seed=1).permute(1, 2, 0).numpy()
 
@@ -22,7 +23,7 @@ def film(name, frames=8, size=128, **changes):
 def error(one, then, now, motion):
     """Of frame `now` from frame `then`, carried along `motion`."""
     before, after = (to_tensor(one.frame(number)) for number in (then, now))
-    return metrics.warping_error(flow.warp(before, motion.flow), after, motion.visible)
+    return metrics.warping_error(warp.warp(before, motion.flow), after, motion.visible)
 
 
 @pytest.mark.parametrize("name", PLANS)

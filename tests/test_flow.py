@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle import flow
+from vidstyle.core import warp
+from vidstyle.motion import flow
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -118,8 +119,8 @@ def test_what_came_from_outside_is_not_visible():
 
 def test_warp_is_exact_for_whole_pixels_and_repeats_the_border():
     image = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(flow.warp(image, constant(0, 0, 40, 50)), image, atol=2e-6, rtol=0)
-    moved = flow.warp(image, constant(3, -2, 40, 50))
+    torch.testing.assert_close(warp.warp(image, constant(0, 0, 40, 50)), image, atol=2e-6, rtol=0)
+    moved = warp.warp(image, constant(3, -2, 40, 50))
     torch.testing.assert_close(moved[:, 2:, :-3], image[:, :-2, 3:], atol=2e-6, rtol=0)
     torch.testing.assert_close(moved[:, 2:, -3:], image[:, :-2, -1:].expand(3, 38, 3), atol=2e-6, rtol=0)
 
@@ -130,7 +131,7 @@ def test_warp_follows_a_wave_between_pixels():
 
     x = torch.arange(80.0)
     image = wave(x).expand(1, 12, 80)
-    moved = flow.warp(image, constant(0.3, 0, 12, 80))
+    moved = warp.warp(image, constant(0.3, 0, 12, 80))
     torch.testing.assert_close(moved[0, 5, 12:-12], wave(x + 0.3)[12:-12], atol=1e-5, rtol=0)
 
 
@@ -144,14 +145,14 @@ def test_warp_matches_an_independent_spline():
             matrix[i, 59 - abs(59 - abs(i + offset))] += value
     coefficients = np.linalg.solve(matrix, row[0, 0].numpy().astype(np.float64))
     halves = np.array([1, 237, 1682, 1682, 237, 1]) / 3840  # and between them
-    moved = flow.warp(row, constant(0.5, 0, 1, 60))
+    moved = warp.warp(row, constant(0.5, 0, 1, 60))
     assert moved[0, 0, 30].item() == pytest.approx(coefficients[28:34] @ halves, abs=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 2), (16, 3)])
 def test_warp_takes_tiny_pictures_and_any_flow(shape):
     image = torch.rand(3, *shape)
-    warped = flow.warp(image, torch.full((2, *shape), 1e4))
+    warped = warp.warp(image, torch.full((2, *shape), 1e4))
     torch.testing.assert_close(warped, image[:, -1:, -1:].expand(3, *shape), atol=2e-6, rtol=0)
 
 

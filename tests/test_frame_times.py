@@ -10,8 +10,8 @@ from clips import number_of, numbered, probe
 from PIL import Image
 from test_animations import seen
 
-from vidstyle.encoding import sinks
-from vidstyle.encoding.partfile import Encoding
+from vidstyle.media.writers import sinks
+from vidstyle.media.writers.atomic import Encoding
 from vidstyle.types import ClipInfo
 
 av, executable = pytest.importorskip("av"), pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()

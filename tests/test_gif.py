@@ -14,7 +14,7 @@ from conftest import texture as noise
 from test_animations import seen
 from test_sinks import hidden, write
 
-from vidstyle.encoding import palette
+from vidstyle.media.writers import palette
 
 pytestmark = pytest.mark.clips
 

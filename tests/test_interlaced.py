@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clips import make_clip, numbered
 
-av, media = map(pytest.importorskip, ("av", "vidstyle.media"))
+av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 
 
 def bar(moment, width=160, height=96):

@@ -13,8 +13,8 @@ import pytest
 from test_checkpoint import FRAMES, MANIFEST, paint, paint_until, pictures
 
 from vidstyle.errors import DiskError, JobError
-from vidstyle.jobs import locks
-from vidstyle.jobs.opening import open_job, reopen_job
+from vidstyle.jobs.folder import locks
+from vidstyle.jobs.folder.opening import open_job, reopen_job
 
 OTHER = dataclasses.replace(MANIFEST, settings={"alpha": 0.5}, frames=5)
 

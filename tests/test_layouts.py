@@ -11,10 +11,10 @@ from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
 
+from vidstyle.compose import overlay
+from vidstyle.compose.frame_cache import Reel
+from vidstyle.compose.layouts import GROUND, INK, arranged, gutter, line_at, mosaic, wiped
 from vidstyle.errors import UsageError
-from vidstyle.showing import strips
-from vidstyle.showing.layouts import GROUND, INK, arranged, gutter, line_at, mosaic, wiped
-from vidstyle.showing.reel import Reel
 from vidstyle.types import ClipInfo
 
 FAST = ["--size", 160, "--first-iterations", 4, "--iterations", 2, "--device", "cpu", "-q"]
@@ -34,7 +34,7 @@ def contrast(one, other):
 
 def test_it_can_be_read_on_light_and_on_dark_pages():
     assert contrast(INK, GROUND) >= 4.5
-    assert contrast(strips.TRACK, GROUND) >= 3
+    assert contrast(overlay.TRACK, GROUND) >= 3
     assert all(contrast(GROUND, page) >= 3 for page in PAGES)
 
 
@@ -111,7 +111,7 @@ class TestWipe:
 
 class TestStrip:
     def test_the_marker_is_where_alpha_is(self):
-        strip = strips.strip(400, gauge=True, caption=None, font=None)
+        strip = overlay.strip(400, gauge=True, caption=None, font=None)
         centres = []
         for alpha in (1, 0.75, 0.5, 0.25, 0):
             shown = strip.at(alpha)
@@ -125,24 +125,24 @@ class TestStrip:
 
     @pytest.mark.parametrize("width", [160, 240, 333, 640, 1280])
     def test_nothing_touches_the_edges(self, width):
-        strip = strips.strip(width, gauge=True, caption="A valley turns into a painting, gj", font=None)
-        margin = round(strips.text_size(width) * 0.5)
+        strip = overlay.strip(width, gauge=True, caption="A valley turns into a painting, gj", font=None)
+        margin = round(overlay.text_size(width) * 0.5)
         for picture in (
             strip.at(1.0),
             strip.at(0.0),
-            strips.title_card(width, width * 9 // 16, "Quietly", [texture(90, 60)], None),
+            overlay.title_card(width, width * 9 // 16, "Quietly", [texture(90, 60)], None),
         ):
             for edge in (picture[:margin], picture[-margin:], picture[:, :margin], picture[:, -margin:]):
                 assert (edge == GROUND).all()
             assert (picture == INK).all(axis=2).any()
-        assert strips.text_size(width) >= 10
+        assert overlay.text_size(width) >= 10
 
     def test_none_is_asked(self):
-        assert strips.strip(100, gauge=False, caption=None, font=None).pixels.shape == (0, 100, 3)
+        assert overlay.strip(100, gauge=False, caption=None, font=None).pixels.shape == (0, 100, 3)
 
     def test_a_title_card_shows_what_is_painted(self):
         red, blue = np.full((60, 90, 3), (255, 0, 0), np.uint8), np.full((60, 60, 3), (0, 0, 255), np.uint8)
-        card = strips.title_card(400, 220, "Purple, in a while", [red, blue], None)
+        card = overlay.title_card(400, 220, "Purple, in a while", [red, blue], None)
         places = [np.nonzero((card == color).all(axis=2)) for color in ((255, 0, 0), (0, 0, 255))]
         (red_rows, red_columns), (blue_rows, blue_columns) = places
         assert np.ptp(red_rows) == np.ptp(blue_rows) > 60
@@ -150,7 +150,7 @@ class TestStrip:
         assert red_columns.min() + blue_columns.max() == pytest.approx(399, abs=1)  # in the middle
         words = np.nonzero((card == INK).all(axis=2))[0]
         assert red_rows.max() < words.min()
-        bare = strips.title_card(160, 60, "Purple", [red, blue], None)
+        bare = overlay.title_card(160, 60, "Purple", [red, blue], None)
         assert not (bare == (255, 0, 0)).all(axis=2).any()  # no room
 
 

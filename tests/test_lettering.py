@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
+from vidstyle.compose import lettering
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.showing import lettering
 
 
 def test_lines_hold_their_width_and_all_words():

@@ -13,11 +13,11 @@ from conftest import pixels, texture
 from PIL import Image
 
 import vidstyle
-from vidstyle import libraries
-from vidstyle.bench import specimen
 from vidstyle.errors import UsageError
+from vidstyle.jobs.sources import FilmSource
+from vidstyle.lab.bench import specimen
 from vidstyle.settings import Settings
-from vidstyle.sources import FilmSource
+from vidstyle.system import libraries
 
 BARE = """
 import json, sys
@@ -27,7 +27,7 @@ from vidstyle import stylize_image
 from typer.testing import CliRunner
 from vidstyle.cli import app
 if "bench" in sys.argv[1]:
-    from vidstyle.bench import machine, trials
+    from vidstyle.lab.bench import machine, trials
     machine.BUDGET, machine.MATRIX_SIDE, machine.COPIED_BYTES, trials.IN_A_ROW = 0.0, {"cpu": 64}, 2**16, {"cpu": 2}
 done = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
 print(json.dumps([(one.exit_code, " ".join(one.output.split())) for one in done]))

@@ -201,7 +201,7 @@ def limited(limit, *arguments):
 
 
 IMPORTS = """
-import cv2, torch, vidstyle.pipeline
+import cv2, torch, vidstyle.api
 for name in ("av", "scenedetect"):
     try: __import__(name)
     except ImportError: pass

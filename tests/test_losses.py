@@ -8,10 +8,10 @@ from conftest import texture
 from test_stylemetrics import expanded_distance
 from torch import nn
 
-from vidstyle import losses, networks
+from vidstyle.core import losses, networks
+from vidstyle.core.stylemetrics import STYLE_METRICS, gram, moments
+from vidstyle.core.stylizer import Stylizer, scaled_style
 from vidstyle.settings import Settings
-from vidstyle.stylemetrics import STYLE_METRICS, gram, moments
-from vidstyle.stylizer import Stylizer, scaled_style
 from vidstyle.types import Frame
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidstyle.jobs.manifest import FORMAT, Made, Manifest, OtherFormatError, Played, place
+from vidstyle.jobs.folder.manifest import FORMAT, Made, Manifest, OtherFormatError, Played, place
 from vidstyle.types import ClipInfo
 
 INFO = ClipInfo(96, 64, F(30000, 1001), 4, (F(0), F(1, 30), F(1, 7), F(1)), F(5, 2))
@@ -35,7 +35,7 @@ JSON = st.recursive(
 
 def forged(found: dict) -> bytes:
     """A manifest with these values and the checksum that belongs to them."""
-    from vidstyle.jobs.manifest import _checksum
+    from vidstyle.jobs.folder.manifest import _checksum
 
     return json.dumps({**found, "sha256": _checksum(found)}).encode()
 

@@ -8,9 +8,9 @@ from clips import BLUE, GREEN, RED, WHITE, clicks, make_clip, number_of, numbere
 from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.stills import pictures
+from vidstyle.media.stills import pictures
 
-av, media = pytest.importorskip("av"), pytest.importorskip("vidstyle.media")
+av, media = pytest.importorskip("av"), pytest.importorskip("vidstyle.media.video")
 
 
 def corner_colors(image):

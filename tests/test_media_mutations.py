@@ -61,9 +61,9 @@ def mutated(content, dice):
 def main(seed, count, seconds):
     from peak import peak
 
-    from vidstyle import media
     from vidstyle.errors import VidstyleError
-    from vidstyle.stills import pictures
+    from vidstyle.media import video
+    from vidstyle.media.stills import pictures
 
     until, dice = time.monotonic() + seconds, random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
@@ -75,7 +75,7 @@ def main(seed, count, seconds):
             suffix, content = dice.choice(contents)
             path = Path(name) / f"mutated{suffix}"
             path.write_bytes(mutated(content, dice))
-            for attempt in (lambda: list(media.survey(path).decode()), lambda: pictures.load_picture(path)):  # noqa: B023
+            for attempt in (lambda: list(video.survey(path).decode()), lambda: pictures.load_picture(path)):  # noqa: B023
                 faulthandler.dump_traceback_later(HANG, exit=True)
                 try:
                     attempt()

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from vidstyle import metrics
-from vidstyle.networks import FeatureNetwork, compact
+from vidstyle.core import metrics
+from vidstyle.core.networks import FeatureNetwork, compact
 
 
 @pytest.fixture

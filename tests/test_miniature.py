@@ -12,12 +12,12 @@ from clips import clicks, make_clip, numbered, pan, probe
 from PIL import Image
 from soundclips import SOUNDS, damaged, sounding
 
-from vidstyle.encoding import miniature
-from vidstyle.encoding.partfile import Encoding
 from vidstyle.errors import DiskError, UsageError
+from vidstyle.media.writers import miniature
+from vidstyle.media.writers.atomic import Encoding
 from vidstyle.types import ClipInfo
 
-av, media = map(pytest.importorskip, ("av", "vidstyle.media"))
+av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 pytestmark = pytest.mark.clips
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp", ".avif", ".png", "")
 SMALL = ("--size", 32, "--iterations", 1, "--first-iterations", 1)

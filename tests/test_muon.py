@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from vidstyle.distill.muon import Muon, orthogonalised
+from vidstyle.lab.distill.muon import Muon, orthogonalised
 
 
 def test_singular_values_are_brought_near_one():

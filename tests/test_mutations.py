@@ -14,7 +14,7 @@ from test_checkpoint import MANIFEST, paint_until, pictures
 
 from vidstyle import Settings, animate_balance
 from vidstyle.errors import JobError
-from vidstyle.jobs.opening import open_job
+from vidstyle.jobs.folder.opening import open_job
 
 PLACES = st.floats(0, 1, exclude_max=True)
 JUNK = st.sampled_from(

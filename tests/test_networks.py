@@ -6,9 +6,9 @@ import pytest
 import torch
 from torchvision.models.vgg import cfgs, make_layers
 
-from vidstyle import losses, networks
+from vidstyle.core import losses, networks
+from vidstyle.core.stylemetrics import gram, moments
 from vidstyle.errors import UsageError, WeightsError
-from vidstyle.stylemetrics import gram, moments
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import threading
 import pytest
 import torch
 
-from vidstyle import descent, optimize
+from vidstyle.core import descent, optimize
 from vidstyle.errors import UsageError
+from vidstyle.system.devices import engine, pick_device
 
 
 def quadratic(center, scale):
@@ -155,7 +156,7 @@ def test_unavailable_device_is_a_sentence():
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     with pytest.raises(UsageError, match="available: cpu"):
-        optimize.pick_device("cuda")
+        pick_device("cuda")
 
 
 def test_an_accelerator_is_one_threads_at_a_time_and_left_as_it_was():
@@ -164,18 +165,18 @@ def test_an_accelerator_is_one_threads_at_a_time_and_left_as_it_was():
     inside, leave = threading.Event(), threading.Event()
 
     def work():
-        with optimize.engine(device, tf32=False):
+        with engine(device, tf32=False):
             inside.set()
             leave.wait(10)
 
-    with optimize.engine(device), optimize.engine(device):  # one thread may enter again
+    with engine(device), engine(device):  # one thread may enter again
         thread = threading.Thread(target=work)
         thread.start()
         assert not inside.wait(0.1)
         assert (cudnn.deterministic, cudnn.allow_tf32) == (True, True)
     assert inside.wait(10)
     assert (cudnn.deterministic, cudnn.allow_tf32) == (True, False)
-    with optimize.engine(torch.device("cpu")):
+    with engine(torch.device("cpu")):
         leave.set()
     thread.join()
     assert (cudnn.deterministic, cudnn.allow_tf32) == before

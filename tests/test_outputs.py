@@ -89,7 +89,7 @@ def test_every_output_is_checked_before_painting(tmp_path, style, settings):
 
 
 def test_the_others_are_made_where_one_fails(tmp_path, style, settings, monkeypatch):
-    from vidstyle.encoding import animations
+    from vidstyle.media.writers import animations
 
     settings = dataclasses.replace(settings, seconds=1, fps=6)
     outputs = [tmp_path / name for name in ("a.gif", "b.webp", "c.png")]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from conftest import pixels, texture
 
-from vidstyle import patches
-from vidstyle.patches import PatchDistances, distances, nearest
+from vidstyle.lab.evaluate import patches
+from vidstyle.lab.evaluate.patches import PatchDistances, distances, nearest
 
 PRECISION = [field.name for field in dataclasses.fields(PatchDistances) if field.name.endswith("precision")]
 RECALL = [field.name for field in dataclasses.fields(PatchDistances) if field.name.endswith("recall")]

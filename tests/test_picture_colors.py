@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from vidstyle.errors import MediaError
-from vidstyle.stills import decoders, pictures
+from vidstyle.media.stills import decoders, pictures
 
 SAMPLES = np.array([[60000, 20000, 10000], [20000, 60000, 30000], [50000, 45000, 40000], [65535] * 3], np.uint16)
 # What zimg 3.0 makes of them in sRGB, 0 to 255, if they are of other primaries and sRGB's curve.

@@ -9,7 +9,7 @@ from clips import BLUE, RED, patches, quarters
 from PIL import Image, ImageCms
 
 from vidstyle.errors import MediaError
-from vidstyle.stills import pictures
+from vidstyle.media.stills import pictures
 
 
 class TestPicture:
@@ -88,7 +88,7 @@ class TestPicture:
     )
     def test_what_is_no_picture_is_named(self, tmp_path, content, words):
         (tmp_path / "a.jpg").write_bytes(content)
-        media = pytest.importorskip("vidstyle.media")
+        media = pytest.importorskip("vidstyle.media.video")
         for read in (pictures.load_picture, media.survey):
             with pytest.raises(MediaError, match=words):
                 read(tmp_path / "a.jpg")
@@ -101,7 +101,7 @@ class TestPicture:
             pictures.load_picture(tmp_path / "a.jpg")
 
     def test_missing_and_folder(self, tmp_path):
-        media = pytest.importorskip("vidstyle.media")
+        media = pytest.importorskip("vidstyle.media.video")
         for read in (pictures.load_picture, media.survey):
             with pytest.raises(MediaError, match="there is no file"):
                 read(tmp_path / "none.png")
@@ -147,7 +147,7 @@ class TestMemory:
         import sys
         sys.path.insert(0, sys.argv.pop(1))
         from peak import peak
-        from vidstyle.stills import pictures
+        from vidstyle.media.stills import pictures
         from vidstyle.errors import MediaError
         for path in sys.argv[2:]:
             before = peak()

@@ -9,7 +9,8 @@ from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
 
-from vidstyle import Settings, VidstyleError, animate_balance, networks, stylize_image, stylize_video
+from vidstyle import Settings, VidstyleError, animate_balance, stylize_image, stylize_video
+from vidstyle.core import networks
 from vidstyle.errors import JobError
 
 FAST = Settings(size=64, first_iterations=4, iterations=3, device="cpu")
@@ -171,8 +172,8 @@ def test_the_embedded_network_paints(tmp_path, samples):
 
 @pytest.mark.cuda
 def test_cuda_paints_what_the_cpu_paints(tmp_path, samples):
-    from vidstyle.sources import to_tensor
-    from vidstyle.stylizer import Stylizer
+    from vidstyle.core.stylizer import Stylizer
+    from vidstyle.jobs.sources import to_tensor
     from vidstyle.types import Frame
 
     content, style = (noise(96, 128, seed=seed) for seed in (1, 2))

@@ -4,10 +4,10 @@ from fractions import Fraction as F
 
 import pytest
 
+from vidstyle.compose.compositor import Show
+from vidstyle.compose.playback import as_painted
 from vidstyle.errors import UsageError
 from vidstyle.settings import Settings
-from vidstyle.showing.playback import as_painted
-from vidstyle.showing.show import Show
 from vidstyle.types import ClipInfo
 
 TIMES = (F(0), F(1, 10), F(4, 10), F(1, 2))  # and the last frame until .7

@@ -8,11 +8,11 @@ import torch
 from conftest import texture
 from typer.testing import CliRunner
 
-from vidstyle import networks, probe
 from vidstyle.cli import app
+from vidstyle.core import networks, probe
+from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.settings import Settings
-from vidstyle.stylizer import Stylizer
 from vidstyle.system import limits, memory
 from vidstyle.types import Frame
 

@@ -16,12 +16,13 @@ from torchvision.models import optical_flow
 from torchvision.transforms._presets import OpticalFlow
 from typer.testing import CliRunner
 
-from vidstyle import flow, networks, raft
 from vidstyle.cli import app
+from vidstyle.core import networks
+from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError, UsageError, WeightsError
+from vidstyle.jobs.sources import VideoSource
+from vidstyle.motion import flow, raft
 from vidstyle.settings import Settings
-from vidstyle.sources import VideoSource
-from vidstyle.stylizer import Stylizer
 from vidstyle.types import Frame
 
 CPU = torch.device("cpu")
@@ -180,8 +181,8 @@ def test_a_clip_is_painted_along_it_and_its_weights_belong_to_the_job(files, net
 
 
 def test_a_plan_and_a_report_take_no_weights(files, tmp_path):
-    from vidstyle.pipeline import plan_video
-    from vidstyle.report import _source
+    from vidstyle.api import plan_video
+    from vidstyle.lab.evaluate.report import _source
 
     clip = make_clip(tmp_path / "clip.mp4", pan(3), rate=24)
     settings = Settings(size=64, flow="raft", flow_weights=str(tmp_path / "none.pth"))

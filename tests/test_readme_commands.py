@@ -14,7 +14,7 @@ from torchvision.models.vgg import make_layers
 
 import vidstyle as vidstyle_package
 from vidstyle.cli import HELP
-from vidstyle.distill import __main__ as distill
+from vidstyle.lab.distill import __main__ as distill
 from vidstyle.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -7,8 +7,8 @@ from conftest import network_file, pixels, random_network, texture
 from PIL import Image
 from refusals import CLASSES, refusals
 
-from vidstyle.encoding.partfile import PartFile
 from vidstyle.errors import EncodingError
+from vidstyle.media.writers.atomic import PartFile
 from vidstyle.system import memory
 
 # A command that is refused with each exit code. Code 1 is left: that is a bug.

@@ -12,11 +12,12 @@ from conftest import pixels
 from conftest import texture as fractal
 from PIL import Image
 
-from vidstyle import Settings, measure_clip, patches
+from vidstyle import Settings, measure_clip
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.report import observers
-from vidstyle.report.figures import Look, Range, Spread
-from vidstyle.report.observers import Flicker, View, spread, undivided
+from vidstyle.lab.evaluate import patches
+from vidstyle.lab.evaluate.report import accumulators
+from vidstyle.lab.evaluate.report.accumulators import Flicker, View, spread, undivided
+from vidstyle.lab.evaluate.report.figures import Look, Range, Spread
 from vidstyle.types import Frame, Motion
 
 pytestmark = pytest.mark.clips
@@ -277,7 +278,7 @@ def test_samples_are_spread_evenly():
 def test_a_longer_clip_takes_no_more_memory(monkeypatch):
     """Whatever the length: what an observer of pairs keeps are the sampled pairs that are under way."""
     still = Motion(torch.zeros(2, 16, 16), torch.ones(1, 16, 16))
-    monkeypatch.setattr(observers.flow, "estimator", lambda name: lambda *_: still)
+    monkeypatch.setattr(accumulators.flow, "estimator", lambda name: lambda *_: still)
     for count in (100, 400):
         flicker, most = Flicker(30, spread(range(30, count), 8), count - 30), 0
         for number in range(count):

@@ -12,11 +12,12 @@ from conftest import pixels, texture
 from PIL import Image
 from typer.testing import CliRunner
 
-from vidstyle import Settings, measure_clip, patches, stylize_video
+from vidstyle import Settings, measure_clip, stylize_video
 from vidstyle.cli import app
-from vidstyle.report import page, plots, tables
-from vidstyle.report.plots import Line, heat, line_plot, ticks
-from vidstyle.report.words import command_line
+from vidstyle.lab.evaluate import patches
+from vidstyle.lab.evaluate.report import page, plots, tables
+from vidstyle.lab.evaluate.report.plots import Line, heat, line_plot, ticks
+from vidstyle.lab.evaluate.report.words import command_line
 
 FAST = ["--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--precision", "float32"]
 VOID = {"meta", "img", "br"}
@@ -182,7 +183,7 @@ def test_an_interrupted_report_is_gone_on_with(tmp_path, clip, style, network, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("vidstyle.report.session.Session.run", interrupted)
+        patch.setattr("vidstyle.lab.evaluate.report.evaluation.Session.run", interrupted)
         assert run(*job).exit_code == 130
     assert not (tmp_path / "o.mp4").exists()
     done = run(*job)
@@ -196,7 +197,7 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, clip, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vidstyle.report.session.Session.run", interrupted)
+    monkeypatch.setattr("vidstyle.lab.evaluate.report.evaluation.Session.run", interrupted)
     done = run("measure", clip, clip, "-o", tmp_path / "m.json")
     assert done.exit_code == 130
     assert "nothing was written" in done.output

@@ -19,10 +19,10 @@ BROKEN = """
 import sys
 what, *sys.argv[1:] = sys.argv[1:]
 if what == "bug":
-    import vidstyle.stylizer
+    import vidstyle.core.stylizer
     def step(self, frame, state):
         raise KeyError("/home/some body/clips/secret.mp4")
-    vidstyle.stylizer.Stylizer.step = step
+    vidstyle.core.stylizer.Stylizer.step = step
 elif what:
     sys.modules[what] = None
 from vidstyle.__main__ import main

@@ -7,7 +7,7 @@ from clips import make_clip, number_of, numbered, pan, probe
 from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.stills.sequence import input_files, is_sequence, survey_sequence
+from vidstyle.media.stills.sequence import input_files, is_sequence, survey_sequence
 
 WAITS = (40, 40, 120, 33, 200, 2000)  # milliseconds of the frames of a clip
 

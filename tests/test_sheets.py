@@ -11,10 +11,10 @@ from PIL import Image
 from test_shot_list import shots
 
 from vidstyle import Settings, encode_job, make_sheet, stylize_image, stylize_video
+from vidstyle.compose.grid import Head, Table, cards, shortened
+from vidstyle.compose.layouts import GROUND
+from vidstyle.compose.lettering import width_of
 from vidstyle.errors import UsageError
-from vidstyle.showing.grid import Head, Table, cards, shortened
-from vidstyle.showing.layouts import GROUND
-from vidstyle.showing.lettering import width_of
 
 FAST = ["--size", 64, "--first-iterations", 4, "--device", "cpu", "-q"]
 LONG = "a painting with a name that nobody could read on a sheet of this size.png"
@@ -99,7 +99,7 @@ class TestClips:
 
     @pytest.fixture
     def frames(self, clip):
-        from vidstyle.media import survey
+        from vidstyle.media.video import survey
 
         return list(survey(clip).decode())
 

@@ -8,7 +8,7 @@ import pytest
 from clips import pan
 from PIL import Image
 
-CutDetector = pytest.importorskip("vidstyle.shots").CutDetector
+CutDetector = pytest.importorskip("vidstyle.motion.shots").CutDetector
 PHOTOS = ("valley", "swirls", "harbor", "facets", "woodcut", "dots")
 SIZE = (192, 108)
 

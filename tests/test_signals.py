@@ -55,10 +55,10 @@ def all_painted():  # outputs are tried before, too
 
 for where in place.split("+"):
     match where:
-        case "painting": wrap("vidstyle.stylizer", "Stylizer", "step", 3, hold)
-        case "deaf": wrap("vidstyle.stylizer", "Stylizer", "step", 3, deaf)
-        case "encoding": wrap("vidstyle.ffmpeg", "Process", "write", 3, hold, all_painted)
-        case "clean-up": wrap("vidstyle.ffmpeg", "Process", "kill", 1, hold, all_painted)
+        case "painting": wrap("vidstyle.core.stylizer", "Stylizer", "step", 3, hold)
+        case "deaf": wrap("vidstyle.core.stylizer", "Stylizer", "step", 3, deaf)
+        case "encoding": wrap("vidstyle.system.ffmpeg", "Process", "write", 3, hold, all_painted)
+        case "clean-up": wrap("vidstyle.system.ffmpeg", "Process", "kill", 1, hold, all_painted)
         case _: sys.meta_path.insert(0, Importing())
 runpy.run_module("vidstyle", run_name="__main__", alter_sys=True)
 """
@@ -114,7 +114,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize("name", CODES)
-@pytest.mark.parametrize("place", ["vidstyle.cli", "typer", "torch", "vidstyle.pipeline", "painting", "encoding"])
+@pytest.mark.parametrize("place", ["vidstyle.cli", "typer", "torch", "vidstyle.api", "painting", "encoding"])
 def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(tmp_path, job, place, name):
     before = names(tmp_path)
     with Held(place, *job) as run:

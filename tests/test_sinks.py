@@ -13,13 +13,13 @@ import pytest
 from clips import clicks, heard_clicks, make_clip, number_of, numbered, pan, patch_error, patches, probe
 from PIL import Image
 
-from vidstyle.encoding import sinks
-from vidstyle.encoding.partfile import Encoding
 from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
+from vidstyle.media.writers import sinks
+from vidstyle.media.writers.atomic import Encoding
 from vidstyle.types import ClipInfo
 
-av, ffmpeg, media = map(pytest.importorskip, ("av", "vidstyle.ffmpeg", "vidstyle.media"))
-readback = pytest.importorskip("vidstyle.encoding.readback")
+av, ffmpeg, media = map(pytest.importorskip, ("av", "vidstyle.system.ffmpeg", "vidstyle.media.video"))
+readback = pytest.importorskip("vidstyle.media.writers.readback")
 TIMES = tuple(Fraction(sum([40, 40, 120, 33, 20, 200][n % 6] for n in range(number)), 1000) for number in range(30))
 
 
@@ -339,7 +339,7 @@ class TestFailure:
         program = f"""
             import resource, numpy as np
             from fractions import Fraction
-            from vidstyle.encoding import sinks
+            from vidstyle.media.writers import sinks
             from vidstyle.errors import DiskError
             from vidstyle.types import ClipInfo
             noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)

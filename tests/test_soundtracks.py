@@ -9,10 +9,10 @@ import pytest
 from clips import clicks, heard_clicks, make_clip, number_of, numbered, probe
 from soundclips import SOUNDS, damaged, ffmpeg, jittered, off, sounding
 
-from vidstyle.encoding import sinks
-from vidstyle.encoding.partfile import Encoding
+from vidstyle.media.writers import sinks
+from vidstyle.media.writers.atomic import Encoding
 
-av, media = map(pytest.importorskip, ("av", "vidstyle.media"))
+av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 pytestmark = pytest.mark.clips
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 CLOSE = 0.001 + 0.001  # s: within 1 ms, and half a tick of each container's clock
@@ -122,7 +122,7 @@ class TestDamage:
             assert min(abs(click - other) for other in heard) < CLOSE
 
     def test_an_encoder_that_fails_leaves_the_track_out(self, tmp_path, monkeypatch):
-        from vidstyle.encoding import containers, encoders
+        from vidstyle.media.writers import containers, encoders
 
         broken = dataclasses.replace(containers.MP4, sound="no_such_encoder")
         monkeypatch.setattr(encoders.Mp4Sink, "container", broken)

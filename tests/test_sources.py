@@ -8,8 +8,8 @@ import pytest
 import torch
 from clips import make_clip, pan
 
+from vidstyle.jobs.sources import FilmSource, VideoSource, ahead
 from vidstyle.settings import Settings
-from vidstyle.sources import FilmSource, VideoSource, ahead
 from vidstyle.types import ClipInfo
 
 

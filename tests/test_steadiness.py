@@ -9,8 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from vidstyle.cli import app
+from vidstyle.core.stylizer import Stylizer
 from vidstyle.settings import Settings
-from vidstyle.stylizer import Stylizer
 
 FAST = ["--size", 64, "--frames", 7, "--first-iterations", 8, "--iterations", 8, "--device", "cpu"]
 

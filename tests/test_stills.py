@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from vidstyle.color import keep_color
-from vidstyle.encoding.sinks import STILLS
-from vidstyle.sources import to_tensor
-from vidstyle.stills.pictures import load_content
+from vidstyle.core.color import keep_color
+from vidstyle.jobs.sources import to_tensor
+from vidstyle.media.stills.pictures import load_content
+from vidstyle.media.writers.sinks import STILLS
 
 
 @pytest.fixture

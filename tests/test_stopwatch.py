@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from vidstyle.sources import ahead
-from vidstyle.stopwatch import each, recording, stage
+from vidstyle.jobs.sources import ahead
+from vidstyle.system.stopwatch import each, recording, stage
 
 
 def test_stages_of_every_thread_are_recorded():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from vidstyle import stylemetrics
-from vidstyle.distill.student import Student, Yardstick, product, width_at
-from vidstyle.networks import FeatureNetwork
+from vidstyle.core import stylemetrics
+from vidstyle.core.networks import FeatureNetwork
+from vidstyle.lab.distill.student import Student, Yardstick, product, width_at
 
 BLOCKS = ((5, 6), (9,))
 LAYERS = ("relu1_1", "relu1_2", "relu2_1")

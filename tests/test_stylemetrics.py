@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from vidstyle import stylemetrics
-from vidstyle.stylemetrics import STYLE_METRICS, covariance, moments, positions
+from vidstyle.core import stylemetrics
+from vidstyle.core.stylemetrics import STYLE_METRICS, covariance, moments, positions
 
 
 def features_of(channels, seed, *, positions=400, least=0.3):

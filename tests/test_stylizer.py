@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from vidstyle import networks
-from vidstyle.color import keep_color
-from vidstyle.descent import DESCENTS
+from vidstyle.core import networks
+from vidstyle.core.color import keep_color
+from vidstyle.core.descent import DESCENTS
+from vidstyle.core.stylizer import Stylizer, scales, to_pixels
 from vidstyle.errors import DivergedError
 from vidstyle.settings import Settings
-from vidstyle.stylizer import Stylizer, scales, to_pixels
 from vidstyle.types import Budget, Frame, Motion
 
 

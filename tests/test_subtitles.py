@@ -6,10 +6,10 @@ import pytest
 from clips import make_clip, numbered
 from soundclips import ffmpeg
 
-from vidstyle.encoding import sinks
-from vidstyle.encoding.partfile import Encoding
+from vidstyle.media.writers import sinks
+from vidstyle.media.writers.atomic import Encoding
 
-av, media = map(pytest.importorskip, ("av", "vidstyle.media"))
+av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 pytestmark = pytest.mark.clips
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 CUES = [(0.2, 0.6, "Hello <i>you</i>\ntwo lines"), (0.9, 1.5, "Größe"), (1.6, 1.9, "42")]

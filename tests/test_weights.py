@@ -11,8 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torchvision.models import optical_flow
 
-from vidstyle import networks, raft
+from vidstyle.core import networks
 from vidstyle.errors import WeightsError
+from vidstyle.motion import raft
 
 WEIGHT, READOUT = "convolutions.conv2_1.weight", "readouts.relu2_1"
 

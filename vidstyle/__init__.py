@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import VidstyleError
 from vidstyle.settings import Settings
+from vidstyle.system.version import __version__ as __version__
 from vidstyle.types import Result
 
 if TYPE_CHECKING:
-    from vidstyle.encode import encode_job
-    from vidstyle.pipeline import animate_balance, find_shots, make_sheet, stylize_image, stylize_video
-    from vidstyle.report import measure_clip
-    from vidstyle.report.figures import Measurement
+    from vidstyle.api import animate_balance, encode_job, find_shots, make_sheet, stylize_image, stylize_video
+    from vidstyle.lab.evaluate.report import measure_clip
+    from vidstyle.lab.evaluate.report.figures import Measurement
 
-__version__ = "0.3.0"
 __all__ = [
     "Measurement",
     "Result",
@@ -37,7 +36,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from vidstyle import encode, pipeline, report
+        from vidstyle import api
+        from vidstyle.lab.evaluate import report
 
-        return next(getattr(module, name) for module in (pipeline, encode, report) if hasattr(module, name))
+        return next(getattr(module, name) for module in (api, report) if hasattr(module, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,7 +26,7 @@ from fractions import Fraction
 from typing import Any, Literal, NoReturn, cast
 
 from vidstyle.errors import UsageError
-from vidstyle.values import NUMBER, meant
+from vidstyle.system.values import NUMBER, meant
 
 Unit = Literal["s", "%", "f"]
 Way = Literal["linear", "ease", "step"]

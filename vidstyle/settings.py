@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from vidstyle.combinations import require_together
 from vidstyle.errors import UsageError
-from vidstyle.places import PLACES, bytes_of
 from vidstyle.schedule import OverTime, settled
-from vidstyle.values import HEAVIEST, LARGEST, LEAST_SIDE, LONG_SIDE, SLOWEST, converted, out_of_range, said, setting
+from vidstyle.system.places import PLACES, bytes_of
+from vidstyle.system.values import (
+    HEAVIEST,
+    LARGEST,
+    LEAST_SIDE,
+    LONG_SIDE,
+    SLOWEST,
+    converted,
+    out_of_range,
+    said,
+    setting,
+)
 
 Job = Literal["video", "balance", "image", "sheet", "encode"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -61,7 +71,7 @@ class Settings:
     sheet_size: int = setting(
         256, "Long side of each, which is never enlarged; 0 keeps its own.", only=("sheet",), flag="size", **LONG_SIDE
     )
-    network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.distill.")
+    network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.lab.distill.")
     weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
     device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
     precision: Precision = setting(
@@ -298,7 +308,7 @@ class Settings:
             for number in value if isinstance(value, tuple) else (value,):
                 if isinstance(number, int | float) and (wish := out_of_range(option, number)):
                     raise UsageError(f"{name} is {said(number)}; it must be {wish}")
-        require_together(self)
+        _require_together(self)
         if self.max_size is not None:
             bytes_of(self.max_size)
 
@@ -367,3 +377,48 @@ def typed(value: object) -> str:
     """A setting as it is written on the command line: a list with commas, with semicolons if schedules are in it."""
     parts = [str(part) for part in (value if isinstance(value, tuple) else (value,))]
     return ("; " if any(":" in part for part in parts) else ",").join(parts)
+
+
+# Settings that are read only beside others: which, their option, whether those are as they must be, and what they are.
+BELONGS: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
+    ("title_seconds", "--title-seconds", lambda its: its.title is not None, "--title"),
+    ("font", "--font", lambda its: its.title is not None or its.caption is not None, "--caption or --title"),
+    ("flow_weights", "--flow-weights", lambda its: its.flow != "dis", "--flow raft or raft-small"),
+    ("flow", "--flow", lambda its: its.warm_start == "warped" or its.loop, "--warm-start warped"),
+    ("loop", "--loop", lambda its: its.warm_start != "none", "--warm-start warped or previous"),
+    ("long_term", "--long-term", lambda its: its.warm_start == "warped", "--warm-start warped"),
+    ("temporal_weight", "--temporal-weight", lambda its: its.warm_start == "warped", "--warm-start warped"),
+    ("iterations", "--iterations", lambda its: its.warm_start != "none", "--warm-start warped or previous"),
+    ("warm_tolerance", "--warm-tolerance", lambda its: its.warm_start != "none", "--warm-start warped or previous"),
+    ("temporal_weight", "--temporal-weight", lambda its: not its.timelapse, "a balance without --timelapse"),
+    ("alpha_from", "--from", lambda its: not its.timelapse, "a balance without --timelapse"),
+    ("alpha_to", "--to", lambda its: not its.timelapse, "a balance without --timelapse"),
+    ("content_focus", "--content-focus", lambda its: its.objective == "normalized", "--objective normalized"),
+    ("recolor", "--recolor", lambda its: its.objective == "normalized", "--objective normalized"),
+    ("style_metric", "--style-metric", lambda its: its.objective == "normalized", "--objective normalized"),
+)
+
+
+def _require_together(its: Any) -> None:
+    """Raise `UsageError` if `Settings` cannot be meant together, or one of them is not read beside the others."""
+    for name, option, read, what in BELONGS:
+        if getattr(its, name) != getattr(type(its), name) and not read(its):
+            raise UsageError(f"{option} belongs to {what}; give that, too, or leave it out")
+    if its.bits not in (8, 16):
+        raise UsageError(f"--bits is {its.bits}; it must be 8 or 16")
+    if its.end is not None and its.end <= its.start:
+        raise UsageError(f"--end {its.end:g} must come after --start {its.start:g}")
+    if its.animation_alpha is not None and (its.alpha_from, its.alpha_to) != (1.0, 0.0):
+        raise UsageError("--alpha says all that --from and --to do; give it without them")
+    if its.style_layer_weights and len(its.style_layer_weights) != len(its.style_layers):
+        raise UsageError(
+            f"--style-layer-weights has {len(its.style_layer_weights)} numbers for {len(its.style_layers)} style layers"
+        )
+    for option, layers in (("--style-layers", its.style_layers), ("--content-layers", its.content_layers)):
+        if not layers:
+            raise UsageError("--style-layers and --content-layers need at least one layer each")
+        if twice := next((layer for layer in layers if layers.count(layer) > 1), None):
+            raise UsageError(f"{option} names {twice!r} twice; name each layer once")
+    for option, weights in (("--mix", its.mix), ("--style-layer-weights", its.style_layer_weights)):
+        if weights and not any(weights):
+            raise UsageError(f"{option} must not be all zeros")

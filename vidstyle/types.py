@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from vidstyle.places import said
+from vidstyle.system.places import said
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +45,22 @@ class ClipInfo:
     def seconds(self) -> Fraction:
         """Length of the clip. Where `end` is None the last frame lasts as long as an average one."""
         return self.times[-1] + 1 / self.fps if self.end is None else self.end
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What lies between two cuts of a clip."""
+
+    first: int  #: its first frame, counted in the file from 0
+    end: int  #: the frame after its last
+    start_seconds: Fraction  #: when the first is shown, from the first of the file
+    end_seconds: Fraction  #: when the last is no longer shown
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """`Settings.start` and `Settings.end` that select this shot alone: milliseconds, rounded down."""
+        start, end = (math.floor(seconds * 1000) / 1000 for seconds in (self.start_seconds, self.end_seconds))
+        return start, end
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +151,14 @@ class Film(Protocol):
 
     def decode(self, start: int = 0) -> Generator[np.ndarray]:
         """The pictures from number `start` on, (H, W, 3) uint8 sRGB of the size in `info`."""
+        ...
+
+
+class PaintedFrames(Protocol):
+    """Painted frames that can be read in any order, as often as they are asked for: a job folder, for one."""
+
+    def images(self, order: Sequence[int]) -> Iterator[np.ndarray]:
+        """The frames with these numbers, (H, W, 3) uint8 sRGB each."""
         ...
 
 

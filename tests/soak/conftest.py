@@ -12,7 +12,7 @@ from clips import clicks, make_clip, pan, texture
 from PIL import Image
 
 from soak.runs import Runner
-from vidstyle import networks
+from vidstyle.core import networks
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
 

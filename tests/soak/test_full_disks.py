@@ -12,7 +12,7 @@ import pytest
 
 from soak.runs import Runner, differences, tree
 from soak.stages import Scenario, Stage, wrong_after_refusal
-from vidstyle.encoding.sinks import encoders
+from vidstyle.media.writers.sinks import encoders
 
 OUTPUTS = [*(f"out{suffix}" for suffix in encoders()), "out/"]
 OFTEN = ("out.mp4", "out.png")  # tried in the short version, too: one that ffmpeg writes, one that PyAV writes

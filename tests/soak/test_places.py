@@ -12,7 +12,7 @@ import pytest
 
 from soak.runs import TEMPORARY
 from soak.stages import Scenario, Stage, wrong_after_refusal
-from vidstyle import ffmpeg
+from vidstyle.system import ffmpeg
 
 NOBODY = 65534
 PAINT = Scenario("video {clip} {style} -o out.mp4", ("out.mp4",))

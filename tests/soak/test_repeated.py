@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from soak.check_output import clicks_off, wrong
 from soak.runs import TESTS, tree
-from vidstyle.encoding.sinks import STILLS, encoders
+from vidstyle.media.writers.sinks import STILLS, encoders
 
 TIMES = [Fraction(number, 10) for number in range(3)]
 TICKS = {".mp4": Fraction(1, 1000), ".webm": Fraction(1, 1000), ".gif": Fraction(1, 100)}

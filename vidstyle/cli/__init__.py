@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from vidstyle.cli import guide, measuring, painting
+from vidstyle.system.version import __version__
 
 HELP = """Moving pictures by neural style transfer.
 
@@ -54,7 +55,5 @@ app.add_typer(guide.app)
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        from vidstyle import __version__
-
         typer.echo(f"vidstyle {__version__}")
         raise typer.Exit()

@@ -50,8 +50,7 @@ def _told(hope: str) -> Iterator[None]:
 @contextmanager
 def _logged(given: Mapping[str, Any] | None) -> Iterator[None]:
     """Print on what machine this runs, what the library logs, how long the stages took, and where a bug is."""
-    from vidstyle import stopwatch  # not at the top: torch is imported
-    from vidstyle.system import facts
+    from vidstyle.system import facts, stopwatch  # not at the top: torch is imported
 
     log, shown = logging.getLogger("vidstyle"), _Shown()
     before = log.level

@@ -9,7 +9,7 @@ import typer
 
 from vidstyle.errors import UsageError
 from vidstyle.settings import OPTIONS, SCHEDULED, kinds, option_name, typed
-from vidstyle.values import NUMBER, WHOLE, number, whole
+from vidstyle.system.values import NUMBER, WHOLE, number, whole
 
 METAVARS: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT"}
 

@@ -48,8 +48,8 @@ def compare(
     Pictures stay in the folder: an interrupted call goes on when it is repeated, and a finished one is judged anew, and
     its sheet.png, report.json and blind.html replaced, only with -y.
     """
-    from vidstyle import comparison
-    from vidstyle.comparison.figures import Pair
+    from vidstyle.lab.evaluate import comparison
+    from vidstyle.lab.evaluate.comparison.figures import Pair
 
     done = 0
 
@@ -92,8 +92,8 @@ def bench(
     **job: Any,
 ) -> None:
     """Measure how fast vidstyle is on this machine, which should do nothing else meanwhile. Needs no files."""
-    from vidstyle import bench
-    from vidstyle.bench.tables import tables
+    from vidstyle.lab import bench
+    from vidstyle.lab.bench.tables import tables
 
     began = time.perf_counter()
 
@@ -129,14 +129,15 @@ def steadiness(
     **job: Any,
 ) -> None:
     """Measure how steady paintings are on clips made of a picture, whose motion is known exactly. Needs no files."""
-    from vidstyle import bench
-    from vidstyle.bench import steadiness, tables
+    from vidstyle.lab import bench
+    from vidstyle.lab.bench import tables
+    from vidstyle.lab.evaluate import consistency
 
     if output is not None:
         bench.check_report(output, overwrite=overwrite, inputs=[*([picture] if picture else []), *(styles or [])])
     names = [name.strip() for name in clips.split(",") if name.strip()]
     with all_or_nothing(), bar(quiet) as on_step:
-        proof = steadiness.measure(
+        proof = consistency.measure(
             picture, styles or [], frames=frames, names=names, beside=beside, judge=judge, on_step=on_step, **job
         )
     if output is not None:
@@ -169,14 +170,14 @@ def evenness(
     **job: Any,
 ) -> None:
     """Measure how evenly a balance animation changes, and what it costs; it is painted one way. Makes no animation."""
-    from vidstyle import bench
-    from vidstyle.bench import evenness
-    from vidstyle.bench.evenness_tables import tables
+    from vidstyle.lab import bench
+    from vidstyle.lab.evaluate import uniformity
+    from vidstyle.lab.evaluate.uniformity_tables import tables
 
     if output is not None:
         bench.check_report(output, overwrite=overwrite, inputs=[picture, *(styles or [])])
     with all_or_nothing(), bar(quiet) as on_step:
-        found = evenness.measure(
+        found = uniformity.measure(
             picture,
             styles or [],
             beside=beside,
@@ -212,8 +213,8 @@ def measure(
     **job: Any,
 ) -> None:
     """Measure a painted clip: flicker, style, colours, crispness, drift. The options are those of its job."""
-    from vidstyle import report
-    from vidstyle.report.tables import tables
+    from vidstyle.lab.evaluate import report
+    from vidstyle.lab.evaluate.report.tables import tables
 
     for output in outputs or ():
         report.check_report(output, overwrite=overwrite, inputs=[clip, painted, *(styles or [])])
@@ -233,7 +234,7 @@ def doctor(
 ) -> None:
     """Show what vidstyle finds on this machine, and how to mend what is missing."""
     with errors_told():
-        from vidstyle import doctor
+        from vidstyle.lab import doctor
 
         if job is not None and not report:
             raise UsageError("doctor looks at a job folder only with --report")

@@ -9,25 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vidstyle.cli.endings import all_or_nothing
-from vidstyle.cli.options import (
-    OUTPUT,
-    STYLES,
-    Content,
-    Output,
-    Overwrite,
-    Plot,
-    Quiet,
-    Shots,
-    Styles,
-    job_options,
-)
+from vidstyle.cli.options import OUTPUT, STYLES, Content, Output, Overwrite, Plot, Quiet, Shots, Styles, job_options
 from vidstyle.cli.progress import console, tell, tell_fitted
 from vidstyle.cli.sections import Sectioned
 from vidstyle.errors import UsageError
 
 if TYPE_CHECKING:
-    from vidstyle.course import Course
-    from vidstyle.shots import Shot
+    from vidstyle.api import Course, Shot
 
 app = typer.Typer()
 
@@ -47,21 +35,21 @@ def video(
 ) -> None:
     """Paint a video clip; its sound and frame rate stay."""
     if shots:
-        from vidstyle.pipeline import find_shots
+        from vidstyle.api import find_shots
 
         _list(find_shots(clip, job["settings"]))
     elif not (styles and output):
         raise UsageError("to paint a clip takes a STYLE and -o FILE; only --shots does without")
     elif plot_schedule:
-        from vidstyle.pipeline import plan_video
+        from vidstyle.api import plan_video
 
         _draw(plan_video(clip, styles, job["settings"]))
     elif report:
-        from vidstyle.report import stylize_with_report
+        from vidstyle.lab.evaluate.report import stylize_with_report
 
         stylize_with_report(clip, styles, output, **job)
     else:
-        from vidstyle.pipeline import stylize_video
+        from vidstyle.api import stylize_video
 
         stylize_video(clip, styles, output, **job)
 
@@ -70,7 +58,7 @@ def video(
 @job_options("balance")
 def balance(content: Content, styles: Styles, output: Output, plot_schedule: Plot = False, **job: Any) -> None:
     """Animate the balance: a picture turns into a painting and back."""
-    from vidstyle.pipeline import animate_balance, plan_balance
+    from vidstyle.api import animate_balance, plan_balance
 
     if plot_schedule:
         _draw(plan_balance(job["settings"], len(styles)))
@@ -82,7 +70,7 @@ def balance(content: Content, styles: Styles, output: Output, plot_schedule: Plo
 @job_options("image")
 def image(content: Content, styles: Styles, output: Output, **job: Any) -> None:
     """Paint one picture."""
-    from vidstyle.pipeline import stylize_image
+    from vidstyle.api import stylize_image
 
     stylize_image(content, styles, output, **job)
 
@@ -101,7 +89,7 @@ def sheet(
 
     A clip without STYLE: its shots, unpainted.
     """
-    from vidstyle.pipeline import make_sheet
+    from vidstyle.api import make_sheet
 
     make_sheet(content, styles or [], output, **job)
 
@@ -116,7 +104,7 @@ def encode(
     **job: Any,
 ) -> None:
     """Encode a finished job (--keep-job) anew, with other settings; paints nothing."""
-    from vidstyle.encode import encode_job
+    from vidstyle.api import encode_job
 
     began = time.perf_counter()
     with all_or_nothing():
@@ -133,7 +121,7 @@ def _list(shots: list[Shot]) -> None:
 
 
 def _draw(course: Course) -> None:
-    from vidstyle.chart import drawn
+    from vidstyle.lab.chart import drawn
 
     for line in drawn(course.curves(), course.times, min(console.width, 80)):
         typer.echo(line)

@@ -1,5 +1,6 @@
 """Jobs: which frames are painted, in which order, kept and resumed.
 
-`opening` opens a job folder, `checkpoint` is an open one (`manifest`, `journal`, `states`: what lies in it), `inputs`
-and `targets` are the files that a call reads and makes, `rendering` is the loop, `tasks` one call of a public function.
+`sources` and `balance` are what is painted, `curves` and `retiming` when with which numbers, `sheets` many small ones;
+`rendering` is the loop, `tasks` one call of a public function, `reencode` a finished job encoded anew. `folder` is the
+job folder, `output` what is made of the painted frames.
 """

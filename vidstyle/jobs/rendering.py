@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 
-from vidstyle.jobs import states
-from vidstyle.jobs.checkpoint import JobFolder
-from vidstyle.jobs.inputs import Inputs
+from vidstyle.core.stylizer import Stylizer
+from vidstyle.jobs.folder import states
+from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.folder.inputs import Inputs
+from vidstyle.jobs.sources import ahead
 from vidstyle.jobs.threads import pool
-from vidstyle.sources import ahead
-from vidstyle.stopwatch import each, stage
-from vidstyle.stylizer import Stylizer
+from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Frame, Result, Source, State
 
 OnFrame = Callable[[Result, int], None]

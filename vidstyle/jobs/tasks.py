@@ -16,41 +16,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidstyle import color, networks
-from vidstyle.balance import Animation, PictureSource
-from vidstyle.encoding.budget import placed
-from vidstyle.encoding.miniature import try_outputs
-from vidstyle.encoding.outputs import OnFitted, Outputs, export, files_read, frames_kept
-from vidstyle.encoding.partfile import Encoding
-from vidstyle.encoding.sinks import check_bits, write_still
-from vidstyle.encoding.space import announced, require_space
+from vidstyle.compose.compositor import Show
+from vidstyle.compose.frame_cache import Material
+from vidstyle.compose.playback import as_painted
+from vidstyle.core import color, networks
+from vidstyle.core.optimize import pick_precision
+from vidstyle.core.probe import require_memory
+from vidstyle.core.stylizer import Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
-from vidstyle.jobs.checkpoint import JobFolder
-from vidstyle.jobs.inputs import Inputs
-from vidstyle.jobs.manifest import Manifest, Played
-from vidstyle.jobs.opening import open_job
+from vidstyle.jobs.balance import Animation, PictureSource
+from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.folder.inputs import Inputs
+from vidstyle.jobs.folder.manifest import Manifest, Played
+from vidstyle.jobs.folder.opening import open_job
+from vidstyle.jobs.output.budget import placed
+from vidstyle.jobs.output.export import OnFitted, Outputs, export, files_read, frames_kept
+from vidstyle.jobs.output.figure import write_companions
+from vidstyle.jobs.output.space import announced, require_space
+from vidstyle.jobs.output.targets import Targets
 from vidstyle.jobs.rendering import OnFrame, Watched, render
-from vidstyle.jobs.targets import Targets
+from vidstyle.jobs.retiming import OnStep, expected, rehearse
+from vidstyle.jobs.sheets import Sheet
+from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
 from vidstyle.jobs.threads import computing_with
-from vidstyle.notes import tell
-from vidstyle.optimize import pick_device, pick_precision
-from vidstyle.pacing import OnStep, expected, rehearse
-from vidstyle.probe import require_memory
+from vidstyle.media.stills import pictures
+from vidstyle.media.stills.sequence import input_files
+from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.miniature import try_outputs
+from vidstyle.media.writers.sinks import check_bits, write_still
 from vidstyle.settings import Job, Settings
-from vidstyle.sheets import Sheet
-from vidstyle.showing.figure import write_companions
-from vidstyle.showing.playback import as_painted
-from vidstyle.showing.reel import Material
-from vidstyle.showing.show import Show
-from vidstyle.sources import VideoSource, estimator_of, to_tensor
-from vidstyle.stills import pictures
-from vidstyle.stills.sequence import input_files
-from vidstyle.stylizer import Stylizer, to_pixels
 from vidstyle.system import facts
+from vidstyle.system.devices import pick_device
+from vidstyle.system.notes import tell
+from vidstyle.system.version import __version__
 from vidstyle.types import Source
 
 if TYPE_CHECKING:
-    from vidstyle.media import Clip
+    from vidstyle.media.video import Clip
 
 OnPainted = Callable[[Iterator[np.ndarray]], None]
 File = str | Path
@@ -101,6 +103,10 @@ class Task:
         self.network = load_network(settings)
         self.network.require((*settings.content_layers, *settings.style_layers))
         self.estimator = estimator_of(settings) if job == "video" else None
+
+    def picture(self) -> np.ndarray:
+        """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1]. Raises `MediaError`."""
+        return pictures.load_content(self.content, self.settings.size)
 
     @property
     def outputs(self) -> list[Path]:
@@ -252,8 +258,6 @@ class Task:
 
     def _manifest(self, frames: int) -> Manifest:
         """What the frames depend on. Reads all inputs, for their hashes."""
-        from vidstyle import __version__
-
         settings = self.settings
         painted = {
             option.name: getattr(settings, option.name)

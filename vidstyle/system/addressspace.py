@@ -14,13 +14,12 @@ import sys
 import warnings
 from typing import NoReturn
 
-from vidstyle import libraries
 from vidstyle.errors import MemoryLimitError
-from vidstyle.system import limits
+from vidstyle.system import libraries, limits
 
 START = 400 * 10**6  # bytes that the first small painting takes, most of it for code that oneDNN writes
 ENOUGH = 8.0  # GB: the libraries with CUDA take 4, threads and a picture the rest
-LARGE = ("vidstyle.pipeline", "cv2")  # what every painting imports; clips take more
+LARGE = ("vidstyle.api", "cv2")  # what every painting imports; clips take more
 
 
 def require() -> None:

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from vidstyle import libraries
 from vidstyle.errors import VidstyleError
-from vidstyle.system import limits, memory
+from vidstyle.system import libraries, limits, memory
+from vidstyle.system.version import __version__
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "pillow-heif", "av"),
@@ -31,8 +31,6 @@ ABSOLUTE = re.compile(r"(?<![\w./\\~…:])(?:file:)?(?:[A-Za-z]:)?[/\\](?:[^/\\\
 
 def machine() -> list[str]:
     """Lines that say on what vidstyle runs."""
-    from vidstyle import __version__
-
     packages = [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
     return [
         f"vidstyle {__version__}, Python {platform.python_version()}, {system()}",
@@ -89,7 +87,7 @@ def _version(name: str) -> str:
 def _ffmpeg() -> str:
     if libraries.missing():
         return "not looked for without " + ", ".join(libraries.missing())
-    from vidstyle import ffmpeg  # not at the top: it needs one of those libraries
+    from vidstyle.system import ffmpeg  # not at the top: it needs one of those libraries
 
     try:
         return ffmpeg.version()

@@ -85,7 +85,7 @@ def _watch(receiver: socket.socket) -> None:
         number = receiver.recv(1)[0]
     if _seen.wait(DEAF):
         time.sleep(CLEAN_UP)
-    ffmpeg = sys.modules.get("vidstyle.ffmpeg")
+    ffmpeg = sys.modules.get("vidstyle.system.ffmpeg")
     if ffmpeg is not None:
         ffmpeg.kill_all()
     say(f"vidstyle: {'interrupted' if number == signal.SIGINT else 'stopped'}; the same command goes on")

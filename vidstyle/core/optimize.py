@@ -1,0 +1,200 @@
+"""The iteration: a picture is moved down the gradient of its loss. Precision and memory format live here.
+
+Nothing in the loop waits for the device: the host looks at the loss once in `CHECK_EVERY` evaluations, to stop early.
+On CUDA an evaluation with its step is recorded once as a graph and played back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vidstyle.core.descent import DESCENTS, Evaluate, Evaluation
+from vidstyle.settings import Precision
+
+# A loss: picture (1, 3, H, W) -> its value () and a vector of the terms it is made of, for the record.
+Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+CHECK_EVERY = 5  # evaluations between two looks at the loss
+WARM_UP = 2  # calls on CUDA before a function is recorded
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
+LARGEST_INT = 2**31 - 1
+PROCESSOR, NATIVE_BFLOAT16 = Path("/proc/cpuinfo"), {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """What a `Minimiser` found."""
+
+    image: Tensor  #: (1, 3, H, W) in [0, 1]: the best picture seen
+    loss: float  #: its loss; not finite if no picture had a finite loss
+    first_loss: float  #: the loss of the start
+    last_loss: float  #: the loss of the last picture tried, which need not be the best
+    terms: list[float]  #: the parts of the loss, in the order of the loss function
+    evaluations: int  #: of the loss and its gradient
+    curvature: float  #: step per gradient that suited last, 0 if unknown; a good start for a similar minimisation
+
+
+class Minimiser:
+    """Finds pictures of one size with little loss, as often as it is asked.
+
+    Args:
+        loss: differentiable; called once an evaluation. What it reads may change between two runs, but in place: on
+            CUDA it is called a few times only, and then played back with the tensors that it read.
+        like: (1, 3, H, W) float32, of the size and on the device.
+        terms: length of the vector that `loss` returns.
+        method: a key of `descent.DESCENTS`.
+        tape: to record on; None if nothing is to be recorded.
+    """
+
+    def __init__(
+        self, loss: Loss, like: Tensor, terms: int, *, method: str = "lbfgs", tape: Tape | None = None
+    ) -> None:
+        self.descent = DESCENTS[method](_evaluator(loss), like, terms)
+        self.evaluate_start: Callable[[], None] = self.descent.evaluate_start
+        self.advance: Callable[[], None] = self.descent.advance
+        if tape is not None:
+            first = _Recording(self.descent.evaluate_start, tape)
+            self.evaluate_start, self.advance = first, _Recording(self.descent.advance, tape, also=first)
+
+    def run(
+        self,
+        start: Tensor,
+        *,
+        evaluations: int,
+        tolerance: float = 0.0,
+        curvature: float = 0.0,
+        caution: float = 1.0,
+    ) -> Minimum:
+        """The picture near `start` with the least loss, its pixels kept in [0, 1].
+
+        Args:
+            start: (1, 3, H, W) float32 in [0, 1].
+            evaluations: of the loss, at most.
+            tolerance: stop when `CHECK_EVERY` evaluations lower the loss by less than this fraction.
+            curvature: `Minimum.curvature` of a similar minimisation, or 0.
+            caution: divides the length of every step that is not derived from measured curvature.
+        """
+        found = self.descent
+        found.start(start.detach().clamp(0, 1), curvature, caution)
+        self.evaluate_start()
+        first, done = found.value.clone(), 1
+        last = first
+        while done < evaluations:
+            if done % CHECK_EVERY == 0:
+                last, before = found.value.clone(), last
+                if not bool((before - last >= tolerance * before) & last.isfinite() & (last != 0)):
+                    break
+            self.advance()
+            done += 1
+        ends = torch.stack([found.value, first, found.tried_value, found.curvature])
+        *terms, value, first_value, last_value, measured = torch.cat([found.terms, ends]).tolist()
+        # Where every step was refused, what they measured is noise, and steps of its length would be refused again.
+        known = measured if value < first_value or done == 1 else 0.0
+        return Minimum(found.image.clone(), value, first_value, last_value, terms, done, known)
+
+
+def _evaluator(loss: Loss) -> Evaluate:
+    def evaluate(image: Tensor) -> Evaluation:
+        x = image.detach().requires_grad_()
+        with torch.enable_grad():
+            value, terms = loss(x)
+        (gradient,) = torch.autograd.grad(value, x)
+        # At a bound, a gradient that points out of [0, 1] cannot be followed and must not bend the curvature.
+        blocked = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
+        return value.detach().float(), gradient.masked_fill(blocked, 0), terms.detach()
+
+    return evaluate
+
+
+class Tape:
+    """What recordings on CUDA share: a stream and scratch memory, in which none of them leaves anything."""
+
+    def __init__(self) -> None:
+        self.stream, self.pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
+
+
+class _Recording:
+    """A function of nothing that works in place on CUDA tensors, from its third call on played back as a graph.
+
+    The processor then starts one graph instead of some hundred kernels. The first calls run as they are, on the stream
+    that is recorded later, so that libraries set themselves up (PyTorch, "CUDA semantics", "Whole-network capture").
+
+    Args:
+        also: recorded at the same time, so that the memory that it needs is taken before the first frame is done.
+    """
+
+    def __init__(self, function: Callable[[], None], tape: Tape, also: _Recording | None = None) -> None:
+        self.function, self.tape, self.also, self.calls = function, tape, also, 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        if self.graph is None and self.calls < WARM_UP:
+            self.calls += 1
+            here = torch.cuda.current_stream()
+            self.tape.stream.wait_stream(here)
+            with torch.cuda.stream(self.tape.stream):
+                self.function()
+            here.wait_stream(self.tape.stream)
+            return
+        if self.also is not None:
+            self.also.recorded()
+        self.recorded().replay()
+
+    def recorded(self) -> torch.cuda.CUDAGraph:
+        """The graph; recording executes nothing."""
+        if self.graph is None:
+            graph = torch.cuda.CUDAGraph()
+            # Other threads decode, save and free memory meanwhile; `engine` keeps them from the device.
+            with torch.cuda.graph(
+                graph, pool=self.tape.pool, stream=self.tape.stream, capture_error_mode="thread_local"
+            ):
+                self.function()
+            self.graph = graph  # only now: a recording that failed must not be played
+        return self.graph
+
+
+def pick_precision(name: Precision, device: torch.device) -> Precision:
+    """The number format of that name; "auto" is bfloat16 where the device has instructions for it, else float32."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if device.type == "cpu" and NATIVE_BFLOAT16 & _processor_flags() else "float32"
+
+
+@functools.cache
+def _processor_flags() -> set[str]:
+    return set(PROCESSOR.read_text().split()) if PROCESSOR.is_file() else set()
+
+
+def place(network: nn.Module, device: torch.device, precision: Precision) -> None:
+    """Move the network to its device, its convolutions to their precision and the memory format that they like."""
+    kinds: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    dtype = kinds[pick_precision(precision, device)]
+    if device.type == "cpu":
+        keep_freed_memory()
+    network.to(device).to(memory_format=torch.channels_last)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(dtype)
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Let what this process frees stay with it, where the C library is glibc; elsewhere nothing happens.
+
+    By default glibc maps every feature map anew, and the system fills each page with zeros as it is first touched: with
+    VGG-19 at 512 pixels that is a third of the time of an evaluation.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, LARGEST_INT)

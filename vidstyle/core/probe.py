@@ -1,0 +1,103 @@
+"""Whether pictures of a size fit the memory: measured by painting small ones, before any other painting."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+
+from vidstyle.core import optimize
+from vidstyle.core.networks import FeatureNetwork
+from vidstyle.core.stylizer import Size, Stylizer
+from vidstyle.errors import MemoryLimitError
+from vidstyle.settings import Settings
+from vidstyle.system import memory
+from vidstyle.system.devices import pick_device
+from vidstyle.types import Frame, Motion
+
+SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
+SMALLEST_SIZE = 32  # pixels: of smaller paintings nobody has anything
+SAFE = 0.95  # share of the free memory that a size is named for: at the next call a little less may be free
+# What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35
+# measured from 0.5 to 2 megapixels), on CUDA the recordings of all scales keep memory (an estimate).
+OVERHEAD = {"cuda": 1.5, "mps": 1.5, "cpu": 1.35}
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that painting takes, as a function of the picture's size."""
+
+    fixed: float  #: bytes
+    per_pixel: float  #: bytes
+
+    def bytes(self, pixels: int) -> float:
+        """For a picture of so many pixels."""
+        return self.fixed + self.per_pixel * pixels
+
+    def pixels(self, size: float) -> int:
+        """Of the largest picture that `size` bytes suffice for; 0 if there is none."""
+        return max(0, math.floor((size - self.fixed) / self.per_pixel))
+
+
+def measured(network: FeatureNetwork, settings: Settings) -> Need:
+    """What painting with a network takes, cold and warm-started."""
+    short = dataclasses.replace(settings, iterations=1, first_iterations=1, init="content")
+    device = pick_device(settings.device)
+    small, large = (
+        memory.peak_of(functools.partial(_paint, Stylizer(network, [_noise(side)], short), side), device)
+        for side in SIDES
+    )
+    slope = (large - small) / (SIDES[1] ** 2 - SIDES[0] ** 2)
+    fixed = max(0.0, large - slope * SIDES[1] ** 2)
+    return Need(OVERHEAD[device.type] * fixed, OVERHEAD[device.type] * slope)
+
+
+def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> None:
+    """Raise `MemoryLimitError`, with a sentence that says what would do, if pictures of `size` do not fit."""
+    height, width = size
+    device = pick_device(settings.device)
+    if memory.available(device) is None or height * width <= SIDES[1] ** 2:
+        return
+    try:
+        need = measured(network, settings)
+    except MemoryLimitError as error:
+        raise MemoryLimitError(
+            f"not even {SIDES[1]}x{SIDES[1]} pixels fit the memory of {device.type} that is free; end other programs, "
+            "or raise the limit that is set"
+        ) from error
+    free = memory.available(device)  # after the libraries have taken theirs
+    if free is None or need.bytes(height * width) <= free:
+        return
+    largest = math.floor(max(size) * math.sqrt(need.pixels(SAFE * free) / (height * width)))
+    more = [
+        text
+        for text, used in (
+            ("--frugal", settings.frugal),
+            ("--precision bfloat16", optimize.pick_precision(settings.precision, device) == "bfloat16"),
+        )
+        if not used
+    ]
+    raise MemoryLimitError(
+        f"{width}x{height} pixels need about {need.bytes(height * width) / 1e9:.2f} GB of memory on {device.type} and "
+        f"{free / 1e9:.2f} GB are free; "
+        + (
+            f"the largest --size that fits is {largest}"
+            if largest >= SMALLEST_SIZE
+            else "end other programs or raise the limit"
+        )
+        + (f", and a larger one with {' or '.join(more)}" if more and largest >= SMALLEST_SIZE else "")
+    )
+
+
+def _paint(stylizer: Stylizer, side: int) -> None:
+    image = _noise(side)
+    motion = Motion(torch.full((2, side, side), 0.5), torch.ones(1, side, side))
+    _, state = stylizer.step(Frame(0, image, None, 0.5, (1.0,)), None)
+    stylizer.step(Frame(1, image, motion, 0.5, (1.0,), temporal_weight=1.0), state)
+
+
+def _noise(side: int) -> torch.Tensor:  # (3, side, side)
+    return torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,256 @@
+"""One frame in, one painting out: what the loss of a frame is, where its optimisation starts, and how it is run."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vidstyle.core import color, losses, optimize, temporal
+from vidstyle.core.networks import FeatureNetwork
+from vidstyle.core.objective import TERMS, Goal, Observer
+from vidstyle.core.stylemetrics import covariance, moments
+from vidstyle.errors import DivergedError, UsageError
+from vidstyle.settings import Settings
+from vidstyle.system.devices import engine, pick_device
+from vidstyle.system.stopwatch import stage
+from vidstyle.types import Budget, Frame, Result, State
+
+SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
+CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
+EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
+RECOLOR_POWER = 8  # the content gets 1 - alpha^8 of the styles' colours: 99.6 % at .5, 57 % at .9, none at 1
+PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
+
+Size = tuple[int, int]  # height, width
+
+
+class Stylizer:
+    """Paints frames of one size in the styles of one job. Holds only what is constant for the job.
+
+    Args:
+        network: that judges content and style; moved to the settings' device and precision.
+        styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size.
+        settings: as documented there.
+        init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
+    """
+
+    def __init__(
+        self, network: FeatureNetwork, styles: Sequence[Tensor], settings: Settings, *, init: Tensor | None = None
+    ) -> None:
+        network.require((*settings.content_layers, *settings.style_layers))
+        self.settings, self.styles, self.init = settings, tuple(styles), init
+        self.device = pick_device(settings.device)
+        self.network = network
+        optimize.place(network, self.device, settings.precision)
+        readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
+        self.observe = Observer(network, settings, readouts)
+        self.layers = (*settings.content_layers, *settings.style_layers)
+        self.recolor = settings.recolor if settings.objective == "normalized" else 0.0
+        self._style_colors = [moments(style[None]).cpu() for style in self.styles]
+        self._styles_at: dict[Size, list[losses.Statistics]] = {}
+        self._wanted_at: dict[Size, tuple[tuple[float, ...], losses.Wanted]] = {}  # with the mix that it is of
+        self._canvases: dict[Size, _Canvas] = {}
+        self._tape = optimize.Tape() if settings.cuda_graphs and self.device.type == "cuda" else None
+        # Recordings read the weights where they lie now, even if another stylizer moves the network's.
+        self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+
+    def step(self, frame: Frame, state: State | None) -> tuple[Result, State]:
+        """Paint `frame`, starting from `state` if it continues a shot.
+
+        Returns:
+            What to show, and what the next frame needs.
+
+        Raises:
+            DivergedError: no finite picture was found, twice.
+            MemoryLimitError: the device had too little memory.
+        """
+        began = time.perf_counter()
+        unchanged = frame.image.to(self.device)
+        with engine(self.device):
+            frame, colors = self._recolored(frame, state)
+            content = frame.image.to(self.device)[None]
+            if frame.motion is None or state is None:
+                minimum = self._paint_anew(frame, content)
+            else:
+                minimum = self._paint_on(frame, content, state)
+            pastiche = minimum.image[0]
+            shown = color.keep_color(pastiche, unchanged, frame.keep_color)
+        result = Result(
+            index=frame.index,
+            image=to_pixels(shown),
+            losses=dict(zip(TERMS, minimum.terms, strict=True)) | {"total": minimum.loss},
+            iterations=minimum.evaluations,
+            seconds=time.perf_counter() - began,
+        )
+        past = temporal.remembered(frame, state)
+        first = state.first if state is not None else pastiche if self.settings.loop else None
+        return result, State(frame.index, pastiche, minimum.curvature, past, first, colors)
+
+    def goal(self, frame: Frame) -> Goal:
+        """The loss of `frame` as that of a still, at its own size; good until this stylizer is asked for more."""
+        frame, _ = self._recolored(frame, None)
+        content = frame.image.to(self.device)[None]
+        return self._aimed(frame, content).goal
+
+    def _recolored(self, frame: Frame, state: State | None) -> tuple[Frame, Tensor | None]:
+        """The frame in the styles' colours, with its image on the device; and the moments that were mapped to theirs.
+
+        These are of the frame of most contrast so far in what is painted without a new start: all frames get one map,
+        so that what changes in the clip changes in the painting; but what fades in is not mapped from black. The
+        nearer alpha is to 1, the more of its own colours the content keeps; all of them where it is not painted.
+        """
+        if not self.recolor or frame.budget == Budget(1, 0.0):
+            return frame, None if state is None else state.colors
+        colors = moments(frame.image.cpu()[None])
+        if frame.motion is not None and state is not None and state.colors is not None:
+            colors = max(state.colors, colors, key=lambda each: float(covariance(each).trace()))
+        image = frame.image.to(self.device)
+        wanted = torch.stack([share * each for share, each in zip(frame.mix, self._style_colors, strict=True)]).sum(0)
+        share = self.recolor * (1 - frame.alpha**RECOLOR_POWER)
+        return dataclasses.replace(frame, image=color.recolored(image, color.transfer(colors, wanted), share)), colors
+
+    def _paint_anew(self, frame: Frame, content: Tensor) -> optimize.Minimum:
+        """Coarse to fine: each scale starts from the last pastiche plus the fine detail of the initial picture."""
+        full = size_of(content)
+        sizes = scales(full) if self.settings.coarse_to_fine else [full]
+        initial = self._initial(content)
+        settings = self.settings
+        budget = frame.budget or Budget(settings.first_iterations, settings.tolerance)
+        if frame.alpha == 1 and settings.init == "content":
+            budget = Budget(1, 0.0)  # it is painted already; to go on would follow rounding errors
+        pastiche = None
+        for size in sizes:
+            scaled = resized(content, size)
+            start = resized(initial, size)
+            if pastiche is not None:
+                coarse = resized(initial, size_of(pastiche)).clamp(0, 1)  # like every start
+                start = start + resized(pastiche - coarse, size)
+            canvas = self._aimed(frame, scaled)
+            minimum = self._minimise(frame, canvas.minimiser, start, budget)
+            pastiche = minimum.image
+        return minimum
+
+    def _paint_on(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
+        """From what is painted already."""
+        with stage("warp"):
+            painting, known = temporal.recalled(frame, state, self.device)
+            start = temporal.begun(frame, painting, known)
+        canvas = self._aimed(frame, content, painting[None], known[None])
+        budget = frame.budget or Budget(self.settings.iterations, self.settings.warm_tolerance)
+        return self._minimise(frame, canvas.minimiser, start[None], budget, state.curvature)
+
+    def _initial(self, content: Tensor) -> Tensor:
+        if self.settings.init == "content":
+            return content
+        if self.settings.init == "noise":
+            generator = torch.Generator().manual_seed(self.settings.seed)
+            return torch.rand(content.shape, generator=generator).to(self.device)
+        if self.init is None:
+            raise UsageError(f"--init is {self.settings.init!r} but no picture was given with it")
+        return resized(self.init.to(self.device)[None], size_of(content))
+
+    def _aimed(
+        self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
+    ) -> _Canvas:
+        """The canvas of the size of `content`, with `frame` as its goal."""
+        canvas = self._canvas(size := size_of(content))
+        style = self.style(size, frame.mix)
+        canvas.goal.aim(content, style, frame.alpha, frame.temporal_weight, warped, visible)
+        return canvas
+
+    def _canvas(self, size: Size) -> _Canvas:
+        """The goal and its minimiser for pictures of a size. Made once a size."""
+        if size not in self._canvases:
+            like = torch.zeros(1, 3, *size, device=self.device)
+            goal = Goal(self.observe, like)
+            minimiser = optimize.Minimiser(goal, like, len(TERMS), method=self.settings.optimizer, tape=self._tape)
+            self._canvases[size] = _Canvas(goal, minimiser)
+        return self._canvases[size]
+
+    def _minimise(
+        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: Budget, curvature: float = 0.0
+    ) -> optimize.Minimum:
+        for caution in (1.0, CAUTION):
+            minimum = minimiser.run(
+                start,
+                evaluations=budget.evaluations,
+                tolerance=budget.tolerance,
+                curvature=curvature,
+                caution=caution,
+            )
+            # A comparison with NaN is false: a loss or a gradient that is not finite ends here, too.
+            if minimum.loss < minimum.first_loss or minimum.last_loss <= EXPLODED * max(minimum.first_loss, PERFECT):
+                return minimum
+            curvature = 0.0
+        raise DivergedError(
+            f"frame {frame.index} diverged twice (loss {minimum.last_loss}, from {minimum.first_loss}, after "
+            f"{minimum.evaluations} evaluations); check the weights, or try --precision float32 and another --alpha"
+        )
+
+    @torch.no_grad()
+    def style(self, size: Size, mix: Sequence[float]) -> losses.Wanted:
+        """What is wanted of the mixed styles, scaled for a pastiche of `size`.
+
+        Computed anew when size or mix change, for `wasserstein` with an eigendecomposition a layer, on the CPU.
+        """
+        if size not in self._styles_at:
+            self._styles_at[size] = [self._style_statistics(style, size) for style in self.styles]
+        if size not in self._wanted_at or self._wanted_at[size][0] != tuple(mix):
+            mixed = losses.Statistics.mixed(self._styles_at[size], mix)
+            self._wanted_at[size] = tuple(mix), losses.Wanted.of(self.observe.metric, mixed, self.observe.readouts)
+        return self._wanted_at[size][1]
+
+    def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
+        # Shrunk on the CPU: on CUDA a large picture does not fit the memory of that kernel.
+        least = self.network.smallest_side(self.layers)
+        picture = scaled_style(style, size, self.settings.style_scale, least).to(self.device)
+        return self.observe.statistics(picture, self.observe.readouts)[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Canvas:
+    goal: Goal
+    minimiser: optimize.Minimiser
+
+
+def scales(size: Size) -> list[Size]:
+    """Sizes from coarse to `size`, each about twice the last; the first has a short side of at least SMALLEST_SCALE."""
+    height, width = size
+    steps = max(int(np.log2(min(size) / SMALLEST_SCALE)), 0)
+    return [(round(height / 2**step), round(width / 2**step)) for step in range(steps, -1, -1)]
+
+
+def scaled_style(style: Tensor, size: Size, scale: float, least: int = 1) -> Tensor:
+    """A style (3, H, W) as a pastiche of `size` looks at it, (1, 3, H', W'): its long side is `scale` times as long.
+
+    Its short side gets `least` pixels at the least, which the network needs to see anything: a narrow style is then
+    larger than asked.
+    """
+    height, width = size_of(style)
+    factor = max(scale * max(size) / max(height, width), least / min(height, width))
+    return resized(style[None], (max(round(height * factor), 1), max(round(width * factor), 1)))
+
+
+def size_of(image: Tensor) -> Size:
+    """Height and width of (…, H, W)."""
+    return image.shape[-2], image.shape[-1]
+
+
+def resized(image: Tensor, size: Size) -> Tensor:
+    """(1, 3, H, W) at another size: bicubic, low-passed when it shrinks; the same tensor if nothing changes."""
+    if size_of(image) == size:
+        return image
+    return functional.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False)
+
+
+def to_pixels(image: Tensor) -> np.ndarray:
+    """(3, H, W) in [0, 1] as (H, W, 3) uint8."""
+    pixels: np.ndarray = image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return np.ascontiguousarray(pixels)

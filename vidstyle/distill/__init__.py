@@ -1,1 +1,0 @@
-"""Trains compact networks: `python -m vidstyle.distill`."""

@@ -1,0 +1,155 @@
+"""One picture, painted once or again and again while its numbers change: the balance animation, and its timelapse."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from vidstyle.errors import UsageError
+from vidstyle.jobs.curves import Course
+from vidstyle.jobs.sources import to_tensor
+from vidstyle.media.stills import pictures
+from vidstyle.motion import flow
+from vidstyle.schedule import OverTime, constant, there_and_back
+from vidstyle.settings import Settings
+from vidstyle.types import Budget, ClipInfo, Frame
+
+FLOW_TIME = 1e-2, 1e2  # over which a timelapse lets the painting flow; before nothing is seen, after nothing happens
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a picture is painted again and again, and shown."""
+
+    course: Course  #: in the order of time, one way
+    fps: Fraction
+    painted: tuple[int, ...]  #: entries of the course in the order of painting
+    shown: tuple[int, ...]  #: places in `painted` in the order in which they are shown
+
+
+class PictureSource:
+    """One picture, painted once or again and again, each time from the last.
+
+    Args:
+        picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
+        settings: size and the budget of an animation are read.
+        plan: how often, with which numbers, and in which order.
+        begun: the first painting is the picture to start from, as it is.
+    """
+
+    def __init__(self, picture: np.ndarray, settings: Settings, plan: Plan, *, begun: bool = False) -> None:
+        width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
+        self.image = to_tensor(pictures.resize(picture, width, height))
+        self.budget = Budget(settings.animation_iterations, settings.tolerance)
+        self.first_budget = Budget(1, 0.0) if begun else None
+        self.course = plan.course.shown(plan.painted, plan.course.times)
+        self.playback: Sequence[int] = plan.shown
+        self.info = ClipInfo(width, height, plan.fps, len(plan.shown))
+
+    def frames(self, start: int) -> Generator[Frame]:
+        """The frames from number `start` on."""
+        _, height, width = self.image.shape
+        still = flow.still(height, width)
+        for index in range(start, len(self.course.times)):
+            motion, budget = (still, self.budget) if index else (None, self.first_budget)
+            yield Frame(index, self.image, motion, budget=budget, **self.course.at(index))
+
+
+def still_plan(settings: Settings, mix: Sequence[OverTime], alpha: OverTime) -> Plan:
+    """A picture that is painted once."""
+    fps = Fraction(1)
+    course = Course.of([Fraction(0)], fps, alpha=alpha, mix=mix, keep_color=settings.keep_color)
+    return Plan(course, fps, (0,), (0,))
+
+
+class Animation:
+    """What the settings of a balance animation ask for, before it is decided when exactly its numbers are reached.
+
+    If it bounces, what changes over time does so on the way there; the way back is that way again.
+
+    Args:
+        settings: all that only the balance animation has are read.
+        mix: share of each style.
+
+    Raises:
+        UsageError: it is too short, or its settings cannot be meant together.
+
+    Attributes:
+        times: seconds of the frames on the way there.
+    """
+
+    def __init__(self, settings: Settings, mix: Sequence[OverTime]) -> None:
+        self.settings, self.mix = settings, mix
+        shown = round(settings.seconds * settings.fps)
+        if shown < 2:
+            raise UsageError(
+                f"{settings.seconds:g} s at {settings.fps:g} frames a second are {shown} frame(s); it takes two"
+            )
+        if settings.direction == "both" and not settings.bounce:
+            raise UsageError("--direction both is for an animation that goes there and back; leave out --no-bounce")
+        self.fps = Fraction(settings.fps).limit_denominator(1001)
+        count = shown // 2 + 1 if settings.bounce else shown
+        self.times = tuple(number / self.fps for number in range(count))
+        alpha = settings.animation_alpha
+        if settings.timelapse:
+            self.alpha: OverTime = constant(settings.alpha if alpha is None else alpha)
+        else:
+            self.alpha = f"start:{settings.alpha_from}, end:{settings.alpha_to}" if alpha is None else alpha
+
+    @property
+    def numbers(self) -> tuple[OverTime, ...]:
+        """All that may change over time."""
+        settings = self.settings
+        return (self.alpha, *self.mix, settings.keep_color, settings.temporal_weight)
+
+    def plan(self, moments: Sequence[Fraction] | None = None) -> Plan:
+        """How it is painted and shown, if the frames have what the schedules say of these moments instead of `times`.
+
+        Raises:
+            UsageError: a schedule does not fit the length.
+        """
+        settings = self.settings
+        course = Course.of(
+            self.times,
+            self.fps,
+            alpha=self.alpha,
+            mix=self.mix,
+            keep_color=settings.keep_color,
+            temporal_weight=settings.temporal_weight,
+            moments=moments,
+        )
+        if settings.timelapse:
+            course = _growing(course, moments or self.times)
+        count = len(self.times)
+        there = range(count)
+        shown = there_and_back(count) if settings.bounce else tuple(there)
+        if settings.direction == "both":
+            return Plan(course, self.fps, shown, tuple(range(len(shown))))
+        if settings.timelapse or (course.alpha[0] >= course.alpha[-1]) == (settings.direction == "forward"):
+            return Plan(course, self.fps, tuple(there), shown)
+        return Plan(course, self.fps, tuple(reversed(there)), tuple(count - 1 - number for number in shown))
+
+    def one_way(self) -> Animation:
+        """The way there alone."""
+        settings = self.settings
+        length = float(len(self.times) / self.fps)
+        direction = "forward" if settings.direction == "both" else settings.direction
+        return Animation(dataclasses.replace(settings, bounce=False, seconds=length, direction=direction), self.mix)
+
+
+def _growing(course: Course, moments: Sequence[Fraction]) -> Course:
+    """A course on which nothing changes but the painting.
+
+    Each frame is a step of the gradient flow dP/dt = -dL/dP, taken implicitly: the P that minimises
+    L(P) + |P - previous|^2 / t (Parikh & Boyd 2014, "Proximal Algorithms", section 4.1.1), so that 1 / t is the weight
+    of staying with what was painted before. The time passes from the first of FLOW_TIME to the last, by equal factors.
+    """
+    first, last = FLOW_TIME
+    clock = [first * (last / first) ** float(moment / moments[-1]) for moment in moments]
+    weights = tuple(1 / (now - before) for before, now in pairwise([0.0, *clock]))
+    return dataclasses.replace(course, temporal_weight=weights)

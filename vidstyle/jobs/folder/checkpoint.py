@@ -1,0 +1,285 @@
+"""The job folder beside the output: what has been painted, and how to go on from there.
+
+    OUT.job/
+        manifest.json           what the frames depend on; another one means another job. And how they are shown
+        frames/000000.png       painted frames, lossless
+        states/000000.safetensors   what later frames need; only the last few are kept
+        journal.jsonl           one line for each finished frame, with the hashes of its two files
+        job.log                 what a report of a bug needs
+        lock, owner.json        held by the running process (see `locks`)
+
+A frame is saved in the order picture, state, journal line, and only then do states go that nobody needs any more.
+Every file appears under its name complete and flushed. So wherever a process is killed, the last journal line has its
+picture and its state, and the next run continues from there with the same bytes. A file that is not what the journal
+says counts as missing: painting steps back to the last frame that can be continued.
+
+Frames beyond the first gap are left alone: another process may have painted them.
+
+While a finished job's folder is removed the manifest lies beside it, as OUT.job.json, and goes last: wherever that is
+interrupted, the same command knows which outputs it has made, and ends as if it had not been interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vidstyle.errors import JobError
+from vidstyle.jobs.folder import durable, states
+from vidstyle.jobs.folder.durable import disk_errors, remove_empty
+from vidstyle.jobs.folder.inputs import file_hash
+from vidstyle.jobs.folder.journal import Entry, append_entry, read_journal, write_journal
+from vidstyle.jobs.folder.locks import FILES as LOCKS
+from vidstyle.jobs.folder.manifest import Made, Manifest, place
+from vidstyle.system.facts import HOMES
+from vidstyle.system.files import PART, write_inside
+from vidstyle.system.renames import rename_new
+from vidstyle.types import Result, State
+
+MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
+FRAME, STATE = "frames/{:06d}.png", "states/{:06d}.safetensors"
+FOLDERS = ("frames", "states")
+OURS = re.compile(r"(manifest\.json|journal\.jsonl|job\.log|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?")
+FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
+REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
+MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
+
+logger = logging.getLogger(__name__)
+
+
+class JobFolder:
+    """An open job folder; made by `opening.open_job`.
+
+    Attributes:
+        path: the folder.
+        manifest: all that the frames depend on, and how they are shown.
+        done: how many frames, counted from the first, are finished.
+        state: what frame number `done` needs from its predecessor; None at the start.
+    """
+
+    def __init__(
+        self, path: Path, manifest: Manifest, there: Manifest | None, still_held: Callable[[], None] = lambda: None
+    ) -> None:
+        self.path, self.manifest, self._require_lock = path, there or manifest, still_held
+        self.done, self.state = 0, None  # type: int, State | None
+        if there is None:
+            self._remove(keep=MANIFEST)  # until the new one is there the folder is known to be ours
+        self._write_manifest()
+        with self._disk():
+            for file in self._files():
+                if file.suffix == PART:
+                    file.unlink()
+            for folder in FOLDERS:
+                (path / folder).mkdir(exist_ok=True)
+            self._journal, damaged = self._read_journal()
+            self.done, self.state, lost = self._resume_point()
+        if lost and not damaged:
+            damaged = [f"the state after frame {self.done + lost - 1} is missing or damaged"]
+        if damaged:
+            self.note(f"{', '.join(damaged)}; painting goes on with frame {self.done} of {self.frames}")
+        if self.state is not None:
+            self._forget(self.state)  # in case that a process was killed before it did
+
+    @property
+    def frames(self) -> int:
+        """How many frames the job has."""
+        return self.manifest.frames
+
+    def describe(self, **changes: Any) -> None:
+        """Keep what does not change the frames: fields of the manifest. Raises `DiskError` if that fails."""
+        self.manifest = dataclasses.replace(self.manifest, **changes)
+        self._write_manifest()
+
+    def record(self, output: Path, part: Path) -> None:
+        """Keep that `part`, a file or folder, is about to be put in the place of `output`. Raises `DiskError`."""
+        with self._disk():
+            made = Made.of(part)
+        self.describe(made={**self.manifest.made, place(self.path, output): made})
+
+    def has_made(self, output: Path) -> bool:
+        """Whether an output is in its place as this job has put it there. Raises `DiskError`."""
+        with self._disk():
+            return output.exists() and self.manifest.made.get(place(self.path, output)) == Made.of(output)
+
+    def save(self, result: Result, state: State) -> None:
+        """Keep a painted frame and the state after it.
+
+        Raises:
+            DiskError: that failed; what was saved before is still good, and the next run continues after it.
+            JobError: another process has taken the folder over.
+        """
+        index = result.index
+        if index != state.index or not 0 <= index < self.frames:
+            raise ValueError(
+                f"got frame {index} with the state after frame {state.index}, in a job of {self.frames} frames"
+            )
+        self._require_lock()
+        files = {FRAME: _encode_png(result.image), STATE: states.encoded(state)}
+        picture, after = (hashlib.sha256(data).hexdigest() for data in files.values())
+        entry = Entry(index, dict(result.losses), result.iterations, result.seconds, picture, after)
+        with self._disk():
+            for name, data in files.items():
+                write_inside(self.path / name.format(index), data)
+            append_entry(self.path / JOURNAL, entry)
+        self._journal[index] = entry
+        if index == self.done:
+            self.done, self.state = index + 1, state
+        self._forget(state)
+        self.log(f"frame {index}: {result.iterations} evaluations, {result.seconds:.3f} s")
+
+    @property
+    def painted(self) -> int:
+        """How many frames are there, in whatever order they were painted."""
+        return len(self._journal)
+
+    def images(self, order: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+        """Painted frames, (H, W, 3) uint8: all, or those of `order`. Raises `JobError` at one missing or damaged."""
+        for index in range(self.frames) if order is None else order:
+            path = self.path / FRAME.format(index)
+            if index not in self._journal:
+                raise JobError(f"{path} is not painted yet; run the same command to continue")
+            try:
+                png = path.read_bytes()
+            except OSError as error:
+                raise JobError(f"{path} cannot be read ({error.strerror}); run the same command again") from error
+            if hashlib.sha256(png).hexdigest() != self._journal[index].sha256:
+                raise JobError(f"{path} is damaged; run the same command again to paint it anew")
+            with Image.open(io.BytesIO(png)) as image:
+                yield np.array(image)
+
+    def results(self) -> list[Entry]:
+        """The journal in frame order."""
+        return [self._journal[index] for index in sorted(self._journal)]
+
+    def log(self, text: str) -> None:
+        """Append a line to the log, with the time. A log that cannot be written is no reason to stop.
+
+        Of absolute paths only the last name is kept: a log is made to be shown to others.
+        """
+        bare = FOLDERS_ABOVE.sub("", HOMES.sub("/…", text.replace(f"{self.path.parent}{os.sep}", "")))
+        logger.info("%s", bare)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with suppress(OSError):
+            durable.append(self.path / LOG, f"{stamp} {bare}\n".encode("utf-8", "backslashreplace"))
+
+    def note(self, text: str) -> None:
+        """Tell the user, and the log."""
+        logger.warning("%s", text)
+        self.log(text)
+
+    def discard(self) -> None:
+        """Remove the folder, once the output is safe. A file in it that vidstyle did not make stays, and its folder."""
+        self._remove(keep=MANIFEST)  # as long as it stands, the folder is known to be ours
+        with self._disk():
+            for folder in FOLDERS:
+                remove_empty(self.path / folder)
+            manifest, last = self.path / MANIFEST, record_of(self.path)
+            try:
+                rename_new(manifest, last)
+            except OSError:  # a file of that name is not ours, or so long a name is none
+                last = manifest
+                last.unlink(missing_ok=True)
+            for name in REST:
+                (self.path / name).unlink(missing_ok=True)
+            remove_empty(self.path)
+            last.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        """Files that vidstyle made, the journal first: without it no frame counts."""
+        found = (path for folder in (".", *FOLDERS) for path in (self.path / folder).glob("*"))
+        ours = (path for path in found if OURS.fullmatch(path.relative_to(self.path).as_posix()))
+        files = (path for path in ours if path.is_symlink() or not path.is_dir())
+        return sorted(files, key=lambda path: (path.name != JOURNAL, path.name))
+
+    def _remove(self, keep: str) -> None:
+        with self._disk():
+            for file in self._files():
+                if file.name != keep:
+                    file.unlink()
+
+    def _read_journal(self) -> tuple[dict[int, Entry], list[str]]:
+        """Frames whose picture is there as it was saved, by their numbers; and what is damaged, in a few words."""
+        path = self.path / JOURNAL
+        entries, lines = read_journal(path, self.frames)
+        good = {index: entry for index, entry in entries.items() if self._holds(FRAME.format(index), entry.sha256)}
+        damaged = [f"line {number} of {JOURNAL} is damaged" for number in lines]
+        damaged += [f"{FRAME.format(index)} is missing or damaged" for index in sorted(set(entries) - set(good))]
+        write_journal(path, good)
+        return good, damaged[:3] + ["and more"] * (len(damaged) > 3)
+
+    def _holds(self, name: str, sha256: str) -> bool:
+        path = self.path / name
+        return path.is_file() and file_hash(path) == sha256
+
+    def _resume_point(self) -> tuple[int, State | None, int]:
+        """How many frames are finished, the state after the last, and how many more are painted but have no state."""
+        painted = 0
+        while painted in self._journal:
+            painted += 1
+        if painted == self.frames:  # nothing goes on from there
+            return painted, self._state_after(painted - 1), 0
+        done, state = painted, None
+        while done and (state := self._state_after(done - 1)) is None:
+            done -= 1
+        return done, state, painted - done
+
+    def _state_after(self, index: int) -> State | None:
+        """The state after a frame, its past from the files of the frames before; None if one of them is not good."""
+        try:
+            state, past = self._saved_state(index)
+            earlier = tuple(self._saved_state(index - back)[0].pastiche for back in range(1, past + 1))
+        except ValueError:
+            return None
+        if state.index != index or any(one.shape != state.pastiche.shape for one in earlier):
+            return None
+        return dataclasses.replace(state, past=earlier)
+
+    def _saved_state(self, index: int) -> tuple[State, int]:
+        """What `states.read_state` finds. Raises `ValueError` if the file is not as it was saved."""
+        if index not in self._journal or not self._holds(STATE.format(index), self._journal[index].state):
+            raise ValueError(f"the state after frame {index} is missing or damaged")
+        return states.read_state(self.path / STATE.format(index))
+
+    def _forget(self, state: State) -> None:
+        """Remove the files of the states before those that `state` remembers, back to the first gap.
+
+        The oldest goes first: if that is interrupted, there is no gap before which some would stay for ever.
+        """
+        number, files = state.index - len(state.past) - MARGIN - 1, []
+        with self._disk():
+            while (file := self.path / STATE.format(number)).is_file():
+                files.append(file)
+                number -= 1
+            for file in reversed(files):
+                file.unlink()
+
+    def _write_manifest(self) -> None:
+        with self._disk():
+            write_inside(self.path / MANIFEST, self.manifest.encoded())
+
+    def _disk(self) -> AbstractContextManager[None]:
+        return disk_errors(self.path, f"; the same command will continue at frame {self.done}")
+
+
+def _encode_png(image: np.ndarray) -> bytes:
+    """Lossless and fast rather than small: the fastest compression is within a few per cent for painted pictures."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "png", compress_level=1)
+    return buffer.getvalue()
+
+
+def record_of(path: Path) -> Path:
+    """Where the manifest of a job folder lies while that is removed."""
+    return path.with_name(path.name + ".json")

@@ -1,0 +1,157 @@
+"""What a job folder says about its job: what the frames depend on, how they are shown, which outputs there are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidstyle.jobs.folder.inputs import hash_of
+from vidstyle.jobs.folder.records import as_json, parsed, read
+from vidstyle.settings import Job
+from vidstyle.types import ClipInfo
+
+FORMAT = "vidstyle-job-3"
+FORMATS = re.compile(r"vidstyle-job-\d+")  # of all versions of vidstyle
+SIGNATURE = re.compile(rb'"format":\s*"vidstyle-job-\d')  # in all their manifests
+HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class OtherFormatError(ValueError):
+    """A manifest of another version of vidstyle."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """How the painted frames are shown, and what they were painted from."""
+
+    info: ClipInfo  #: of the moving picture that they make
+    order: tuple[int, ...]  #: the painted frame of each of its frames
+    alpha: tuple[float, ...]  #: of each painted frame
+    content: str  #: absolute path of the clip or picture
+    styles: tuple[str, ...]  #: absolute paths of the pictures
+    sound: bool = False  #: whether the content has sound that goes along
+    start: float = 0.0  #: first second of the content that was painted
+    end: float | None = None  #: second of the content before which the painting stopped
+
+    def __post_init__(self) -> None:
+        if len(self.order) != self.info.frames or min(self.order) < 0 or max(self.order) >= len(self.alpha):
+            raise ValueError("the order of the frames does not fit their number")
+        if not all(0 <= alpha <= 1 for alpha in self.alpha):
+            raise ValueError("alpha lies outside 0 to 1")
+
+
+@dataclass(frozen=True)
+class Made:
+    """An output as it was put in its place."""
+
+    sha256: str  #: of a file; of a folder, over the names and hashes of its files
+    size: int  #: bytes
+
+    @classmethod
+    def of(cls, path: Path) -> Made:
+        """What lies there, a file or a folder of files. Raises `OSError`."""
+        files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+        return cls(hash_of(files), sum(file.stat().st_size for file in files))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is written in `manifest.json`. Bad values are refused with a `ValueError`."""
+
+    frames: int  #: to be painted
+    vidstyle: str = ""  #: version
+    job: Job = "video"
+    inputs: Mapping[str, str] = field(default_factory=dict)  #: SHA-256 of content, styles and init, by these names
+    network: str = ""  #: fingerprint of its weights
+    flow_weights: str = ""  #: fingerprint of those of the motion's estimator
+    settings: Mapping[str, Any] = field(default_factory=dict)  #: those that paint
+    threads: int | None = None  #: with which torch computes; None where the frames do not depend on it
+    moments: tuple[Fraction, ...] = ()  #: of an even animation, found by rehearsals
+    played: Played | None = None  #: None before the painting begins
+    encoding: Mapping[str, Any] = field(default_factory=dict)  #: the settings that `made` was encoded with
+    made: Mapping[str, Made] = field(default_factory=dict)  #: outputs, by their path as seen from beside the folder
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.frames <= 10**9 or (self.threads is not None and not 1 <= self.threads <= 10**5):
+            raise ValueError(f"got {self.frames} frames, painted with {self.threads} threads")
+        if self.played is not None and len(self.played.alpha) != self.frames:
+            raise ValueError(f"got {len(self.played.alpha)} alphas for {self.frames} frames")
+
+    def encoded(self) -> bytes:
+        """The text of the file, with a checksum."""
+        found = {"format": FORMAT, **as_json(self)}
+        return json.dumps({**found, "sha256": _checksum(found)}, indent=2).encode()
+
+    @staticmethod
+    def is_one(text: bytes) -> bool:
+        """Whether vidstyle wrote this text, though it may be of another version, or damaged."""
+        return SIGNATURE.search(text) is not None
+
+    @classmethod
+    def decoded(cls, text: bytes) -> Manifest:
+        """What `encoded` wrote.
+
+        Raises:
+            OtherFormatError: another version of vidstyle wrote it.
+            ValueError: it is damaged, or somebody has edited it.
+        """
+        found = parsed(text)
+        kind = found.get("format")
+        if kind != FORMAT and isinstance(kind, str) and FORMATS.fullmatch(kind):
+            raise OtherFormatError(f"it is of format {kind}, and this version of vidstyle reads {FORMAT}")
+        if kind != FORMAT:
+            raise ValueError("it names no format of vidstyle")
+        checksum = found.pop("sha256", None)
+        if checksum != _checksum(found):
+            raise ValueError("it is not as vidstyle wrote it")
+        del found["format"]
+        return read(cls, found)
+
+    def changes(self, there: Manifest) -> list[str]:
+        """In what `there`, written by an earlier call, would give other frames; a text for each."""
+        old, new = (_flat(as_json(one.painted())) for one in (there, self))
+        return [
+            f"{name} was {_short(old.get(name, 'not set'))}, now {_short(new.get(name, 'not set'))}"
+            for name in {**old, **new}
+            if old.get(name, ...) != new.get(name, ...)
+        ]
+
+    def painted(self) -> dict[str, Any]:
+        """All that another call must agree in. The number of threads is kept from the first."""
+        names = ("frames", "vidstyle", "job", "inputs", "network", "flow_weights", "settings")
+        return {name: getattr(self, name) for name in names}
+
+
+def place(folder: Path, output: Path) -> str:
+    """The name of an output in the manifest of a job folder: as seen from beside the folder, so that both may be moved
+    together; its whole path if it lies elsewhere."""
+    output, beside = Path(os.path.abspath(output)), Path(os.path.abspath(folder.parent))
+    return (output.relative_to(beside) if output.is_relative_to(beside) else output).as_posix()
+
+
+def _checksum(found: dict[str, Any]) -> str:
+    try:
+        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _flat(tree: Any, name: str = "") -> dict[str, Any]:
+    """Leaves of a nested dict by name; a setting goes by its own name, all else by its path."""
+    if not isinstance(tree, dict):
+        return {name.removeprefix("settings."): tree}
+    leaves = [_flat(value, f"{name}.{key}" if name else key) for key, value in tree.items()]
+    return {key: value for part in leaves for key, value in part.items()}
+
+
+def _short(value: Any) -> str:
+    """A value as a person would say it, a hash by its beginning."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:8] + "…" if HASH.fullmatch(text) else text

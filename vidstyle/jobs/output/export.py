@@ -1,0 +1,164 @@
+"""Several outputs of one painting: all checked before it, each encoded on its own after it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vidstyle.compose.compositor import Show
+from vidstyle.errors import EncodingError, JobError, OutputExistsError, SizeError, UsageError, VidstyleError
+from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.output.budget import FITTED, fit
+from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.containers import CONTAINERS
+from vidstyle.media.writers.sinks import check_output, open_sink
+from vidstyle.settings import Settings
+from vidstyle.system.files import Record, check_apart, check_place
+from vidstyle.system.notes import tell
+from vidstyle.types import Fitted
+
+if TYPE_CHECKING:
+    from vidstyle.media.video import Clip
+
+OnFitted = Callable[[Fitted], None]
+File = str | Path
+Outputs = File | Sequence[File]
+SOUNDING = tuple(CONTAINERS)  # outputs that have sound
+READ = ("network", "weights", "flow_weights", "init", "font")  # settings that may name a file to read
+JOB = ".job"  # the suffix of the job folder's name, after that of the first output
+LOOPING = (".gif", ".webp", ".avif", ".png")  # outputs that say how often they are played
+
+
+def listed(outputs: File | Sequence[File]) -> list[File]:
+    """One output, or several, as a list."""
+    return [outputs] if isinstance(outputs, str | Path) else list(outputs)
+
+
+def files_read(settings: Settings) -> list[str]:
+    """The files that settings name, as far as they name any."""
+    return [value for name in READ if isinstance(value := getattr(settings, name), str)]
+
+
+def check_outputs(
+    outputs: File | Sequence[File],
+    *,
+    moving: bool,
+    overwrite: bool,
+    plays: int = 0,
+    limit: int | None = None,
+    inputs: Iterable[File] = (),
+) -> list[Path]:
+    """Find out before any painting whether all can be written; the first gives the job folder its name.
+
+    Raises:
+        UsageError: there is none, or one twice, or one that would replace one of the `inputs`, or none that can say how
+            often it `plays`, or none that can be made to fit a `limit`, or as `check_output` does.
+        DiskError, OutputExistsError: as `check_output` does.
+    """
+    inputs = list(inputs)
+    check_apart(listed(outputs), inputs)
+    paths = [check_output(output, moving=moving, overwrite=overwrite) for output in listed(outputs)]
+    if not paths:
+        raise UsageError("no output was given; give at least one with -o")
+    places = [os.path.normcase(os.path.realpath(path)) for path in paths]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise UsageError(f"output {paths[number]} is given twice; give each output once")
+    if plays and not any(path.suffix.lower() in LOOPING for path in paths):
+        raise UsageError(f"--plays is for {', '.join(LOOPING)}: nothing else says how often it is played; leave it out")
+    if limit is not None and not any(path.suffix.lower() in FITTED for path in paths):
+        raise UsageError(f"--max-size is for {', '.join(FITTED)}: nothing else is made to fit; give --width")
+    return paths
+
+
+def check_job_folder(output: Path, inputs: Iterable[File]) -> None:
+    """Find out before any painting whether there can be a job folder beside `output`.
+
+    Raises:
+        UsageError: one of the `inputs` lies in it.
+        DiskError: its name is too long, or the folder that it is to lie in cannot be written.
+    """
+    check_place(output, JOB)
+    job = os.path.join(os.path.realpath(f"{output}{JOB}"), "")
+    for file in inputs:
+        if os.path.realpath(file).startswith(job):
+            raise UsageError(f"the input {file} lies in the job folder of {output}, which goes; copy it elsewhere")
+
+
+def export(
+    job: JobFolder,
+    show: Show,
+    outputs: Sequence[Path],
+    settings: Settings,
+    sound: Clip | None = None,
+    on_fitted: OnFitted | None = None,
+    *,
+    overwrite: bool = True,
+    record: Record | None = None,
+    deep: np.ndarray | None = None,
+) -> list[Fitted]:
+    """Encode a job's frames into every output; one that fails does not keep the others from being made.
+
+    Args:
+        show: what is seen of them, and when.
+        sound: the clip whose sound goes along.
+        on_fitted: told what an output of limited size gave up.
+        overwrite: whether what is there when an output is complete may be replaced.
+        record: told of each output, and of its part file, before that takes its place.
+        deep: a still in 16 bits a channel, (H, W, 3) uint16, to write instead of the job's only frame.
+
+    Returns:
+        What was made to fit.
+
+    Raises:
+        JobError: a frame is missing or damaged.
+        VidstyleError: an output cannot be written; of several failures the class is that of the first.
+    """
+    notes: dict[str, None] = {}
+    encoding = Encoding(settings.crf, settings.plays, sound, show.delay, record=record, on_note=notes.setdefault)
+    failures: list[VidstyleError] = []
+    found: list[Fitted] = []
+    for output in outputs:
+        try:
+            if settings.limit is not None and output.suffix.lower() in FITTED:
+                found.append(fit(output, show, job, encoding, settings.limit, overwrite=overwrite))
+                if on_fitted is not None:
+                    on_fitted(found[-1])
+                continue
+            with open_sink(output, show.info, encoding, overwrite=overwrite) as sink:
+                for pixels in show.frames(job) if deep is None else (deep,):
+                    sink.write(pixels)
+        except JobError:
+            raise
+        except VidstyleError as error:
+            failures.append(error)
+    for note in notes:
+        tell(note)
+    if len(outputs) == 1 and failures:
+        raise failures[0]
+    if failures:
+        what, made = "; ".join(map(str, failures)), len(outputs) - len(failures)
+        raise type(failures[0])(f"{what}; {made} of {len(outputs)} outputs are made") from failures[0]
+    return found
+
+
+@contextmanager
+def frames_kept(job: JobFolder) -> Iterator[None]:
+    """Whatever keeps outputs from being made, what was painted stays; let the error say where, and how to go on."""
+    try:
+        yield
+    except (JobError, SizeError):  # they say what to do
+        raise
+    except VidstyleError as error:
+        kind = EncodingError if type(error) is VidstyleError else type(error)
+        same = "the same command with -y" if isinstance(error, OutputExistsError) else "the same command"
+        hope = f"all frames are kept in {job.path}: {same} paints nothing anew"
+        if job.manifest.job != "sheet":
+            hope += f", and vidstyle encode {shlex.quote(str(job.path))} -o FILE makes other outputs"
+        raise kind(f"{error}. {hope[0].upper()}{hope[1:]}") from error

@@ -1,0 +1,102 @@
+"""The files that a call is to make, and those of them that an earlier call of the same job has made already."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.folder.durable import disk_errors
+from vidstyle.jobs.folder.opening import made_before
+from vidstyle.jobs.folder.records import as_json
+from vidstyle.jobs.output.export import Outputs, check_job_folder, check_outputs, listed
+from vidstyle.jobs.output.figure import FILES, check_companions
+from vidstyle.settings import Settings
+
+
+class Targets:
+    """Outputs, poster and figure of a call.
+
+    A call that was killed when they were in their places, but its job folder was not yet removed, has recorded them
+    there: they are neither in the way of the same command nor made again.
+
+    Args:
+        read: the files that the call reads; none of them may be an output.
+
+    Attributes:
+        outputs: absolute paths; the first gives the job folder its name.
+        made: those of the outputs, of poster and figure that are there as this job has made them.
+        encoding: the settings that they are encoded with.
+
+    Raises:
+        UsageError, DiskError: as `check_outputs`, `check_job_folder` and `check_companions` do.
+        OutputExistsError: one is there, and neither made by this job nor to be overwritten.
+    """
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        settings: Settings,
+        read: Iterable[str | Path],
+        *,
+        moving: bool,
+        overwrite: bool = False,
+        restart: bool = False,
+    ) -> None:
+        read = list(read)
+        self.settings, self.moving, self.overwrite, self.restart = settings, moving, overwrite, restart
+        paths = check_outputs(
+            outputs, moving=moving, overwrite=True, plays=settings.plays, limit=settings.limit, inputs=read
+        )
+        check_job_folder(paths[0], read)
+        check_companions(settings, paths, overwrite=True, inputs=read)
+        self.outputs = [Path(os.path.abspath(path)) for path in paths]
+        self._given = dict(zip(self.outputs, listed(outputs), strict=True))
+        self._companions = {Path(file): name for name in FILES if (file := getattr(settings, name)) is not None}
+        self.encoding = as_json(_encoding(settings))
+        self.made: set[Path] = set()
+        if not overwrite and not restart:
+            self.made.update(made_before(self.outputs[0], [*self.outputs, *self._companions], self.encoding))
+        self._require_free()
+
+    @property
+    def all_made(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.made.issuperset([*self.outputs, *self._companions])
+
+    @property
+    def left(self) -> list[Path]:
+        """The outputs that are still to be made."""
+        return [path for path in self.outputs if path not in self.made]
+
+    def claim(self, job: JobFolder) -> None:
+        """See once more what is made, now that the job is known. Raises `OutputExistsError` as above."""
+        if job.manifest.encoding != self.encoding:
+            job.describe(encoding=self.encoding, made={})
+        if not self.overwrite:
+            self.made = {path for path in (*self.outputs, *self._companions) if job.has_made(path)}
+            self._require_free()
+
+    def remove_companions(self) -> None:
+        """Remove those that this job has made before, to be written anew."""
+        for path in self.made.intersection(self._companions):
+            with disk_errors(path):
+                path.unlink(missing_ok=True)
+
+    def _require_free(self) -> None:
+        """Refuse what is there and not made by this job."""
+        if self.overwrite:
+            return
+        if taken := [self._given[path] for path in self.left if os.path.lexists(path)]:
+            check_outputs(taken, moving=self.moving, overwrite=False)
+        made: dict[str, Any] = {name: None for path, name in self._companions.items() if path in self.made}
+        check_companions(dataclasses.replace(self.settings, **made), self.outputs, overwrite=False)
+
+
+def _encoding(settings: Settings) -> dict[str, Any]:
+    """The settings that `vidstyle encode` has, too: with others the same frames make other outputs."""
+    options = [option for option in dataclasses.fields(settings) if "encode" in option.metadata["only"]]
+    return {option.name: getattr(settings, option.name) for option in options if option.name not in FILES}

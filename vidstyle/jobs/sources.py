@@ -1,0 +1,262 @@
+"""Where the frames of a clip come from, with their motion. And a thread that fetches frames ahead."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidstyle.jobs.curves import Course
+from vidstyle.jobs.threads import pool
+from vidstyle.media.stills import pictures
+from vidstyle.media.stills.sequence import is_sequence
+from vidstyle.motion import flow
+from vidstyle.schedule import OverTime
+from vidstyle.settings import Settings
+from vidstyle.system import libraries
+from vidstyle.system.devices import pick_device
+from vidstyle.system.notes import tell
+from vidstyle.system.stopwatch import each, stage
+from vidstyle.types import Budget, Film, Frame, Motion, Onward
+
+if TYPE_CHECKING:
+    from vidstyle.media.video import Clip
+
+AHEAD = 4  # frames that may wait for the device
+CLOSING = 24  # frames in which a loop goes over to its beginning
+NEGLIGIBLE = 0.002  # share of a picture that is not looked for in earlier frames
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """What a frame of a film is made from."""
+
+    index: int
+    pixels: np.ndarray  #: the picture, (H, W, 3) uint8
+    seen: np.ndarray  #: the one that shows where things are: in a blink, the last that does
+    before: tuple[np.ndarray, ...]  #: those seen in the frames before it in its shot, newest first
+    repeats: bool  #: it is the same picture as that of the frame before
+
+
+class FilmSource:
+    """The frames of a film at working size, with their motion.
+
+    Args:
+        film: read anew whenever frames are asked for.
+        settings: size, flow and what may change over time are read.
+        mix: share of each style.
+        cuts: numbers of the frames that begin a new shot; the first frame of all does so anyway.
+        blinks: numbers of the frames that do not show how their shot moves, like flashes and black.
+        estimator: of the motion; the one of the settings if None.
+
+    Raises:
+        UsageError: a schedule does not fit the length of the film.
+        WeightsError: that estimator's weights are missing or another network's.
+    """
+
+    def __init__(
+        self,
+        film: Film,
+        settings: Settings,
+        mix: Sequence[OverTime],
+        cuts: Iterable[int] = (),
+        blinks: Iterable[int] = (),
+        estimator: flow.Estimator | None = None,
+    ) -> None:
+        self.film, self.settings = film, settings
+        self.estimate = estimator or estimator_of(settings)
+        self.shots, self.blinks = frozenset({0, *cuts}), frozenset(blinks)
+        own = film.info
+        width, height = pictures.fit(own.width, own.height, settings.size)
+        self.info = dataclasses.replace(own, width=width, height=height)
+        self.playback: Sequence[int] = range(own.frames)
+        self.course = Course.of(
+            own.times,
+            own.fps,
+            alpha=settings.alpha,
+            mix=mix,
+            keep_color=settings.keep_color,
+            # Without knowledge of the motion the term would only smear what moves.
+            temporal_weight=settings.temporal_weight if settings.warm_start == "warped" else 0.0,
+        )
+        self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
+
+    def frames(self, start: int) -> Generator[Frame]:
+        """The frames from number `start` on. Decodes from those before it that their motion is estimated from.
+
+        Where there are processors to spare, the motion of several frames is estimated at once.
+        """
+        first, workers = self._first_needed(start), motion_workers()
+        previous: np.ndarray | None = None
+        before: deque[np.ndarray] = deque(maxlen=self.reach)
+        opening = self._opening()
+        pending: deque[Future[Frame]] = deque()
+        with closing(self.film.decode(first)) as decoded, pool(workers, "vidstyle-motion") as motions:
+            try:
+                for index, picture in enumerate(each("decode", decoded), first):
+                    with stage("decode"):
+                        pixels = pictures.resize(picture, self.info.width, self.info.height)
+                    if index in self.shots:
+                        before.clear()
+                        previous = None
+                    repeats = previous is not None and np.array_equal(pixels, previous)
+                    # In a blink the painting stands still; what comes after it has moved since before it.
+                    seen = before[0] if before and index in self.blinks else pixels
+                    if index >= start:
+                        moment = _Moment(index, pixels, seen, tuple(before), repeats)
+                        pending.append(motions.submit(self._frame, moment, opening))
+                    before.appendleft(seen)
+                    previous = pixels
+                    if len(pending) > workers:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                motions.shutdown(cancel_futures=True)
+
+    def _first_needed(self, start: int) -> int:
+        """The frame to decode from for the motion of frame `start`."""
+        first = max(start - self.reach, 0)
+        while first in self.blinks and first not in self.shots:
+            first -= 1
+        return first
+
+    def _frame(self, moment: _Moment, opening: np.ndarray | None) -> Frame:
+        """One frame; `opening` is the first picture of all if this is to loop."""
+        index, seen = moment.index, moment.seen
+        with stage("flow"):
+            motions = self._motions(seen, moment.before)
+            left = self.info.frames - index
+            onward = None
+            if opening is not None and left <= min(CLOSING, self.info.frames // 2):
+                onward = Onward(self.estimate(opening, seen), 1 / left)
+        # The same picture again, and the same is wanted of it.
+        painted = moment.repeats and onward is None and self.course.stays(index)
+        return Frame(
+            index=index,
+            image=to_tensor(moment.pixels),
+            motion=motions.pop(1, None),
+            earlier=motions,
+            reach=self.reach,
+            onward=onward,
+            budget=Budget(1, 0.0) if painted else None,
+            **self.course.at(index),
+        )
+
+    def _opening(self) -> np.ndarray | None:
+        """The first frame, if the end is to lead to it."""
+        if not self.settings.loop:
+            return None
+        with closing(self.film.decode(0)) as decoded:
+            return pictures.resize(next(decoded), self.info.width, self.info.height)
+
+    def _motions(self, pixels: np.ndarray, before: Sequence[np.ndarray]) -> dict[int, Motion]:
+        """The motion from the previous frame, 1, and from earlier ones as far as they may show what it does not."""
+        settings = self.settings
+        if not before or settings.warm_start == "none":
+            return {}
+        if settings.warm_start == "previous" or np.array_equal(pixels, before[0]):
+            return {1: flow.still(*pixels.shape[:2])}
+        motions = {}
+        unseen = torch.ones(1, *pixels.shape[:2])
+        for lag in (1, *sorted(settings.long_term)):
+            if lag <= len(before) and unseen.mean() > NEGLIGIBLE:
+                motions[lag] = motion = self.estimate(before[lag - 1], pixels)
+                unseen = (unseen - motion.visible).clamp_min(0)
+        return motions
+
+
+class VideoSource(FilmSource):
+    """The frames of a clip at working size, with their motion.
+
+    Decodes the clip once at birth, so that a damaged one is refused before any painting and cuts and flashes are known.
+
+    Args:
+        path: of the clip.
+        settings: those of a film, and start, end, cuts, deinterlace and hdr.
+        mix: share of each style.
+        estimator: of the motion; the one of the settings if None.
+
+    Raises:
+        MediaError: the clip cannot be read to its end.
+        UsageError: the time range lies outside the clip, a schedule does not fit its length, or a library that reads
+            clips is not installed.
+    """
+
+    def __init__(
+        self, path: str, settings: Settings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
+    ) -> None:
+        self.path = path
+        libraries.require("reading a clip", "av", "scenedetect")
+        # Not at the top: whoever has no clip needs no such library.
+        from vidstyle.media.video import survey
+        from vidstyle.motion.shots import CutDetector
+
+        detector = CutDetector()
+        self.clip = survey(
+            path,
+            start=settings.start,
+            end=settings.end,
+            rate=settings.input_fps,
+            observe=detector.add,
+            deinterlace=settings.deinterlace,
+            hdr=settings.hdr,
+        )
+        for note in self.clip.notes:
+            tell(note)
+        cuts = detector.cuts() if settings.cuts else ()
+        super().__init__(self.clip, settings, mix, cuts, detector.blinks(), estimator)
+
+    @property
+    def sound(self) -> Clip | None:
+        """The clip whose sound goes along; pictures have none."""
+        return None if is_sequence(self.path) else self.clip
+
+
+def is_picture(content: str | Path) -> bool:
+    """Whether a content is one picture, and neither a clip nor pictures that make one. Raises `MediaError`."""
+    return not is_sequence(content) and pictures.is_still(content)
+
+
+def estimator_of(settings: Settings) -> flow.Estimator:
+    """Of the motion, as the settings name it. Raises `WeightsError`."""
+    return flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
+
+
+def motion_workers() -> int:
+    """Frames whose motion is estimated at once: half the processors, since the flow uses more than one."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8, or float in [0, 1], as (3, H, W) float32 in [0, 1]."""
+    unit = 255.0 if pixels.dtype == np.uint8 else 1.0
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(unit))
+
+
+def ahead(items: Generator[T], depth: int = AHEAD) -> Generator[T]:
+    """The same items, made in a thread that runs at most `depth` ahead.
+
+    What the thread raises is raised here; closing this generator stops and joins the thread.
+    """
+    end = object()
+    with closing(items), pool(1, "vidstyle-ahead") as fetching:
+        try:
+            pending = deque(fetching.submit(next, items, end) for _ in range(depth))
+            while (item := pending.popleft().result()) is not end:
+                pending.append(fetching.submit(next, items, end))
+                yield cast(T, item)
+        finally:
+            fetching.shutdown(cancel_futures=True)

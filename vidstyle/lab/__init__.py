@@ -1,0 +1,1 @@
+"""Instruments: nothing here is needed to paint."""

@@ -1,0 +1,1 @@
+"""Trains compact networks: `python -m vidstyle.lab.distill`."""

@@ -1,0 +1,205 @@
+"""Those who watch a painted clip go by beside its input, frame by frame, and keep numbers and a few pictures.
+
+None of them holds more of a longer clip. Tensors are on the device that the views were made for.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidstyle.core import metrics
+from vidstyle.core.color import LUMINANCE
+from vidstyle.core.stylizer import scaled_style, to_pixels
+from vidstyle.core.warp import warp
+from vidstyle.jobs.sources import to_tensor
+from vidstyle.lab.evaluate import patches
+from vidstyle.lab.evaluate.report.figures import (
+    FrameFigures,
+    Look,
+    PairFigures,
+    PatchFigures,
+    Steadiness,
+    Still,
+    WorstPair,
+)
+from vidstyle.media.stills import pictures
+from vidstyle.motion import flow
+from vidstyle.types import Frame, Motion
+
+THUMB = 320  # pixels of the long side of a still
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A frame of the input, and what was painted of it."""
+
+    frame: Frame
+    pixels: np.ndarray  #: (H, W, 3) uint8: the painted one
+    device: torch.device
+
+    @functools.cached_property
+    def photo(self) -> np.ndarray:
+        """The input, (H, W, 3) uint8."""
+        return to_pixels(self.frame.image)
+
+    @functools.cached_property
+    def image(self) -> Tensor:
+        """The input, (3, H, W)."""
+        return self.frame.image.to(self.device)
+
+    @functools.cached_property
+    def painting(self) -> Tensor:
+        """(3, H, W) in [0, 1]."""
+        return to_tensor(self.pixels).to(self.device)
+
+
+class Flicker:
+    """Watches pairs of frames that lie `distance` apart.
+
+    Args:
+        distance: in frames; the motion of neighbours comes with them, over more it is estimated directly.
+        ends: the later frames of the pairs to measure.
+        candidates: how many such pairs there are.
+    """
+
+    def __init__(self, distance: int, ends: Collection[int], candidates: int) -> None:
+        self.distance, self.ends, self.candidates = distance, frozenset(ends), candidates
+        self.worst: WorstPair | None = None
+        self._most = -1.0
+        self._pairs: list[PairFigures] = []
+        self._waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def see(self, now: View) -> None:
+        """Take the next frame."""
+        index = now.frame.index
+        if index in self.ends:
+            photo, painted = self._waiting.pop(index - self.distance)
+            motion = now.frame.motion if self.distance == 1 else None
+            self._measure(photo, painted, now, motion or flow.estimator("dis")(photo, now.photo))
+        if index + self.distance in self.ends:
+            self._waiting[index] = now.photo, now.pixels
+
+    def steadiness(self) -> Steadiness:
+        """What was seen."""
+        return Steadiness.of(self.distance, self.candidates, self._pairs)
+
+    def _measure(self, photo: np.ndarray, painted: np.ndarray, now: View, motion: Motion) -> None:
+        visible = motion.visible.to(now.device)
+        before = torch.cat([to_tensor(painted), to_tensor(photo)]).to(now.device)
+        painting, image = warp(before, motion.flow).clamp(0, 1).split(3)
+        everything = torch.ones_like(visible)
+        pair = PairFigures(
+            frame=now.frame.index,
+            visible=float(visible.mean()),
+            warping=metrics.warping_error(painting, now.painting, visible),
+            plain=metrics.warping_error(before[:3], now.painting, everything),
+            input_warping=metrics.warping_error(image, now.image, visible),
+            input_plain=metrics.warping_error(before[3:], now.image, everything),
+        )
+        self._pairs.append(pair)
+        if pair.warping > self._most:
+            self._most = pair.warping
+            squares = visible[0] * (now.painting - painting).square().mean(0)
+            squares[visible[0] == 0] = math.nan
+            self.worst = WorstPair(pair.frame, painted, now.pixels, squares.cpu().numpy())
+
+
+class Drifting:
+    """Watches how the look changes within each shot.
+
+    Args:
+        shots: the first frames.
+        times: seconds of each frame.
+    """
+
+    def __init__(self, shots: Collection[int], times: Sequence[Fraction]) -> None:
+        self.shots, self.times = shots, times
+        self.frames: list[FrameFigures] = []
+
+    def see(self, now: View) -> None:
+        """Take the next frame."""
+        index = now.frame.index
+        looks = look(now.painting), look(now.image)
+        if index in self.shots or not self.frames:
+            self._first, self._anchors = index, looks
+        painted, own = (one.beyond(anchor) for anchor, one in zip(self._anchors, looks, strict=True))
+        self.frames.append(FrameFigures(index, float(self.times[index]), self._first, painted, own))
+
+
+class Filmstrip:
+    """Keeps some frames, small."""
+
+    def __init__(self, chosen: Collection[int], times: Sequence[Fraction]) -> None:
+        self.chosen, self.times = frozenset(chosen), times
+        self.stills: list[Still] = []
+
+    def see(self, now: View) -> None:
+        """Take the next frame."""
+        index = now.frame.index
+        if index in self.chosen:
+            small = (_thumb(picture) for picture in (now.photo, now.pixels))
+            self.stills.append(Still(index, float(self.times[index]), *small))
+
+
+class Likeness:
+    """Compares some frames with the styles by their colours and patches.
+
+    Args:
+        chosen: their numbers.
+        styles: pictures, (3, H, W) on the CPU.
+        scale: size of the styles relative to the painting, as the settings have it.
+    """
+
+    def __init__(self, chosen: Collection[int], styles: Sequence[Tensor], scale: float) -> None:
+        self.chosen, self.styles, self.scale = frozenset(chosen), styles, scale
+        self.frames: list[PatchFigures] = []
+
+    def see(self, now: View) -> None:
+        """Take the next frame."""
+        if now.frame.index not in self.chosen:
+            return
+        scaled = [scaled_style(style, now.pixels.shape[:2], self.scale)[0] for style in self.styles]
+        wanted = [style.permute(1, 2, 0).numpy() for style in scaled]
+        painted, photo = (
+            patches.distances(picture.astype(np.float32) / 255, wanted, shares=now.frame.mix)
+            for picture in (now.pixels, now.photo)
+        )
+        self.frames.append(PatchFigures(now.frame.index, painted, photo))
+
+
+def look(image: Tensor) -> Look:
+    """Sharpness, mean luma and mean colour differences (ITU-R BT.709-6, 3.2 and 3.3) in 1/255, beside nothing yet."""
+    red, green, blue = (255 * image.mean((1, 2))).tolist()
+    luma = sum(weight * value for weight, value in zip(LUMINANCE, (red, green, blue), strict=True))
+    cb, cr = (blue - luma) / (2 - 2 * LUMINANCE[2]), (red - luma) / (2 - 2 * LUMINANCE[0])
+    return Look(metrics.sharpness(image), luma, cb, cr)
+
+
+def spread(candidates: Sequence[int], count: int) -> list[int]:
+    """At most `count` of them, as evenly as can be, each from the middle of its part."""
+    count = min(count, len(candidates))
+    return [candidates[(2 * part + 1) * len(candidates) // (2 * count)] for part in range(count)]
+
+
+def undivided(shots: Collection[int], frames: int, distance: int) -> list[int]:
+    """The frames whose predecessor so many frames before belongs to the same shot."""
+    found, first = [], 0
+    for frame in range(frames):
+        first = frame if frame in shots else first
+        if frame - distance >= first:
+            found.append(frame)
+    return found
+
+
+def _thumb(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    factor = min(1.0, THUMB / max(height, width))
+    return pictures.resize(picture, max(1, round(width * factor)), max(1, round(height * factor)))

@@ -1,0 +1,106 @@
+"""One measurement: both clips go by once, and observers look at each frame."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidstyle.jobs.sources import VideoSource, ahead, to_tensor
+from vidstyle.lab.evaluate.report.accumulators import Drifting, Filmstrip, Flicker, Likeness, View, spread, undivided
+from vidstyle.lab.evaluate.report.baseline import Rivals, Studio, check_judge
+from vidstyle.lab.evaluate.report.figures import ClipFacts, Drift, Measurement
+from vidstyle.lab.evaluate.report.words import notes, used
+from vidstyle.media.stills import pictures
+from vidstyle.settings import Settings
+from vidstyle.system.devices import pick_device
+from vidstyle.system.version import __version__
+from vidstyle.types import ClipInfo
+
+DISTANCES = (10, 30)  # frames of the long-range errors
+SAMPLE = 8  # pairs of each long distance; frames of the filmstrip
+
+File = str | Path
+OnStep = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """A painted clip."""
+
+    name: str  #: of its file
+    info: ClipInfo
+    frames: Iterator[np.ndarray]  #: (H, W, 3) uint8
+    encoded: bool  #: they come from a file, not from the painter
+
+
+class Session:
+    """One measurement: who watches what is decided at birth.
+
+    Args:
+        source: the input, `info` of the size to measure at.
+    """
+
+    def __init__(
+        self, source: VideoSource, styles: Sequence[File], settings: Settings, *, pairs: int, judge: str, command: str
+    ) -> None:
+        check_judge(judge)
+        self.source, self.styles, self.settings, self.command = source, styles, settings, command
+        count, shots = source.info.frames, source.shots
+        times = source.info.times
+        near = undivided(shots, count, 1)
+        self.flickers = [Flicker(1, near, len(near))]
+        for distance in DISTANCES:
+            ends = undivided(shots, count, distance)
+            self.flickers.append(Flicker(distance, spread(ends, SAMPLE), len(ends)))
+        self.drifting = Drifting(shots, times)
+        self.filmstrip = Filmstrip(spread(range(count), SAMPLE), times)
+        self.rivals = None
+        self.likeness: Likeness | None = None
+        if styles:
+            paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
+            self.rivals = Rivals(Studio(paintings, settings, judge), spread(near, pairs))
+            self.likeness = Likeness({0, (count - 1) // 2, count - 1}, paintings, settings.style_scale)
+
+    def run(self, painted: Painted, on_step: OnStep = lambda text, done, total: None) -> Measurement:
+        """Let both clips go by."""
+        device = self.rivals.device if self.rivals else pick_device(self.settings.device)
+        observers = (*self.flickers, self.drifting, self.filmstrip, self.rivals, self.likeness)
+        watching = [observer for observer in observers if observer is not None]
+        with closing(ahead(self.source.frames(0))) as frames:
+            for frame, pixels in zip(frames, painted.frames, strict=True):
+                now = View(frame, pixels, device)
+                anew = self.rivals is not None and frame.index in self.rivals.ends
+                on_step("painting a pair anew" if anew else "measuring", frame.index, painted.info.frames)
+                for observer in watching:
+                    observer.see(now)
+        on_step("measured", painted.info.frames, painted.info.frames)
+        return self._measurement(painted)
+
+    def _measurement(self, painted: Painted) -> Measurement:
+        frames = tuple(self.drifting.frames)
+        found = Measurement(
+            vidstyle=__version__,
+            command=self.command,
+            input=_facts(self.source.clip.path.name, self.source.clip.info),
+            painted=_facts(painted.name, painted.info),
+            styles=tuple(Path(style).name for style in self.styles),
+            settings=used(self.settings),
+            shots=tuple(sorted(self.source.shots)),
+            steadiness=tuple(flicker.steadiness() for flicker in self.flickers),
+            independence=self.rivals.independence() if self.rivals else None,
+            drift=Drift.of(frames),
+            frames=frames,
+            patches=tuple(self.likeness.frames) if self.likeness else (),
+            worst=self.flickers[0].worst,
+            stills=tuple(self.filmstrip.stills),
+        )
+        return dataclasses.replace(found, notes=tuple(notes(found, encoded=painted.encoded)))
+
+
+def _facts(name: str, info: ClipInfo) -> ClipFacts:
+    return ClipFacts(name, info.width, info.height, info.frames, float(info.fps), float(info.seconds))

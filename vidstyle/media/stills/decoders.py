@@ -1,0 +1,304 @@
+"""How each kind of picture file is decoded: by Pillow, or through imageio where Pillow gives 8 of more bits or nothing.
+
+The content of a file chooses its decoder, never its suffix, and no other program is started.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from vidstyle.errors import MediaError
+from vidstyle.media.stills.colorimetry import LINEAR, ColorTags, to_srgb
+from vidstyle.media.stills.colortags import bits_of, item_properties, nclx_tags, png_tags
+from vidstyle.media.stills.filekinds import EXR, HEIC, RADIANCE, RAW, Kind, kind_of
+from vidstyle.media.stills.light import REFERENCE_WHITE
+from vidstyle.system.libraries import pip_install
+from vidstyle.system.opencv import cv2
+
+PILLOW_FORMATS = (
+    *("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM"),
+    *("JPEG2000", "TGA", "DDS", "QOI", "PSD"),
+)
+HEIF = "HEIF"  # Pillow's name of HEIC and its kin, where pillow-heif is installed
+ANIMATED = ("GIF", "PNG", "AVIF", "WEBP")  # formats of pictures whose animations are clips, too
+SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+BITS_PER_SAMPLE, SUBFILE, DNG_VERSION = 258, 254, 50706  # tags of TIFF
+LIGHT = {RADIANCE: "opencv", EXR: "pyav"}  # linear light, and the door of imageio
+BRIGHTEST = 10_000 / REFERENCE_WHITE  # linear light: the most that HDR displays are made for
+HEADER = 1 << 16  # bytes in which the size of such a picture is looked for
+
+
+@dataclass(frozen=True)
+class Still:
+    """A picture whose header has been read; what is decoded depends on how it is asked for."""
+
+    path: Path
+    size: tuple[int, int]  #: width and height as stored, before its orientation is applied
+
+    @property
+    def orientation(self) -> int:
+        """As EXIF numbers it: 1 is upright, 5 to 8 lie on their side."""
+        return 1
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is an animation."""
+        return False
+
+    def srgb(self, size: tuple[int, int]) -> np.ndarray:
+        """(H, W, 3) float32 sRGB in [0, 1], as stored; shrunk to this width and height, by the means of pixels."""
+        raise NotImplementedError
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Still]:
+    """The picture in a file, its header read and nothing decoded.
+
+    Raises:
+        MediaError: it takes a library that is not installed.
+        UnidentifiedImageError: it is no picture that can be read.
+        Exception: Pillow's headers raise a dozen kinds where they are damaged.
+    """
+    kind = kind_of(path)
+    if kind in LIGHT:
+        yield LightPicture(path, _light_size(path), LIGHT[kind])
+        return
+    formats: tuple[str, ...] = PILLOW_FORMATS
+    if kind == RAW:
+        raise UnidentifiedImageError(path)  # Pillow takes the preview in some for the photo
+    if kind == HEIC:
+        require_decoder(path, kind, "pillow_heif", "pip install 'vidstyle[heif]'")
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        formats = (HEIF,)
+    with Image.open(path, formats=formats) as image:
+        if image.format == "TGA" and not _signed_tga(path) and path.suffix.lower() != ".tga":
+            raise UnidentifiedImageError(path)  # TGA has no mark at its start: nearly anything could be taken for one
+        tags = getattr(image, "tag_v2", {})
+        if DNG_VERSION in tags or tags.get(SUBFILE, 0) & 1:
+            raise MediaError(
+                f"{path} is {RAW.name}, of which only a preview can be read; develop it to TIFF or PNG first"
+            )
+        yield PillowPicture(path, image.size, image)
+
+
+def require_decoder(path: Path, kind: Kind, library: str, command: str) -> None:
+    """Raise `MediaError` if the library that decodes such files is not installed."""
+    if find_spec(library) is None:
+        raise MediaError(f"{path} is {kind.name}; to read it run {command}, or convert it to PNG first")
+
+
+@dataclass(frozen=True)
+class PillowPicture(Still):
+    """A picture that Pillow identifies."""
+
+    image: Image.Image
+
+    @property
+    def orientation(self) -> int:
+        if self.image.format == "TIFF":
+            return 1  # Pillow turns these itself
+        found = self.image.getexif().get(ORIENTATION, 1)
+        return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+    @property
+    def moves(self) -> bool:
+        return self.image.format in ANIMATED and getattr(self.image, "n_frames", 1) > 1
+
+    def srgb(self, size: tuple[int, int]) -> np.ndarray:
+        image, tags = self.image, self._tags()
+        white = self._white()
+        profile = image.info.get("icc_profile") if tags is None else None
+        if white > 255 and not profile and (samples := self._deep(white)) is not None:
+            rgb = _to_float(_reduced(samples, size), white)
+        elif image.mode in SIXTEEN_BITS or (image.format == "PPM" and image.mode == "I"):
+            image.load()
+            grey = _to_float(_reduced(np.asarray(image).astype(np.uint16), size), 65535)
+            rgb = np.repeat(grey[:, :, None], 3, axis=2)
+        elif image.mode in ("I", "F"):
+            raise ValueError("32 bits a channel have no known scale")
+        else:
+            rgb = _eight_bits(image, profile, size)
+        if tags is not None:
+            rgb = np.dstack([to_srgb(rgb[:, :, :3], tags), rgb[:, :, 3:]])
+        return over_white(rgb) if rgb.shape[2] == 4 else rgb
+
+    def _tags(self) -> ColorTags | None:
+        """The colours that the file says in numbers; None where an ICC profile or nothing does."""
+        if self.image.format == "PNG":
+            return png_tags(self.path, self.image.info)
+        tags = nclx_tags(item_properties(self.path)) if self.image.format in ("AVIF", HEIF) else None
+        if "icc_profile" in self.image.info and tags is not None and not tags.hdr:
+            return None  # a profile says it better, but knows nothing of HDR
+        return tags
+
+    def _white(self) -> int:
+        """The largest sample of a colour picture that has more bits than Pillow gives of it; 255 of any other."""
+        image = self.image
+        if image.mode not in ("RGB", "RGBA", "LA"):
+            return 255
+        tiles: Any = getattr(image, "tile", None)
+        packing = tiles[0].args if tiles else None
+        if image.format == "PNG":
+            return 65535 if str(packing).endswith(";16B") else 255
+        if image.format == "PPM":
+            return int(packing[1]) if isinstance(packing, tuple) else 255
+        if image.format == "TIFF":
+            tags = getattr(image, "tag_v2", {})
+            upright = tags.get(ORIENTATION, 1) == 1  # OpenCV turns the others itself, some wrongly
+            return 65535 if upright and set(tags.get(BITS_PER_SAMPLE, ())) == {16} else 255
+        return 2 ** bits_of(item_properties(self.path)) - 1 if image.format in ("AVIF", HEIF) else 255
+
+    def _deep(self, white: int) -> np.ndarray | None:
+        """All the bits, (H, W, 3 or 4) uint16; None if they cannot be had."""
+        if self.image.format == HEIF:
+            import pillow_heif
+
+            heif = pillow_heif.open_heif(self.path, convert_hdr_to_8bit=False)
+            return np.asarray(heif) >> (16 - white.bit_length())
+        try:
+            samples = _through_imageio(self.path, "opencv", flags=cv2.IMREAD_UNCHANGED)
+        except Exception:  # an OpenCV that lacks the decoder; a damaged file is found by Pillow, which tries next
+            return None
+        height, width = samples.shape[:2]
+        known = samples.dtype == np.uint16 and samples.ndim == 3 and (width, height) == self.size
+        return samples if known else None
+
+
+@dataclass(frozen=True)
+class LightPicture(Still):
+    """A picture of linear light without an upper end, 1 = diffuse white, in the primaries of BT.709."""
+
+    door: str  #: imageio's plugin
+
+    def srgb(self, size: tuple[int, int]) -> np.ndarray:
+        if self.door == "pyav":
+            require_decoder(self.path, EXR, "av", pip_install(["av"]))
+            light = _through_imageio(self.path, "pyav", format=None)
+            if light.ndim == 3:  # FFmpeg's planes are G, B, R and opacity
+                light = np.stack([light[plane] for plane in (2, 0, 1, 3)[: len(light)]], axis=2)
+        else:
+            light = _through_imageio(self.path, "opencv", flags=cv2.IMREAD_UNCHANGED)
+        if light.dtype != np.float32 or light.shape[:2] != self.size[::-1]:
+            raise ValueError("its channels are of another kind than RGB")
+        light = np.repeat(light[:, :, None], 3, axis=2) if light.ndim == 2 else light
+        light = np.nan_to_num(light).clip(0, BRIGHTEST)  # before means are taken, which could overflow
+        light = _reduced(light, size)
+        if light.shape[2] == 4:
+            light = light[:, :, :3] + (1 - light[:, :, 3:].clip(0, 1))  # over white; its colours are premultiplied
+        return to_srgb(light, ColorTags(transfer=LINEAR))
+
+
+def over_white(rgba: np.ndarray) -> np.ndarray:
+    """(H, W, 4) float in [0, 1], the last channel how opaque, not premultiplied -> (H, W, 3) on a white ground."""
+    alpha: np.ndarray = rgba[:, :, 3:]
+    return np.asarray(rgba[:, :, :3] * alpha + (1 - alpha))
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, …) turned as EXIF's orientation says."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _eight_bits(image: Image.Image, profile: bytes | None, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3 or 4) float32 in [0, 1]; with a profile, in sRGB."""
+    if size != image.size and image.format in ("JPEG", "MPO"):
+        _draft(image, size)
+    image.load()
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
+    elif image.mode in ("P", "1", "RGBX"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    if size != image.size:
+        image = _averaged(image, size)
+    alpha = None
+    if image.mode in ("LA", "RGBA"):
+        alpha, image = image.getchannel("A"), image.convert("L" if image.mode == "LA" else "RGB")
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # broken, or of another kind of picture: left aside, as browsers do
+    rgb = _to_float(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), 255)
+    return rgb if alpha is None else np.dstack([rgb, _to_float(np.asarray(alpha), 255)])
+
+
+def _to_float(samples: np.ndarray, white: int) -> np.ndarray:
+    scaled = samples.astype(np.float32)
+    scaled /= white
+    return scaled
+
+
+def _draft(image: Image.Image, size: tuple[int, int]) -> None:
+    """Have a JPEG decoded at an eighth, a quarter or a half that is still twice as large as `size`.
+
+    Only where that divides its sides: else the last pixels would lie half outside, and the picture be out of place.
+    """
+    for part in (8, 4, 2):
+        width, height = (side // part for side in image.size)
+        if (width * part, height * part) == image.size and width >= 2 * size[0] and height >= 2 * size[1]:
+            image.draft(image.mode, (width, height))
+            return
+
+
+def _averaged(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A picture of 8 bits at a smaller size; Pillow's own box filter counts pixels wholly or not at all."""
+    mode = {"RGBA": "RGBa", "LA": "La"}.get(image.mode, image.mode)  # clear pixels must not count
+    means = cv2.resize(
+        np.asarray(image if image.mode == mode else image.convert(mode)), size, interpolation=cv2.INTER_AREA
+    )
+    averaged = Image.frombytes(mode, size, means.tobytes())
+    return averaged if image.mode == mode else averaged.convert(image.mode)
+
+
+def _reduced(samples: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Means of pixels, as many as `size` says."""
+    return samples if samples.shape[1::-1] == size else cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
+
+
+def _through_imageio(path: Path, plugin: str, **options: Any) -> np.ndarray:
+    """Decode the only picture of a file with one of imageio's plugins."""
+    import imageio.v3 as iio  # not at the top: few pictures need it
+
+    # Bytes, for PyAV: by its name a file could be taken for a numbered sequence, or for another format.
+    source = io.BytesIO(path.read_bytes()) if plugin == "pyav" else path.absolute()
+    imopen: Any = iio.imopen  # each plugin has a type of its own
+    with imopen(source, "r", plugin=plugin) as file:
+        return np.asarray(file.read(index=0, **options))
+
+
+def _light_size(path: Path) -> tuple[int, int]:
+    """Width and height from the header of an OpenEXR or Radiance picture."""
+    with open(path, "rb") as file:
+        head = file.read(HEADER)
+    if found := re.search(rb"dataWindow\0box2i\0\x10\0\0\0(.{16})", head, re.DOTALL):
+        left, top, right, bottom = np.frombuffer(found[1], "<i4").tolist()
+        return right - left + 1, bottom - top + 1
+    if found := re.search(rb"\n-Y (\d{1,9}) \+X (\d{1,9})\n", head):
+        return int(found[2]), int(found[1])
+    raise ValueError("its header says no size")
+
+
+def _signed_tga(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 18))
+        return file.read() == b"TRUEVISION-XFILE.\0"

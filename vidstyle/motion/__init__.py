@@ -1,0 +1,1 @@
+"""How two frames correspond, and where a shot ends."""
