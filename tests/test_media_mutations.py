@@ -5,6 +5,7 @@ Run as a program in a process of its own, where a hang or too much memory shows:
 
 import faulthandler
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-HANG, MOST_MEMORY = 20, 1.5e9  # seconds, bytes
+HANG, MOST_MEMORY = 20, 1.5e9  # seconds of the processor, which a busy machine does not lengthen; bytes
 SUFFIXES = ("mp4", "mov", "mkv", "webm", "avi", "gif", "png", "ts", "mpg", "flv", "nut", "jpg", "avif", "webp", "tif")
 
 
@@ -65,6 +66,7 @@ def main(seed, count, seconds):
     from vidstyle.media import video
     from vidstyle.media.stills import pictures
 
+    faulthandler.register(signal.SIGPROF, chain=True)  # tells where it hangs, and ends the process
     until, dice = time.monotonic() + seconds, random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         contents = [(path.suffix, path.read_bytes()) for path in seeds(Path(name))]
@@ -76,7 +78,7 @@ def main(seed, count, seconds):
             path = Path(name) / f"mutated{suffix}"
             path.write_bytes(mutated(content, dice))
             for attempt in (lambda: list(video.survey(path).decode()), lambda: pictures.load_picture(path)):  # noqa: B023
-                faulthandler.dump_traceback_later(HANG, exit=True)
+                signal.setitimer(signal.ITIMER_PROF, HANG)
                 try:
                     attempt()
                     read += 1
@@ -85,7 +87,7 @@ def main(seed, count, seconds):
                 except BaseException:
                     path.rename(f"/tmp/mutation-{seed}-{number}{suffix}")
                     raise
-                faulthandler.cancel_dump_traceback_later()
+                signal.setitimer(signal.ITIMER_PROF, 0)
                 memory = peak()
                 assert memory < MOST_MEMORY, (number, suffix, memory)
     print(f"{read} read, {refused} refused, {memory / 1e9:.2f} GB")
