@@ -353,7 +353,7 @@ class TestFailure:
                 print("refused")
         """
         command = [sys.executable, "-c", textwrap.dedent(program)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(sinks.__file__).parents[2])
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(sinks.__file__).parents[3])
         assert done.stdout == "refused\n", done.stderr
 
 
