@@ -43,7 +43,7 @@ def shown(settings):
     return [plan.course.alpha[plan.painted[place]] for place in plan.shown]
 
 
-def unevenness(changes):
+def step_variation(changes):
     return np.std(changes) / np.mean(changes)
 
 
@@ -122,7 +122,7 @@ def test_frames_go_where_equal_parts_of_the_way_lie():
     changes = [1.0 if number < 20 else 3.0 for number in range(40)]
     moments = even(animation, times, changes)
     way = [float(moment) if moment < 2 else 2 + 3 * (float(moment) - 2) for moment in moments]
-    assert unevenness(np.diff(way)) < 0.01
+    assert step_variation(np.diff(way)) < 0.01
     assert (moments[0], moments[-1]) == (times[0], times[-1])
     still = even(animation, times, [0.0] * 40)
     assert still == times
@@ -146,7 +146,7 @@ def test_the_picture_changes_by_equal_steps(tmp_path, options):
         out = tmp_path / f"{space}.png"
         animate_balance(samples[0], samples[1:], out, settings, keep_job=True)
         frames = film(tmp_path / f"{space}.png.job")
-        found[space] = unevenness([feature_distance(network, *pair, LAYERS) for pair in pairwise(frames)])
+        found[space] = step_variation([feature_distance(network, *pair, LAYERS) for pair in pairwise(frames)])
     assert found["even"] < 0.2
     assert found["even"] < 0.6 * found["linear"]
 

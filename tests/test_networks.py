@@ -67,8 +67,8 @@ def test_strips_see_what_the_whole_shows(height, skip):
     looks += [networks.Look(layer, gram, losses.joined_means) for layer in ("relu1_1", "relu2_1")]
     looks += [networks.Look(layer, moments, losses.joined_means) for layer in ("relu1_1", "relu3_1")]
     found = []
-    for frugal in (False, True):
-        seen = network.observe(image, looks, frugal=frugal)
+    for low_memory in (False, True):
+        seen = network.observe(image, looks, low_memory=low_memory)
         found.append([*seen, *torch.autograd.grad(sum(one.square().sum() for one in seen), image)])
     for one, other in zip(*found, strict=True):
         assert torch.allclose(one.float(), other.float(), rtol=1e-4, atol=1e-6)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vidstyle.core import networks
-from vidstyle.core.color import keep_color
+from vidstyle.core.color import preserve_color
 from vidstyle.core.descent import DESCENTS
 from vidstyle.core.stylizer import Stylizer, scales, to_pixels
 from vidstyle.errors import DivergedError
@@ -101,7 +101,7 @@ def test_a_frame_that_did_not_change_costs_little(tiny_network, picture, style):
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("changes", [{"frugal": True}, {"optimizer": "adam"}, {"precision": "bfloat16"}])
+@pytest.mark.parametrize("changes", [{"low_memory": True}, {"optimizer": "adam"}, {"precision": "bfloat16"}])
 def test_stylizers_beside_and_after_each_other_do_not_disturb_recordings(picture, changes):
     huge = torch.rand(3, 6000, 900, generator=torch.Generator().manual_seed(0))  # shrunk a hundredfold
     network = networks.compact()
@@ -183,6 +183,6 @@ def test_a_mix_is_recoloured_with_the_mixed_colours(tiny_network, picture):
 
 def test_kept_colours_are_the_photographs_own(tiny_network, picture, style):
     stylizer = Stylizer(tiny_network, [style], Settings(device="cpu", first_iterations=2))
-    frame = Frame(0, picture, None, 0.3, (1.0,), keep_color=1.0)
+    frame = Frame(0, picture, None, 0.3, (1.0,), preserve_color=1.0)
     result, state = stylizer.step(frame, None)
-    assert (result.image == to_pixels(keep_color(state.pastiche, picture, 1.0))).all()
+    assert (result.image == to_pixels(preserve_color(state.pastiche, picture, 1.0))).all()

@@ -79,7 +79,7 @@ class Settings:
         "Number format inside the network: float32 (TF32 on CUDA), bfloat16, or auto: bfloat16 where it is native.",
     )
     cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
-    frugal: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
+    low_memory: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
     seed: int = setting(0, "Seed of everything random.", low=0, high=2**32 - 1)
     iterations: int = setting(
         40, "Evaluations of the loss for a warm-started frame, at most.", low=1, high=LARGEST, only=("video",)
@@ -149,7 +149,7 @@ class Settings:
         high=HEAVIEST,
         only=("video", "balance", "image"),
     )
-    keep_color: OverTime = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
+    preserve_color: OverTime = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
     tv_weight: float = setting(
         0.05, "Weight of total variation beside the style loss: smooths the result.", low=0, high=HEAVIEST
     )

@@ -97,7 +97,7 @@ class Frame:
     alpha: float  #: 1 = all content, 0 = all style
     mix: tuple[float, ...]  #: share of each style, summing to 1
     temporal_weight: float = 0.0  #: weight of staying with what was painted before
-    keep_color: float = 0.0  #: share of the content's own colours that is shown
+    preserve_color: float = 0.0  #: share of the content's own colours that is shown
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
     onward: Onward | None = None  #: near the end of a loop

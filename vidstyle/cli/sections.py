@@ -13,7 +13,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "What to paint": ("--shots", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
     "Look": (
-        *("--mix", "--keep-color", "--style-scale", "--content-focus", "--recolor", "--tv-weight"),
+        *("--mix", "--preserve-color", "--style-scale", "--content-focus", "--recolor", "--tv-weight"),
         *("--style-metric", "--init", "--seed"),
         *("--first-iterations", "--iterations", "--tolerance", "--coarse-to-fine", "--optimizer", "--objective"),
         *("--content-layers", "--style-layers", "--style-layer-weights"),
@@ -31,7 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("--poster", "--figure", "--report", "--crf", "--bits", "--sound"),
     ),
     "Machine": (
-        *("--device", "--precision", "--frugal", "--weights", "--cuda-graphs", "--restart", "--quiet", "--verbose"),
+        *("--device", "--precision", "--low-memory", "--weights", "--cuda-graphs", "--restart", "--quiet", "--verbose"),
         "--help",
     ),
 }

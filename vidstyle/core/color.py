@@ -65,7 +65,7 @@ def recolored(image: Tensor, colors: Tensor, share: float) -> Tensor:
     return torch.lerp(image, found, share)
 
 
-def keep_color(pastiche: Tensor, content: Tensor, share: float) -> Tensor:
+def preserve_color(pastiche: Tensor, content: Tensor, share: float) -> Tensor:
     """The pastiche's luminance with `share` (0 to 1) of its colour differences the content's, clamped to [0, 1]."""
     if share == 0:
         return pastiche

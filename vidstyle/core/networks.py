@@ -116,14 +116,15 @@ class FeatureNetwork(nn.Module):
         looks: Sequence[Look],
         *,
         hand_on: Callable[[str, Tensor], Tensor] | None = None,
-        frugal: bool = False,
+        low_memory: bool = False,
     ) -> list[Tensor]:
         """What each of `looks` makes of the features at its layer.
 
         Args:
             image, hand_on: as `forward` takes them.
-            frugal: for the gradient keep nothing of the lower blocks, where most of the memory goes, and compute them
-                once more, in strips: the same but for rounding, in a third more time. Every look needs its `join`.
+            low_memory: keep no activations of the lower blocks, where most of the memory goes, for the gradient, and
+                compute them once more, in strips: the same within rounding, in a third more time. Every tap needs its
+                `join`.
         """
         self.require(look.layer for look in looks)
         last = max(look.layer[4:] for look in looks)
@@ -131,7 +132,7 @@ class FeatureNetwork(nn.Module):
         x = (image - self.mean) / self.std if self.normalize else image
         for block in range(1, int(last[0]) + 1):
             run = functools.partial(self._block, block, last, looks, hand_on)
-            if frugal and block <= BLOCKS_IN_STRIPS:
+            if low_memory and block <= BLOCKS_IN_STRIPS:
                 x, seen = _in_strips(run, x, looks, reach=len(self.blocks[block - 1]))
             else:
                 x, seen = run(x)

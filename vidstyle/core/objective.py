@@ -21,7 +21,7 @@ class Observer:
 
     Args:
         network: on its device.
-        settings: the layers and `frugal` are read.
+        settings: the layers and `low_memory` are read.
         readouts: of the network, on the device.
     """
 
@@ -39,7 +39,7 @@ class Observer:
         """Of (1, 3, H, W), projected features (H W, K) at the content layers, and at the style layers the metric's
         statistics of features (1, C, H, W) that are not projected."""
         settings = self.settings
-        seen = self.network.observe(image, self.looks, frugal=settings.frugal)
+        seen = self.network.observe(image, self.looks, low_memory=settings.low_memory)
         contents = len(settings.content_layers)
         return (
             dict(zip(settings.content_layers, seen[:contents], strict=True)),

@@ -75,7 +75,7 @@ def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> N
     more = [
         text
         for text, used in (
-            ("--frugal", settings.frugal),
+            ("--low-memory", settings.low_memory),
             ("--precision bfloat16", optimize.pick_precision(settings.precision, device) == "bfloat16"),
         )
         if not used

@@ -81,7 +81,7 @@ class Stylizer:
             else:
                 minimum = self._paint_on(frame, content, state)
             pastiche = minimum.image[0]
-            shown = color.keep_color(pastiche, unchanged, frame.keep_color)
+            shown = color.preserve_color(pastiche, unchanged, frame.preserve_color)
         result = Result(
             index=frame.index,
             image=to_pixels(shown),

@@ -63,7 +63,7 @@ class PictureSource:
 def still_plan(settings: Settings, mix: Sequence[OverTime], alpha: OverTime) -> Plan:
     """A picture that is painted once."""
     fps = Fraction(1)
-    course = Course.of([Fraction(0)], fps, alpha=alpha, mix=mix, keep_color=settings.keep_color)
+    course = Course.of([Fraction(0)], fps, alpha=alpha, mix=mix, preserve_color=settings.preserve_color)
     return Plan(course, fps, (0,), (0,))
 
 
@@ -105,7 +105,7 @@ class Animation:
     def numbers(self) -> tuple[OverTime, ...]:
         """All that may change over time."""
         settings = self.settings
-        return (self.alpha, *self.mix, settings.keep_color, settings.temporal_weight)
+        return (self.alpha, *self.mix, settings.preserve_color, settings.temporal_weight)
 
     def plan(self, moments: Sequence[Fraction] | None = None) -> Plan:
         """How it is painted and shown, if the frames have what the schedules say of these moments instead of `times`.
@@ -119,7 +119,7 @@ class Animation:
             self.fps,
             alpha=self.alpha,
             mix=self.mix,
-            keep_color=settings.keep_color,
+            preserve_color=settings.preserve_color,
             temporal_weight=settings.temporal_weight,
             moments=moments,
         )

@@ -21,7 +21,7 @@ class Course:
     times: tuple[Fraction, ...]  #: seconds from the first
     alpha: tuple[float, ...]
     mix: tuple[tuple[float, ...], ...]  #: share of each style, summing to 1
-    keep_color: tuple[float, ...]
+    preserve_color: tuple[float, ...]
     temporal_weight: tuple[float, ...]
 
     @classmethod
@@ -32,7 +32,7 @@ class Course:
         *,
         alpha: OverTime,
         mix: Sequence[OverTime],
-        keep_color: OverTime = 0.0,
+        preserve_color: OverTime = 0.0,
         temporal_weight: OverTime = 0.0,
         moments: Sequence[Fraction] | None = None,
     ) -> Course:
@@ -52,7 +52,7 @@ class Course:
             tuple(times),
             tuple(round(each, DECIMALS) for each in values(alpha, times, fps, "--alpha", moments)),
             tuple(tuple(share / sum(each) for share in each) for each in zip(*shares, strict=True)),
-            values(keep_color, times, fps, "--keep-color", moments),
+            values(preserve_color, times, fps, "--preserve-color", moments),
             values(temporal_weight, times, fps, "--temporal-weight", moments),
         )
 
@@ -74,7 +74,7 @@ class Course:
     def curves(self) -> dict[str, tuple[float, ...]]:
         """Each number by its name."""
         shares = {f"share of style {number}": each for number, each in enumerate(zip(*self.mix, strict=True), 1)}
-        curves = {"alpha": self.alpha, **(shares if len(shares) > 1 else {}), "keep-color": self.keep_color}
+        curves = {"alpha": self.alpha, **(shares if len(shares) > 1 else {}), "preserve-color": self.preserve_color}
         return curves | ({"temporal-weight": self.temporal_weight} if any(self.temporal_weight) else {})
 
 
@@ -82,7 +82,7 @@ def require_still(settings: Settings) -> None:
     """Raise `UsageError` if a number that a still is painted with changes over time."""
     for number, name in (
         (settings.alpha, "--alpha"),
-        (settings.keep_color, "--keep-color"),
+        (settings.preserve_color, "--preserve-color"),
         *((share, "--mix") for share in settings.mix),
     ):
         constant(number, name)

@@ -164,10 +164,10 @@ def shots_of(source: VideoSource) -> list[Shot]:
 
 def _cells(wanted: Sequence[tuple[Tensor, float, int]], styles: int, settings: Settings) -> list[Frame]:
     """Of pictures, the alphas they are to be painted at, and the numbers of their styles."""
-    keep_color = constant(settings.keep_color, "--keep-color")
+    preserve_color = constant(settings.preserve_color, "--preserve-color")
     shares = [tuple(float(other == style) for other in range(styles)) for style in range(styles)]
     return [
-        Frame(number, image, None, alpha, shares[style], keep_color=keep_color)
+        Frame(number, image, None, alpha, shares[style], preserve_color=preserve_color)
         for number, (image, alpha, style) in enumerate(wanted)
     ]
 

@@ -87,7 +87,7 @@ class FilmSource:
             own.fps,
             alpha=settings.alpha,
             mix=mix,
-            keep_color=settings.keep_color,
+            preserve_color=settings.preserve_color,
             # Without knowledge of the motion the term would only smear what moves.
             temporal_weight=settings.temporal_weight if settings.warm_start == "warped" else 0.0,
         )

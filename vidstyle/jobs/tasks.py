@@ -328,7 +328,7 @@ def _deep(job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | N
     """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
     if job.state is None or not isinstance(source, PictureSource):
         return None
-    shown = color.keep_color(job.state.pastiche.cpu(), source.image, source.course.keep_color[-1])
+    shown = color.preserve_color(job.state.pastiche.cpu(), source.image, source.course.preserve_color[-1])
     deep: np.ndarray = np.rint(shown.clamp(0, 1).permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
     return deep
 

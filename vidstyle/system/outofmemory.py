@@ -24,7 +24,7 @@ TEXTS = re.compile(
     r"|can't start new thread|pthread_create failed",
     re.IGNORECASE,
 )
-ADVICE = "give a smaller --size, --frugal, --network compact, or end other programs"
+ADVICE = "give a smaller --size, --low-memory, --network compact, or end other programs"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -27,13 +27,13 @@ from vidstyle.lab.bench import baseline, machine, specimen
 from vidstyle.lab.bench.figures import (
     BaselineSpeed,
     Evaluation,
-    Evenness,
     Proof,
     Race,
     Report,
     Scaling,
     SizePoint,
     StylesPoint,
+    Uniformity,
 )
 from vidstyle.lab.bench.trials import Subject, evaluation, evaluator, job_speed, painting
 from vidstyle.media.stills import pictures
@@ -257,6 +257,6 @@ def check_report(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = 
     check_writable(path, overwrite=overwrite, inputs=inputs)
 
 
-def save(report: Report | Proof | Evenness, path: Path, *, overwrite: bool = True) -> None:
+def save(report: Report | Proof | Uniformity, path: Path, *, overwrite: bool = True) -> None:
     """Write a report as JSON, whole or not at all. Raises `DiskError`, `OutputExistsError`."""
     write_whole(path, json.dumps(report.json(), indent=1, allow_nan=False) + "\n", overwrite=overwrite)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidstyle.lab.bench.machine import Machine
-from vidstyle.lab.evaluate.report.figures import Drift, FrameFigures, Independence, Spread, Steadiness
+from vidstyle.lab.evaluate.report.figures import Drift, FrameFigures, Independence, Spread, TemporalConsistency
 from vidstyle.system.files import plain
 
 
@@ -177,7 +177,7 @@ class KnownMotion:
     frames: int
     width: int  #: pixels
     height: int  #: pixels
-    steadiness: Steadiness  #: of all neighbours
+    consistency: TemporalConsistency  #: of all neighbours
     independence: Independence  #: beside a sample of neighbours painted from scratch
     warping_ratio: float  #: mean warping error of all neighbours / that of the pairs painted from scratch
     returns: tuple[Return, ...]  #: of a sample of frames; none where nothing is hidden
@@ -222,7 +222,7 @@ class Pace:
     alpha: tuple[float, ...]  #: of each frame
     steps: tuple[float, ...]  #: `metrics.feature_distance` of each frame but the first from the one before
     mean: float  #: of the steps
-    unevenness: float  #: standard deviation (of the population) of the steps / their mean
+    step_variation: float  #: standard deviation (of the population) of the steps / their mean
     least: float  #: step / mean
     greatest: float  #: step / mean
     boiling: float  #: mean squared difference of neighbours / (that of the last frame from the first / len(steps)^2)
@@ -235,7 +235,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class StyleEvenness:
+class StyleUniformity:
     """An animation in one style."""
 
     style: str  #: file name
@@ -246,7 +246,7 @@ class StyleEvenness:
 
 
 @dataclass(frozen=True)
-class Evenness:
+class Uniformity:
     """How evenly a balance animation changes: the way there."""
 
     vidstyle: str  #: version
@@ -258,7 +258,7 @@ class Evenness:
     height: int  #: pixels
     fps: float  #: frames per second
     frames: int  #: of the way there
-    styles: tuple[StyleEvenness, ...]
+    styles: tuple[StyleUniformity, ...]
 
     def json(self) -> dict[str, Any]:
         """The figures as JSON knows them; a number that is not finite is None."""

@@ -1,4 +1,4 @@
-"""The figures of a benchmark, and of steadiness, as tables for a terminal. Nothing is printed here."""
+"""The figures of a benchmark, and of consistency, as tables for a terminal. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def growth(scaling: Scaling, job: JobSpeed) -> Iterator[Table]:
     yield frames
 
 
-def steadiness(proof: Proof) -> Iterator[RenderableType]:
+def consistency(proof: Proof) -> Iterator[RenderableType]:
     """Films whose motion is known, in the order in which it is read."""
     one, used = proof.films[0], proof.settings
     yield (
@@ -161,7 +161,7 @@ def flicker(films: Sequence[KnownMotion]) -> Grid:
     """Warping errors."""
     rows = []
     for label, film in zip(_labels(films), films, strict=True):
-        errors = film.steadiness
+        errors = film.consistency
         row = errors.warping.mean, errors.warping.worst, errors.input_warping.mean, film.warping_ratio
         rows.append((label, *map(number, row), number(film.return_ratio) if film.returns else ""))
     return Grid(
@@ -175,7 +175,7 @@ def flicker(films: Sequence[KnownMotion]) -> Grid:
 
 
 def price(films: Sequence[KnownMotion]) -> Grid:
-    """What steadiness was paid with."""
+    """What consistency was paid with."""
     rows = []
     for label, film in zip(_labels(films), films, strict=True):
         beside, drift, luma = film.independence, film.drift, film.drift.corrected_luma

@@ -1,4 +1,4 @@
-"""`vidstyle steadiness`: how steady a painting is on films whose motion is known exactly, and what that costs."""
+"""`vidstyle consistency`: how steady a painting is on films whose motion is known exactly, and what that costs."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class _Trial:
         self, costs: list[tuple[int, float]], errors: dict[int, float], stages: dict[str, float]
     ) -> KnownMotion:
         info = self.film.info
-        near, beside = self.flicker.steadiness(), self.rivals.independence()
+        near, beside = self.flicker.consistency(), self.rivals.independence()
         back = tuple(self.returning.found)
         evaluations, painting = (statistics.fmean(column) for column in zip(*costs[1:], strict=True))
         flow, warp = (stages.get(stage, 0.0) / (len(costs) - 1) for stage in ("flow", "warp"))
@@ -162,7 +162,7 @@ class _Trial:
             frames=info.frames,
             width=info.width,
             height=info.height,
-            steadiness=near,
+            consistency=near,
             independence=beside,
             warping_ratio=ratio(near.warping.mean, beside.independent_warping),
             returns=back,

@@ -1,4 +1,4 @@
-"""`vidstyle evenness`: how evenly a balance animation changes, and what that costs."""
+"""`vidstyle uniformity`: how evenly a balance animation changes, and what that costs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.retiming import rehearse
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
-from vidstyle.lab.bench.figures import Evenness, Pace, StyleEvenness
+from vidstyle.lab.bench.figures import Pace, StyleUniformity, Uniformity
 from vidstyle.lab.evaluate.report.baseline import CONTENT_LAYER, STYLE_LAYERS
 from vidstyle.lab.evaluate.report.words import used
 from vidstyle.lab.evaluate.uniformity_tables import JUDGES, PAINTER
@@ -48,7 +48,7 @@ def measure(
     both_directions: bool = False,
     judge: str = PAINTER,
     on_step: OnStep = lambda text, done, total: None,
-) -> Evenness:
+) -> Uniformity:
     """Paint the way there of a balance animation, or a timelapse, in each style, as `balance` would, and measure it.
 
     Args:
@@ -78,7 +78,7 @@ def measure(
         _Trial(style.name, painting, studio, on_step).run(spaces, both_directions)
         for style, painting in zip(styles, paintings, strict=True)
     )
-    return Evenness(
+    return Uniformity(
         vidstyle=__version__,
         picture=picture.name,
         settings=used(settings, "balance"),
@@ -166,7 +166,7 @@ class _Trial:
     def __init__(self, name: str, style: Tensor, studio: _Studio, on_step: OnStep) -> None:
         self.name, self.style, self.studio, self.on_step = name, style, studio, on_step
 
-    def run(self, spaces: Sequence[Space], both_directions: bool) -> StyleEvenness:
+    def run(self, spaces: Sequence[Space], both_directions: bool) -> StyleUniformity:
         """Paint and measure; the first of `spaces` in the other direction, too, if that is asked for."""
         direction = self.studio.settings.direction
         paces: list[Pace] = []
@@ -181,7 +181,7 @@ class _Trial:
                 other = self._pace(back, 0.0)
                 apart = tuple(map(self.studio.distance, film.shown, back.shown))
         hysteresis = ratio(statistics.fmean(apart), paces[0].mean) if apart else None
-        return StyleEvenness(self.name, tuple(paces), other, apart, hysteresis)
+        return StyleUniformity(self.name, tuple(paces), other, apart, hysteresis)
 
     def _rehearsed(self) -> tuple[list[Fraction], float]:
         """The moments of an even animation, as a job finds them, and the seconds that it takes."""
@@ -222,7 +222,7 @@ class _Trial:
             alpha=film.alpha,
             steps=steps,
             mean=average,
-            unevenness=ratio(statistics.pstdev(steps), average),
+            step_variation=ratio(statistics.pstdev(steps), average),
             least=ratio(min(steps), average),
             greatest=ratio(max(steps), average),
             boiling=ratio(change, fade),

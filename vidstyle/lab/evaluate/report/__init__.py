@@ -3,7 +3,7 @@
     from vidstyle import measure_clip
 
     found = measure_clip("ride.mp4", "painted.mp4", ["facets.jpg"])
-    found.steadiness[0].warping.mean, found.independence.warping_ratio
+    found.consistency[0].warping.mean, found.independence.warping_ratio
 
 A figure alone is cheap to fool: a blurred or frozen clip does not flicker. So they come together.
 """

@@ -26,8 +26,8 @@ from vidstyle.lab.evaluate.report.figures import (
     Look,
     PairFigures,
     PatchFigures,
-    Steadiness,
     Still,
+    TemporalConsistency,
     WorstPair,
 )
 from vidstyle.media.stills import pictures
@@ -87,9 +87,9 @@ class Flicker:
         if index + self.distance in self.ends:
             self._waiting[index] = now.photo, now.pixels
 
-    def steadiness(self) -> Steadiness:
+    def consistency(self) -> TemporalConsistency:
         """What was seen."""
-        return Steadiness.of(self.distance, self.candidates, self._pairs)
+        return TemporalConsistency.of(self.distance, self.candidates, self._pairs)
 
     def _measure(self, photo: np.ndarray, painted: np.ndarray, now: View, motion: Motion) -> None:
         visible = motion.visible.to(now.device)

@@ -91,7 +91,7 @@ class Session:
             styles=tuple(Path(style).name for style in self.styles),
             settings=used(self.settings),
             shots=tuple(sorted(self.source.shots)),
-            steadiness=tuple(flicker.steadiness() for flicker in self.flickers),
+            consistency=tuple(flicker.consistency() for flicker in self.flickers),
             independence=self.rivals.independence() if self.rivals else None,
             drift=Drift.of(frames),
             frames=frames,

@@ -64,7 +64,7 @@ class PairFigures:
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class TemporalConsistency:
     """How much the painted clip changes beyond the motion of the input, over a distance in time."""
 
     distance: int  #: frames from the earlier to the later one of a pair
@@ -77,7 +77,7 @@ class Steadiness:
     input_plain: Spread
 
     @classmethod
-    def of(cls, distance: int, candidates: int, pairs: Sequence[PairFigures]) -> Steadiness:
+    def of(cls, distance: int, candidates: int, pairs: Sequence[PairFigures]) -> TemporalConsistency:
         """Of measured pairs."""
         names = ("warping", "plain", "input_warping", "input_plain")
         spreads = [Spread.of({pair.frame: getattr(pair, name) for pair in pairs}) for name in names]
@@ -110,13 +110,13 @@ class Independence:
     warping_ratio: float  #: the one / the other: 0 = no flicker, 1 = as much as without any memory
     style: float  #: mean over the layers: 0 = the style, 1 = as far from it as the input
     independent_style: float
-    style_ratio: float  #: above 1: steadiness has been paid for in style
+    style_ratio: float  #: above 1: consistency has been paid for in style
     content: float  #: 0 = the input's features, 1 = as far from them as their mean
     independent_content: float
-    content_ratio: float  #: above 1: steadiness has been paid for in likeness
+    content_ratio: float  #: above 1: consistency has been paid for in likeness
     sharpness: float
     independent_sharpness: float
-    sharpness_ratio: float  #: below 1: steadiness has been paid for in crispness
+    sharpness_ratio: float  #: below 1: consistency has been paid for in crispness
 
     @classmethod
     def of(cls, judge: str, rivals: Sequence[Rival]) -> Independence:
@@ -249,7 +249,7 @@ class Measurement:
     styles: tuple[str, ...]  #: file names
     settings: dict[str, Any]  #: of the job, as the independent frames were painted
     shots: tuple[int, ...]  #: first frames
-    steadiness: tuple[Steadiness, ...]  #: over 1 frame, and over the longer distances
+    consistency: tuple[TemporalConsistency, ...]  #: over 1 frame, and over the longer distances
     independence: Independence | None  #: None without a style
     drift: Drift
     frames: tuple[FrameFigures, ...]

@@ -1,4 +1,4 @@
-"""What is measured of how evenly a balance animation changes."""
+"""What is measured of the perceptual uniformity of a balance animation."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ from vidstyle import Settings, animate_balance
 from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.core.metrics import feature_distance
-from vidstyle.lab.bench.figures import Evenness, Pace, StyleEvenness
+from vidstyle.lab.bench.figures import Pace, StyleUniformity, Uniformity
 from vidstyle.lab.chart import EIGHTHS
 
 FAST = ["--size", 64, "--seconds", 1, "--fps", 8, "--iterations", 8, "--first-iterations", 8, "--device", "cpu"]
@@ -29,7 +29,7 @@ def pictures(tmp_path):
 
 
 def run(network, *arguments):
-    return CliRunner().invoke(app, ["evenness", *map(str, (*FAST, "--network", network, *arguments))])
+    return CliRunner().invoke(app, ["uniformity", *map(str, (*FAST, "--network", network, *arguments))])
 
 
 def figures(tmp_path, network, *arguments):
@@ -45,16 +45,16 @@ def names(figure):
 def test_it_tells_everything(tmp_path, network, pictures):
     done = run(network, *pictures, "-o", tmp_path / "e.json")
     assert done.exit_code == 0, done.output
-    for words in ("style.png, even", "other.png, even", "  linear", "unevenness", "boiling", "rehearsal", "one way"):
+    for words in ("style.png, even", "other.png, even", "  linear", "variation", "boiling", "rehearsal", "one way"):
         assert words in done.output
     assert any(block in done.output for block in EIGHTHS[1:])
     found = json.loads((tmp_path / "e.json").read_text())
-    assert set(found) == names(Evenness)
+    assert set(found) == names(Uniformity)
     assert (found["picture"], found["judge"], found["settings"]["space"]) == ("photo.png", "painter", "even")
     assert (found["width"], found["height"], found["fps"], found["frames"]) == (64, 48, 8, 5)
     assert [one["style"] for one in found["styles"]] == ["style.png", "other.png"]
     for one in found["styles"]:
-        assert set(one) == names(StyleEvenness)
+        assert set(one) == names(StyleUniformity)
         assert (one["other"], one["apart"], one["hysteresis"]) == (None, [], None)
         assert [pace["space"] for pace in one["paces"]] == ["even", "linear"]
         for pace in one["paces"]:
@@ -63,7 +63,7 @@ def test_it_tells_everything(tmp_path, network, pictures):
             assert (len(steps), len(pace["alpha"])) == (4, 5)
             assert (pace["alpha"][0], pace["alpha"][-1], pace["direction"]) == (1, 0, "forward")
             assert pace["mean"] == pytest.approx(statistics.fmean(steps))
-            assert pace["unevenness"] == pytest.approx(np.std(steps) / np.mean(steps))
+            assert pace["step_variation"] == pytest.approx(np.std(steps) / np.mean(steps))
             assert (pace["least"], pace["greatest"]) == pytest.approx([f(steps) / pace["mean"] for f in (min, max)])
             assert 0 < pace["straight"] <= 1
             assert pace["boiling"] >= 1 - 1e-6  # nothing is shorter than the straight way
@@ -148,7 +148,7 @@ def test_where_nothing_changes_there_are_no_ratios(tmp_path, network, pictures):
     (one,) = figures(tmp_path, network, *pictures[:2], "--from", 1, "--to", 1)["styles"]
     for pace in one["paces"]:
         assert pace["steps"] == [0] * 4
-        assert pace["unevenness"] is pace["boiling"] is pace["straight"] is None
+        assert pace["step_variation"] is pace["boiling"] is pace["straight"] is None
     assert run(network, *pictures[:2], "--from", 1, "--to", 1).exit_code == 0
 
 
@@ -171,7 +171,7 @@ def test_refusals(tmp_path, network, pictures):
         (2, "it takes two", [photo, style, "--fps", 1]),
     ]
     for code, words, arguments in cases:
-        done = CliRunner().invoke(app, ["evenness", *map(str, ("--network", network, *FAST, *arguments)), "-q"])
+        done = CliRunner().invoke(app, ["uniformity", *map(str, ("--network", network, *FAST, *arguments)), "-q"])
         assert (done.exit_code, done.stdout) == (code, ""), (arguments, done.output)
         assert words in done.output
         assert len(done.output.strip().splitlines()) == 1

@@ -23,7 +23,7 @@ def pictures(tmp_path):
 
 
 def run(network, *arguments):
-    return CliRunner().invoke(app, ["steadiness", *map(str, (*FAST, "--network", network, *arguments))])
+    return CliRunner().invoke(app, ["consistency", *map(str, (*FAST, "--network", network, *arguments))])
 
 
 def figures(tmp_path, network, *arguments):
@@ -46,10 +46,10 @@ def test_it_needs_no_files_and_tells_everything(tmp_path, network):
     ]
     for one in films:
         assert (one["frames"], one["width"], one["height"]) == (7, 64, 36)
-        assert [pair["frame"] for pair in one["steadiness"]["pairs"]] == list(range(1, 7))
+        assert [pair["frame"] for pair in one["consistency"]["pairs"]] == list(range(1, 7))
         assert [rival["frame"] for rival in one["independence"]["rivals"]] == [5, 6]
         beside = one["independence"]["independent_warping"]
-        assert one["warping_ratio"] == pytest.approx(one["steadiness"]["warping"]["mean"] / beside)
+        assert one["warping_ratio"] == pytest.approx(one["consistency"]["warping"]["mean"] / beside)
         assert all(one["independence"][f"{name}_ratio"] > 0 for name in ("style", "content", "sharpness"))
         assert len(one["looks"]) == 7
         assert one["drift"]["sharpness"]["last"] == one["looks"][-1]["painted"]["sharpness"]
@@ -70,7 +70,7 @@ def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, netwo
     (warped,) = figures(tmp_path, network, *options)
     (anew,) = figures(tmp_path, network, *options, "--warm-start", "none", "--iterations", Settings.iterations)
     assert warped["warping_ratio"] < 0.2
-    pairs = [pair["warping"] for pair in anew["steadiness"]["pairs"]]  # all of them, over the two painted anew
+    pairs = [pair["warping"] for pair in anew["consistency"]["pairs"]]  # all of them, over the two painted anew
     assert anew["warping_ratio"] == pytest.approx(fmean(pairs) / fmean(pairs[-2:]))
     assert anew["independence"]["warping_ratio"] == anew["independence"]["style_ratio"] == 1
     step = Stylizer.step
@@ -82,7 +82,7 @@ def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, netwo
 
     monkeypatch.setattr(Stylizer, "step", frozen)
     (still,) = figures(tmp_path, network, *options)
-    assert still["steadiness"]["plain"]["mean"] == 0
+    assert still["consistency"]["plain"]["mean"] == 0
     assert still["warping_ratio"] > 5 * warped["warping_ratio"]
     assert still["drift"]["sharpness"] == {"least": 1, "most": 1, "last": 1}
 
