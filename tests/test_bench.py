@@ -218,9 +218,9 @@ def test_the_textbook_program_has_the_weights_and_the_loss_of_the_blog_objective
         torch.testing.assert_close(seen[layer], features)
     settings = Settings.preset("blog", device="cpu", precision="float32")
     stylizer = Stylizer(ours, [style[0]], settings)
-    goal = stylizer.goal(Frame(0, content[0], None, 0.3, (1.0,)))
+    objective = stylizer.objective(Frame(0, content[0], None, 0.3, (1.0,)))
     found = baseline.total_loss(layers, content, style, pastiche, 0.3)
-    torch.testing.assert_close(found, goal(pastiche)[0], rtol=1e-3, atol=0)
+    torch.testing.assert_close(found, objective(pastiche)[0], rtol=1e-3, atol=0)
     assert PRESETS["blog"]["style_layers"] == baseline.STYLE_LAYERS
     assert PRESETS["blog"]["content_layers"] == (baseline.CONTENT_LAYER,)
 

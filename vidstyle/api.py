@@ -113,7 +113,7 @@ def animate_balance(
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
         return task.run_evenly(animation, picture, on_frame, on_fitted, on_rehearsal)
-    source = PictureSource(picture, settings, animation.plan(), begun=settings.timelapse)
+    source = PictureSource(picture, settings, animation.plan(), starts_unpainted=settings.timelapse)
     return task.run(source, None, on_frame, on_fitted)
 
 

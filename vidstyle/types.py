@@ -80,8 +80,8 @@ class Budget:
 
 
 @dataclass(frozen=True, eq=False)
-class Onward:
-    """How a loop goes on from a frame to the first one."""
+class LoopClosure:
+    """How a frame near the end of a loop is led back to the first frame."""
 
     motion: Motion  #: where each pixel of this frame is in the first one, and whether it is there
     share: float  #: how far the painting goes towards the first pastiche in this frame, 0 to 1
@@ -100,7 +100,7 @@ class Frame:
     preserve_color: float = 0.0  #: share of the content's own colours that is shown
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
-    onward: Onward | None = None  #: near the end of a loop
+    loop_closure: LoopClosure | None = None  #: near the end of a loop
     budget: Budget | None = None  #: None for what the settings say
 
 
@@ -110,8 +110,8 @@ class State:
 
     index: int  #: the frame this is the state after
     pastiche: Tensor  #: (3, H, W) float32 in [0, 1], never rounded to 8 bits
-    curvature: float  #: step length per gradient that suited the optimiser last (its inverse curvature); 0 = unknown
-    past: tuple[Tensor, ...] = ()  #: pastiches of the frames before it in its shot, newest first, as far as needed
+    inverse_curvature: float  #: step per gradient of the optimiser's last curvature pair; 0 = unknown
+    history: tuple[Tensor, ...] = ()  #: pastiches of the frames before it in its shot, newest first, as far as needed
     first: Tensor | None = None  #: the pastiche of the first frame of all, in a loop
     colors: Tensor | None = None  #: moments of colours, (3, 4), on the CPU: of the shot's frame of most contrast so far
 

@@ -1,4 +1,4 @@
-"""Colours of one picture given to another: colour transfer, matched statistics, and luminance transfer.
+"""Colour transfer: linear maps of colours between pictures, and the luminance transfer that preserves colours.
 
 Gatys, Bethge, Hertzmann, Shechtman 2016, "Preserving Color in Neural Artistic Style Transfer",
 https://arxiv.org/abs/1606.05897. All pictures are (3, H, W) float sRGB in [0, 1]; nothing waits for the device.

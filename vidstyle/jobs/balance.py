@@ -39,14 +39,14 @@ class PictureSource:
         picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
         settings: size and the budget of an animation are read.
         plan: how often, with which numbers, and in which order.
-        begun: the first painting is the picture to start from, as it is.
+        starts_unpainted: the first frame is the picture that the optimisation starts from, unpainted.
     """
 
-    def __init__(self, picture: np.ndarray, settings: Settings, plan: Plan, *, begun: bool = False) -> None:
+    def __init__(self, picture: np.ndarray, settings: Settings, plan: Plan, *, starts_unpainted: bool = False) -> None:
         width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
         self.image = to_tensor(pictures.resize(picture, width, height))
         self.budget = Budget(settings.animation_iterations, settings.tolerance)
-        self.first_budget = Budget(1, 0.0) if begun else None
+        self.first_budget = Budget(1, 0.0) if starts_unpainted else None
         self.course = plan.course.shown(plan.painted, plan.course.times)
         self.playback: Sequence[int] = plan.shown
         self.info = ClipInfo(width, height, plan.fps, len(plan.shown))

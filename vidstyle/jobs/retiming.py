@@ -118,7 +118,7 @@ def rehearse(
     for number, scale in enumerate(REHEARSALS):
         small = dataclasses.replace(settings, size=min(max(round(own * scale), SMALLEST_REHEARSAL), own))
         plan = one_way.plan(moments)
-        source = PictureSource(picture, small, plan, begun=settings.timelapse)
+        source = PictureSource(picture, small, plan, starts_unpainted=settings.timelapse)
         changes = []
         for change in _changes(source.frames(0), stylizer, judge, layers):
             changes.append(change)

@@ -27,7 +27,7 @@ from vidstyle.system import libraries
 from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
 from vidstyle.system.stopwatch import each, stage
-from vidstyle.types import Budget, Film, Frame, Motion, Onward
+from vidstyle.types import Budget, Film, Frame, LoopClosure, Motion
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
@@ -139,18 +139,18 @@ class FilmSource:
         with stage("flow"):
             motions = self._motions(seen, moment.before)
             left = self.info.frames - index
-            onward = None
+            loop_closure = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                onward = Onward(self.estimate(opening, seen), 1 / left)
+                loop_closure = LoopClosure(self.estimate(opening, seen), 1 / left)
         # The same picture again, and the same is wanted of it.
-        painted = moment.repeats and onward is None and self.course.stays(index)
+        painted = moment.repeats and loop_closure is None and self.course.stays(index)
         return Frame(
             index=index,
             image=to_tensor(moment.pixels),
             motion=motions.pop(1, None),
             earlier=motions,
             reach=self.reach,
-            onward=onward,
+            loop_closure=loop_closure,
             budget=Budget(1, 0.0) if painted else None,
             **self.course.at(index),
         )

@@ -138,7 +138,9 @@ class Task:
         """The same at an even pace, found by rehearsals, or by an interrupted call before."""
 
         def source(moments: Sequence[Fraction]) -> PictureSource:
-            return PictureSource(picture, self.settings, animation.plan(moments), begun=self.settings.timelapse)
+            return PictureSource(
+                picture, self.settings, animation.plan(moments), starts_unpainted=self.settings.timelapse
+            )
 
         draft = source(expected(animation))
         self.try_outputs(self.show(draft))

@@ -236,15 +236,15 @@ class JobFolder:
         return done, state, painted - done
 
     def _state_after(self, index: int) -> State | None:
-        """The state after a frame, its past from the files of the frames before; None if one of them is not good."""
+        """The state after a frame, its history from the files of the frames before; None if one of them is not good."""
         try:
-            state, past = self._saved_state(index)
-            earlier = tuple(self._saved_state(index - back)[0].pastiche for back in range(1, past + 1))
+            state, history = self._saved_state(index)
+            earlier = tuple(self._saved_state(index - back)[0].pastiche for back in range(1, history + 1))
         except ValueError:
             return None
         if state.index != index or any(one.shape != state.pastiche.shape for one in earlier):
             return None
-        return dataclasses.replace(state, past=earlier)
+        return dataclasses.replace(state, history=earlier)
 
     def _saved_state(self, index: int) -> tuple[State, int]:
         """What `states.read_state` finds. Raises `ValueError` if the file is not as it was saved."""
@@ -257,7 +257,7 @@ class JobFolder:
 
         The oldest goes first: if that is interrupted, there is no gap before which some would stay for ever.
         """
-        number, files = state.index - len(state.past) - MARGIN - 1, []
+        number, files = state.index - len(state.history) - MARGIN - 1, []
         with self._disk():
             while (file := self.path / STATE.format(number)).is_file():
                 files.append(file)

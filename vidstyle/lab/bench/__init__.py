@@ -6,6 +6,7 @@ Ratios of one run can be compared between machines, seconds cannot.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import tempfile
@@ -135,8 +136,8 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
     """Let the textbook program paint the still, then see how long vidstyle takes for a picture as good.
 
     Two losses judge: vidstyle's, which the baseline knows nothing of, and the baseline's own, which vidstyle then
-    minimises. Both programs are given the style at the size of the still. What `optimize.place` does for the memory of
-    this process helps the baseline, too.
+    minimises. Both programs are given the style at the size of the still. What `optimize.prepare` does for the memory
+    of this process helps the baseline, too.
     """
     device, settings = subject.device, subject.settings
     size = size_of(subject.still.image)
@@ -186,7 +187,7 @@ def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Prog
 
     def judged(pastiche: Tensor) -> float:
         with torch.no_grad(), engine(subject.device):
-            return float(exact.goal(frame)(pastiche)[0])
+            return float(exact.objective(frame)(pastiche)[0])
 
     network, wanted = load_network(settings), judged(end.pastiche)
     for evaluations in LADDER:
@@ -240,7 +241,8 @@ def styles_point(subject: Subject, count: int) -> StylesPoint:
     stylizer = Stylizer(subject.network, styles, subject.settings)
     frame = dataclasses.replace(subject.still, mix=(1 / count,) * count)
     with engine(subject.device):
-        prepare = machine.seconds_of(lambda: stylizer.goal(frame), subject.device, least=1, most=1, warm_up=False)[0]
+        objective = functools.partial(stylizer.objective, frame)
+        prepare = machine.seconds_of(objective, subject.device, least=1, most=1, warm_up=False)[0]
         return StylesPoint(count, prepare, machine.median_seconds(evaluator(stylizer, frame), subject.device))
 
 

@@ -79,9 +79,9 @@ def evaluation(subject: Subject, limits: Machine) -> Evaluation:
     stylizer = subject.stylizer(coarse_to_fine=False, tolerance=0.0, first_iterations=in_a_row, init="content")
     with engine(device):
         alone = machine.median_seconds(evaluator(stylizer, subject.still), device)
-        aiming = machine.median_seconds(lambda: stylizer.goal(subject.still), device)
+        preparation = machine.median_seconds(lambda: stylizer.objective(subject.still), device)
     row = machine.median_seconds(lambda: stylizer.step(subject.still, None), device, least=2)
-    iteration = (row - aiming) / in_a_row
+    iteration = (row - preparation) / in_a_row
     layers = (*settings.content_layers, *settings.style_layers)
     flops = operations(subject.network, layers, settings.style_layers, height, width)
     traffic = least_traffic(subject.network, layers, height, width)
@@ -101,11 +101,11 @@ def evaluation(subject: Subject, limits: Machine) -> Evaluation:
 
 def evaluator(stylizer: Stylizer, frame: Frame) -> Callable[[], Tensor]:
     """A function that computes the loss of a still and its gradient; good until the stylizer is asked for more."""
-    goal, image = stylizer.goal(frame), frame.image.to(stylizer.device)[None]
+    objective, image = stylizer.objective(frame), frame.image.to(stylizer.device)[None]
 
     def evaluate() -> Tensor:
         x = image.clone().requires_grad_()
-        return torch.autograd.grad(goal(x)[0], x)[0]
+        return torch.autograd.grad(objective(x)[0], x)[0]
 
     return evaluate
 

@@ -70,7 +70,7 @@ class Distiller:
         self.layers, self.learnt = tuple(layers), (*layers, *helpers)
         self.device = pick_device(recipe.device)
         self.teacher = teacher.requires_grad_(False).eval()
-        optimize.place(self.teacher, self.device, recipe.precision)
+        optimize.prepare(self.teacher, self.device, recipe.precision)
         every = max(2, len(pictures) // HELD_OUT)
         self.held_out = pictures[::every]
         self.pictures = [image for number, image in enumerate(pictures) if number % every]

@@ -146,7 +146,7 @@ class _Studio:
         self.layers = tuple(dict.fromkeys(own if judge == PAINTER else (*STYLE_LAYERS, CONTENT_LAYER)))
         self.critic.require(self.layers)
         self.device = pick_device(settings.device)
-        optimize.place(self.critic, self.device, "float32")
+        optimize.prepare(self.critic, self.device, "float32")
         self.init = None
         if settings.init not in ("content", "noise"):
             self.init = to_tensor(pictures.load_picture(settings.init))
@@ -195,7 +195,7 @@ class _Trial:
         studio = self.studio
         settings = dataclasses.replace(studio.settings, direction=direction)
         plan = Animation(settings, studio.animation.mix).plan(moments)
-        source = PictureSource(studio.picture, settings, plan, begun=settings.timelapse)
+        source = PictureSource(studio.picture, settings, plan, starts_unpainted=settings.timelapse)
         stylizer, state = studio.stylizer(self.style), None
         results: list[Result] = []
         for frame in source.frames(0):

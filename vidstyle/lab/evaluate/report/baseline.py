@@ -54,7 +54,7 @@ class Studio:
         self.anew = self.stylizer()
         self.device = self.anew.device
         self.critic = networks.vgg19(settings.weights) if judge == "vgg19" else networks.compact()
-        optimize.place(self.critic, self.device, "float32")
+        optimize.prepare(self.critic, self.device, "float32")
 
     def stylizer(self, **changes: Any) -> Stylizer:
         """One of its own, as a job would make it, with some settings changed."""

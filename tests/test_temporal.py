@@ -14,7 +14,7 @@ from vidstyle.jobs.sources import FilmSource, to_tensor
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
 from vidstyle.settings import Settings
-from vidstyle.types import ClipInfo, Frame, Motion, Onward, State
+from vidstyle.types import ClipInfo, Frame, LoopClosure, Motion, State
 
 CPU = torch.device("cpu")
 
@@ -78,12 +78,12 @@ def test_what_the_last_frame_hides_comes_from_the_nearest_one_that_shows_it():
         earlier={2: half_hidden(left), 4: half_hidden(left, middle), 8: half_hidden(slice(0, 2))},
         reach=8,
     )
-    painting, known = temporal.recalled(frame, state, CPU)
+    painting, known = temporal.warp_history(frame, state, CPU)
     assert (painting[:, :, middle] == 0).all() and (painting[:, :, right] == 1 / 8).all()
     assert (painting[:, :, 2:4] == 7 / 8).all() and (known[:, :, 2:] == 1).all()
     assert (known[:, :, :2] == 0).all()
-    assert temporal.remembered(frame, state) == tuple(pastiches[:7])
-    assert temporal.remembered(dataclasses.replace(frame, motion=None), state) == ()
+    assert temporal.update_history(frame, state) == tuple(pastiches[:7])
+    assert temporal.update_history(dataclasses.replace(frame, motion=None), state) == ()
 
 
 def test_a_film_looks_back_only_for_what_is_hidden():
@@ -187,9 +187,9 @@ def test_a_loop_ends_as_it_began(tiny_network, style):
 
 def test_a_loop_takes_what_it_does_not_know_from_its_beginning():
     state = State(7, torch.full((3, 8, 12), 0.25), 0.0, first=torch.full((3, 8, 12), 0.75))
-    onward = Onward(half_hidden(slice(0, 0)), 0.5)
-    frame = Frame(8, torch.zeros(3, 8, 12), half_hidden(slice(0, 4)), 0.3, (1.0,), onward=onward)
-    painting, known = temporal.recalled(frame, state, CPU)
+    loop_closure = LoopClosure(half_hidden(slice(0, 0)), 0.5)
+    frame = Frame(8, torch.zeros(3, 8, 12), half_hidden(slice(0, 4)), 0.3, (1.0,), loop_closure=loop_closure)
+    painting, known = temporal.warp_history(frame, state, CPU)
     assert (painting[:, :, :4] == 0.75).all() and (painting[:, :, 4:] == 0.5).all() and (known == 1).all()
 
 
@@ -197,7 +197,8 @@ def test_new_areas_begin_in_the_colours_of_the_painting(picture):
     painting = (picture.flip(0) * 0.5).clamp(0, 1)
     known = torch.ones(1, 72, 96)
     known[:, :, 80:] = 0
-    start = temporal.begun(Frame(1, picture, Motion(torch.zeros(2, 72, 96), known), 0.3, (1.0,)), painting, known)
+    frame = Frame(1, picture, Motion(torch.zeros(2, 72, 96), known), 0.3, (1.0,))
+    start = temporal.initial_image(frame, painting, known)
     assert torch.equal(start[:, :, :80], painting[:, :, :80])
     new, old, photo = (one.mean((1, 2)) for one in (start[:, :, 80:], painting, picture[:, :, 80:]))
     assert (new - old).norm() < (photo - old).norm()
