@@ -18,7 +18,7 @@ from vidstyle.core import networks
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.lab import bench
-from vidstyle.lab.bench import baseline, machine, specimen, tables, trials
+from vidstyle.lab.bench import baseline, machine, synthetic_inputs, tables, trials
 from vidstyle.settings import PRESETS, Settings
 from vidstyle.types import Frame
 
@@ -249,11 +249,11 @@ def test_numbers_that_are_not_finite_are_none_in_json():
 
 
 def test_the_generated_clip_moves_in_two_ways_and_is_always_the_same(tmp_path):
-    first, again = (list(specimen.pictures(128, 72, 4)) for _ in range(2))
+    first, again = (list(synthetic_inputs.pictures(128, 72, 4)) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
     assert first[0].shape == (72, 128, 3)
     assert all(np.abs(one.astype(int) - other).mean() > 1 for one, other in itertools.pairwise(first))
-    with Image.open(specimen.write_style(tmp_path, 20)) as picture:
+    with Image.open(synthetic_inputs.write_style(tmp_path, 20)) as picture:
         assert picture.size == (32, 32)
 
 

@@ -15,7 +15,7 @@ from test_gif import distance
 
 from vidstyle import Settings, animate_balance, encode_job
 from vidstyle.errors import SizeError, UsageError
-from vidstyle.jobs.output.looks import Look, Trial, search
+from vidstyle.jobs.output.reductions import Reduction, Trial, search
 from vidstyle.system.places import PLACES, bytes_of, said
 
 pytestmark = pytest.mark.clips
@@ -51,9 +51,9 @@ class TestSearch:
     """A size and an error that can be computed by hand."""
 
     @staticmethod
-    def measure(look):
-        size = 1e6 * 0.8**look.narrower / (1 + look.slower) * 0.9**look.fewer
-        return Trial(size, 1 + 0.1 * look.narrower + 2 * look.slower + 0.03 * look.fewer)
+    def measure(reduction):
+        size = 1e6 * 0.8**reduction.narrower / (1 + reduction.slower) * 0.9**reduction.fewer
+        return Trial(size, 1 + 0.1 * reduction.narrower + 2 * reduction.slower + 0.03 * reduction.fewer)
 
     @pytest.mark.parametrize("limit", [9e5, 5e5, 2e5, 1e5])
     def test_it_fits_and_uses_what_it_may(self, limit):
@@ -61,7 +61,7 @@ class TestSearch:
         assert 0.95 * limit <= found.size <= limit
 
     def test_what_fits_gives_up_nothing(self):
-        assert search(self.measure, ROOM, 1e6) == Look()
+        assert search(self.measure, ROOM, 1e6) == Reduction()
 
     def test_the_cheapest_is_given_up_first(self):
         assert search(self.measure, ROOM, 5e5).slower == 0  # jerks cost most
@@ -70,12 +70,12 @@ class TestSearch:
         assert 0 < found.fewer <= 2
 
     def test_what_cannot_be_reached(self):
-        least = self.measure(Look(**ROOM)).size
+        least = self.measure(Reduction(**ROOM)).size
         assert search(self.measure, ROOM, 0.99 * least) is None
         assert search(self.measure, ROOM, 1.01 * least) is not None
 
     def test_never_beyond_the_room(self):
-        found = search(self.measure, ROOM, 1.2 * self.measure(Look(**ROOM)).size)
+        found = search(self.measure, ROOM, 1.2 * self.measure(Reduction(**ROOM)).size)
         assert all(0 <= getattr(found, name) <= most for name, most in ROOM.items())
         assert found.slower == int(found.slower)
 

@@ -22,7 +22,7 @@ MANIFEST = Manifest(
     inputs={"content": "a" * 64},
     settings={"alpha": 0.1 + 0.2, "mix": [], "end": None},
     threads=2,
-    moments=(F(1, 3), F(2, 3)),
+    remapped_times=(F(1, 3), F(2, 3)),
     played=PLAYED,
     encoding={"crf": 18},
     made={"out.mp4": Made("b" * 64, 1000)},
@@ -107,7 +107,7 @@ def test_another_version_is_told_from_damage():
 
 def test_changes_are_said_in_words():
     settings = {"alpha": 0.5, "mix": (), "end": 2}
-    other = dataclasses.replace(MANIFEST, settings=settings, inputs={"content": "b" * 64}, threads=1, moments=())
+    other = dataclasses.replace(MANIFEST, settings=settings, inputs={"content": "b" * 64}, threads=1, remapped_times=())
     assert other.changes(MANIFEST) == [
         "inputs.content was aaaaaaaa…, now bbbbbbbb…",
         "alpha was 0.30000000000000004, now 0.5",

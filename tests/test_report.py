@@ -16,8 +16,8 @@ from vidstyle import Settings, measure_clip
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.lab.evaluate import patches
 from vidstyle.lab.evaluate.report import accumulators
-from vidstyle.lab.evaluate.report.accumulators import Flicker, View, spread, undivided
-from vidstyle.lab.evaluate.report.figures import Look, Range, Spread
+from vidstyle.lab.evaluate.report.accumulators import FlickerAccumulator, View, spread, undivided
+from vidstyle.lab.evaluate.report.figures import Appearance, Range, Spread
 from vidstyle.types import Frame, Motion
 
 pytestmark = pytest.mark.clips
@@ -75,9 +75,9 @@ def test_the_input_itself(clip, network, style):
     assert found.drift.sharpness == found.drift.input_sharpness
     beside = found.independence
     assert beside.judge == "compact"
-    assert [rival.frame for rival in beside.rivals] == [2, 6, 10]
+    assert [pair.frame for pair in beside.pairs] == [2, 6, 10]
     assert beside.style == pytest.approx(1)  # as far from the style as the input
-    assert beside.warping == pytest.approx(np.mean([near.pairs[rival.frame - 1].warping for rival in beside.rivals]))
+    assert beside.warping == pytest.approx(np.mean([near.pairs[pair.frame - 1].warping for pair in beside.pairs]))
     assert beside.warping_ratio == pytest.approx(beside.warping / beside.independent_warping)
     assert beside.style_ratio == pytest.approx(beside.style / beside.independent_style)
     assert beside.style_ratio > 1  # painting brings a frame nearer to the style
@@ -197,7 +197,7 @@ def test_a_pair_across_a_cut_does_not_count(tmp_path):
     assert {pair.frame for pair in near.pairs} == set(range(1, 24)) - {12}
     assert near.plain.worst < 0.05  # that of the cut would be far larger
     assert [one.first for one in found.frames] == [0] * 12 + [12] * 12
-    assert found.frames[12].painted == Look(1, 0, 0, 0)
+    assert found.frames[12].painted == Appearance(1, 0, 0, 0)
     assert found.consistency[1].candidates == 4
     whole = measure_clip(tmp_path / "clip.mkv", tmp_path / "painted.mkv", settings=Settings(cuts=False))
     assert len(whole.consistency[0].pairs) == 23  # as the job would see it
@@ -244,7 +244,7 @@ def test_one_frame_has_no_pairs(tmp_path, network, style):
     found = measure_clip(clip, clip, [style], Settings(network=str(network), **FAST))
     assert found.worst is None
     assert math.isnan(found.consistency[0].warping.mean)
-    assert found.independence.rivals == ()
+    assert found.independence.pairs == ()
     assert found.json()["independence"]["warping_ratio"] is None
 
 
@@ -252,8 +252,8 @@ def test_vgg19_judges(clip, network, style, weights):
     settings = Settings(network=str(network), weights=str(weights), **FAST)
     found = measure_clip(clip, clip, [style], settings, pairs=1, judge="vgg19")
     assert found.independence.judge == "vgg19"
-    assert len(found.independence.rivals) == 1
-    assert set(found.independence.rivals[0].style) == {f"relu{block}_1" for block in range(1, 6)}
+    assert len(found.independence.pairs) == 1
+    assert set(found.independence.pairs[0].style) == {f"relu{block}_1" for block in range(1, 6)}
     assert found.independence.style == pytest.approx(1)
     for judge, told in (("compact", "--weights"), ("me", "compact, vgg19")):
         with pytest.raises(UsageError, match=told):
@@ -276,14 +276,14 @@ def test_samples_are_spread_evenly():
 
 
 def test_a_longer_clip_takes_no_more_memory(monkeypatch):
-    """Whatever the length: what an observer of pairs keeps are the sampled pairs that are under way."""
+    """Whatever the length: what an accumulator of pairs keeps are the sampled pairs that are under way."""
     still = Motion(torch.zeros(2, 16, 16), torch.ones(1, 16, 16))
     monkeypatch.setattr(accumulators.flow, "estimator", lambda name: lambda *_: still)
     for count in (100, 400):
-        flicker, most = Flicker(30, spread(range(30, count), 8), count - 30), 0
+        flicker, most = FlickerAccumulator(30, spread(range(30, count), 8), count - 30), 0
         for number in range(count):
             frame = Frame(number, torch.zeros(3, 16, 16), None, 0.3, (1.0,))
-            flicker.see(View(frame, np.zeros((16, 16, 3), np.uint8), torch.device("cpu")))
+            flicker.add(View(frame, np.zeros((16, 16, 3), np.uint8), torch.device("cpu")))
             most = max(most, len(flicker._waiting))
         assert most <= 8
         assert not flicker._waiting

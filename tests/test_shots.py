@@ -13,7 +13,7 @@ PHOTOS = ("valley", "swirls", "harbor", "facets", "woodcut", "dots")
 SIZE = (192, 108)
 
 
-def look(frames):
+def fed(frames):
     detector = CutDetector()
     for frame in frames:
         detector.add(frame)
@@ -21,7 +21,7 @@ def look(frames):
 
 
 def cuts(frames):
-    return look(frames).cuts()
+    return fed(frames).cuts()
 
 
 def starts(shots):
@@ -145,20 +145,20 @@ def test_flashes_and_missing_pictures_are_no_cuts(film, light, length, speed):
         flash = set(range(13, 13 + length))
         for one in flash:
             frames[one] = lit(frames[one], *light)
-        found = look(frames)
+        found = fed(frames)
         assert found.cuts() == []
-        assert found.blinks() <= flash
+        assert found.flashes() <= flash
         if light[0] == 0:  # otherwise there may be enough to see
-            assert found.blinks() == flash
+            assert found.flashes() == flash
 
 
 @pytest.mark.parametrize("place", [-5, -4, -3, -2, 1, 2, 3, 5])
 def test_a_flash_beside_a_cut_hides_nothing(film, place):
     frames = film(0, 20, speed=2) + film(1, 20, speed=2)
     frames[20 + place] = np.full_like(frames[20], 255)
-    found = look(frames)
+    found = fed(frames)
     assert found.cuts() == [20]
-    assert found.blinks() == {20 + place}
+    assert found.flashes() == {20 + place}
 
 
 def test_a_shot_goes_on_behind_black_and_another_one_begins(film):
@@ -166,7 +166,7 @@ def test_a_shot_goes_on_behind_black_and_another_one_begins(film):
     dark = np.clip(np.abs(np.arange(40) - 17.5) / 8 - 0.75, 0, 1)  # twelve black frames in the middle
     faded = [lit(frame, w) for frame, w in zip(one, dark, strict=True)]
     assert cuts(faded) == []
-    assert set(range(12, 24)) <= look(faded).blinks()
+    assert set(range(12, 24)) <= fed(faded).flashes()
     appearing = [lit(frame, w) for frame, w in zip(other, dark[18:38], strict=True)]
     between = cuts(faded[:18] + appearing)
     assert len(between) == 1 and 10 < between[0] < 26  # where it goes dark, or bright again
@@ -189,12 +189,12 @@ def test_in_a_shot_alone_no_cut_is_found(film, seed):
             if chance.random() < 0.15:
                 shot[frame] = lit(shot[frame], *[(0, 0), (0, 255), (2.2, 60), (0.02, 0)][chance.integers(4)])
         frames += shot
-    found = look(frames)
+    found = fed(frames)
     assert len(found.cuts()) > 2
     for start, end in pairwise([0, *found.cuts(), len(frames)]):
-        alone = look(frames[start:end])
+        alone = fed(frames[start:end])
         assert alone.cuts() == []
-        assert {start + number for number in alone.blinks()} == {n for n in found.blinks() if start <= n < end}
+        assert {start + number for number in alone.flashes()} == {n for n in found.flashes() if start <= n < end}
 
 
 def test_smooth_small_and_empty_clips():

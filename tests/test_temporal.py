@@ -10,7 +10,7 @@ from conftest import texture
 
 from vidstyle.core import metrics, temporal, warp
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.jobs.sources import FilmSource, to_tensor
+from vidstyle.jobs.sources import SequenceSource, to_tensor
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
 from vidstyle.settings import Settings
@@ -49,7 +49,7 @@ def crossing(frames, hidden, first=3):
 
 
 def paint(network, style, film, settings):
-    source, state, states = FilmSource(film, settings, (1.0,)), None, []
+    source, state, states = SequenceSource(film, settings, (1.0,)), None, []
     stylizer = Stylizer(network, [style], settings)
     for frame in source.frames(0):
         result, state = stylizer.step(frame, state)
@@ -59,7 +59,7 @@ def paint(network, style, film, settings):
 
 def half_hidden(*hidden):
     """Nothing moves, and these columns cannot be seen."""
-    motion = flow.still(8, 12)
+    motion = flow.no_motion(8, 12)
     for columns in hidden:
         motion.visible[:, :, columns] = 0
     return motion
@@ -88,9 +88,9 @@ def test_what_the_last_frame_hides_comes_from_the_nearest_one_that_shows_it():
 
 def test_a_film_looks_back_only_for_what_is_hidden():
     settings = Settings(size=0)
-    moving = [frame.earlier for frame in FilmSource(Pictures([texture(64, 96, 3)] * 6), settings, (1.0,)).frames(0)]
+    moving = [frame.earlier for frame in SequenceSource(Pictures([texture(64, 96, 3)] * 6), settings, (1.0,)).frames(0)]
     assert not any(moving)
-    frames = list(FilmSource(Pictures(crossing(12, 4)), settings, (1.0,)).frames(0))
+    frames = list(SequenceSource(Pictures(crossing(12, 4)), settings, (1.0,)).frames(0))
     back = frames[7]  # the block is gone, and has been there for four frames
     assert set(back.earlier) == {3, 6}  # there is no ninth before it
 

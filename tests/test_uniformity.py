@@ -15,7 +15,7 @@ from vidstyle import Settings, animate_balance
 from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.core.metrics import feature_distance
-from vidstyle.lab.bench.figures import Pace, StyleUniformity, Uniformity
+from vidstyle.lab.bench.figures import AnimationFigures, StyleUniformity, Uniformity
 from vidstyle.lab.chart import EIGHTHS
 
 FAST = ["--size", 64, "--seconds", 1, "--fps", 8, "--iterations", 8, "--first-iterations", 8, "--device", "cpu"]
@@ -45,7 +45,7 @@ def names(figure):
 def test_it_tells_everything(tmp_path, network, pictures):
     done = run(network, *pictures, "-o", tmp_path / "e.json")
     assert done.exit_code == 0, done.output
-    for words in ("style.png, even", "other.png, even", "  linear", "variation", "boiling", "rehearsal", "one way"):
+    for words in ("style.png, even", "other.png, even", "  linear", "variation", "boiling", "pilot", "one way"):
         assert words in done.output
     assert any(block in done.output for block in EIGHTHS[1:])
     found = json.loads((tmp_path / "e.json").read_text())
@@ -56,28 +56,32 @@ def test_it_tells_everything(tmp_path, network, pictures):
     for one in found["styles"]:
         assert set(one) == names(StyleUniformity)
         assert (one["other"], one["apart"], one["hysteresis"]) == (None, [], None)
-        assert [pace["space"] for pace in one["paces"]] == ["even", "linear"]
-        for pace in one["paces"]:
-            assert set(pace) == names(Pace)
-            steps = pace["steps"]
-            assert (len(steps), len(pace["alpha"])) == (4, 5)
-            assert (pace["alpha"][0], pace["alpha"][-1], pace["direction"]) == (1, 0, "forward")
-            assert pace["mean"] == pytest.approx(statistics.fmean(steps))
-            assert pace["step_variation"] == pytest.approx(np.std(steps) / np.mean(steps))
-            assert (pace["least"], pace["greatest"]) == pytest.approx([f(steps) / pace["mean"] for f in (min, max)])
-            assert 0 < pace["straight"] <= 1
-            assert pace["boiling"] >= 1 - 1e-6  # nothing is shorter than the straight way
-            assert 5 <= pace["evaluations"] <= 1 + 4 * 8
-            assert pace["rehearsal_share"] == pytest.approx(pace["rehearsal_seconds"] / pace["seconds"], abs=1e-3)
-            assert (pace["rehearsal_seconds"] > 0) == (pace["space"] == "even")
-        assert one["paces"][1]["alpha"] == pytest.approx([1, 0.75, 0.5, 0.25, 0])
+        assert [animation["space"] for animation in one["animations"]] == ["even", "linear"]
+        for animation in one["animations"]:
+            assert set(animation) == names(AnimationFigures)
+            steps = animation["steps"]
+            assert (len(steps), len(animation["alpha"])) == (4, 5)
+            assert (animation["alpha"][0], animation["alpha"][-1], animation["direction"]) == (1, 0, "forward")
+            assert animation["mean"] == pytest.approx(statistics.fmean(steps))
+            assert animation["step_variation"] == pytest.approx(np.std(steps) / np.mean(steps))
+            assert (animation["least"], animation["greatest"]) == pytest.approx(
+                [f(steps) / animation["mean"] for f in (min, max)]
+            )
+            assert 0 < animation["straight"] <= 1
+            assert animation["boiling"] >= 1 - 1e-6  # nothing is shorter than the straight way
+            assert 5 <= animation["evaluations"] <= 1 + 4 * 8
+            assert animation["pilot_share"] == pytest.approx(
+                animation["pilot_seconds"] / animation["seconds"], abs=1e-3
+            )
+            assert (animation["pilot_seconds"] > 0) == (animation["space"] == "even")
+        assert one["animations"][1]["alpha"] == pytest.approx([1, 0.75, 0.5, 0.25, 0])
 
 
 @pytest.mark.clips
 @pytest.mark.parametrize(("judge", "direction"), [("painter", "forward"), ("compact", "backward")])
 def test_it_measures_the_animation_that_balance_paints(tmp_path, network, pictures, judge, direction):
     (one,) = figures(tmp_path, network, *pictures[:2], "--judge", judge, "--direction", direction)["styles"]
-    even = one["paces"][0]
+    even = one["animations"][0]
     settings = Settings(
         size=64,
         seconds=1,
@@ -102,7 +106,7 @@ def test_it_measures_the_animation_that_balance_paints(tmp_path, network, pictur
 
 def test_vgg19_judges_what_another_network_paints(tmp_path, network, weights, pictures):
     own, other = (
-        figures(tmp_path, network, *pictures[:2], "--no-beside", *options)["styles"][0]["paces"][0]
+        figures(tmp_path, network, *pictures[:2], "--no-beside", *options)["styles"][0]["animations"][0]
         for options in ([], ["--judge", "vgg19", "--weights", weights])
     )
     assert own["alpha"] == other["alpha"]
@@ -111,18 +115,18 @@ def test_vgg19_judges_what_another_network_paints(tmp_path, network, weights, pi
 
 def test_what_is_beside_it_is_left_out_if_asked_for(tmp_path, network, pictures):
     (one,) = figures(tmp_path, network, *pictures[:2], "--no-beside")["styles"]
-    assert [pace["space"] for pace in one["paces"]] == ["even"]
+    assert [animation["space"] for animation in one["animations"]] == ["even"]
     (linear,) = figures(tmp_path, network, *pictures[:2], "--space", "linear")["styles"]
-    assert [pace["space"] for pace in linear["paces"]] == ["linear"]
+    assert [animation["space"] for animation in linear["animations"]] == ["linear"]
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_both_directions(tmp_path, network, pictures, direction):
     options = *pictures[:2], "--both-directions", "--direction", direction
     (one,) = figures(tmp_path, network, *options)["styles"]
-    first, other = one["paces"][0], one["other"]
+    first, other = one["animations"][0], one["other"]
     assert {first["direction"], other["direction"]} == {"forward", "backward"}
-    assert (first["direction"], one["paces"][1]["direction"]) == (direction, direction)
+    assert (first["direction"], one["animations"][1]["direction"]) == (direction, direction)
     assert first["alpha"] == other["alpha"]
     assert len(one["apart"]) == 5
     assert one["hysteresis"] == pytest.approx(statistics.fmean(one["apart"]) / first["mean"])
@@ -138,17 +142,17 @@ def test_a_timelapse(tmp_path, network, pictures):
     found = figures(tmp_path, network, *pictures[:2], "--timelapse", "--alpha", 0.2)
     (one,) = found["styles"]
     assert found["settings"]["timelapse"]
-    for pace in one["paces"]:
-        assert pace["alpha"] == [0.2] * 5
-        assert len(pace["steps"]) == 4
+    for animation in one["animations"]:
+        assert animation["alpha"] == [0.2] * 5
+        assert len(animation["steps"]) == 4
     assert "a timelapse" in run(network, *pictures[:2], "--timelapse").output
 
 
 def test_where_nothing_changes_there_are_no_ratios(tmp_path, network, pictures):
     (one,) = figures(tmp_path, network, *pictures[:2], "--from", 1, "--to", 1)["styles"]
-    for pace in one["paces"]:
-        assert pace["steps"] == [0] * 4
-        assert pace["step_variation"] is pace["boiling"] is pace["straight"] is None
+    for animation in one["animations"]:
+        assert animation["steps"] == [0] * 4
+        assert animation["step_variation"] is animation["boiling"] is animation["straight"] is None
     assert run(network, *pictures[:2], "--from", 1, "--to", 1).exit_code == 0
 
 

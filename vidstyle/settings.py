@@ -222,7 +222,7 @@ class Settings:
     )
     space: Space = setting(
         "even",
-        "even: between two keys the picture changes by equal steps, found by rehearsals; linear: alpha does.",
+        "even: between two keys the picture changes by equal steps, found by pilot renders; linear: alpha does.",
         only=("balance",),
     )
     direction: Direction = setting(

@@ -143,8 +143,8 @@ class Fitted:
         return f"{self.path}: {said(self.size)} of {said(self.limit)}; gave up: {given}"
 
 
-class Film(Protocol):
-    """Moving pictures that can be read from any of them on: a clip, or something that is none."""
+class FrameSequence(Protocol):
+    """A sequence of pictures that can be decoded from any frame on: a clip, or generated pictures."""
 
     @property
     def info(self) -> ClipInfo: ...

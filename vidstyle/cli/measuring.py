@@ -137,13 +137,13 @@ def consistency(
         bench.check_report(output, overwrite=overwrite, inputs=[*([picture] if picture else []), *(styles or [])])
     names = [name.strip() for name in clips.split(",") if name.strip()]
     with all_or_nothing(), bar(quiet) as on_step:
-        proof = measured(
+        found = measured(
             picture, styles or [], frames=frames, names=names, beside=beside, judge=judge, on_step=on_step, **job
         )
     if output is not None:
-        bench.save(proof, output, overwrite=overwrite)
+        bench.save(found, output, overwrite=overwrite)
     shown = Console(highlight=False, quiet=quiet)
-    for table in tables.consistency(proof):
+    for table in tables.consistency(found):
         shown.print(table, markup=False)
 
 

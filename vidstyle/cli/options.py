@@ -99,7 +99,7 @@ def job_options(
                     values["on_fitted"] = None if quiet else tell_fitted
                 with progress(values["output"], quiet, report) as (on_frame, on_step):
                     if job == "balance":
-                        values["on_rehearsal"] = functools.partial(on_step, "rehearsing")
+                        values["on_pilot"] = functools.partial(on_step, "pilot render")
                     return command(**values, settings=settings, on_frame=on_frame)
 
         hints = get_type_hints(command, include_extras=True)

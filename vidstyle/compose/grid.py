@@ -1,4 +1,4 @@
-"""Pictures and words on one sheet: a table of cells with heads, or cards with a line below each.
+"""Contact sheets: pictures in a table with headings, or as cards with a line of text below each.
 
 Letters are as large as it takes to read them where the sheet is shown 800 pixels wide.
 """

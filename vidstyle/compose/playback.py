@@ -1,4 +1,4 @@
-"""In what order painted frames are shown, and when: what may change without painting anew."""
+"""Playback: the order and the times at which painted frames are shown, which may change without painting again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Playback:
         return edited if settings.title is None else edited._titled(Fraction(str(settings.title_seconds)))
 
     def _at_rate(self, rate: float | None) -> Playback:
-        """At a constant rate: at each moment the frame that is shown then."""
+        """At a constant rate: at each time the frame that is shown then."""
         if rate is None:
             return self
         fps, times = Fraction(rate).limit_denominator(1001), self.info.times

@@ -185,7 +185,7 @@ def _pictures(source: VideoSource, numbers: Collection[int]) -> dict[int, np.nda
 def _middle(source: VideoSource, shot: Shot) -> int:
     """The number of the frame in the middle of a shot or, if that is a flash or black, of the nearest that shows it."""
     first, end = shot.first - source.clip.first, shot.end - source.clip.first
-    return min(range(first, end), key=lambda number: (number in source.blinks, abs(2 * number - first - end + 1)))
+    return min(range(first, end), key=lambda number: (number in source.flashes, abs(2 * number - first - end + 1)))
 
 
 def _when(shot: Shot) -> tuple[str, str]:

@@ -78,8 +78,8 @@ def estimator(name: Flow, weights: str | Path | None = None, device: torch.devic
     return Estimator(ESTIMATORS[name](weights, device or torch.device("cpu")))
 
 
-def still(height: int, width: int) -> Motion:
-    """Nothing moves and everything stays in view."""
+def no_motion(height: int, width: int) -> Motion:
+    """Zero flow, everything visible."""
     return Motion(flow=torch.zeros(2, height, width), visible=torch.ones(1, height, width))
 
 

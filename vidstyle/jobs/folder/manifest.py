@@ -73,7 +73,7 @@ class Manifest:
     flow_weights: str = ""  #: fingerprint of those of the motion's estimator
     settings: Mapping[str, Any] = field(default_factory=dict)  #: those that paint
     threads: int | None = None  #: with which torch computes; None where the frames do not depend on it
-    moments: tuple[Fraction, ...] = ()  #: of an even animation, found by rehearsals
+    remapped_times: tuple[Fraction, ...] = ()  #: seconds of each frame on the schedules, found by pilot renders
     played: Played | None = None  #: None before the painting begins
     encoding: Mapping[str, Any] = field(default_factory=dict)  #: the settings that `made` was encoded with
     made: Mapping[str, Made] = field(default_factory=dict)  #: outputs, by their path as seen from beside the folder

@@ -22,13 +22,13 @@ from vidstyle.core import optimize
 from vidstyle.core.probe import require_memory
 from vidstyle.core.stylizer import Stylizer, resized, size_of
 from vidstyle.errors import MemoryLimitError, UsageError
-from vidstyle.jobs.sources import FilmSource, VideoSource, to_tensor
+from vidstyle.jobs.sources import SequenceSource, VideoSource, to_tensor
 from vidstyle.jobs.tasks import load_network
-from vidstyle.lab.bench import baseline, machine, specimen
+from vidstyle.lab.bench import baseline, machine, synthetic_inputs
 from vidstyle.lab.bench.figures import (
     BaselineSpeed,
+    ConsistencyReport,
     Evaluation,
-    Proof,
     Race,
     Report,
     Scaling,
@@ -107,7 +107,7 @@ def measure(
 def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, frames: int) -> Iterator[Subject]:
     """The job that is measured; it is gone when the block is left. For the arguments see `measure`."""
     with tempfile.TemporaryDirectory(prefix="vidstyle-bench-") as folder:
-        styles = styles or [specimen.write_style(Path(folder), settings.size or Settings().size)]
+        styles = styles or [synthetic_inputs.write_style(Path(folder), settings.size or Settings().size)]
         network = load_network(settings)
         network.require((*settings.content_layers, *settings.style_layers))
         paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
@@ -122,14 +122,16 @@ def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, fram
         yield Subject(settings, network, paintings, source, shot, Path(folder))
 
 
-def source_of(clip: Path | None, folder: Path, settings: Settings, mix: Sequence[OverTime], frames: int) -> FilmSource:
+def source_of(
+    clip: Path | None, folder: Path, settings: Settings, mix: Sequence[OverTime], frames: int
+) -> SequenceSource:
     """The frames of `clip`, or of a generated one: decoded from a file where that can be done, else as drawn."""
     size = settings.size or Settings().size
     if clip is not None or not libraries.missing():
-        return VideoSource(str(clip or specimen.write_clip(folder, size, frames)), settings, mix)
+        return VideoSource(str(clip or synthetic_inputs.write_clip(folder, size, frames)), settings, mix)
     if settings.start or settings.end is not None:
         raise UsageError("--start and --end select frames of a clip, which cannot be read here; leave them out")
-    return FilmSource(specimen.Drawn(folder, size, frames), settings, mix)
+    return SequenceSource(synthetic_inputs.GeneratedClip(folder, size, frames), settings, mix)
 
 
 def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPart) -> BaselineSpeed:
@@ -259,6 +261,6 @@ def check_report(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = 
     check_writable(path, overwrite=overwrite, inputs=inputs)
 
 
-def save(report: Report | Proof | Uniformity, path: Path, *, overwrite: bool = True) -> None:
+def save(report: Report | ConsistencyReport | Uniformity, path: Path, *, overwrite: bool = True) -> None:
     """Write a report as JSON, whole or not at all. Raises `DiskError`, `OutputExistsError`."""
     write_whole(path, json.dumps(report.json(), indent=1, allow_nan=False) + "\n", overwrite=overwrite)

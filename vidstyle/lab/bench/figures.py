@@ -160,19 +160,19 @@ class Report:
 
 @dataclass(frozen=True)
 class Return:
-    """What comes into view again in a frame: warping errors since before it was hidden."""
+    """The disocclusion in a frame: warping errors of what comes into view again, since before it was hidden."""
 
     frame: int
     area: float  #: share of the picture
-    error: float  #: of the painted film
+    error: float  #: of the painted clip
     independent_error: float  #: of the same two frames painted from scratch
 
 
 @dataclass(frozen=True)
-class KnownMotion:
-    """A film whose motion is known, painted in one way. Flow and visibility are exact in all errors."""
+class SyntheticClipFigures:
+    """A synthetic clip, painted with one warm start. All errors are measured along the ground-truth flow."""
 
-    film: str  #: its name in `evaluate.synthetic`
+    clip: str  #: its name in `evaluate.synthetic`
     warm_start: str  #: what its frames started from
     frames: int
     width: int  #: pixels
@@ -183,7 +183,7 @@ class KnownMotion:
     returns: tuple[Return, ...]  #: of a sample of frames; none where nothing is hidden
     return_ratio: float  #: mean of their errors / of the independent ones
     drift: Drift  #: of all frames but the first, since that one
-    looks: tuple[FrameFigures, ...]  #: of each frame
+    frame_figures: tuple[FrameFigures, ...]  #: of each frame
     flow_error: Spread  #: pixels between estimated and exact flow, mean over the visible places of a frame
     evaluations: float  #: of a frame after the first, mean
     first_seconds: float  #: of painting the first frame
@@ -194,23 +194,23 @@ class KnownMotion:
 
 
 @dataclass(frozen=True)
-class Proof:
-    """Films whose motion is known, painted and measured."""
+class ConsistencyReport:
+    """The temporal consistency of synthetic clips with ground-truth motion."""
 
     vidstyle: str  #: version
-    picture: str  #: that the films are made of: file name, or "generated"
+    picture: str  #: that the clips are made of: file name, or "generated"
     styles: list[str]  #: the same of each style
     settings: dict[str, Any]  #: of the job
-    films: list[KnownMotion]
+    clips: list[SyntheticClipFigures]
 
     def json(self) -> dict[str, Any]:
-        """The proof as JSON knows it; a number that is not finite is None."""
+        """The report as JSON knows it; a number that is not finite is None."""
         table: dict[str, Any] = plain(dataclasses.asdict(self))
         return table
 
 
 @dataclass(frozen=True)
-class Pace:
+class AnimationFigures:
     """A balance animation, painted one way. Frames are in the order shown, and as they are shown: of 8 bits.
 
     Between two keys of a schedule steps are meant to be equal, or eased where it is; `boiling` and `straight` say
@@ -227,9 +227,9 @@ class Pace:
     greatest: float  #: step / mean
     boiling: float  #: mean squared difference of neighbours / (that of the last frame from the first / len(steps)^2)
     straight: float  #: feature distance of the last frame from the first / sum of the steps
-    rehearsal_seconds: float  #: wall time of finding the even pace; 0 where there is nothing to find, or it is known
+    pilot_seconds: float  #: wall time of the pilot renders; 0 where there are none
     seconds: float  #: of painting all frames
-    rehearsal_share: float  #: rehearsal_seconds / seconds
+    pilot_share: float  #: pilot_seconds / seconds
     evaluations: int  #: of the loss at the full size, of all frames together
     style_loss: float  #: as in `types.Result`, of the frame with the least alpha; of several the last
 
@@ -239,15 +239,15 @@ class StyleUniformity:
     """An animation in one style."""
 
     style: str  #: file name
-    paces: tuple[Pace, ...]  #: that of the settings; beside it the linear one
-    other: Pace | None  #: the first of them with the same alphas, painted in the other direction; None if not asked for
+    animations: tuple[AnimationFigures, ...]  #: that of the settings; beside it the linear one
+    other: AnimationFigures | None  #: the first of them, painted in the other direction; None if not asked for
     apart: tuple[float, ...]  #: feature distance of these two in each frame
-    hysteresis: float | None  #: mean of `apart` / mean step of the first pace
+    hysteresis: float | None  #: mean of `apart` / mean step of the first animation
 
 
 @dataclass(frozen=True)
 class Uniformity:
-    """How evenly a balance animation changes: the way there."""
+    """The perceptual uniformity of a balance animation, one way."""
 
     vidstyle: str  #: version
     picture: str  #: file name

@@ -24,7 +24,7 @@ from vidstyle.core.stylizer import Stylizer, scales, size_of
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import open_job
 from vidstyle.jobs.rendering import render
-from vidstyle.jobs.sources import FilmSource, VideoSource
+from vidstyle.jobs.sources import SequenceSource, VideoSource
 from vidstyle.lab.bench import machine
 from vidstyle.lab.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
 from vidstyle.lab.bench.machine import Machine
@@ -45,7 +45,7 @@ class Subject:
     settings: Settings
     network: FeatureNetwork
     styles: list[Tensor]  #: (3, H, W)
-    source: FilmSource
+    source: SequenceSource
     frames: list[Frame]  #: the first frame of the clip and some that follow it in the same shot
     folder: Path  #: for files that nobody keeps
 
@@ -238,7 +238,7 @@ def stages_of(seconds: dict[str, float], in_first: dict[str, float], frames: int
 class _Beginning:
     """The first frames of a source, as a `types.Source`."""
 
-    def __init__(self, source: FilmSource, frames: int) -> None:
+    def __init__(self, source: SequenceSource, frames: int) -> None:
         self.source = source
         self.playback: Sequence[int] = range(frames)
         self.info = ClipInfo(source.info.width, source.info.height, source.info.fps, frames)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from rich.console import RenderableType
 
-from vidstyle.lab.bench.figures import Pace, StyleUniformity, Uniformity
+from vidstyle.lab.bench.figures import AnimationFigures, StyleUniformity, Uniformity
 from vidstyle.lab.bench.tables import duration
 from vidstyle.lab.chart import drawn
 from vidstyle.lab.evaluate.report.tables import JUDGES as OTHERS
@@ -37,12 +37,12 @@ def tables(found: Uniformity, width: int = 80) -> Iterator[RenderableType]:
 def uniformity(styles: Sequence[StyleUniformity]) -> Grid:
     """How equal the steps from frame to frame are."""
     rows = []
-    for label, pace in _labelled(styles):
-        words = map(number, (pace.step_variation, pace.least, pace.greatest, pace.boiling))
-        rows.append((label, *words, share(pace.straight)))
+    for label, animation in _labelled(styles):
+        words = map(number, (animation.step_variation, animation.least, animation.greatest, animation.boiling))
+        rows.append((label, *words, share(animation.straight)))
     return Grid(
         "Perceptual uniformity",
-        ("style, pace", "variation", "least", "greatest", "boiling", "straight"),
+        ("style, space", "variation", "least", "greatest", "boiling", "straight"),
         tuple(rows),
         "A step is the feature distance of a frame from the one before. Variation: standard deviation of the steps / "
         "their mean, 0 = all are equal; least and greatest step / mean. Boiling: mean squared difference of "
@@ -54,17 +54,19 @@ def uniformity(styles: Sequence[StyleUniformity]) -> Grid:
 def cost(styles: Sequence[StyleUniformity]) -> Grid:
     """The time, and the style that is reached."""
     rows = []
-    for label, pace in _labelled(styles):
-        rehearsal = (
-            (duration(pace.rehearsal_seconds), share(pace.rehearsal_share)) if pace.rehearsal_seconds else ("", "")
+    for label, animation in _labelled(styles):
+        pilot = (
+            (duration(animation.pilot_seconds), share(animation.pilot_share)) if animation.pilot_seconds else ("", "")
         )
-        rows.append((label, *rehearsal, duration(pace.seconds), f"{pace.evaluations}", number(pace.style_loss)))
+        rows.append(
+            (label, *pilot, duration(animation.seconds), f"{animation.evaluations}", number(animation.style_loss))
+        )
     return Grid(
         "What it costs",
-        ("style, pace", "rehearsal", "share", "painting", "evaluations", "style loss"),
+        ("style, space", "pilot", "share", "painting", "evaluations", "style loss"),
         tuple(rows),
-        "Share: rehearsal / painting. Evaluations: of the loss at the full size, all frames together. Style loss: of "
-        "the frame with the least alpha, of several the last.",
+        "Pilot: the pilot renders; share: pilot / painting. Evaluations: of the loss at the full size, all frames "
+        "together. Style loss: of the frame with the least alpha, of several the last.",
     )
 
 
@@ -73,7 +75,7 @@ def directions(styles: Sequence[StyleUniformity]) -> Grid:
     rows = []
     for one in styles:
         if one.other is not None and one.hysteresis is not None:
-            both = {pace.direction: pace.style_loss for pace in (one.paces[0], one.other)}
+            both = {animation.direction: animation.style_loss for animation in (one.animations[0], one.other)}
             rows.append((one.style, number(one.hysteresis), number(both["forward"]), number(both["backward"])))
     return Grid(
         "Painted in the other direction, too",
@@ -86,21 +88,25 @@ def directions(styles: Sequence[StyleUniformity]) -> Grid:
 
 def chart(one: StyleUniformity, fps: float, width: int) -> Iterator[str]:
     """The steps over time, all at one scale."""
-    curves = {pace.space: [step / pace.mean for step in pace.steps] for pace in one.paces if pace.mean}
+    curves = {
+        animation.space: [step / animation.mean for step in animation.steps]
+        for animation in one.animations
+        if animation.mean
+    }
     if curves:
         yield ""
         yield f"{one.style}: steps / their mean, over time"
         rate = Fraction(fps).limit_denominator(1001)
-        times = [number / rate for number in range(len(one.paces[0].steps))]
+        times = [number / rate for number in range(len(one.animations[0].steps))]
         yield from drawn(curves, times, width, top=max(map(max, curves.values())))
 
 
-def _labelled(styles: Sequence[StyleUniformity]) -> Iterator[tuple[str, Pace]]:
-    """Each pace and what it is called."""
+def _labelled(styles: Sequence[StyleUniformity]) -> Iterator[tuple[str, AnimationFigures]]:
+    """Each animation and what it is called."""
     for one in styles:
-        first, *others = one.paces
+        first, *others = one.animations
         yield f"{one.style}, {first.space}", first
-        for pace in others:
-            yield f"  {pace.space}", pace
+        for animation in others:
+            yield f"  {animation.space}", animation
         if one.other is not None:
             yield f"  {one.other.direction}", one.other

@@ -115,7 +115,7 @@ def kind_of(path: Path) -> Kind | None:
     return None
 
 
-def look(path: Path, wanted: Literal["picture", "clip"] | None = None) -> str:
+def described(path: Path, wanted: Literal["picture", "clip"] | None = None) -> str:
     """What a file is that no decoder wants, and what may have been meant, for the text of an error."""
     with open(path, "rb") as file:
         head = file.read(TEXT_HEAD)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import av
 
 from vidstyle.errors import MediaError
-from vidstyle.media.stills.pictures import check_file, look
+from vidstyle.media.stills.pictures import check_file, described
 
 # Containers that hold their own pictures. None of these opens another file, as a playlist would.
 CLIP_FORMATS = (
@@ -49,7 +49,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     try:
         return av.open("file:" + os.path.abspath(path), options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise MediaError(f"{path} is not a clip that can be read: {look(path, 'clip')}") from error
+        raise MediaError(f"{path} is not a clip that can be read: {described(path, 'clip')}") from error
 
 
 def sound_tracks(container: av.container.InputContainer) -> list[av.AudioStream]:

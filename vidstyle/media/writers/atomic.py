@@ -1,4 +1,4 @@
-"""Outputs that are there whole or not at all: made in a staging folder, read back, and only then put in their place."""
+"""The atomic writer: an output is made in a staging folder, read back, and only then renamed to its place."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Encoding:
     on_note: Callable[[str], None] = lambda note: None  #: told what does not go along, and why
 
 
-class PartFile:
-    """What sinks share: the staging folder, and the order of encoding, checking and replacing.
+class AtomicWriter:
+    """Base of the sinks: encodes in a staging folder, verifies the file, then replaces the output.
 
     A context manager. Leaving it without an error finishes the file; it raises `DiskError` if the disk is full,
     `OutputExistsError` if something is there that may not be replaced, and `EncodingError` if frames are missing or the

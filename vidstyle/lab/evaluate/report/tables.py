@@ -100,7 +100,7 @@ def flicker(consistency: tuple[TemporalConsistency, ...]) -> Grid:
 
 def beside(one: Independence) -> Grid:
     """The painted clip and independent paintings."""
-    pairs = f"{len(one.rivals)} pair{'s' * (len(one.rivals) != 1)}"
+    pairs = f"{len(one.pairs)} pair{'s' * (len(one.pairs) != 1)}"
     rows = (
         ("warping error", number(one.warping), number(one.independent_warping), number(one.warping_ratio)),
         (
@@ -116,10 +116,10 @@ def beside(one: Independence) -> Grid:
         f"Beside frames painted independently, with the same settings ({pairs})",
         ("", "painted clip", "independent", "ratio"),
         rows,
-        "Warping error: a ratio of 1 is as much flicker as without any memory, 0 is none. Style distance: 0 = the "
+        "Warping error: a ratio of 1 is as much flicker as in independent frames, 0 is none. Style distance: 0 = the "
         "style, 1 = as far from it as the input; mean over relu1_1 to relu5_1. Content distance: 0 = the input, 1 = as "
         "far from it as its mean feature; relu4_2. A ratio above 1 in either, or below 1 in sharpness, means that "
-        "consistency was paid for in paint.",
+        "consistency has a cost in paint.",
     )
 
 

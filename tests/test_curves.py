@@ -16,8 +16,8 @@ from vidstyle.api import plan_balance, plan_video
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
 from vidstyle.jobs.balance import Animation, PictureSource
-from vidstyle.jobs.curves import Course
-from vidstyle.jobs.sources import FilmSource, VideoSource
+from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.sources import SequenceSource, VideoSource
 from vidstyle.lab.chart import drawn
 from vidstyle.settings import typed
 from vidstyle.types import Budget, ClipInfo, Frame
@@ -70,17 +70,17 @@ def test_settings_keep_numbers_and_the_shortest_spelling():
 
 
 def test_shares_sum_to_one_in_every_frame():
-    course = Course.of(TIMES, Fraction(4), alpha=0.3, mix=("0s:3, end:1", 1.0))
-    assert course.mix == ((0.75, 0.25), *course.mix[1:4], (0.5, 0.5))
-    assert [sum(shares) for shares in course.mix] == pytest.approx([1] * 5)
+    curves = ParameterCurves.of(TIMES, Fraction(4), alpha=0.3, mix=("0s:3, end:1", 1.0))
+    assert curves.mix == ((0.75, 0.25), *curves.mix[1:4], (0.5, 0.5))
+    assert [sum(shares) for shares in curves.mix] == pytest.approx([1] * 5)
     with pytest.raises(UsageError, match=r"no style a share in frame 2, at 0\.5 s"):
-        Course.of(TIMES, Fraction(4), alpha=0.3, mix=("0s:1, 50%:0, end:1",) * 2)
+        ParameterCurves.of(TIMES, Fraction(4), alpha=0.3, mix=("0s:1, 50%:0, end:1",) * 2)
 
 
 def test_frames_of_a_film_carry_the_numbers_of_their_time():
     numbers = {"alpha": FALL, "preserve_color": "0s:0 step, 2f:1", "temporal_weight": "0s:0.1, 1s:0.5"}
     settings = Settings(size=0, **numbers)
-    source = FilmSource(Still(5, tuple(Fraction(n, 4) for n in (0, 1, 2, 3, 8))), settings, (FALL, "0s:0, end:1"))
+    source = SequenceSource(Still(5, tuple(Fraction(n, 4) for n in (0, 1, 2, 3, 8))), settings, (FALL, "0s:0, end:1"))
     whole = list(source.frames(0))
     assert [frame.alpha for frame in whole] == [1, 0.875, 0.75, 0.625, 0]
     assert [frame.mix for frame in whole] == [(a, 1 - a) for a in (1, 0.875, 0.75, 0.625, 0)]
@@ -88,7 +88,7 @@ def test_frames_of_a_film_carry_the_numbers_of_their_time():
     assert [frame.temporal_weight for frame in whole] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert [frame.alpha for frame in source.frames(3)] == [0.625, 0]
     plain = dataclasses.replace(settings, warm_start="previous", temporal_weight=Settings.temporal_weight)
-    unwarped = FilmSource(Still(5), plain, (1.0, 1.0))
+    unwarped = SequenceSource(Still(5), plain, (1.0, 1.0))
     assert [frame.temporal_weight for frame in unwarped.frames(0)] == [0] * 5
 
 
@@ -96,7 +96,7 @@ def test_a_repeated_picture_is_done_already_unless_something_else_is_wanted_of_i
     done = Budget(1, 0.0)
 
     def budgets(mix=(1.0,), **numbers):
-        return [frame.budget for frame in FilmSource(Still(4), Settings(size=0, **numbers), mix).frames(0)]
+        return [frame.budget for frame in SequenceSource(Still(4), Settings(size=0, **numbers), mix).frames(0)]
 
     assert budgets() == budgets(preserve_color="0s:0, end:1") == [None, done, done, done]
     assert budgets(alpha=FALL) == budgets(mix=(FALL, 1.0)) == [None] * 4
@@ -113,7 +113,7 @@ def test_an_animation_follows_a_schedule_there_and_back():
     assert [frame.alpha for frame in frames] == pytest.approx([1, 0.8, 0.6, 0.6, 0])
     assert [frame.preserve_color for frame in frames] == [0, 0.5, 1, 1, 1]
     one_way = Animation(dataclasses.replace(settings, bounce=False, animation_alpha=FALL), (1.0,)).plan()
-    assert list(one_way.course.alpha) == pytest.approx([1 - n / 7 for n in range(8)])
+    assert list(one_way.curves.alpha) == pytest.approx([1 - n / 7 for n in range(8)])
     with pytest.raises(UsageError, match="without them"):
         Settings(animation_alpha=FALL, alpha_from=0.5)
 
