@@ -77,7 +77,7 @@ class TestWithoutFrames:
         paint_until(tmp_path / "a", 1)
         file = tmp_path / "a.job" / "manifest.json"
         file.write_bytes(file.read_bytes().replace(b"vidstyle-job-4", b"vidstyle-job-3"))
-        words = "begun by another version of vidstyle .*vidstyle-job-3.*vidstyle-job-4.*or paint anew with --restart"
+        words = "started by another version of vidstyle .*vidstyle-job-3.*vidstyle-job-4.*or paint anew with --restart"
         refuse(tmp_path / "a", words)
         with pytest.raises(JobError, match=words), reopen_job(tmp_path / "a.job"):
             pass

@@ -1,4 +1,4 @@
-"""The public functions.
+"""The public functions of the library.
 
     from vidstyle import Settings, animate_balance, make_sheet, stylize_image, stylize_video
 

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, one exit code a class. Only the command line turns a class into an exit.
+"""The tree of errors, with one exit code for each class. Only the command line turns a class into an exit.
 
 VidstyleError              1  a bug in vidstyle, or something nobody foresaw
 ├── UsageError             2  an option, a suffix or a combination that cannot be meant, or not on this machine

@@ -1,4 +1,4 @@
-"""Every choice a render depends on, each written once: its default, its sentence, its range and where it applies.
+"""The settings of a job: for each option its default, its help text, its range, and the jobs that it applies to.
 
 Imports nothing heavy, so that `vidstyle --help` need not wait for torch.
 """

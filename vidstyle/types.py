@@ -1,4 +1,4 @@
-"""The data that flow through vidstyle: frozen, documented, refused at birth when they cannot be meant."""
+"""The data types that flow through vidstyle: frozen dataclasses, documented, with bad values refused at birth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of an error in a command: one sentence and its exit code. And what `--verbose` prints."""
+"""Error handling of the commands: one sentence and an exit code for each error; and the log of `--verbose`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands share: their options."""
+"""Options that several commands share, and the decorator that gives a command the options of its job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a terminal shows while a job runs."""
+"""The progress bar and the messages of a running job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The help of a command with many options, in sections; what people use first stands on top."""
+"""The `--help` of commands with many options, in sections; the options that people use most come first."""
 
 from __future__ import annotations
 

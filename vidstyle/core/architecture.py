@@ -1,4 +1,4 @@
-"""What a network consists of, as its file says it: checked before anything is built from it."""
+"""The architecture of a feature network, as stored in its file, checked before anything is built from it."""
 
 from __future__ import annotations
 

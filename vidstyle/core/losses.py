@@ -1,4 +1,4 @@
-"""The losses of Gatys, Ecker and Bethge (https://arxiv.org/abs/1508.06576), in units that make alpha mean something.
+"""The losses of Gatys, Ecker and Bethge (https://arxiv.org/abs/1508.06576), normalised so that alpha balances them.
 
 Every loss is a sum over layers of unit * |difference|^2, of the style with what `stylemetrics` puts in its place. The
 units are the only thing in which the `normalized` objective and the blog post's differ (see `normalized_units`,
@@ -36,12 +36,12 @@ def project(features: Tensor, readout: Tensor | None = None) -> Tensor:
 
 
 def joined_means(parts: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
-    """A mean over the positions of a picture, like its Gram matrix, of those of its strips."""
+    """A mean over the positions of a picture, like its Gram matrix, from those of its strips."""
     return torch.stack([part * height for part, height in zip(parts, heights, strict=True)]).sum(0) / sum(heights)
 
 
 def joined_features(parts: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
-    """The projected features of a picture, of those of its strips from top to bottom."""
+    """The projected features of a picture, from those of its strips from top to bottom."""
     assert len(parts) == len(heights)
     return torch.cat(list(parts))
 

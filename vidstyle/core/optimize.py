@@ -1,4 +1,4 @@
-"""The minimisation of a loss over the pixels of a picture, on CUDA as a graph; precision and memory format.
+"""The minimiser of a loss over the pixels of a picture, on CUDA as a recorded graph; precision and memory format.
 
 Nothing in the loop waits for the device: the host looks at the loss once in `CHECK_EVERY` evaluations, to stop early.
 On CUDA an evaluation with its step is recorded once as a graph and played back.

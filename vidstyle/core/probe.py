@@ -1,4 +1,4 @@
-"""Whether pictures of a size fit the memory: measured by painting small ones, before any other painting."""
+"""The memory probe: whether a picture of a size fits the memory, measured by painting small ones."""
 
 from __future__ import annotations
 

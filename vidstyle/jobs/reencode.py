@@ -1,4 +1,4 @@
-"""Encode the frames of a finished job anew, with other settings; nothing is painted.
+"""Re-encodes the frames of a finished job with other settings; nothing is painted.
 
 from vidstyle import Settings, encode_job
 

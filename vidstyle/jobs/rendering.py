@@ -1,4 +1,4 @@
-"""The loop: every frame of a source is painted from the state after the one before, and kept in the job folder."""
+"""The render loop: every frame of a source is painted from the state of the one before, and saved in the job folder."""
 
 from __future__ import annotations
 

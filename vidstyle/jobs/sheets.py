@@ -1,4 +1,4 @@
-"""What a sheet shows, and which of it is to be painted: a picture at several alphas, or the shots of a clip in styles.
+"""Contact sheets to choose from: a picture painted at several alphas, or the shots of a clip painted in styles.
 
 Every cell is painted from scratch, as a still is. Carried along from one alpha to the next, a row would take a third of
 the time; but where alpha is low, its paintings would keep more of the photograph than those that are made at it.

@@ -1,4 +1,4 @@
-"""One call of a public function: what it refuses, the loop that paints, and what is made of the frames."""
+"""A job from start to end: checks before painting, the job folder, the render loop, the outputs."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class Task:
     def opened(self, source: Source) -> Iterator[JobFolder]:
         """The job folder; it goes, unless it is to be kept, when the block is left.
 
-        In the block torch computes with as many threads as when the job was begun.
+        In the block torch computes with as many threads as when the job was started.
 
         Raises:
             MemoryLimitError, DiskError: the memory or the disk cannot hold the pictures.

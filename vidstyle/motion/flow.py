@@ -1,4 +1,4 @@
-"""Optical flow between two pictures, and what of it can be trusted.
+"""Optical flow between two pictures, with a forward-backward consistency check for occlusions.
 
 Flow is backward flow everywhere: for each pixel of the current picture where it was in the previous one, minus here.
 """

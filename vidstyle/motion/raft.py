@@ -1,4 +1,4 @@
-"""RAFT, networks that estimate motion (Teed, Deng 2020, https://arxiv.org/abs/2003.12039), as torchvision has them."""
+"""RAFT, networks that estimate optical flow (Teed, Deng 2020, https://arxiv.org/abs/2003.12039), from torchvision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run ends: the sentence and the exit code of whatever was raised. Needs no library, so that it always works."""
+"""The exit code and the sentence of whatever ended a run. Needs no library, so that it always works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an error means that memory ran out, whoever says it: Python, the system, torch, oneDNN, OpenCV, PyAV, Pillow.
+"""Whether an error means that memory ran out, in Python, the system, torch, oneDNN, OpenCV, PyAV or Pillow.
 
 Needs no library: the import of one may be what ran out of memory.
 """

@@ -1,4 +1,4 @@
-"""Sizes as people write them, and what the places take where moving pictures are shown."""
+"""File sizes as people write them, and the limits of sites that show moving pictures (`--for`)."""
 
 from __future__ import annotations
 

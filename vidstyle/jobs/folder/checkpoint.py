@@ -1,4 +1,4 @@
-"""The job folder beside the output: what has been painted, and how to go on from there.
+"""The job folder beside the output: the painted frames, and the state from which painting resumes.
 
     OUT.job/
         manifest.json           what the frames depend on; another one means another job. And how they are shown

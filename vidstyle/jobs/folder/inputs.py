@@ -1,4 +1,4 @@
-"""The files that a job is painted from: hashed once, and watched for changes as long as it runs."""
+"""The input files of a job: hashed once, and checked for changes while it runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FileStats = tuple[tuple[int, ...], ...]  # what the file system says of files; i
 class Inputs:
     """The inputs of a job, by the names that they have in its manifest, each of one file or several.
 
-    How the files look is kept at birth, so that one that changes later is noticed, whenever it is read.
+    What the file system says of the files is kept at birth, so that a later change is noticed, whenever one is read.
 
     Raises `MediaError` if one is not there.
     """
@@ -35,7 +35,7 @@ class Inputs:
         return hashes
 
     def require_unchanged(self) -> None:
-        """Raise `MediaError` if an input is not what it was at birth. As cheap as a look into its folder."""
+        """Raise `MediaError` if an input is not what it was at birth. As cheap as reading its metadata."""
         for role, paths in self.files.items():
             if (stats := _stats(paths)) != self._stats[role]:
                 if _hash(paths) != self.hashes[role]:

@@ -1,4 +1,4 @@
-"""What a job folder says about its job: what the frames depend on, how they are shown, which outputs there are."""
+"""The manifest of a job: what its frames depend on, how they are played, and which outputs are made."""
 
 from __future__ import annotations
 

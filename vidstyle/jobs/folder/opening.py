@@ -1,4 +1,4 @@
-"""Opening the folder of a job: whether it is one, whose it is, and whether what it holds is good for this command."""
+"""Opens the folder of a job: checks that it is one, that nobody uses it, and that it fits inputs and settings."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def _continued(path: Path, manifest: Manifest) -> Manifest | None:
     changes = manifest.changes(there)
     if changes and frames:
         raise JobError(
-            f"{path} was begun with something else: {'; '.join(changes)}. "
-            "Give what it was begun with to continue it, or paint anew with --restart"
+            f"{path} was started with other inputs or settings: {'; '.join(changes)}. "
+            "Give those again to continue it, or paint anew with --restart"
         )
     return None if changes else there
 
@@ -133,8 +133,8 @@ def _read(file: Path) -> Manifest:
         return Manifest.decoded(file.read_bytes())
     except OtherFormatError as error:
         raise JobError(
-            f"{file.parent} was begun by another version of vidstyle ({error}); finish it with that version, or paint "
-            "anew with --restart"
+            f"{file.parent} was started by another version of vidstyle ({error}); finish it with that version, or "
+            "paint anew with --restart"
         ) from error
     except ValueError as error:
         raise JobError(f"{file} is damaged ({error}); paint anew with --restart") from error

@@ -1,4 +1,4 @@
-"""The state after a frame as a file: tensors as they are, all else as JSON, which keeps every bit of a number."""
+"""The state after a frame as a safetensors file: tensors as they are, all else as JSON, exact to the bit."""
 
 from __future__ import annotations
 

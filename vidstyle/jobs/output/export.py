@@ -1,4 +1,4 @@
-"""Several outputs of one painting: all checked before it, each encoded on its own after it."""
+"""Export of a painting to its outputs: all are checked before painting, and each is encoded on its own after it."""
 
 from __future__ import annotations
 

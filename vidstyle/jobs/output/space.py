@@ -1,4 +1,4 @@
-"""Whether the disks have room for a job and its outputs: an estimate, before any painting."""
+"""An estimate of the disk space that a job and its outputs need, before any painting."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def rooms(info: ClipInfo) -> list[dict[str, float]]:
 
 
 class GifTrials:
-    """Measures looks of a GIF on a sample of its frames: tiles of some that follow each other.
+    """Measures reductions of a GIF on a sample of its frames: tiles of some that follow each other.
 
     Args:
         frames: all of them, in the order shown, (H, W, 3) uint8; read once, and only the sample is kept.

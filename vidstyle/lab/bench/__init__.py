@@ -1,4 +1,4 @@
-"""`vidstyle bench`: how fast vidstyle is on this machine, measured in one run, and beside the textbook program.
+"""`vidstyle bench`: the speed of vidstyle on this machine, also beside the textbook program.
 
 Ratios of one run can be compared between machines, seconds cannot.
 """

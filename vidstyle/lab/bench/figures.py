@@ -1,4 +1,4 @@
-"""What a benchmark found, as plain data: the vocabulary of `vidstyle.lab.bench`.
+"""The figures of benchmarks, as frozen dataclasses: the schema of their JSON reports.
 
 Memory is that of the whole process on a CPU, of the tensors on CUDA, and None where the system does not say.
 """

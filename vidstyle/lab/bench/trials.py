@@ -1,4 +1,4 @@
-"""The speed of one job in its parts: an evaluation, a still, warm-started frames, the whole.
+"""Timings of one job in its parts: an evaluation, a still, warm-started frames, the whole job.
 
 Every time ends when the device has done its work.
 """

@@ -1,4 +1,4 @@
-"""Pictures to train on, and random pieces of them."""
+"""Training data: pictures, and random, disturbed crops of them."""
 
 from __future__ import annotations
 

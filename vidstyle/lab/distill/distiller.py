@@ -1,4 +1,4 @@
-"""The training run of a network that learns to predict VGG-19's features.
+"""The training loop of a network that learns to predict VGG-19's features.
 
 Training goes in rounds: the teacher labels a pool of pictures, and the student learns from those and earlier ones. It
 begins as an apprentice (see `student`), then works on its own and learns, besides crops, from pastiches that it is
@@ -43,7 +43,7 @@ SETTLING = 24  #: batches of crops that read-outs are solved on before learning 
 MEASURED = 64  #: crops that the teacher's units are measured on
 COOLING = ((1.0, 0.2), (0.4, 0.2), (0.35, 0.0))  #: share of the learning rate as each phase begins and ends
 CALIBRATION_SIDE, CALIBRATION_EVALUATIONS = 192, 40  #: pixels, and evaluations at each scale, for the content weight
-RENEWED = 0.12  #: share of the pastiches that are begun anew in a round
+RENEWED = 0.12  #: share of the pastiches that are started anew in a round
 
 
 class Distiller:

@@ -1,4 +1,4 @@
-"""How a network is distilled, in numbers."""
+"""The hyperparameters of a distillation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the header of a picture says of its colours and its bits: chunks of PNG, boxes of AVIF and HEIF."""
+"""Colour tags and bit depth in the headers of pictures: chunks of PNG, boxes of AVIF and HEIF."""
 
 from __future__ import annotations
 

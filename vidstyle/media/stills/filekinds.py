@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, and what the likely slip was, for the text of an error."""
+"""The kind of a file by its first bytes, and the likely slip, for the text of an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stills: input pictures as sRGB, their sizes before anything is decoded, and the sizes at which they are painted."""
+"""Stills: input pictures as sRGB, their sizes before decoding, and the sizes at which they are painted."""
 
 from __future__ import annotations
 

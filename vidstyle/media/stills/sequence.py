@@ -1,4 +1,4 @@
-"""Pictures as a clip: a folder of them, a numbered pattern, a pattern with wildcards, an animated WebP.
+"""Image sequences as a clip: a folder, a numbered pattern, a pattern with wildcards, an animated WebP.
 
 A folder that vidstyle wrote says when each of its frames is shown; other pictures are shown at a constant rate.
 """

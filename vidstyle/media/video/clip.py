@@ -1,4 +1,4 @@
-"""A clip as the rest of vidstyle sees it: surveyed once to its end, then decoded from any frame on."""
+"""A clip: surveyed once to its end, then decoded from any frame on."""
 
 from __future__ import annotations
 

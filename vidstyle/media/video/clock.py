@@ -1,4 +1,4 @@
-"""When the frames of a clip are shown, and until when: by its container, whatever order and gaps its packets have."""
+"""Presentation times of a clip's frames, and its end, whatever order and gaps its packets have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that hold a clip: which kinds are opened, what the others are, and whether one has been cut short."""
+"""Containers of clips: which are opened, what other files are, and whether a file is truncated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sinks of animated pictures: silent, and played again and again. One class a kind, one entry in `ANIMATIONS`.
+"""Sinks of animated pictures (WebP, AVIF, APNG), silent and looping. One class for each, an entry in `ANIMATIONS`.
 
 Each counts time in ticks of its own. A frame is shown from the tick nearest to its time, so that rounding never adds up
 and the whole runs as long as it should. Browsers slow down frames of 10 ms and less: where frames follow each other

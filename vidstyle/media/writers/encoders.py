@@ -1,4 +1,4 @@
-"""Sinks of clips: ffmpeg encodes them, PyAV puts them together. One class a kind, an entry in `CLIPS`."""
+"""Sinks of clips: ffmpeg encodes them, PyAV muxes them. One class for each container, an entry in `CLIPS`."""
 
 from __future__ import annotations
 

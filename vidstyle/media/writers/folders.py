@@ -1,4 +1,4 @@
-"""The sink that keeps every frame as a numbered PNG in a folder, for whoever edits them further."""
+"""The sink of a folder: every frame as a numbered PNG, for further editing."""
 
 from __future__ import annotations
 

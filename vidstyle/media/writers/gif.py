@@ -1,4 +1,4 @@
-"""The sink of GIFs: one palette for all frames, a dither that keeps still, and nothing drawn that stays as it is."""
+"""The sink of GIFs: one palette for all frames, ordered dithering, and transparent pixels where nothing changes."""
 
 from __future__ import annotations
 

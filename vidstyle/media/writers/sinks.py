@@ -1,4 +1,4 @@
-"""Where painted frames go: the sink of each suffix, and that of a still.
+"""The sinks of painted frames: one for each suffix, and that of a still.
 
 Every sink works in a hidden folder beside the output, reads the result back, and only then puts it in its place. So an
 output is there whole or not at all, and an old one stays until the new one is good.

@@ -1,4 +1,4 @@
-"""How good a network is for painting: its pastiches beside those of VGG-19 or of another tool, and their judges.
+"""`vidstyle compare`: the pastiches of a network beside those of VGG-19 or of another tool, with their distances.
 
 Every content is painted in every style. Style and content pull against each other, so that a network that keeps less of
 the content looks better at the style; therefore each pair is painted again with alpha moved until the content distances

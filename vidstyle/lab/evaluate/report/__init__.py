@@ -1,4 +1,4 @@
-"""`vidstyle measure`: what a painted clip is worth, in numbers that can be shown, whoever painted it.
+"""`vidstyle measure`: metrics of a painted clip beside its input, whichever tool painted it.
 
     from vidstyle import measure_clip
 

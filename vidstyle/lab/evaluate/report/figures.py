@@ -1,4 +1,4 @@
-"""What measuring a painted clip found, as plain data: the vocabulary of `vidstyle.lab.evaluate.report`.
+"""The figures of a painted clip, as frozen dataclasses: the schema of its JSON report.
 
 The JSON of a report is `Measurement.json()`: an object whose names are those of the fields below, nested as they are,
 with frames counted from 0, and null where there is no number (nobody asked, or nothing could be seen). Pictures are

@@ -1,4 +1,4 @@
-"""A measurement as one page of HTML that needs nothing else: pictures and plots are in it."""
+"""The HTML page of a measurement, with its pictures and plots embedded."""
 
 from __future__ import annotations
 

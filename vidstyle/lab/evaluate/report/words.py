@@ -1,4 +1,4 @@
-"""Words beside the figures of a painted clip: the command that gives them, and what they must not be taken for."""
+"""Sentences of a report: the command that gives the same figures, and what the figures must not be taken for."""
 
 from __future__ import annotations
 
