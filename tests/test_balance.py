@@ -31,7 +31,7 @@ def pictures(tmp_path):
     return [tmp_path / f"{number}.png" for number in range(3)]
 
 
-def film(folder):
+def frames_of(folder):
     """The painted frames of a job, (3, H, W) each, in the order shown."""
     order = json.loads((folder / "manifest.json").read_text())["played"]["order"]
     paintings = [Image.open(folder / "frames" / f"{number:06d}.png") for number in order]
@@ -88,7 +88,7 @@ def test_content_to_style_and_style_to_content_are_the_same_paintings(pictures, 
     animate_balance(pictures[0], pictures[1:2], there, settings, keep_job=True)
     changed = dataclasses.replace(settings, alpha_from=0.0, alpha_to=1.0)
     animate_balance(pictures[0], pictures[1:2], back, changed, keep_job=True)
-    pairs = zip(film(tmp_path / "there.gif.job"), reversed(film(tmp_path / "back.gif.job")), strict=True)
+    pairs = zip(frames_of(tmp_path / "there.gif.job"), reversed(frames_of(tmp_path / "back.gif.job")), strict=True)
     assert all(torch.equal(*pair) for pair in pairs)
 
 
@@ -145,7 +145,7 @@ def test_the_picture_changes_by_equal_steps(tmp_path, options):
         settings = Settings(size=128, seconds=1.8, fps=10, bounce=False, space=space, device="cpu", **options)
         out = tmp_path / f"{space}.png"
         animate_balance(samples[0], samples[1:], out, settings, keep_job=True)
-        frames = film(tmp_path / f"{space}.png.job")
+        frames = frames_of(tmp_path / f"{space}.png.job")
         found[space] = step_variation([feature_distance(network, *pair, LAYERS) for pair in pairwise(frames)])
     assert found["even"] < 0.2
     assert found["even"] < 0.6 * found["linear"]

@@ -1,4 +1,4 @@
-"""What is measured on clips whose motion is known."""
+"""What is measured on synthetic clips with ground-truth motion."""
 
 import json
 from statistics import fmean

@@ -27,7 +27,7 @@ TIMES = [Fraction(number, 4) for number in range(5)]
 
 
 class Still:
-    """A film of one picture shown again and again."""
+    """A sequence of one picture, repeated."""
 
     def __init__(self, frames, timestamps=None):
         self.frame = pixels(noise(48, 64, seed=4))

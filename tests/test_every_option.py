@@ -42,10 +42,10 @@ pytestmark = pytest.mark.clips
 FEW = "--first-iterations 5 --network {tiny} --device cpu --precision float32"
 FEWER = "--size 64 --iterations 3 " + FEW
 PLAIN = {  # what a command is given besides the option, and what it makes
-    "video": (f"video {{film}} {{style}} {{other}} {FEWER}", "o/"),
+    "video": (f"video {{two_shots}} {{style}} {{other}} {FEWER}", "o/"),
     "balance": (f"balance {{photo}} {{style}} {{other}} --seconds 1 --fps 6 {FEWER}", "o/"),
     "image": (f"image {{photo}} {{style}} {{other}} --size 64 {FEW}", "o.png"),
-    "sheet": (f"sheet {{film}} {{style}} --size 64 {FEW}", "o.png"),
+    "sheet": (f"sheet {{two_shots}} {{style}} --size 64 {FEW}", "o.png"),
     "encode": ("encode {job}", "o/"),
     "bench": (f"bench {{clip}} {{style}} --frames 3 {FEWER}", "o.json"),
     "consistency": (f"consistency {{photo}} {{style}} --frames 4 --clips pan {FEWER}", "o.json"),
@@ -431,8 +431,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     make_clip(folder / "fields.mp4", pan(3, 192, 128, speed=9), rate=24, options=fields)
     hlg = {"x264-params": "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"}
     make_clip(folder / "hlg.mp4", pan(3, 192, 128), rate=24, options=hlg)
-    film = (*pan(3, 192, 128), *(255 - frame for frame in pan(3, 192, 128, seed=9)))  # two shots
-    make_clip(folder / "film.mp4", film, rate=24, sound=clicks(6 / 24))
+    pictures = (*pan(3, 192, 128), *(255 - frame for frame in pan(3, 192, 128, seed=9)))  # two shots
+    make_clip(folder / "two_shots.mp4", pictures, rate=24, sound=clicks(6 / 24))
     torch.manual_seed(0)
     torch.save(optical_flow.raft_small(weights=None).state_dict(), folder / "raft.pth")
     vgg = make_layers(SLIM_CFG)
@@ -440,7 +440,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     font = ImageFont.load_default(12)
     (folder / "font.ttf").write_bytes(font.font_bytes)  # type: ignore[union-attr]
     found = {path.stem: str(path) for path in folder.iterdir()} | {"job": f"{folder}/kept.mp4"}
-    done = invoke("video {film} {style} -o {job} --size 192 --iterations 2 --keep-job " + FEW, found)
+    done = invoke("video {two_shots} {style} -o {job} --size 192 --iterations 2 --keep-job " + FEW, found)
     assert done.exit_code == 0, done.output
     return found | {"job": f"{folder}/kept.mp4.job"}
 
@@ -463,7 +463,7 @@ def plain(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ca
 def run_in(
     folder: Path, command: str, case: Case, files: dict[str, str], plain: Callable[[], Run] | None = None
 ) -> Run:
-    line, usual = PLAIN[command] if case.typed != "--shots" else ("video {film}", "")
+    line, usual = PLAIN[command] if case.typed != "--shots" else ("video {two_shots}", "")
     out = folder / (case.output or usual)
     if case.typed == "-y":
         file = out if out.suffix else out / "report.json"
@@ -471,7 +471,7 @@ def run_in(
         file.write_bytes(PRECIOUS)
     named = "" if command == "doctor" or case.typed == "--shots" else "-o {out}" + "/" * (not out.suffix)
     words = files | {"out": str(out), "folder": str(folder), "large": "" if command == "encode" else "--size 192"}
-    words |= {name: files[case.file] for name in ("film", "clip", "photo") if case.file}
+    words |= {name: files[case.file] for name in ("two_shots", "clip", "photo") if case.file}
     done = invoke(f"{line} {named} {case.both} {case.typed}".format(**words), {})
     assert done.exit_code == case.code, (case, done.output, done.exception)
     return Run(out, done.output, plain or (lambda: pytest.fail("nothing is compared with this")))

@@ -170,10 +170,10 @@ class Numbers:
 def test_a_reel_gives_any_frame():
     order = [0, 1, 2, 2, 5, 39, *range(38, -1, -1), 7, 8, 3]
     for keep, most in ((2, 40), (10, 8), (100, 1)):
-        film = Numbers()
-        cache = FrameCache(film, 96, 64, keep * 96 * 64 * 3)
+        sequence = Numbers()
+        cache = FrameCache(sequence, 96, 64, keep * 96 * 64 * 3)
         assert [number_of(cache.at(number)) for number in order] == order
-        assert film.begun <= most
+        assert sequence.begun <= most
         cache.close()
 
 

@@ -42,7 +42,7 @@ def test_the_motion_of_a_pan(tmp_path):
 
 
 class Pictures:
-    """A film of pictures at hand."""
+    """A sequence of given pictures."""
 
     def __init__(self, pictures):
         self.pictures = list(pictures)

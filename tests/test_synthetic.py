@@ -1,4 +1,4 @@
-"""Films whose motion is known: it is what it is said to be."""
+"""The ground-truth motion of synthetic clips is exact."""
 
 import dataclasses
 

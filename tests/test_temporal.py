@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 class Pictures:
-    """A film of pictures (3, H, W) in [0, 1]."""
+    """A sequence of pictures (3, H, W) in [0, 1]."""
 
     def __init__(self, images):
         self.frames = [image.mul(255).round().byte().permute(1, 2, 0).contiguous().numpy() for image in images]
@@ -39,17 +39,17 @@ def wide_pan(frames, step, width=96, height=64, seed=3):
 def crossing(frames, hidden, first=3):
     """A still ground on which a block appears, hides a place for `hidden` frames, and is gone."""
     ground, block = texture(64, 96, seed=3), texture(24, 24, seed=8).flip(0)
-    film = []
+    sequence = []
     for number in range(frames):
         picture = ground.clone()
         if first <= number < first + hidden:
             picture[:, 20:44, 36:60] = block
-        film.append(picture)
-    return film
+        sequence.append(picture)
+    return sequence
 
 
-def paint(network, style, film, settings):
-    source, state, states = SequenceSource(film, settings, (1.0,)), None, []
+def paint(network, style, sequence, settings):
+    source, state, states = SequenceSource(sequence, settings, (1.0,)), None, []
     stylizer = Stylizer(network, [style], settings)
     for frame in source.frames(0):
         result, state = stylizer.step(frame, state)
@@ -98,11 +98,11 @@ def test_a_film_looks_back_only_for_what_is_hidden():
 @pytest.mark.parametrize("hidden", [1, 4])
 def test_a_place_comes_back_as_it_was_painted(tiny_network, style, hidden):
     settings = Settings(size=0, device="cpu", first_iterations=30, iterations=6, alpha=0.2)
-    film = Pictures(crossing(9 + hidden, hidden, first=8))
-    states = paint(tiny_network, style, film, settings)
+    sequence = Pictures(crossing(9 + hidden, hidden, first=8))
+    states = paint(tiny_network, style, sequence, settings)
     place = (slice(None), slice(24, 40), slice(40, 56))
     before, after = states[7][2].pastiche[place], states[8 + hidden][2].pastiche[place]
-    forgetful = paint(tiny_network, style, film, dataclasses.replace(settings, long_term=()))
+    forgetful = paint(tiny_network, style, sequence, dataclasses.replace(settings, long_term=()))
     without = forgetful[8 + hidden][2].pastiche[place]
     assert (after - before).square().mean() < 0.15 * (without - before).square().mean()
 
@@ -140,24 +140,24 @@ def test_carrying_along_no_motion_changes_nothing(picture):
 
 def test_a_repeated_picture_costs_one_evaluation_and_stays(tiny_network, style):
     first, second, third = wide_pan(3, 2)
-    film = Pictures([first, second, second, second, third])
+    sequence = Pictures([first, second, second, second, third])
     settings = Settings(size=0, device="cpu", first_iterations=8, iterations=6)
-    states = paint(tiny_network, style, film, settings)
+    states = paint(tiny_network, style, sequence, settings)
     assert [result.iterations for _, result, _ in states][2:4] == [1, 1]
     assert torch.equal(states[1][2].pastiche, states[3][2].pastiche)
     assert states[4][1].iterations > 1
 
 
 def test_warm_starts(tiny_network, style):
-    film = Pictures(wide_pan(3, 4))
+    sequence = Pictures(wide_pan(3, 4))
     settings = Settings(size=0, device="cpu", first_iterations=8, iterations=1)
     apart = dataclasses.replace(settings, warm_start="none", iterations=Settings.iterations)
-    none = paint(tiny_network, style, film, apart)
+    none = paint(tiny_network, style, sequence, apart)
     alone = [paint(tiny_network, style, Pictures([one]), settings)[0] for one in wide_pan(3, 4)]
     assert all(np.array_equal(one[1].image, other[1].image) for one, other in zip(none, alone, strict=True))
-    previous = paint(tiny_network, style, film, dataclasses.replace(settings, warm_start="previous"))
+    previous = paint(tiny_network, style, sequence, dataclasses.replace(settings, warm_start="previous"))
     assert np.array_equal(previous[0][1].image, previous[2][1].image)  # one evaluation: as it was
-    warped = paint(tiny_network, style, film, settings)
+    warped = paint(tiny_network, style, sequence, settings)
     moved = np.abs(warped[2][1].image[8:-8, 8:-24].astype(float) - warped[0][1].image[8:-8, 16:-16]).mean()
     stuck = np.abs(warped[2][1].image[8:-8, 8:-24].astype(float) - warped[0][1].image[8:-8, 8:-24]).mean()
     assert moved < stuck / 3
@@ -165,11 +165,11 @@ def test_warm_starts(tiny_network, style):
 
 def test_a_loop_ends_as_it_began(tiny_network, style):
     there = wide_pan(24, 2)
-    film = Pictures([*there, *there[-2:0:-1]])
+    sequence = Pictures([*there, *there[-2:0:-1]])
     settings = Settings(size=0, device="cpu", first_iterations=20, iterations=5, alpha=0.1, tolerance=0.0)
     seams, pairs = {}, {}
     for loop in (False, True):
-        states = paint(tiny_network, style, film, dataclasses.replace(settings, loop=loop))
+        states = paint(tiny_network, style, sequence, dataclasses.replace(settings, loop=loop))
         pastiches = [state.pastiche for _, _, state in states]
 
         def error(before, after, step):

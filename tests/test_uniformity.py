@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import pixels, texture
 from PIL import Image
-from test_balance import film as painted
+from test_balance import frames_of
 from typer.testing import CliRunner
 
 from vidstyle import Settings, animate_balance
@@ -93,14 +93,15 @@ def test_it_measures_the_animation_that_balance_paints(tmp_path, network, pictur
         network=str(network),
     )
     animate_balance(pictures[0], pictures[1:2], tmp_path / "a.png", settings, keep_job=True)
-    film = painted(tmp_path / "a.png.job")[:5]
+    frames = frames_of(tmp_path / "a.png.job")[:5]
     critic = networks.compact(str(network) if judge == "painter" else None)
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
-    steps = [feature_distance(critic, *pair, layers) for pair in pairwise(film)]
+    steps = [feature_distance(critic, *pair, layers) for pair in pairwise(frames)]
     assert even["steps"] == pytest.approx(steps, rel=1e-4)
-    assert even["straight"] == pytest.approx(feature_distance(critic, film[0], film[-1], layers) / sum(steps), rel=1e-4)
-    squares = [float((after - before).square().mean()) for before, after in pairwise(film)]
-    fade = float((film[-1] - film[0]).square().mean()) / 4**2
+    straight = feature_distance(critic, frames[0], frames[-1], layers) / sum(steps)
+    assert even["straight"] == pytest.approx(straight, rel=1e-4)
+    squares = [float((after - before).square().mean()) for before, after in pairwise(frames)]
+    fade = float((frames[-1] - frames[0]).square().mean()) / 4**2
     assert even["boiling"] == pytest.approx(statistics.fmean(squares) / fade, rel=1e-4)
 
 

@@ -43,7 +43,7 @@ def compare(
     ] = False,
     **job: Any,
 ) -> None:
-    """Paint with a network and with VGG-19 and let VGG-19 and a neutral judge say: is the network good enough?
+    """Compare a network with VGG-19: paint with both, and measure with VGG-19 and with a judge without a network.
 
     Pictures stay in the folder: an interrupted call goes on when it is repeated, and a finished one is judged anew, and
     its sheet.png, report.json and blind.html replaced, only with -y.
@@ -83,7 +83,7 @@ def bench(
     overwrite: Overwrite = False,
     frames: Annotated[int, typer.Option(min=2, help="Frames of the whole job.")] = 8,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="Race the textbook program, too (--network vgg19; takes long).")
+        bool, typer.Option("--baseline", help="Time the textbook program, too (--network vgg19; takes long).")
     ] = False,
     baseline_steps: Annotated[int, typer.Option(min=1, help="Outer steps of the textbook program.")] = 31,
     scaling: Annotated[
@@ -232,7 +232,7 @@ def doctor(
     job: Annotated[Path | None, typer.Argument(metavar="[JOB]", help="With --report: a job folder.")] = None,
     report: Annotated[bool, typer.Option("--report", help="Print what a report of a bug needs instead.")] = False,
 ) -> None:
-    """Show what vidstyle finds on this machine, and how to mend what is missing."""
+    """Show what vidstyle finds on this machine, and how to install what is missing."""
     with errors_told():
         from vidstyle.lab import doctor
 

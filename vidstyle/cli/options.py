@@ -38,7 +38,7 @@ Figures = Annotated[
 ]
 Judge = Annotated[str, typer.Option(metavar="compact|vgg19", help="Network of the style distance.")]
 Plot = Annotated[
-    bool, typer.Option("--plot-schedule", help="Draw the numbers that change over time, and stop before painting.")
+    bool, typer.Option("--plot-schedule", help="Draw the parameters that change over time, and stop before painting.")
 ]
 Shots = Annotated[bool, typer.Option("--shots", help="List the shots, and stop; takes neither STYLE nor -o.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
