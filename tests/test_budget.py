@@ -16,7 +16,7 @@ from test_gif import distance
 from vidstyle import Settings, animate_balance, encode_job
 from vidstyle.errors import SizeError, UsageError
 from vidstyle.jobs.output.reductions import Reduction, Trial, search
-from vidstyle.system.places import PLACES, bytes_of, said
+from vidstyle.system.sites import SITES, bytes_of, said
 
 pytestmark = pytest.mark.clips
 FAST = ["--size", "160", "--first-iterations", "4", "--iterations", "3", "--device", "cpu"]
@@ -189,13 +189,13 @@ def test_sizes_said(size, text):
 
 class TestPlaces:
     def test_each_names_its_source(self):
-        for place in PLACES.values():
-            assert place.source.startswith("https://")
-            assert bytes_of(place.max_size) >= 1e6
+        for site in SITES.values():
+            assert site.source.startswith("https://")
+            assert bytes_of(site.max_size) >= 1e6
 
     def test_they_set_what_is_not_said(self):
-        assert Settings(place="slack").limit == 2_000_000
-        assert Settings(place="slack", max_size="900kB").limit == 900_000
+        assert Settings(site="slack").limit == 2_000_000
+        assert Settings(site="slack", max_size="900kB").limit == 900_000
         assert Settings().limit is None
 
     def test_they_set_the_width(self, vidstyle, tmp_path, pictures, network):
@@ -209,7 +209,7 @@ class TestPlaces:
             network=str(network),
         )
         Image.fromarray(pixels(noise(80, 500, seed=5))).save(pictures[0])
-        animate_balance(pictures[0], [pictures[1]], tmp_path / "a.gif", replace(settings, place="slack"), keep_job=True)
+        animate_balance(pictures[0], [pictures[1]], tmp_path / "a.gif", replace(settings, site="slack"), keep_job=True)
         assert Image.open(tmp_path / "a.gif").size == (480, 77)
         for options, width in (([], 500), (["--for", "slack"], 480), (["--for", "slack", "--width", 490], 490)):
             done = vidstyle("encode", tmp_path / "a.gif.job", "-o", tmp_path / "b.gif", "-y", *options)

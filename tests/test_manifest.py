@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidstyle.jobs.folder.manifest import FORMAT, Made, Manifest, OtherFormatError, Played, place
+from vidstyle.jobs.folder.manifest import FORMAT, Made, Manifest, OtherFormatError, Played, output_key
 from vidstyle.types import ClipInfo
 
 INFO = ClipInfo(96, 64, F(30000, 1001), 4, (F(0), F(1, 30), F(1, 7), F(1)), F(5, 2))
@@ -119,6 +119,6 @@ def test_changes_are_said_in_words():
 def test_outputs_are_named_so_that_all_may_be_moved_together(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = Path("out/a.mp4.job")
-    assert place(folder, Path("out/a.mp4")) == "a.mp4"
-    assert place(folder, tmp_path / "out" / "b" / "c.gif") == "b/c.gif"
-    assert place(folder, Path("c.gif")) == (tmp_path / "c.gif").as_posix()
+    assert output_key(folder, Path("out/a.mp4")) == "a.mp4"
+    assert output_key(folder, tmp_path / "out" / "b" / "c.gif") == "b/c.gif"
+    assert output_key(folder, Path("c.gif")) == (tmp_path / "c.gif").as_posix()

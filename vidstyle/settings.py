@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime, settled
-from vidstyle.system.places import PLACES, bytes_of
+from vidstyle.system.sites import SITES, bytes_of
 from vidstyle.system.values import (
     HEAVIEST,
     LARGEST,
@@ -38,7 +38,7 @@ Deinterlace = Literal["auto", "off"]
 Hdr = Literal["tonemap", "refuse"]
 StyleMetric = Literal["wasserstein", "gram"]
 Objective = Literal["normalized", "blog"]
-Place = Literal["anywhere", "github", "slack", "web"]
+Site = Literal["anywhere", "github", "slack", "web"]
 Layout = Literal["plain", "pair", "triptych", "wipe"]
 ENCODING: dict[str, Any] = {"only": ("video", "balance", "encode"), "paints": False}
 RECODING = ENCODING | {"only": ("video", "encode")}
@@ -310,7 +310,7 @@ class Settings:
         "Largest size of an output, like 5MB or 900kB (not PNG); the least visible reductions are made.",
         **ENCODING,
     )
-    place: Place = setting(
+    site: Site = setting(
         "anywhere", "Site where it will be shown; sets --max-size and a largest --width.", flag="for", **ENCODING
     )
 
@@ -340,8 +340,8 @@ class Settings:
     @property
     def limit(self) -> int | None:
         """The bytes that an output may take; None if that does not matter."""
-        place = PLACES.get(self.place)
-        text = self.max_size or (place.max_size if place else None)
+        site = SITES.get(self.site)
+        text = self.max_size or (site.max_size if site else None)
         return bytes_of(text) if text else None
 
     def shares(self, styles: int) -> tuple[OverTime, ...]:

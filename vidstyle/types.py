@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from vidstyle.system.places import said
+from vidstyle.system.sites import said
 
 if TYPE_CHECKING:
     import numpy as np

@@ -91,9 +91,9 @@ class Table:
         grid = self.grid
         sheet = grid.drawn(cells)
         for row, (block, rise) in enumerate(zip(self.beside, self.rises, strict=True)):
-            _put(sheet, block, grid.place(row, 0)[0] - rise, grid.gap)
+            _put(sheet, block, grid.corner_of(row, 0)[0] - rise, grid.gap)
         for column, block in enumerate(self.above):
-            _put(sheet, block, grid.top - block.shape[0], grid.place(0, column)[1])
+            _put(sheet, block, grid.top - block.shape[0], grid.corner_of(0, column)[1])
         return sheet
 
 
@@ -154,16 +154,16 @@ class _Grid:
 
     @property
     def size(self) -> Size:
-        return self.place(self.rows, self.columns)
+        return self.corner_of(self.rows, self.columns)
 
-    def place(self, row: int, column: int) -> tuple[int, int]:
+    def corner_of(self, row: int, column: int) -> tuple[int, int]:
         """Top and left of a cell."""
         return self.top + row * (self.cell[0] + self.gap), self.left + column * (self.cell[1] + self.gap)
 
     def drawn(self, cells: Iterable[np.ndarray]) -> np.ndarray:
         sheet = _blank(*self.size)
         for number, cell in enumerate(cells):
-            _put(sheet, cell, *self.place(*divmod(number, self.columns)))
+            _put(sheet, cell, *self.corner_of(*divmod(number, self.columns)))
         return sheet
 
 

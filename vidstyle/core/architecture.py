@@ -61,8 +61,8 @@ class Architecture:
         """Of each convolution, like conv2_1, how many channels it takes and makes."""
         found, channels = {}, 3
         for number, widths in enumerate(self.blocks, 1):
-            for place, width in enumerate(widths, 1):
-                found[f"conv{number}_{place}"] = channels, width
+            for position, width in enumerate(widths, 1):
+                found[f"conv{number}_{position}"] = channels, width
                 channels = width
             if self.skip and len(widths) > 1:
                 channels += widths[0]

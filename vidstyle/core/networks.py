@@ -158,21 +158,21 @@ class FeatureNetwork(nn.Module):
 
         first: Tensor | None = None
         for number in range(1, len(self.blocks[block - 1]) + 1):
-            place = f"{block}_{number}"
-            convolution = self.convolutions[f"conv{place}"]
+            position = f"{block}_{number}"
+            convolution = self.convolutions[f"conv{position}"]
             assert isinstance(convolution, nn.Conv2d)
             x = x.to(convolution.weight.dtype)
-            if place == "1_1" and self.padding == "replicate":
+            if position == "1_1" and self.padding == "replicate":
                 x = functional.conv2d(replicate_border(x), convolution.weight, convolution.bias)
             else:
                 x = convolution(x)
-            kept = tapped_at(f"conv{place}", x)
+            kept = tapped_at(f"conv{position}", x)
             x = functional.relu(x, inplace=not kept)
-            tapped_at(f"relu{place}", x)
-            if place == last:
+            tapped_at(f"relu{position}", x)
+            if position == last:
                 return x, found
             if hand_on is not None:
-                x = hand_on(f"relu{place}", x)
+                x = hand_on(f"relu{position}", x)
             if self.skip and number == 1:
                 first = x
         if first is None or first is x:

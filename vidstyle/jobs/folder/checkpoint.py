@@ -42,7 +42,7 @@ from vidstyle.jobs.folder.durable import disk_errors, remove_empty
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.folder.journal import Entry, append_entry, read_journal, write_journal
 from vidstyle.jobs.folder.locks import FILES as LOCKS
-from vidstyle.jobs.folder.manifest import Made, Manifest, place
+from vidstyle.jobs.folder.manifest import Made, Manifest, output_key
 from vidstyle.system.facts import HOMES
 from vidstyle.system.files import PART, write_inside
 from vidstyle.system.renames import rename_new
@@ -106,12 +106,12 @@ class JobFolder:
         """Keep that `part`, a file or folder, is about to be put in the place of `output`. Raises `DiskError`."""
         with self._disk():
             made = Made.of(part)
-        self.describe(made={**self.manifest.made, place(self.path, output): made})
+        self.describe(made={**self.manifest.made, output_key(self.path, output): made})
 
     def has_made(self, output: Path) -> bool:
         """Whether an output is in its place as this job has put it there. Raises `DiskError`."""
         with self._disk():
-            return output.exists() and self.manifest.made.get(place(self.path, output)) == Made.of(output)
+            return output.exists() and self.manifest.made.get(output_key(self.path, output)) == Made.of(output)
 
     def save(self, result: Result, state: State) -> None:
         """Keep a painted frame and the state after it.

@@ -129,7 +129,7 @@ class Manifest:
         return {name: getattr(self, name) for name in names}
 
 
-def place(folder: Path, output: Path) -> str:
+def output_key(folder: Path, output: Path) -> str:
     """The name of an output in the manifest of a job folder: as seen from beside the folder, so that both may be moved
     together; its whole path if it lies elsewhere."""
     output, beside = Path(os.path.abspath(output)), Path(os.path.abspath(folder.parent))

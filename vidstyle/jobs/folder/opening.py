@@ -11,7 +11,7 @@ from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, record_of
 from vidstyle.jobs.folder.durable import disk_errors
 from vidstyle.jobs.folder.locks import locked
-from vidstyle.jobs.folder.manifest import Made, Manifest, OtherFormatError, place
+from vidstyle.jobs.folder.manifest import Made, Manifest, OtherFormatError, output_key
 from vidstyle.jobs.folder.records import as_json
 from vidstyle.system.files import PART
 
@@ -75,7 +75,7 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: Mapping[str, An
         manifest = _read(path / MANIFEST if (path / MANIFEST).is_file() else record_of(path))
         if manifest.encoding == as_json(encoding):
             there = [one for one in outputs if one.exists()]
-            return [one for one in there if manifest.made.get(place(path, one)) == Made.of(one)]
+            return [one for one in there if manifest.made.get(output_key(path, one)) == Made.of(one)]
     except (JobError, OSError):
         pass
     return []

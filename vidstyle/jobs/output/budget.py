@@ -18,7 +18,7 @@ from vidstyle.media.writers.atomic import Encoding
 from vidstyle.media.writers.containers import CONTAINERS
 from vidstyle.media.writers.sinks import open_sink
 from vidstyle.system.files import made_whole
-from vidstyle.system.places import PLACES, said
+from vidstyle.system.sites import SITES, said
 from vidstyle.types import ClipInfo, Fitted
 
 FITTED = (".gif", *CONTAINERS, ".webp", ".avif")  # outputs that can be made to fit
@@ -29,11 +29,11 @@ HOPEFUL = 1.1  # of the limit: a sample may tell that much too much
 
 
 def placed(compositor: Compositor) -> Compositor:
-    """The compositor at the width that `settings.place` shows. Raises `UsageError` if that is too narrow."""
-    place = PLACES.get(compositor.settings.place)
-    if place is None or compositor.settings.width is not None or compositor.info.width <= place.width:
+    """The compositor at the width that `settings.site` shows. Raises `UsageError` if that is too narrow."""
+    site = SITES.get(compositor.settings.site)
+    if site is None or compositor.settings.width is not None or compositor.info.width <= site.width:
         return compositor
-    return compositor.changed(width=place.width)
+    return compositor.changed(width=site.width)
 
 
 def fit(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vidstyle.errors import DiskError
-from vidstyle.system.places import said
+from vidstyle.system.sites import said
 from vidstyle.types import ClipInfo
 
 PNG, FLAT_PNG = 2.0, 0.5  # bytes a pixel: measured on paintings, 1.5 to 2.4; and what even flat colours take

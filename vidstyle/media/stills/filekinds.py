@@ -186,9 +186,9 @@ def _near_names(path: Path) -> list[str]:
 def _lacks_index(path: Path) -> bool:
     """Whether the top-level boxes of an MP4 or its kin lead to the end of the file without a `moov`."""
     with open(path, "rb") as file:
-        total, place = file.seek(0, 2), 0
-        while place + 8 <= total:
-            file.seek(place)
+        total, offset = file.seek(0, 2), 0
+        while offset + 8 <= total:
+            file.seek(offset)
             head = file.read(16)
             size, kind = struct.unpack(">I4s", head[:8])
             if kind in (b"moov", b"moof"):
@@ -197,5 +197,5 @@ def _lacks_index(path: Path) -> bool:
                 (size,) = struct.unpack(">Q", head[8:])
             if size < 8:
                 break  # 0 = to the end of the file
-            place += size
+            offset += size
     return True

@@ -134,13 +134,13 @@ class WebpSink(FrameByFrame):
     def _amend(self) -> None:
         """The encoder guesses how long the last frame is shown."""
         data = bytearray(self._encoded.read_bytes())
-        place, last, shown = 12, -1, 0
-        while place < len(data):
-            if data[place : place + 4] == b"ANMF":
+        offset, last, shown = 12, -1, 0
+        while offset < len(data):
+            if data[offset : offset + 4] == b"ANMF":
                 shown += int.from_bytes(data[last + 20 : last + 23], "little") if last >= 0 else 0
-                last = place
-            size = int.from_bytes(data[place + 4 : place + 8], "little")
-            place += 8 + size + size % 2
+                last = offset
+            size = int.from_bytes(data[offset + 4 : offset + 8], "little")
+            offset += 8 + size + size % 2
         if last >= 0:
             data[last + 20 : last + 23] = (self._timing.total - shown).to_bytes(3, "little")
         self._encoded.write_bytes(data)
