@@ -200,7 +200,7 @@ def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
 
 
 def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
-    """A clip to look at, at a size; of the settings, those that say how a clip is read are read."""
+    """A clip to show unpainted, at a size; only the settings of reading a clip are used."""
     read = {name: getattr(settings, name) for name in ("start", "end", "cuts", "deinterlace", "hdr", "input_fps")}
     return VideoSource(str(clip), Settings(size=size, **read), (1.0,))
 

@@ -1,7 +1,7 @@
 """The tree of errors, with one exit code for each class. Only the command line turns a class into an exit.
 
 VidstyleError              1  a bug in vidstyle, or something nobody foresaw
-├── UsageError             2  an option, a suffix or a combination that cannot be meant, or not on this machine
+├── UsageError             2  an option, a suffix or a combination that is invalid, or not possible on this machine
 ├── MediaError             3  an input that is missing, damaged, empty or not what its name says
 ├── OutputExistsError      4  the output is there already and nobody said to overwrite it
 ├── MemoryLimitError       5  the picture does not fit the device, or memory ran out
@@ -26,7 +26,7 @@ class VidstyleError(Exception):
 
 
 class UsageError(VidstyleError):
-    """An option, a suffix or a combination that cannot be meant, or not on this machine."""
+    """An option, a suffix or a combination that is invalid, or not possible on this machine."""
 
     exit_code = 2
 

@@ -418,7 +418,7 @@ BELONGS: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
 
 
 def _require_together(its: Any) -> None:
-    """Raise `UsageError` if `Settings` cannot be meant together, or one of them is not read beside the others."""
+    """Raise `UsageError` if the settings contradict each other, or one of them is not used beside the others."""
     for name, option, read, what in BELONGS:
         if getattr(its, name) != getattr(type(its), name) and not read(its):
             raise UsageError(f"{option} belongs to {what}; give that, too, or leave it out")

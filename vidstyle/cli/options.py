@@ -46,7 +46,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what a bug
 
 
 def _require_read(values: dict[str, Any]) -> None:
-    """Raise `UsageError` if a command that only lists or draws is given what it would leave aside."""
+    """Raise `UsageError` if a command that only lists or draws is given options that it does not use."""
     given = {name for name, value in values.items() if value not in (None, False, [])}
     if values.get("shots"):
         what, idle = "--shots lists the shots of a clip", given - {"clip", "shots", "start", "end", "cuts"}

@@ -103,7 +103,7 @@ def encode(
     quiet: Quiet = False,
     **job: Any,
 ) -> None:
-    """Encode a finished job (--keep-job) anew, with other settings; paints nothing."""
+    """Encode a finished job (--keep-job) again, with other settings; nothing is painted."""
     from vidstyle.api import encode_job
 
     began = time.perf_counter()

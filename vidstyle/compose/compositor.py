@@ -81,7 +81,7 @@ class Compositor:
                 yield self._composed(pastiche, order[place], content, position)
 
     def poster(self, paintings: PaintedFrames) -> np.ndarray:
-        """One frame that stands for all: where alpha is halfway if it changes, else the middle one; a wipe half-way."""
+        """One representative frame: where alpha is halfway if it changes, else the middle one; a wipe in the middle."""
         order = [number for number in self.playback.order if number != TITLE]
         number, alpha = order[len(order) // 2], self.inputs.alpha
         if max(alpha) > min(alpha):
@@ -94,7 +94,7 @@ class Compositor:
         return self.inputs.opened(self.painted.info.width, self.painted.info.height, order)
 
     def _composed(self, pastiche: np.ndarray, number: int, content: At, position: float) -> np.ndarray:
-        """A painted frame with what stands beside and under it; `position` is that of a wipe's line."""
+        """Compose a painted frame with its content, styles and overlay; `position` is that of a wipe's line."""
         panels, canvas = self._panels, self._canvas.copy()
         if self.settings.layout == "wipe":
             size = panels.pastiche.size
@@ -107,7 +107,7 @@ class Compositor:
         return canvas
 
     def _bare(self) -> np.ndarray:
-        """What is the same in all frames."""
+        """The canvas with everything that is the same in all frames."""
         canvas = overlay.ground(self._panels.width, self._panels.height + len(self._overlay.pixels))
         for style, box in zip(self.inputs.styles, self._panels.styles, strict=False):
             layouts.paste(canvas, layouts.covering(style, *box.size), box)

@@ -25,7 +25,7 @@ Size = tuple[int, int]  # height, width
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """What a row or a column is called."""
+    """The heading of a row or a column."""
 
     name: str = ""  #: shortened where there is no room for all of it
     facts: tuple[str, ...] = ()  #: lines below it, never shortened
@@ -135,7 +135,7 @@ def shortened(text: str, width: int, letters: int) -> str:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where cells lie."""
+    """The positions of cells."""
 
     cell: Size
     rows: int

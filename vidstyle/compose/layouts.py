@@ -39,7 +39,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Panels:
-    """Where what is shown lies."""
+    """The boxes of a layout."""
 
     width: int  #: of all of them
     height: int

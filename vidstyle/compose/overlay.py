@@ -88,7 +88,7 @@ def _bar(pixels: np.ndarray, margin: int, size: int) -> Gauge:
 
 
 def title_card(width: int, height: int, title: str, pictures: Sequence[np.ndarray], font: str | None) -> np.ndarray:
-    """A picture with a title, and over it, where there is room, smaller ones of what the painting is made from.
+    """A title card: the title, and above it, where there is room, thumbnails of content and styles.
 
     Raises:
         UsageError: the title is too long to be read, or the font lacks a letter of it.
@@ -117,7 +117,7 @@ def title_card(width: int, height: int, title: str, pictures: Sequence[np.ndarra
 
 
 def text_size(width: int) -> int:
-    """Of captions, in pixels."""
+    """Font size of captions, in pixels."""
     return round(8 + width / 72)
 
 
@@ -165,12 +165,12 @@ def _caption_lines(caption: str | None, width: int, size: int, font: str | None)
 
 
 def _rise(size: int) -> int:
-    """How high capital letters are, which is what the eye takes for a line."""
+    """Height of capital letters, in pixels."""
     return round(size * 0.72)
 
 
 def ground(width: int, height: int) -> np.ndarray:
-    """A picture with nothing on it."""
+    """An empty picture in the colour of the ground."""
     return np.full((height, width, 3), GROUND, np.uint8)
 
 

@@ -16,7 +16,7 @@ TITLE = -1  # stands for the title card among the numbers of frames
 
 @dataclass(frozen=True)
 class Playback:
-    """How painted frames make a moving picture."""
+    """The order and times in which painted frames are shown."""
 
     info: ClipInfo  #: of the moving picture
     order: tuple[int, ...]  #: the painted frame of each of its frames, or `TITLE`
@@ -86,5 +86,5 @@ class Playback:
 
 
 def as_painted(info: ClipInfo, order: Sequence[int]) -> Playback:
-    """The playback of a source, before anybody edits it."""
+    """The playback of a source, before editing."""
     return Playback(info, tuple(order))

@@ -58,7 +58,7 @@ class Architecture:
         return json.dumps(asdict(self))
 
     def channels(self) -> dict[str, tuple[int, int]]:
-        """Of each convolution, like conv2_1, how many channels it takes and makes."""
+        """The numbers of input and output channels of each convolution, by names like conv2_1."""
         found, channels = {}, 3
         for number, widths in enumerate(self.blocks, 1):
             for position, width in enumerate(widths, 1):
@@ -69,7 +69,7 @@ class Architecture:
         return found
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of each tensor of the network but its read-outs."""
+        """The shape of each tensor of the network but its read-outs."""
         shapes: dict[str, tuple[int, ...]] = {}
         for name, (taken, made) in self.channels().items():
             shapes[f"convolutions.{name}.weight"] = made, taken, 3, 3

@@ -57,7 +57,7 @@ def transfer(source: Tensor, target: Tensor) -> Tensor:
 
 
 def recolored(image: Tensor, colors: Tensor, share: float) -> Tensor:
-    """The image with `share` (0 to 1) of what a map of `transfer` makes of its colours, clamped to [0, 1]."""
+    """The image blended with its colours mapped by `transfer`, by `share` (0 to 1), clamped to [0, 1]."""
     if share == 0:
         return image
     colors = colors.to(image.device)
@@ -66,7 +66,7 @@ def recolored(image: Tensor, colors: Tensor, share: float) -> Tensor:
 
 
 def preserve_color(pastiche: Tensor, content: Tensor, share: float) -> Tensor:
-    """The pastiche's luminance with `share` (0 to 1) of its colour differences the content's, clamped to [0, 1]."""
+    """The pastiche's luminance with colour differences blended towards the content's by `share`, clamped to [0, 1]."""
     if share == 0:
         return pastiche
     luminance = pastiche.new_tensor(LUMINANCE).view(3, 1, 1)

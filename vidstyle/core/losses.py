@@ -121,7 +121,7 @@ class Units:
 def normalized_units(
     content: Statistics, style_target: StyleTarget, counts: Mapping[str, int], weights: Sequence[float]
 ) -> Units:
-    """Units in which both losses are about 1 where they are worst.
+    """Units in which each loss is about 1 at its largest.
 
     L_S is 1 for the content picture itself: each layer is divided by the content's distance from the style. L_C is 1
     for a picture that has the style's features at places that know nothing of the content: it is divided by the mean

@@ -1,6 +1,6 @@
 """Metrics of a painting: warping error, style distance, content distance, feature distance, sharpness.
 
-Each number alone is cheap to fool (a blurred or frozen clip does not flicker), so read them together. Pictures are
+No number says enough alone (a blurred or frozen clip does not flicker), so read them together. Pictures are
 (3, H, W) float sRGB in [0, 1]. Gram matrices are computed here anew, so that a fault in the losses cannot hide itself.
 """
 
@@ -53,7 +53,7 @@ def style_distance(
     layers: Iterable[str],
     mix: Sequence[float] = (1.0,),
 ) -> dict[str, float]:
-    """How far the pastiche is from the style in each layer: 0 = there, 1 = as far as the content image.
+    """Style distance of the pastiche in each layer: 0 = the style, 1 = as far from it as the content image.
 
     |G(P) - G(S)|^2 / |G(C) - G(S)|^2 with Gram matrices G = F F^T / (H W); nan where content and style agree exactly.
     Of several styles, G(S) is the sum of theirs, each times its share in `mix`.

@@ -19,7 +19,7 @@ from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
-SMALLEST_SIZE = 32  # pixels: of smaller paintings nobody has anything
+SMALLEST_SIZE = 32  # pixels: smaller paintings are useless
 SAFE = 0.95  # share of the free memory that a size is named for: at the next call a little less may be free
 # What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35
 # measured from 0.5 to 2 megapixels), on CUDA the recordings of all scales keep memory (an estimate).

@@ -19,7 +19,7 @@ from vidstyle.schedule import OverTime, constant, there_and_back
 from vidstyle.settings import Settings
 from vidstyle.types import Budget, ClipInfo, Frame
 
-FLOW_TIME = 1e-2, 1e2  # over which a timelapse lets the painting flow; before nothing is seen, after nothing happens
+FLOW_TIME = 1e-2, 1e2  # of the gradient flow in a timelapse; before it nothing is visible, after it nothing changes
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Animation:
         mix: share of each style.
 
     Raises:
-        UsageError: it is too short, or its settings cannot be meant together.
+        UsageError: it is too short, or its settings contradict each other.
 
     Attributes:
         times: seconds of the frames on the way there.

@@ -90,7 +90,7 @@ def encode_job(
 
 
 class _Inputs:
-    """What a finished job was painted from, as far as it is still where it was."""
+    """The input files of a finished job, checked to be unchanged."""
 
     def __init__(self, folder: JobFolder, played: Played) -> None:
         self.folder, self.played = folder, played

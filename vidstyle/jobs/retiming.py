@@ -31,7 +31,7 @@ SMALLEST_PILOT = 128  # pixels of the long side of a pilot render
 LIMIT, MIDDLE = 5.5, 0.68
 SLOWEST = 4  # times less than the mean: a frame that changed less may have been stuck, and is not believed
 FINEST = 10**9  # denominator of a remapped time
-BRINK = Fraction(1, 10**15)  # share of a stretch by which its last numbers come before its end, where others may begin
+MARGIN = Fraction(1, 10**15)  # share of a stretch before its end at which its last values are taken: jumps are at keys
 TABLE = np.linspace(-1, 1, 2001)
 
 OnStep = Callable[[int, int], None]
@@ -65,8 +65,8 @@ def expected_times(animation: Animation) -> list[Fraction]:
     remapped_times = list(times)
     for stretch in _stretches(animation):
         wanted = _eased(stretch.fractions(times), stretch)
-        brink = stretch.end - (stretch.end - stretch.start) * BRINK
-        here, there = values(animation.alpha, times, animation.fps, remapped_times=(stretch.start, brink))
+        before_end = stretch.end - (stretch.end - stretch.start) * MARGIN
+        here, there = values(animation.alpha, times, animation.fps, remapped_times=(stretch.start, before_end))
         if here != there:
             way = np.interp(wanted, (0, 1), (_way(here), _way(there)))
             wanted = np.interp((_alpha(way) - here) / (there - here), _eased(TABLE, stretch), TABLE)

@@ -32,7 +32,7 @@ SHOWN = 3  # frames of a shot, where nothing is painted
 
 
 class Sheet:
-    """Paintings that have nothing to do with each other, as a source; and the table that shows them.
+    """Independent paintings as a source, and the table that shows them.
 
     Args:
         cells: to be painted, all of one size, row by row.

@@ -231,7 +231,7 @@ def is_picture(content: str | Path) -> bool:
 
 
 def estimator_of(settings: Settings) -> flow.Estimator:
-    """Of the motion, as the settings name it. Raises `WeightsError`."""
+    """The estimator of motion that the settings name. Raises `WeightsError`."""
     return flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
 
 

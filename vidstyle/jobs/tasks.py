@@ -60,7 +60,7 @@ File = str | Path
 
 @dataclass(frozen=True)
 class Call:
-    """What a call does with what is there already, and with its job folder in the end."""
+    """How a call treats existing outputs, an earlier job, and its job folder at the end."""
 
     overwrite: bool = False  #: outputs that are there are replaced
     restart: bool = False  #: what an interrupted call has painted is forgotten
@@ -68,7 +68,7 @@ class Call:
 
 
 class Task:
-    """One call of a public function; at birth everything is checked that does not need the frames.
+    """One call of a public function; the constructor checks everything that does not need the frames.
 
     Attributes:
         content: absolute path of the clip or picture: the working folder may change while it is painted.
@@ -285,7 +285,7 @@ class Task:
         )
 
     def _played(self, source: VideoSource | PictureSource, sound: Clip | None) -> Played:
-        """How the frames are shown before anybody edits that."""
+        """How the frames are played, before editing."""
         files = self.inputs.files
         return Played(
             info=source.info,

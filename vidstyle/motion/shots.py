@@ -28,7 +28,7 @@ FLASH = 2  # frames of the longest flash
 
 
 class CutDetector:
-    """Finds cuts, and frames that show nothing, in frames fed one by one; holds a few small pictures.
+    """Detects cuts, and flashes and flat frames, in frames added one by one; holds a few thumbnails.
 
     What is measured is how much of a picture the motion from the one before leaves unexplained, whatever the light; and
     a cut is where PySceneDetect's adaptive detector finds that to stand out. (Of its own measure, differences of hue,
@@ -46,7 +46,7 @@ class CutDetector:
         self._gaps: dict[tuple[int, int], float] = {}  # by first frame and end: the change across
 
     def add(self, image: np.ndarray) -> None:
-        """Look at the next frame, (H, W, 3) uint8 RGB."""
+        """Add the next frame, (H, W, 3) uint8 RGB."""
         number, now = len(self._changes), _thumbnail(image)
         self._changes.append(_change(self._recent[-1], now) if self._recent else 0.0)
         if now.flat:

@@ -133,7 +133,7 @@ def _coarser(
 
 
 def _encode(path: Path, compositor: Compositor, job: JobFolder, encoding: Encoding, reduction: Reduction) -> int:
-    """Encode everything in a reduction. Returns the bytes it takes."""
+    """Encode all frames with a reduction. Returns the size in bytes."""
     from vidstyle.jobs.output import trials
 
     if reduction.slower:
@@ -147,7 +147,7 @@ def _encode(path: Path, compositor: Compositor, job: JobFolder, encoding: Encodi
 
 
 def _given_up(reduction: Reduction, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
-    """What a person would say that a reduction gives up."""
+    """The reduction in words, one for each property."""
     from vidstyle.jobs.output import trials
 
     (width, _), less = trials.size_of(reduction, info), trials.encoding_of(reduction, encoding)
@@ -166,7 +166,7 @@ def _given_up(reduction: Reduction, info: ClipInfo, encoding: Encoding) -> Itera
 
 
 def _refusal(output: Path, job: JobFolder, gave_up: Sequence[str], size: int, limit: int) -> str:
-    """Why nothing was made, and what to do."""
+    """The text of the error when nothing fits."""
     even = f"even if it gives up {', '.join(gave_up)}, " if gave_up else ""
     return (
         f"{output} does not fit into {said(limit)}: {even}it takes {said(size)}, and would not look well with less; "

@@ -103,7 +103,7 @@ def export(
     record: Record | None = None,
     deep: np.ndarray | None = None,
 ) -> list[Fitted]:
-    """Encode a job's frames into every output; one that fails does not keep the others from being made.
+    """Encode a job's frames into every output; if one fails, the others are made all the same.
 
     Args:
         compositor: the composed frames, and their times.
@@ -150,7 +150,7 @@ def export(
 
 @contextmanager
 def frames_kept(job: JobFolder) -> Iterator[None]:
-    """Whatever keeps outputs from being made, what was painted stays; let the error say where, and how to go on."""
+    """If making the outputs fails, let the error say where the painted frames are kept, and how to resume."""
     try:
         yield
     except (JobError, SizeError):  # they say what to do

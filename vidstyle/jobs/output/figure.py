@@ -90,7 +90,7 @@ def described(
     outputs: Sequence[Path],
     fitted: Sequence[Fitted] = (),
 ) -> dict[str, Any]:
-    """What figure.json holds: the same for the same job and settings, and no place of this machine.
+    """The content of figure.json: the same for the same job and settings, without paths of this machine.
 
     Args:
         manifest: of the job.
@@ -124,7 +124,7 @@ def described(
 
 
 def alt_text(manifest: Manifest, compositor: Compositor) -> str:
-    """What is to be seen, for those who do not see it."""
+    """The alternative text of the figure."""
     played, word = _played(manifest), WORDS[manifest.job]
     names = [_readable(style) for style in played.styles]
     style = f"style of {names[0]}" if len(names) == 1 else f"styles of {', '.join(names[:-1])} and {names[-1]}"

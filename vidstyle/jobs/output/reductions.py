@@ -66,7 +66,7 @@ def _lesser(reduction: Reduction, room: Room, stride: int) -> Iterator[Reduction
 
 
 def _worth(now: Trial, then: Trial, limit: float) -> float:
-    """What is saved, as far as it need be, for the error that it costs."""
+    """The logarithmic saving down to the limit, divided by the error that it adds."""
     return math.log(now.size / max(then.size, limit)) / max(then.error - now.error, 1e-9)
 
 

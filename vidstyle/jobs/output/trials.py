@@ -54,7 +54,7 @@ def encoding_of(reduction: Reduction, full: Encoding) -> Encoding:
 
 
 def rooms(info: ClipInfo) -> list[dict[str, float]]:
-    """How many steps of what a GIF may give up: so that it still looks well, and as the last resort."""
+    """The largest reductions of a GIF: acceptable ones, and those of last resort."""
     return [
         {
             "narrower": math.log(min(LEAST_WIDTH / info.width, 1)) / math.log(0.9),
@@ -91,7 +91,7 @@ class GifTrials:
         self._measured: dict[Reduction, Trial] = {}
 
     def __call__(self, reduction: Reduction) -> Trial:
-        """Measure a reduction, or remember it."""
+        """Measure a reduction, once; later calls return the same."""
         if reduction not in self._measured:
             self._measured[reduction] = self._measure(reduction)
         return self._measured[reduction]
@@ -149,7 +149,7 @@ def _slices(side: int, scale: float, count: int) -> list[slice]:
 
 
 def _runs(frames: int) -> list[range]:
-    """The numbers of frames that are looked at."""
+    """The frame numbers of the sample."""
     if frames <= 3 * RUN:
         return [range(frames)]
     starts = [round(at * (frames - RUN)) for at in AT]

@@ -135,7 +135,7 @@ def source_of(
 
 
 def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPart) -> BaselineSpeed:
-    """Let the textbook program paint the still, then see how long vidstyle takes for a picture as good.
+    """Paint the still with the textbook program, then time vidstyle until its picture has as low a loss.
 
     Two losses judge: vidstyle's, which the baseline knows nothing of, and the baseline's own, which vidstyle then
     minimises. Both programs are given the style at the size of the still. What `optimize.prepare` does for the memory

@@ -40,7 +40,7 @@ BESIDE = {"decode": "ahead", "flow": "ahead", "save": "behind"}  # those that ru
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is measured: a `video` job, ready to run."""
+    """The `video` job that is measured, ready to run."""
 
     settings: Settings
     network: FeatureNetwork

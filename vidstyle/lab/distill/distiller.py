@@ -34,8 +34,8 @@ from vidstyle.system.opencv import cv2
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
 CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content
-HELPERS = ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4", "relu4_3", "relu4_4")  #: learnt to lead the others
-HELPER_WEIGHT = 0.2  #: of a helper's regression once the student works on its own
+HELPERS = ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4", "relu4_3", "relu4_4")  #: learnt as auxiliary targets
+HELPER_WEIGHT = 0.2  #: of an auxiliary layer's regression after the apprenticeship
 STYLE_WEIGHT = 1.0  #: of the styles' relative error
 KEPT = 0.998  #: share of the averaged weights that an update keeps
 HELD_OUT = 40  #: pictures kept for validation

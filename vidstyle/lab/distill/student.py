@@ -216,7 +216,7 @@ class Student(nn.Module):
         return found  # type: ignore[return-value]
 
     def export(self, layers: Iterable[str]) -> FeatureNetwork:
-        """A copy without training's furniture, with read-outs in the teacher's own units."""
+        """A copy for use without the training code, with read-outs in the teacher's own units."""
         network = FeatureNetwork(self.network.blocks, pool="average", skip=True)
         network.load_state_dict(self.network.state_dict())
         network.readouts = {layer: reduce_readout(self.raw(layer).detach()) for layer in layers}

@@ -93,7 +93,7 @@ def measure(
 
 
 def _check(styles: Sequence[Path], settings: Settings, judge: str, both_directions: bool) -> None:
-    """Raise `UsageError` for what cannot be meant."""
+    """Raise `UsageError` for settings that contradict each other."""
     if not styles:
         raise UsageError("no style was given; give at least one picture")
     if judge not in JUDGES:

@@ -5,7 +5,7 @@
     found = measure_clip("ride.mp4", "painted.mp4", ["facets.jpg"])
     found.consistency[0].warping.mean, found.independence.warping_ratio
 
-A figure alone is cheap to fool: a blurred or frozen clip does not flicker. So they come together.
+No figure says enough alone: a blurred or frozen clip does not flicker.
 """
 
 from __future__ import annotations

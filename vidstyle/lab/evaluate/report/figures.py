@@ -240,7 +240,7 @@ class FilmstripFrame:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Everything that is known of a painted clip."""
+    """All figures of a painted clip."""
 
     vidstyle: str  #: version
     command: str  #: that measures the same again, file names without their folders

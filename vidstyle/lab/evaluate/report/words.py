@@ -92,7 +92,7 @@ def notes(found: Measurement, *, encoded: bool) -> Iterator[str]:
 
 
 def _suspicions(found: Measurement, near: TemporalConsistency) -> Iterator[str]:
-    """What makes a figure look better than the clip."""
+    """Conditions under which a figure is better than the clip."""
     if near.plain.mean < min(STILL * near.input_plain.mean, near.warping.mean):
         yield "The painted clip stands still while the input moves: its plain difference is low for that reason alone."
     if near.warping.mean < near.input_warping.mean:
