@@ -534,7 +534,7 @@ def test_a_network_is_distilled_with_every_option(
     words = files | {"pictures": str(Path(files["photo"]).parent), "folder": str(tmp_path)}
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     distill.main(DISTILLED.format(**words, out=first).split())
-    assert "loss" in (text := capsys.readouterr().out) and "held out, 1 - R2 / Gram" in text
+    assert "loss" in (text := capsys.readouterr().out) and "held out, 1 - R2 / style" in text
     assert [len(block) for block in networks.compact(first).blocks] == [2, 2, 4, 4, 1]
     (tmp_path / "own.checkpoint").unlink()
     distill.main([*DISTILLED.format(**words, out=second).split(), "--begin", str(first)])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What a moving picture is, apart from its pixels."""
+    """Size, frame rate, number of frames and times of a moving picture."""
 
     width: int  #: pixels, after rotation and sample aspect ratio are applied
     height: int  #: pixels, after rotation and sample aspect ratio are applied
@@ -49,7 +49,7 @@ class ClipInfo:
 
 @dataclass(frozen=True)
 class Shot:
-    """What lies between two cuts of a clip."""
+    """A shot: the frames between two cuts of a clip."""
 
     first: int  #: its first frame, counted in the file from 0
     end: int  #: the frame after its last
@@ -65,7 +65,7 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """How the previous frame became this one."""
+    """Optical flow and occlusion mask from this frame to the previous one."""
 
     flow: Tensor  #: (2, H, W) float32 pixels (x, y): where each pixel of this frame was in the previous one, minus here
     visible: Tensor  #: (1, H, W) float32 in [0, 1]: 0 where this pixel was hidden in the previous frame
@@ -73,7 +73,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to optimise."""
+    """Limits of an optimisation."""
 
     evaluations: int  #: of the loss and its gradient, at most
     tolerance: float  #: fraction by which some evaluations must lower the loss for more to be made
@@ -129,7 +129,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Fitted:
-    """An output that was made to fit a limit."""
+    """An output of a limited size, and what was reduced for it."""
 
     path: Path
     size: int  #: bytes

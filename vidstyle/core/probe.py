@@ -43,7 +43,7 @@ class Need:
 
 
 def measured(network: FeatureNetwork, settings: Settings) -> Need:
-    """What painting with a network takes, cold and warm-started."""
+    """The memory that painting with a network needs, cold and warm-started."""
     short = dataclasses.replace(settings, iterations=1, first_iterations=1, init="content")
     device = pick_device(settings.device)
     small, large = (

@@ -27,7 +27,7 @@ PART, MOST_PARTS = 256, 1024
 
 @dataclass(frozen=True)
 class StyleMetric:
-    """What is taken of features at a layer, and how two such statistics are compared.
+    """A statistic of the features at a layer, and the distance of two such statistics.
 
     A statistic is a mean over positions, so that of several pictures, or strips of one, it is their weighted mean.
     """

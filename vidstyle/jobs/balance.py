@@ -24,7 +24,7 @@ FLOW_TIME = 1e-2, 1e2  # of the gradient flow in a timelapse; before it nothing 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a picture is painted again and again, and shown."""
+    """The frames of an animation of one picture, in the order of painting and as they are shown."""
 
     curves: ParameterCurves  #: in the order of time, one way
     fps: Fraction
@@ -33,7 +33,7 @@ class Plan:
 
 
 class PictureSource:
-    """One picture, painted once or again and again, each time from the last.
+    """A source of frames of one picture, each painted from the previous pastiche.
 
     Args:
         picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
@@ -61,7 +61,7 @@ class PictureSource:
 
 
 def still_plan(settings: Settings, mix: Sequence[OverTime], alpha: OverTime) -> Plan:
-    """A picture that is painted once."""
+    """The plan of a still: painted once."""
     fps = Fraction(1)
     curves = ParameterCurves.of([Fraction(0)], fps, alpha=alpha, mix=mix, preserve_color=settings.preserve_color)
     return Plan(curves, fps, (0,), (0,))
@@ -103,7 +103,7 @@ class Animation:
 
     @property
     def numbers(self) -> tuple[OverTime, ...]:
-        """All that may change over time."""
+        """The settings that may change over time."""
         settings = self.settings
         return (self.alpha, *self.mix, settings.preserve_color, settings.temporal_weight)
 
@@ -135,7 +135,7 @@ class Animation:
         return Plan(curves, self.fps, tuple(reversed(there)), tuple(count - 1 - number for number in shown))
 
     def one_way(self) -> Animation:
-        """The way there alone."""
+        """The same animation without the way back."""
         settings = self.settings
         length = float(len(self.times) / self.fps)
         direction = "forward" if settings.direction == "both" else settings.direction

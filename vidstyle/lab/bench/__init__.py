@@ -180,7 +180,7 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
 
 
 def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Progress, judge: str) -> Race:
-    """Paint the still with more and more evaluations until the loss of `settings` is that of the baseline's picture.
+    """Paint the still with increasing numbers of evaluations until its loss is that of the baseline's picture.
 
     Or until that takes longer than the baseline took. Both pictures are judged in float32.
     """
@@ -203,7 +203,7 @@ def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Prog
 
 
 def how_it_grows(subject: Subject, on_part: OnPart) -> Scaling:
-    """Time an evaluation of ever larger pictures, as long as they fit the memory and patience lasts; and of styles."""
+    """Time an evaluation at increasing sizes, up to the limits of memory and `PATIENCE`; and with several styles."""
     sizes: list[SizePoint] = []
     left_out = ""
     for size in SIZES:

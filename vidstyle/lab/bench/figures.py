@@ -16,7 +16,7 @@ from vidstyle.system.files import plain
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The loss of a still and its gradient, again and again."""
+    """The cost of an evaluation of the loss and its gradient."""
 
     width: int  #: pixels
     height: int  #: pixels
@@ -31,7 +31,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Still:
-    """One picture from scratch."""
+    """The cost of one picture from scratch."""
 
     seconds: float  #: wall time, with what is done once a job
     scales: int  #: sizes, coarse to fine
@@ -41,7 +41,7 @@ class Still:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Frames that begin from their predecessor, and the last of them painted as if it had none."""
+    """The cost of warm-started frames, and of the last of them from scratch."""
 
     frames: int  #: timed
     seconds: float  #: median of a frame
@@ -55,7 +55,7 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a job."""
+    """The cost of a stage of a job."""
 
     name: str
     thread: str  #: "loop": that paints; "ahead", "behind": beside it, before and after the painting
@@ -65,7 +65,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class JobSpeed:
-    """A whole `video` job without the encoding."""
+    """The cost of a whole `video` job without the encoding."""
 
     frames: int
     decoded: bool  #: from a clip; else the pictures were there, and decoding is no stage
@@ -83,7 +83,7 @@ class JobSpeed:
 
 @dataclass(frozen=True)
 class Race:
-    """How long vidstyle takes for a picture as good as the baseline's, in the judgement of one loss."""
+    """The time that vidstyle needs to reach the loss of the baseline's picture, by one of the two losses."""
 
     judge: str  #: whose loss that is: "vidstyle" or "baseline"
     wanted: float  #: the loss of the baseline's picture
