@@ -1,6 +1,7 @@
 """vidstyle: neural style transfer of video, of balance animations and of pictures.
 
     from vidstyle import Settings, animate_balance, encode_job, make_sheet, measure_clip, stylize_image, stylize_video
+    from vidstyle import stylize, stylize_frames  # arrays in, arrays out
 
 Importing the package is cheap; torch is imported when one of the functions is first looked up.
 """
@@ -15,7 +16,16 @@ from vidstyle.system.version import __version__ as __version__
 from vidstyle.types import Result
 
 if TYPE_CHECKING:
-    from vidstyle.api import animate_balance, encode_job, find_shots, make_sheet, stylize_image, stylize_video
+    from vidstyle.api import (
+        animate_balance,
+        encode_job,
+        find_shots,
+        make_sheet,
+        stylize,
+        stylize_frames,
+        stylize_image,
+        stylize_video,
+    )
     from vidstyle.lab.evaluate.report import measure_clip
     from vidstyle.lab.evaluate.report.figures import Measurement
 
@@ -29,6 +39,8 @@ __all__ = [
     "find_shots",
     "make_sheet",
     "measure_clip",
+    "stylize",
+    "stylize_frames",
     "stylize_image",
     "stylize_video",
 ]

@@ -10,11 +10,15 @@ What it does unasked or leaves out, like a sound track, it says as a warning of 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
+
+import numpy as np
 
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import checked
+from vidstyle.jobs.arrays import painted_frames, painted_still
 from vidstyle.jobs.balance import Animation, PictureSource, still_plan
 from vidstyle.jobs.curves import ParameterCurves, require_still
 from vidstyle.jobs.output.export import OnFitted, Outputs, check_outputs
@@ -37,6 +41,8 @@ __all__ = [
     "make_sheet",
     "plan_balance",
     "plan_video",
+    "stylize",
+    "stylize_frames",
     "stylize_image",
     "stylize_video",
 ]
@@ -145,6 +151,47 @@ def stylize_image(
     return task.run(source, None, on_frame)
 
 
+def stylize_frames(
+    frames: Sequence[np.ndarray],
+    styles: Sequence[np.ndarray],
+    settings: Settings | None = None,
+    *,
+    fps: Fraction | float = 25,
+) -> Iterator[np.ndarray]:
+    """Paint pictures in memory as the frames of a clip: the paintings of `stylize_video`, without any file.
+
+    Args:
+        frames: (H, W, 3) uint8 sRGB each, all of one size; a list, an array (N, H, W, 3), or anything that has a length
+            and gives a frame by its number. Each is read twice: first all, to find cuts and flashes.
+        styles: one picture or more, (H, W, 3) uint8 or float from 0 to 1, blended by `settings.mix`.
+        settings: the defaults if None; those of reading and writing files must be left out.
+        fps: frames a second, for schedules in seconds.
+
+    Returns:
+        An iterator of paintings, (H, W, 3) uint8 sRGB, whose long side is `settings.size`; each is painted when it is
+        asked for.
+
+    Raises:
+        UsageError: a frame has another shape, or settings cannot be meant; most are found before this returns.
+        VidstyleError: of the class that `vidstyle.errors` draws.
+    """
+    return painted_frames(frames, styles, settings or Settings(), Fraction(fps).limit_denominator(1001))
+
+
+def stylize(content: np.ndarray, styles: Sequence[np.ndarray], settings: Settings | None = None) -> np.ndarray:
+    """Paint one picture in memory: the painting of `stylize_image`, without any file.
+
+    Args:
+        content: (H, W, 3) uint8 or float from 0 to 1, sRGB.
+
+    Returns:
+        (H, W, 3) uint8 sRGB, whose long side is `settings.size` at most.
+
+    The other arguments and the errors are those of `stylize_frames`.
+    """
+    return painted_still(content, styles, settings or Settings())
+
+
 @checked
 def make_sheet(
     content: File,
@@ -195,7 +242,15 @@ def make_sheet(
 
 @checked
 def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
-    """The shots that `stylize_video` would paint of a clip; of the settings, start, end and cuts are read."""
+    """The shots that `stylize_video` would paint of a clip.
+
+    Args:
+        clip: anything PyAV reads.
+        settings: those of reading a clip are read, and cuts; the defaults if None.
+
+    Raises:
+        VidstyleError: of the class that `vidstyle.errors` draws.
+    """
     return shots_of(_unpainted(clip, settings or Settings()))
 
 

@@ -1,0 +1,135 @@
+"""Pictures in memory, painted as a clip or as a still: arrays in, arrays out, no files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from vidstyle.core.probe import require_memory
+from vidstyle.core.stylizer import Stylizer
+from vidstyle.errors import UsageError
+from vidstyle.jobs.balance import PictureSource, still_plan
+from vidstyle.jobs.curves import require_still
+from vidstyle.jobs.sources import FilmSource, ahead, to_tensor
+from vidstyle.jobs.tasks import load_network
+from vidstyle.media.stills import pictures
+from vidstyle.settings import Settings, option_name
+from vidstyle.types import ClipInfo, Source
+
+OF_FILES = ("start", "end", "deinterlace", "hdr", "input_fps", "bits")  # settings of how files are read and written
+OF_MACHINE = ("cuda_graphs",)  # the only ones that do not change a painting and yet are read
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayFilm:
+    """Pictures in memory as a film."""
+
+    pictures: Sequence[np.ndarray]  #: (H, W, 3) uint8 sRGB each
+    info: ClipInfo
+
+    def decode(self, start: int = 0) -> Generator[np.ndarray]:
+        """The pictures from number `start` on. Raises `UsageError` at one of another shape or type."""
+        for index in range(start, self.info.frames):
+            picture = np.asarray(self.pictures[index])
+            if picture.shape != (self.info.height, self.info.width, 3) or picture.dtype != np.uint8:
+                raise UsageError(
+                    f"frame {index} is {_kind(picture)}; all must be ({self.info.height}, {self.info.width}, 3) uint8"
+                )
+            yield picture
+
+
+def painted_frames(
+    frames: Sequence[np.ndarray], styles: Sequence[np.ndarray], settings: Settings, fps: Fraction
+) -> Iterator[np.ndarray]:
+    """Paint pictures as the frames of a clip; everything is checked before the first is asked for.
+
+    For the arguments and errors see `api.stylize_frames`.
+    """
+    _require_styles(styles)
+    _require_no_files(settings)
+    if not len(frames):
+        raise UsageError("there are no frames; give at least one, (H, W, 3) uint8")
+    first = np.asarray(frames[0])
+    if first.ndim != 3:
+        raise UsageError(f"frame 0 is {_kind(first)}; it must be (H, W, 3) uint8")
+    film = ArrayFilm(frames, ClipInfo(first.shape[1], first.shape[0], fps, len(frames)))
+    cuts, flashes = _surveyed(film)
+    source = FilmSource(film, settings, settings.shares(len(styles)), cuts if settings.cuts else (), flashes)
+    return _painted(source, _stylizer(source, styles, settings))
+
+
+def painted_still(content: np.ndarray, styles: Sequence[np.ndarray], settings: Settings) -> np.ndarray:
+    """Paint one picture. For the arguments and errors see `api.stylize`."""
+    _require_styles(styles)
+    _require_no_files(settings)
+    require_still(settings)
+    picture = _picture(content, "the content")
+    source = PictureSource(picture, settings, still_plan(settings, settings.shares(len(styles)), settings.alpha))
+    (painted,) = _painted(source, _stylizer(source, styles, settings))
+    return painted
+
+
+def _painted(source: Source, stylizer: Stylizer) -> Iterator[np.ndarray]:
+    state = None
+    with closing(ahead(source.frames(0))) as frames:
+        for frame in frames:
+            result, state = stylizer.step(frame, state)
+            yield result.image
+
+
+def _stylizer(source: Source, styles: Sequence[np.ndarray], settings: Settings) -> Stylizer:
+    network = load_network(settings)
+    require_memory(network, settings, (source.info.height, source.info.width))
+    init = None
+    if settings.init not in ("content", "noise"):
+        init = to_tensor(pictures.load_picture(settings.init, enough=settings.size))
+    seen = [to_tensor(_picture(style, f"style {number}")) for number, style in enumerate(styles, 1)]
+    return Stylizer(network, seen, settings, init=init)
+
+
+def _require_styles(styles: Sequence[np.ndarray]) -> None:
+    if not len(styles):
+        raise UsageError("no style was given; give at least one picture")
+
+
+def _surveyed(film: ArrayFilm) -> tuple[Collection[int], Collection[int]]:
+    """Numbers of the frames that begin a shot, and of flashes."""
+    from vidstyle.motion.shots import CutDetector  # not at the top: a still needs no such library
+
+    detector = CutDetector()
+    for picture in film.decode():
+        detector.add(picture)
+    return detector.cuts(), detector.blinks()
+
+
+def _picture(array: np.ndarray, what: str) -> np.ndarray:
+    """As (H, W, 3) float32 in [0, 1]. Raises `UsageError`."""
+    array = np.asarray(array)
+    known = array.dtype == np.uint8 or np.issubdtype(array.dtype, np.floating)
+    if array.ndim != 3 or array.shape[2] != 3 or not known or not array.size:
+        raise UsageError(f"{what} is {_kind(array)}; it must be (H, W, 3), uint8 or float from 0 to 1")
+    if array.dtype == np.uint8:
+        array = array / np.float32(255)
+    elif not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+        raise UsageError(f"{what} has values from {array.min():g} to {array.max():g}; floats must lie between 0 and 1")
+    floats: np.ndarray = array.astype(np.float32)
+    return floats
+
+
+def _kind(array: np.ndarray) -> str:
+    return f"{array.shape} {array.dtype}"
+
+
+def _require_no_files(settings: Settings) -> None:
+    """Raise `UsageError` for a setting of files, of which there are none, or of other jobs than clips and stills."""
+    for field in dataclasses.fields(settings):
+        painting = (
+            field.metadata["paints"] and {"video", "image"} & set(field.metadata["only"]) and field.name not in OF_FILES
+        )
+        if not painting and field.name not in OF_MACHINE and getattr(settings, field.name) != field.default:
+            raise UsageError(f"Settings.{field.name} ({option_name(field)}) is not read here; leave it out")
