@@ -172,7 +172,7 @@ def stylize_frames(
         asked for.
 
     Raises:
-        UsageError: a frame has another shape, or settings cannot be meant; most are found before this returns.
+        UsageError: a frame has another shape, or a setting is invalid; most are found before this returns.
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
     return painted_frames(frames, styles, settings or Settings(), Fraction(fps).limit_denominator(1001))
