@@ -18,7 +18,7 @@ from vidstyle.core.networks import compact
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
 from vidstyle.jobs.balance import Animation, PictureSource, still_plan
-from vidstyle.jobs.retiming import even, expected
+from vidstyle.jobs.retiming import equal_steps, expected_times
 from vidstyle.jobs.sources import to_tensor
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -31,7 +31,7 @@ def pictures(tmp_path):
     return [tmp_path / f"{number}.png" for number in range(3)]
 
 
-def film(folder):
+def frames_of(folder):
     """The painted frames of a job, (3, H, W) each, in the order shown."""
     order = json.loads((folder / "manifest.json").read_text())["played"]["order"]
     paintings = [Image.open(folder / "frames" / f"{number:06d}.png") for number in order]
@@ -40,10 +40,10 @@ def film(folder):
 
 def shown(settings):
     plan = Animation(settings, (1.0,)).plan()
-    return [plan.course.alpha[plan.painted[place]] for place in plan.shown]
+    return [plan.curves.alpha[plan.painted[place]] for place in plan.shown]
 
 
-def unevenness(changes):
+def step_variation(changes):
     return np.std(changes) / np.mean(changes)
 
 
@@ -74,7 +74,7 @@ def test_the_direction_says_where_the_painting_begins_not_what_is_shown(bounce, 
     there = Settings(seconds=2, fps=6, bounce=bounce, direction=direction)
     back = dataclasses.replace(there, alpha_from=0.0, alpha_to=1.0)
     plans = [Animation(settings, (1.0,)).plan() for settings in (there, back)]
-    painted = [[plan.course.alpha[number] for number in plan.painted] for plan in plans]
+    painted = [[plan.curves.alpha[number] for number in plan.painted] for plan in plans]
     assert painted[0] == pytest.approx(painted[1])
     assert painted[0][0] == (1 if direction == "forward" else 0)
     assert shown(there) == pytest.approx([1 - alpha for alpha in shown(back)])
@@ -88,7 +88,7 @@ def test_content_to_style_and_style_to_content_are_the_same_paintings(pictures, 
     animate_balance(pictures[0], pictures[1:2], there, settings, keep_job=True)
     changed = dataclasses.replace(settings, alpha_from=0.0, alpha_to=1.0)
     animate_balance(pictures[0], pictures[1:2], back, changed, keep_job=True)
-    pairs = zip(film(tmp_path / "there.gif.job"), reversed(film(tmp_path / "back.gif.job")), strict=True)
+    pairs = zip(frames_of(tmp_path / "there.gif.job"), reversed(frames_of(tmp_path / "back.gif.job")), strict=True)
     assert all(torch.equal(*pair) for pair in pairs)
 
 
@@ -104,11 +104,11 @@ def test_both_ways_are_painted_if_asked_for():
 def test_an_expected_pace_keeps_the_keys_and_their_order():
     schedule = "0s:1, 1s:1, 2s:0.2 ease, 3s:0.6 step, 4s:0"
     animation = Animation(Settings(seconds=4.5, fps=10, bounce=False, animation_alpha=schedule), (1.0,))
-    moments = expected(animation)
-    assert moments == sorted(moments)
+    remapped_times = expected_times(animation)
+    assert remapped_times == sorted(remapped_times)
     on_keys = [number for number, time in enumerate(animation.times) if time.denominator == 1]
-    assert [moments[number] for number in on_keys] == [animation.times[number] for number in on_keys]
-    alpha, plain = animation.plan(moments).course.alpha, animation.plan().course.alpha
+    assert [remapped_times[number] for number in on_keys] == [animation.times[number] for number in on_keys]
+    alpha, plain = animation.plan(remapped_times).curves.alpha, animation.plan().curves.alpha
     assert alpha[:11] == plain[:11] == (1,) * 11
     assert alpha[30:40] == plain[30:40] == (0.6,) * 10
     assert alpha[40:] == plain[40:]
@@ -120,18 +120,18 @@ def test_frames_go_where_equal_parts_of_the_way_lie():
     times = list(animation.times)
     # A picture that changes three times as fast in the second half of the time.
     changes = [1.0 if number < 20 else 3.0 for number in range(40)]
-    moments = even(animation, times, changes)
-    way = [float(moment) if moment < 2 else 2 + 3 * (float(moment) - 2) for moment in moments]
-    assert unevenness(np.diff(way)) < 0.01
-    assert (moments[0], moments[-1]) == (times[0], times[-1])
-    still = even(animation, times, [0.0] * 40)
+    remapped_times = equal_steps(animation, times, changes)
+    way = [float(time) if time < 2 else 2 + 3 * (float(time) - 2) for time in remapped_times]
+    assert step_variation(np.diff(way)) < 0.01
+    assert (remapped_times[0], remapped_times[-1]) == (times[0], times[-1])
+    still = equal_steps(animation, times, [0.0] * 40)
     assert still == times
 
 
 def test_an_ease_is_kept():
     animation = Animation(Settings(seconds=4.1, fps=10, bounce=False, animation_alpha="start:1 ease, end:0"), (1.0,))
-    moments = even(animation, animation.times, [1.0] * 40)
-    share = [float(moment) / 4 for moment in moments]
+    remapped_times = equal_steps(animation, animation.times, [1.0] * 40)
+    share = [float(time) / 4 for time in remapped_times]
     assert share == pytest.approx([x * x * (3 - 2 * x) for x in np.linspace(0, 1, 41)], abs=1e-4)
 
 
@@ -145,45 +145,45 @@ def test_the_picture_changes_by_equal_steps(tmp_path, options):
         settings = Settings(size=128, seconds=1.8, fps=10, bounce=False, space=space, device="cpu", **options)
         out = tmp_path / f"{space}.png"
         animate_balance(samples[0], samples[1:], out, settings, keep_job=True)
-        frames = film(tmp_path / f"{space}.png.job")
-        found[space] = unevenness([feature_distance(network, *pair, LAYERS) for pair in pairwise(frames)])
+        frames = frames_of(tmp_path / f"{space}.png.job")
+        found[space] = step_variation([feature_distance(network, *pair, LAYERS) for pair in pairwise(frames)])
     assert found["even"] < 0.2
     assert found["even"] < 0.6 * found["linear"]
 
 
 def test_a_pace_that_was_found_is_used_again(pictures, network, tmp_path):
-    """An interrupted animation goes on without another rehearsal and ends as the same bytes."""
+    """An interrupted animation goes on without other pilot renders and ends as the same bytes."""
     settings = Settings(size=64, network=str(network), seconds=1, fps=8, animation_iterations=3, device="cpu")
-    rehearsals = []
+    pilots = []
 
     def paint(name, stop=None, **options):
         def on_frame(result, total):
             if result.index == stop:
                 raise KeyboardInterrupt
 
-        def on_rehearsal(done, total):
-            rehearsals.append((name, done, total))
+        def on_pilot(done, total):
+            pilots.append((name, done, total))
 
         animate_balance(
             *(pictures[0], pictures[1:2], tmp_path / name, settings),
             on_frame=on_frame,
-            on_rehearsal=on_rehearsal,
+            on_pilot=on_pilot,
             **options,
         )
 
     paint("whole.gif")
-    assert rehearsals == [("whole.gif", number, 10) for number in range(1, 11)]
+    assert pilots == [("whole.gif", number, 10) for number in range(1, 11)]
     with pytest.raises(KeyboardInterrupt):
         paint("out.gif", stop=2)
-    rehearsals.clear()
+    pilots.clear()
     paint("out.gif")
-    assert not rehearsals
+    assert not pilots
     assert (tmp_path / "out.gif").read_bytes() == (tmp_path / "whole.gif").read_bytes()
     with pytest.raises(KeyboardInterrupt):
         paint("out.gif", stop=2, overwrite=True)
-    rehearsals.clear()
+    pilots.clear()
     paint("out.gif", overwrite=True, restart=True)
-    assert len(rehearsals) == 10
+    assert len(pilots) == 10
 
 
 def test_it_begins_with_the_photograph_itself_and_leaves_it_at_once(tmp_path):
@@ -219,9 +219,9 @@ def test_a_timelapse_grows_from_the_photograph_to_what_an_image_is(tmp_path):
     )
 
     assert losses[0]["content"] == pytest.approx(0, abs=1e-3)  # the photograph as it is; the others are recoloured
-    course = [terms["total"] for terms in losses]
-    assert all(now < before for before, now in pairwise([course[1], course[5], course[10], course[15]]))
-    assert course[-1] < 1.3 * still[0]["total"]
+    curves = [terms["total"] for terms in losses]
+    assert all(now < before for before, now in pairwise([curves[1], curves[5], curves[10], curves[15]]))
+    assert curves[-1] < 1.3 * still[0]["total"]
     assert still[0]["style"] < 0.1 * losses[1]["style"]
 
 
@@ -233,13 +233,13 @@ def test_a_timelapse_has_one_alpha():
 def test_turns_of_a_loop_are_keys_too():
     mix = ("0s:1, 1s:0 ease, 2s:1 loop", "0s:0, 1s:1 ease, 2s:0 loop")
     animation = Animation(Settings(seconds=4.1, fps=10, bounce=False, alpha=0.2, animation_alpha=0.2, mix=mix), mix)
-    moments = even(animation, animation.times, [1.0 + number % 3 for number in range(40)])
+    remapped_times = equal_steps(animation, animation.times, [1.0 + number % 3 for number in range(40)])
     for second in range(5):
-        assert moments[10 * second] == Fraction(second)
-    assert moments[15:20] != list(animation.times[15:20])
+        assert remapped_times[10 * second] == Fraction(second)
+    assert remapped_times[15:20] != list(animation.times[15:20])
 
 
-def test_what_can_be_refused_is_refused_before_the_rehearsal(pictures, network, tmp_path):
+def test_what_can_be_refused_is_refused_before_the_pilot_renders(pictures, network, tmp_path):
     """Another job's folder, words that do not fit, a job that is running: all of it costs no painting."""
     settings = Settings(size=64, network=str(network), seconds=1, fps=8, animation_iterations=2, device="cpu")
     out = tmp_path / "out.gif"
@@ -249,12 +249,12 @@ def test_what_can_be_refused_is_refused_before_the_rehearsal(pictures, network, 
             if stop:
                 raise KeyboardInterrupt
 
-        def on_rehearsal(done, total):
+        def on_pilot(done, total):
             if not stop:
                 pytest.fail("it paints")
 
         changed = dataclasses.replace(settings, **changes)
-        animate_balance(pictures[0], pictures[1:2], out, changed, on_frame=on_frame, on_rehearsal=on_rehearsal)
+        animate_balance(pictures[0], pictures[1:2], out, changed, on_frame=on_frame, on_pilot=on_pilot)
 
     with pytest.raises(UsageError, match="caption"):
         paint(caption="too small for words")

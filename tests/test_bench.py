@@ -18,7 +18,7 @@ from vidstyle.core import networks
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.lab import bench
-from vidstyle.lab.bench import baseline, machine, specimen, tables, trials
+from vidstyle.lab.bench import baseline, machine, synthetic_inputs, tables, trials
 from vidstyle.settings import PRESETS, Settings
 from vidstyle.types import Frame
 
@@ -218,9 +218,9 @@ def test_the_textbook_program_has_the_weights_and_the_loss_of_the_blog_objective
         torch.testing.assert_close(seen[layer], features)
     settings = Settings.preset("blog", device="cpu", precision="float32")
     stylizer = Stylizer(ours, [style[0]], settings)
-    goal = stylizer.goal(Frame(0, content[0], None, 0.3, (1.0,)))
+    objective = stylizer.objective(Frame(0, content[0], None, 0.3, (1.0,)))
     found = baseline.total_loss(layers, content, style, pastiche, 0.3)
-    torch.testing.assert_close(found, goal(pastiche)[0], rtol=1e-3, atol=0)
+    torch.testing.assert_close(found, objective(pastiche)[0], rtol=1e-3, atol=0)
     assert PRESETS["blog"]["style_layers"] == baseline.STYLE_LAYERS
     assert PRESETS["blog"]["content_layers"] == (baseline.CONTENT_LAYER,)
 
@@ -249,11 +249,11 @@ def test_numbers_that_are_not_finite_are_none_in_json():
 
 
 def test_the_generated_clip_moves_in_two_ways_and_is_always_the_same(tmp_path):
-    first, again = (list(specimen.pictures(128, 72, 4)) for _ in range(2))
+    first, again = (list(synthetic_inputs.pictures(128, 72, 4)) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
     assert first[0].shape == (72, 128, 3)
     assert all(np.abs(one.astype(int) - other).mean() > 1 for one, other in itertools.pairwise(first))
-    with Image.open(specimen.write_style(tmp_path, 20)) as picture:
+    with Image.open(synthetic_inputs.write_style(tmp_path, 20)) as picture:
         assert picture.size == (32, 32)
 
 

@@ -15,8 +15,8 @@ from test_gif import distance
 
 from vidstyle import Settings, animate_balance, encode_job
 from vidstyle.errors import SizeError, UsageError
-from vidstyle.jobs.output.looks import Look, Trial, search
-from vidstyle.system.places import PLACES, bytes_of, said
+from vidstyle.jobs.output.reductions import Reduction, Trial, search
+from vidstyle.system.sites import SITES, bytes_of, said
 
 pytestmark = pytest.mark.clips
 FAST = ["--size", "160", "--first-iterations", "4", "--iterations", "3", "--device", "cpu"]
@@ -51,9 +51,9 @@ class TestSearch:
     """A size and an error that can be computed by hand."""
 
     @staticmethod
-    def measure(look):
-        size = 1e6 * 0.8**look.narrower / (1 + look.slower) * 0.9**look.fewer
-        return Trial(size, 1 + 0.1 * look.narrower + 2 * look.slower + 0.03 * look.fewer)
+    def measure(reduction):
+        size = 1e6 * 0.8**reduction.narrower / (1 + reduction.slower) * 0.9**reduction.fewer
+        return Trial(size, 1 + 0.1 * reduction.narrower + 2 * reduction.slower + 0.03 * reduction.fewer)
 
     @pytest.mark.parametrize("limit", [9e5, 5e5, 2e5, 1e5])
     def test_it_fits_and_uses_what_it_may(self, limit):
@@ -61,7 +61,7 @@ class TestSearch:
         assert 0.95 * limit <= found.size <= limit
 
     def test_what_fits_gives_up_nothing(self):
-        assert search(self.measure, ROOM, 1e6) == Look()
+        assert search(self.measure, ROOM, 1e6) == Reduction()
 
     def test_the_cheapest_is_given_up_first(self):
         assert search(self.measure, ROOM, 5e5).slower == 0  # jerks cost most
@@ -70,12 +70,12 @@ class TestSearch:
         assert 0 < found.fewer <= 2
 
     def test_what_cannot_be_reached(self):
-        least = self.measure(Look(**ROOM)).size
+        least = self.measure(Reduction(**ROOM)).size
         assert search(self.measure, ROOM, 0.99 * least) is None
         assert search(self.measure, ROOM, 1.01 * least) is not None
 
     def test_never_beyond_the_room(self):
-        found = search(self.measure, ROOM, 1.2 * self.measure(Look(**ROOM)).size)
+        found = search(self.measure, ROOM, 1.2 * self.measure(Reduction(**ROOM)).size)
         assert all(0 <= getattr(found, name) <= most for name, most in ROOM.items())
         assert found.slower == int(found.slower)
 
@@ -189,13 +189,13 @@ def test_sizes_said(size, text):
 
 class TestPlaces:
     def test_each_names_its_source(self):
-        for place in PLACES.values():
-            assert place.source.startswith("https://")
-            assert bytes_of(place.max_size) >= 1e6
+        for site in SITES.values():
+            assert site.source.startswith("https://")
+            assert bytes_of(site.max_size) >= 1e6
 
     def test_they_set_what_is_not_said(self):
-        assert Settings(place="slack").limit == 2_000_000
-        assert Settings(place="slack", max_size="900kB").limit == 900_000
+        assert Settings(site="slack").limit == 2_000_000
+        assert Settings(site="slack", max_size="900kB").limit == 900_000
         assert Settings().limit is None
 
     def test_they_set_the_width(self, vidstyle, tmp_path, pictures, network):
@@ -209,7 +209,7 @@ class TestPlaces:
             network=str(network),
         )
         Image.fromarray(pixels(noise(80, 500, seed=5))).save(pictures[0])
-        animate_balance(pictures[0], [pictures[1]], tmp_path / "a.gif", replace(settings, place="slack"), keep_job=True)
+        animate_balance(pictures[0], [pictures[1]], tmp_path / "a.gif", replace(settings, site="slack"), keep_job=True)
         assert Image.open(tmp_path / "a.gif").size == (480, 77)
         for options, width in (([], 500), (["--for", "slack"], 480), (["--for", "slack", "--width", 490], 490)):
             done = vidstyle("encode", tmp_path / "a.gif.job", "-o", tmp_path / "b.gif", "-y", *options)

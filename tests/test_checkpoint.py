@@ -49,12 +49,12 @@ def paint(index: int, before: State | None) -> tuple[Result, State]:
     pastiche = torch.rand(3, 16, 20, generator=generator)
     if before is not None:
         assert before.index == index - 1
-        assert len(before.past) == min(before.index % 10, REACH)
-        pastiche = torch.stack([pastiche, before.pastiche, *before.past]).mean(0)
+        assert len(before.history) == min(before.index % 10, REACH)
+        pastiche = torch.stack([pastiche, before.pastiche, *before.history]).mean(0)
     image = (pastiche * 255).byte().permute(1, 2, 0).numpy()
     result = Result(index=index, image=image, losses={"total": 1 / (index + 3)}, iterations=3, seconds=0.1)
-    past = (before.pastiche, *before.past)[:REACH] if before is not None and index % 10 else ()
-    return result, State(index=index, pastiche=pastiche, curvature=1 / (index + 3), past=past)
+    history = (before.pastiche, *before.history)[:REACH] if before is not None and index % 10 else ()
+    return result, State(index=index, pastiche=pastiche, inverse_curvature=1 / (index + 3), history=history)
 
 
 def paint_until(output: Path, end: int, frames: int = FRAMES, on_saved=lambda index: None) -> None:
@@ -112,7 +112,7 @@ def test_the_state_comes_back_bit_for_bit(tmp_path):
         job.save(result, state)
     with open_job(tmp_path / "a.gif", dataclasses.replace(MANIFEST, frames=9)) as job:
         assert job.done == 1 and job.state.index == 0
-        assert job.state.curvature == state.curvature
+        assert job.state.inverse_curvature == state.inverse_curvature
         assert torch.equal(job.state.pastiche, state.pastiche)
     assert [path.name for path in (tmp_path / "a.gif.job" / "states").iterdir()] == ["000000.safetensors"]
 

@@ -134,7 +134,7 @@ def test_image_with_two_styles_and_the_same_bytes_twice(vidstyle, content, style
     "options",
     [
         ("--optimizer", "adam"),
-        ("--keep-color", "1"),
+        ("--preserve-color", "1"),
         ("--tv-weight", ".1"),
         ("--style-scale", "0.7"),
         ("--no-coarse-to-fine",),
@@ -151,10 +151,23 @@ def test_every_option_changes_the_picture(vidstyle, content, style, network, tmp
     assert plain.read_bytes() != other.read_bytes()
 
 
-def test_keep_color_keeps_color(vidstyle, content, style, network, tmp_path):
+def test_preserve_color_preserves_color(vidstyle, content, style, network, tmp_path):
     out = tmp_path / "out.png"
     vidstyle(
-        "image", content, style, "-o", out, "--network", network, "--alpha", 0, "--keep-color", 1, *FAST, "--size", 0
+        "image",
+        content,
+        style,
+        "-o",
+        out,
+        "--network",
+        network,
+        "--alpha",
+        0,
+        "--preserve-color",
+        1,
+        *FAST,
+        "--size",
+        0,
     )
     painted, photo = (np.asarray(Image.open(p), dtype=float) for p in (out, content))
 
@@ -266,7 +279,7 @@ def test_doctor_finds_everything(vidstyle):
         assert subject in done.output
 
 
-STEP, WRITE = "vidstyle.core.stylizer:Stylizer.step", "vidstyle.media.writers.atomic:PartFile.write"
+STEP, WRITE = "vidstyle.core.stylizer:Stylizer.step", "vidstyle.media.writers.atomic:AtomicWriter.write"
 
 
 @pytest.mark.clips

@@ -50,19 +50,19 @@ def test_plain_and_grey_pictures_are_no_trouble(value):
     assert torch.isfinite(color.match_statistics(grey, grey, picture(2))).all()
 
 
-def test_keep_color_takes_light_from_one_and_colour_from_the_other():
+def test_preserve_color_takes_light_from_one_and_colour_from_the_other():
     pastiche, content = picture(1, 0.05), picture(2, 0.05)
     luminance = torch.tensor(color.LUMINANCE).view(3, 1, 1)
-    kept = color.keep_color(pastiche, content, 1.0)
+    kept = color.preserve_color(pastiche, content, 1.0)
     torch.testing.assert_close((luminance * kept).sum(0), (luminance * pastiche).sum(0))
     torch.testing.assert_close(kept[0] - kept[2], content[0] - content[2], atol=1e-6, rtol=0)
-    half = color.keep_color(pastiche, content, 0.5)
+    half = color.preserve_color(pastiche, content, 0.5)
     torch.testing.assert_close(half, (kept + pastiche) / 2, atol=1e-6, rtol=0)
-    assert torch.equal(color.keep_color(pastiche, content, 0.0), pastiche)
+    assert torch.equal(color.preserve_color(pastiche, content, 0.0), pastiche)
 
 
-def test_keep_color_stays_in_range():
-    kept = color.keep_color(torch.ones(3, 2, 2), torch.tensor([0.0, 0.0, 1.0]).view(3, 1, 1).expand(3, 2, 2), 1.0)
+def test_preserve_color_stays_in_range():
+    kept = color.preserve_color(torch.ones(3, 2, 2), torch.tensor([0.0, 0.0, 1.0]).view(3, 1, 1).expand(3, 2, 2), 1.0)
     assert kept.min() >= 0 and kept.max() <= 1
 
 

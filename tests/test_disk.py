@@ -247,8 +247,8 @@ class TestInputs:
             ["sheet", "clip.mp4", "-o", "clip.png"],
             ["measure", "clip.mp4", "hard.mp4", "-o", "clip.json"],
             ["bench", "clip.mp4", "style.png", "-o", "clip.json"],
-            ["steadiness", "style.png", "-o", "style.json"],
-            ["evenness", "style.png", "style.png", "-o", "style.json"],
+            ["consistency", "style.png", "-o", "style.json"],
+            ["uniformity", "style.png", "style.png", "-o", "style.json"],
             ["compare", "pictures", "style.png", "-o", "pictures"],
         ],
     )

@@ -86,7 +86,7 @@ def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, halt: int) -> None:
     for module in ("student", "average"):
         wanted, got = getattr(straight, module).state_dict(), getattr(resumed, module).state_dict()
         assert all(torch.equal(wanted[key], got[key]) for key in wanted)
-    assert torch.equal(straight.easel.pastiches, resumed.easel.pastiches)
+    assert torch.equal(straight.pastiche_pool.pastiches, resumed.pastiche_pool.pastiches)
     assert torch.equal(straight.generator.get_state(), resumed.generator.get_state())
 
 

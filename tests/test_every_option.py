@@ -42,14 +42,14 @@ pytestmark = pytest.mark.clips
 FEW = "--first-iterations 5 --network {tiny} --device cpu --precision float32"
 FEWER = "--size 64 --iterations 3 " + FEW
 PLAIN = {  # what a command is given besides the option, and what it makes
-    "video": (f"video {{film}} {{style}} {{other}} {FEWER}", "o/"),
+    "video": (f"video {{two_shots}} {{style}} {{other}} {FEWER}", "o/"),
     "balance": (f"balance {{photo}} {{style}} {{other}} --seconds 1 --fps 6 {FEWER}", "o/"),
     "image": (f"image {{photo}} {{style}} {{other}} --size 64 {FEW}", "o.png"),
-    "sheet": (f"sheet {{film}} {{style}} --size 64 {FEW}", "o.png"),
+    "sheet": (f"sheet {{two_shots}} {{style}} --size 64 {FEW}", "o.png"),
     "encode": ("encode {job}", "o/"),
     "bench": (f"bench {{clip}} {{style}} --frames 3 {FEWER}", "o.json"),
-    "steadiness": (f"steadiness {{photo}} {{style}} --frames 4 --clips pan {FEWER}", "o.json"),
-    "evenness": (f"evenness {{photo}} {{style}} --seconds 1 --fps 4 {FEWER}", "o.json"),
+    "consistency": (f"consistency {{photo}} {{style}} --frames 4 --clips pan {FEWER}", "o.json"),
+    "uniformity": (f"uniformity {{photo}} {{style}} --seconds 1 --fps 4 {FEWER}", "o.json"),
     "measure": (f"measure {{clip}} {{painted}} --style {{style}} --iterations 3 {FEW}", "o.json"),
     "compare": (f"compare {{photo}} {{style}} --size 64 --tries 0 --weights {{vgg19}} {FEW}", "o/"),
     "doctor": ("doctor", ""),
@@ -58,7 +58,7 @@ PLAIN = {  # what a command is given besides the option, and what it makes
 SLIM_VGG19 = ((4, 4), (6, 6), (8,) * 4, (8,) * 4, (8,) * 4)
 SLIM_CFG: list[str | int] = [width for block in SLIM_VGG19 for width in (*block, "M")]  # as torchvision writes it
 PRECIOUS = b"there already"
-MEASURING = ("bench", "steadiness", "evenness", "measure")
+MEASURING = ("bench", "consistency", "uniformity", "measure")
 VGG = "--network vgg19 --weights {vgg19}"
 JUDGE = "--judge vgg19 --weights {vgg19}"
 RAFT = "--flow raft-small --flow-weights {raft}"
@@ -216,7 +216,7 @@ CASES = {
     "--device": Case("--device cpu --keep-job", manifest("settings/device", "cpu")),
     "--precision": Case("--precision bfloat16", other),
     "--cuda-graphs": Case("--no-cuda-graphs", same),
-    "--frugal": Case("--frugal", close),
+    "--low-memory": Case("--low-memory", close),
     "--seed": Case("--seed 7", other, both="--init noise"),
     "--iterations": Case("--iterations 20", other),
     "--first-iterations": Case("--first-iterations 20", other, both="--tolerance 0"),
@@ -231,7 +231,7 @@ CASES = {
     "--recolor": Case("--recolor .5", other),
     "--style-scale": Case("--style-scale .5", other),
     "--mix": Case("--mix 1,0", other),
-    "--keep-color": Case("--keep-color 1", other),
+    "--preserve-color": Case("--preserve-color 1", other),
     ("balance", "--first-iterations"): Case("--first-iterations 20", other, both="--from .5 --tolerance 0"),
     ("balance", "--coarse-to-fine"): Case("--no-coarse-to-fine", other, both="--from .5 --size 192"),
     ("balance", "--tolerance"): Case("--tolerance 1", other, both="--from .5 --first-iterations 20"),
@@ -316,15 +316,15 @@ CASES = {
     ("bench", "--baseline"): Case(f"--baseline --baseline-steps 1 {VGG}", figure("baseline/steps", 1)),
     ("bench", "--baseline-steps"): Case(f"--baseline --baseline-steps 2 {VGG}", figure("baseline/steps", 2)),
     ("bench", "--scaling"): Case("--scaling", figure("scaling/sizes/*/size", {32})),
-    ("steadiness", "--frames"): Case("--frames 3", figure("films/*/frames", {3})),
-    ("steadiness", "--clips"): Case("--clips zoom", figure("films/*/film", {"zoom"})),
-    ("steadiness", "--beside"): Case("--no-beside", figure("films/*/warm_start", {"warped"})),
-    ("steadiness", "--judge"): Case(JUDGE, lambda run: run.figures["films"] != run.plain().figures["films"]),
-    ("evenness", "--beside"): Case("--no-beside", figure("styles/0/paces/*/space", {"even"})),
-    ("evenness", "--both-directions"): Case("--both-directions", figure("styles/0/other/direction", "backward")),
-    ("evenness", "--judge"): Case(JUDGE, figure("judge", "vgg19")),
+    ("consistency", "--frames"): Case("--frames 3", figure("clips/*/frames", {3})),
+    ("consistency", "--clips"): Case("--clips zoom", figure("clips/*/clip", {"zoom"})),
+    ("consistency", "--beside"): Case("--no-beside", figure("clips/*/warm_start", {"warped"})),
+    ("consistency", "--judge"): Case(JUDGE, lambda run: run.figures["clips"] != run.plain().figures["clips"]),
+    ("uniformity", "--beside"): Case("--no-beside", figure("styles/0/animations/*/space", {"even"})),
+    ("uniformity", "--both-directions"): Case("--both-directions", figure("styles/0/other/direction", "backward")),
+    ("uniformity", "--judge"): Case(JUDGE, figure("judge", "vgg19")),
     ("measure", "--style"): Case("--style {other}", figure("styles", ["style.png", "other.png"])),
-    ("measure", "--pairs"): Case("--pairs 1", lambda run: len(run.figures["independence"]["rivals"]) == 1),
+    ("measure", "--pairs"): Case("--pairs 1", lambda run: len(run.figures["independence"]["pairs"]) == 1),
     ("measure", "--judge"): Case(JUDGE, figure("independence/judge", "vgg19")),
     ("compare", "--output"): Case("", lambda run: (run.out / "sheet.png").exists()),
     ("compare", "--tries"): Case("--tries 1", tried_again),
@@ -344,7 +344,7 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--device": ("--device cpu", "cpu"),
     "--precision": ("--precision float32", "float32"),
     "--cuda-graphs": ("--no-cuda-graphs", False),
-    "--frugal": ("--frugal", True),
+    "--low-memory": ("--low-memory", True),
     "--seed": ("--seed 7", 7),
     "--iterations": ("--iterations 3", 3),
     "--first-iterations": ("--first-iterations 4", 4),
@@ -359,7 +359,7 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--recolor": ("--recolor .5", 0.5),
     "--style-scale": ("--style-scale .5", 0.5),
     "--mix": ("--mix 2", [2]),
-    "--keep-color": ("--keep-color .5", 0.5),
+    "--preserve-color": ("--preserve-color .5", 0.5),
     "--tv-weight": ("--tv-weight .1", 0.1),
     "--init": ("--init noise", "noise"),
     "--objective": ("--objective normalized", "normalized"),  # blog cannot be given with --style-metric
@@ -386,7 +386,7 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--timelapse": ("--timelapse", True),
 }
 TOGETHER = {
-    "evenness": ("--timelapse", "--alpha"),
+    "uniformity": ("--timelapse", "--alpha"),
     "measure": ("--start", "--end", "--input-fps"),
     "bench": ("--input-fps",),
 }  # cannot be given with the others
@@ -431,8 +431,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     make_clip(folder / "fields.mp4", pan(3, 192, 128, speed=9), rate=24, options=fields)
     hlg = {"x264-params": "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"}
     make_clip(folder / "hlg.mp4", pan(3, 192, 128), rate=24, options=hlg)
-    film = (*pan(3, 192, 128), *(255 - frame for frame in pan(3, 192, 128, seed=9)))  # two shots
-    make_clip(folder / "film.mp4", film, rate=24, sound=clicks(6 / 24))
+    pictures = (*pan(3, 192, 128), *(255 - frame for frame in pan(3, 192, 128, seed=9)))  # two shots
+    make_clip(folder / "two_shots.mp4", pictures, rate=24, sound=clicks(6 / 24))
     torch.manual_seed(0)
     torch.save(optical_flow.raft_small(weights=None).state_dict(), folder / "raft.pth")
     vgg = make_layers(SLIM_CFG)
@@ -440,7 +440,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     font = ImageFont.load_default(12)
     (folder / "font.ttf").write_bytes(font.font_bytes)  # type: ignore[union-attr]
     found = {path.stem: str(path) for path in folder.iterdir()} | {"job": f"{folder}/kept.mp4"}
-    done = invoke("video {film} {style} -o {job} --size 192 --iterations 2 --keep-job " + FEW, found)
+    done = invoke("video {two_shots} {style} -o {job} --size 192 --iterations 2 --keep-job " + FEW, found)
     assert done.exit_code == 0, done.output
     return found | {"job": f"{folder}/kept.mp4.job"}
 
@@ -463,7 +463,7 @@ def plain(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ca
 def run_in(
     folder: Path, command: str, case: Case, files: dict[str, str], plain: Callable[[], Run] | None = None
 ) -> Run:
-    line, usual = PLAIN[command] if case.typed != "--shots" else ("video {film}", "")
+    line, usual = PLAIN[command] if case.typed != "--shots" else ("video {two_shots}", "")
     out = folder / (case.output or usual)
     if case.typed == "-y":
         file = out if out.suffix else out / "report.json"
@@ -471,7 +471,7 @@ def run_in(
         file.write_bytes(PRECIOUS)
     named = "" if command == "doctor" or case.typed == "--shots" else "-o {out}" + "/" * (not out.suffix)
     words = files | {"out": str(out), "folder": str(folder), "large": "" if command == "encode" else "--size 192"}
-    words |= {name: files[case.file] for name in ("film", "clip", "photo") if case.file}
+    words |= {name: files[case.file] for name in ("two_shots", "clip", "photo") if case.file}
     done = invoke(f"{line} {named} {case.both} {case.typed}".format(**words), {})
     assert done.exit_code == case.code, (case, done.output, done.exception)
     return Run(out, done.output, plain or (lambda: pytest.fail("nothing is compared with this")))
@@ -510,7 +510,7 @@ def test_what_measures_reads_every_option_of_the_job(command: str, files: dict[s
     names = {
         option_name(field): field.name
         for field in dataclasses.fields(Settings)
-        if ("balance" if command == "evenness" else "video") in field.metadata["only"]
+        if ("balance" if command == "uniformity" else "video") in field.metadata["only"]
     }
     used = run.figures["settings"]
     for name in ("weights", "flow_weights", "network"):

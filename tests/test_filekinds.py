@@ -8,7 +8,7 @@ import pytest
 from clips import make_clip, pan
 from PIL import Image
 
-from vidstyle.media.stills.filekinds import look
+from vidstyle.media.stills.filekinds import described
 
 STYLE = "swirls.jpg"
 MADE = {  # files of many kinds, and what they are
@@ -115,11 +115,13 @@ class TestGoodFilesInTheWrongPlace:
 def test_a_good_file_is_never_of_an_unknown_kind(files):
     cv2.imwrite(str(files / "a.hdr"), np.ones((8, 8, 3), np.float32))
     for path in sorted(files.iterdir()):
-        assert "unknown" not in look(path), path
+        assert "unknown" not in described(path), path
     for suffix in ("heic", "avif"):
         for brand in (b"heic", b"mif1", b"avif") if suffix == "heic" else (b"avis",):
             (files / f"b.{suffix}").write_bytes(b"\0\0\0\x20ftyp" + brand + bytes(99))
-            assert "a HEIC photo" in look(files / f"b.{suffix}") or "an AVIF picture" in look(files / f"b.{suffix}")
+            assert "a HEIC photo" in described(files / f"b.{suffix}") or "an AVIF picture" in described(
+                files / f"b.{suffix}"
+            )
 
 
 class TestMissing:

@@ -87,7 +87,7 @@ def test_what_is_new_does_not_hold_what_moves_beside_it():
 
 
 def test_still_is_no_motion():
-    motion = flow.still(20, 30)
+    motion = flow.no_motion(20, 30)
     assert motion.flow.shape == (2, 20, 30) and not motion.flow.any()
     assert motion.visible.shape == (1, 20, 30) and motion.visible.min() == 1
 

@@ -12,7 +12,7 @@ from conftest import texture as noise
 from PIL import Image
 
 from vidstyle.compose import overlay
-from vidstyle.compose.frame_cache import Reel
+from vidstyle.compose.frame_cache import FrameCache
 from vidstyle.compose.layouts import GROUND, INK, arranged, gutter, line_at, mosaic, wiped
 from vidstyle.errors import UsageError
 from vidstyle.types import ClipInfo
@@ -109,27 +109,27 @@ class TestWipe:
         assert line[5] < 0.5  # first it shows the painting
 
 
-class TestStrip:
+class TestOverlay:
     def test_the_marker_is_where_alpha_is(self):
-        strip = overlay.strip(400, gauge=True, caption=None, font=None)
+        bar = overlay.make_overlay(400, gauge=True, caption=None, font=None)
         centres = []
         for alpha in (1, 0.75, 0.5, 0.25, 0):
-            shown = strip.at(alpha)
-            columns = np.nonzero(((shown == INK) & (strip.pixels != INK)).all(axis=2).any(axis=0))[0]
+            shown = bar.at(alpha)
+            columns = np.nonzero(((shown == INK) & (bar.pixels != INK)).all(axis=2).any(axis=0))[0]
             centres.append((columns[0] + columns[-1]) / 2)
-            assert np.array_equal(shown, strip.at(alpha))  # the marker before has left no trace
+            assert np.array_equal(shown, bar.at(alpha))  # the marker before has left no trace
         np.testing.assert_allclose(np.diff(centres), np.diff(centres)[0], atol=1.01)
         assert 60 < centres[0] < centres[-1] < 340
-        words = np.abs(strip.pixels.astype(int) - GROUND).max(axis=(0, 2)) > 60
+        words = np.abs(bar.pixels.astype(int) - GROUND).max(axis=(0, 2)) > 60
         assert words[: int(centres[0]) - 10].any() and words[int(centres[-1]) + 15 :].any()
 
     @pytest.mark.parametrize("width", [160, 240, 333, 640, 1280])
     def test_nothing_touches_the_edges(self, width):
-        strip = overlay.strip(width, gauge=True, caption="A valley turns into a painting, gj", font=None)
+        bar = overlay.make_overlay(width, gauge=True, caption="A valley turns into a painting, gj", font=None)
         margin = round(overlay.text_size(width) * 0.5)
         for picture in (
-            strip.at(1.0),
-            strip.at(0.0),
+            bar.at(1.0),
+            bar.at(0.0),
             overlay.title_card(width, width * 9 // 16, "Quietly", [texture(90, 60)], None),
         ):
             for edge in (picture[:margin], picture[-margin:], picture[:, :margin], picture[:, -margin:]):
@@ -138,7 +138,7 @@ class TestStrip:
         assert overlay.text_size(width) >= 10
 
     def test_none_is_asked(self):
-        assert overlay.strip(100, gauge=False, caption=None, font=None).pixels.shape == (0, 100, 3)
+        assert overlay.make_overlay(100, gauge=False, caption=None, font=None).pixels.shape == (0, 100, 3)
 
     def test_a_title_card_shows_what_is_painted(self):
         red, blue = np.full((60, 90, 3), (255, 0, 0), np.uint8), np.full((60, 60, 3), (0, 0, 255), np.uint8)
@@ -170,11 +170,11 @@ class Numbers:
 def test_a_reel_gives_any_frame():
     order = [0, 1, 2, 2, 5, 39, *range(38, -1, -1), 7, 8, 3]
     for keep, most in ((2, 40), (10, 8), (100, 1)):
-        film = Numbers()
-        reel = Reel(film, 96, 64, keep * 96 * 64 * 3)
-        assert [number_of(reel.at(number)) for number in order] == order
-        assert film.begun <= most
-        reel.close()
+        sequence = Numbers()
+        cache = FrameCache(sequence, 96, 64, keep * 96 * 64 * 3)
+        assert [number_of(cache.at(number)) for number in order] == order
+        assert sequence.begun <= most
+        cache.close()
 
 
 @pytest.fixture
@@ -301,14 +301,14 @@ class TestBalance:
             assert vidstyle("encode", job, "-o", f"{tmp_path}/again/", "-y", *options).exit_code == 0
             plain, again = frames_in(tmp_path / "plain"), frames_in(tmp_path / "again")
             assert all(np.array_equal(one, two[:96]) for one, two in zip(plain, again, strict=True))
-            strips_ = [frame[96:] for frame in again]
-            assert (strips_[0].size > 0) == bool(options)
+            overlays = [frame[96:] for frame in again]
+            assert (overlays[0].size > 0) == bool(options)
             if options == ["--gauge"]:
-                marks = [np.nonzero((strip == INK).all(axis=2).sum(axis=0) > 5)[0] for strip in strips_]
+                marks = [np.nonzero((bar == INK).all(axis=2).sum(axis=0) > 5)[0] for bar in overlays]
                 places = [int(mark[(mark > 55) & (mark < 130)].mean()) for mark in marks]
                 assert places == [*sorted(places[:4]), *sorted(places[1:3], reverse=True)]
             elif options:
-                assert all(np.array_equal(strip, strips_[0]) for strip in strips_)
+                assert all(np.array_equal(bar, overlays[0]) for bar in overlays)
 
     def test_beside_the_picture(self, vidstyle, tmp_path, balance):
         done = balance(

@@ -14,8 +14,8 @@ from PIL import Image
 
 import vidstyle
 from vidstyle.errors import UsageError
-from vidstyle.jobs.sources import FilmSource
-from vidstyle.lab.bench import specimen
+from vidstyle.jobs.sources import SequenceSource
+from vidstyle.lab.bench import synthetic_inputs
 from vidstyle.settings import Settings
 from vidstyle.system import libraries
 
@@ -101,11 +101,11 @@ def test_what_is_missing_is_named():
 
 
 def test_a_drawn_film_is_the_generated_clip_and_can_be_entered_anywhere(tmp_path):
-    film = specimen.Drawn(tmp_path, 64, 4)
-    wanted = list(specimen.pictures(film.info.width, film.info.height, 4))
-    assert film.info.frames == 4
+    clip = synthetic_inputs.GeneratedClip(tmp_path, 64, 4)
+    wanted = list(synthetic_inputs.pictures(clip.info.width, clip.info.height, 4))
+    assert clip.info.frames == 4
     for start in range(5):
-        assert all(np.array_equal(*pair) for pair in zip(film.decode(start), wanted[start:], strict=True))
-    source = FilmSource(film, Settings(size=48), (1.0,), cuts=[2])
+        assert all(np.array_equal(*pair) for pair in zip(clip.decode(start), wanted[start:], strict=True))
+    source = SequenceSource(clip, Settings(size=48), (1.0,), cuts=[2])
     assert [frame.motion is None for frame in source.frames(0)] == [True, False, True, False]
     assert torch.equal(next(source.frames(3)).image, list(source.frames(0))[3].image)

@@ -17,7 +17,7 @@ from vidstyle.types import Frame
 
 def terms_of(stylizer, frame, pastiche):
     """(total, [content, style, temporal, tv]) of a pastiche (3, H, W)."""
-    total, terms = stylizer.goal(frame)(pastiche[None])
+    total, terms = stylizer.objective(frame)(pastiche[None])
     return float(total), terms.tolist()
 
 
@@ -55,7 +55,7 @@ def test_content_term_of_unrelated_features_is_one(tiny_network):
     features_c, features_s = (tiny_network(x[None], ["relu4_2"])["relu4_2"][0].flatten(1).T for x in (content, style))
     pairs = torch.cdist(features_c, features_s).square().mean()
     own, its = (losses.Statistics.of({"relu4_2": features}, {}) for features in (features_c, features_s))
-    wanted = losses.Wanted.of(STYLE_METRICS["gram"], its, {})
+    wanted = losses.StyleTarget.of(STYLE_METRICS["gram"], its, {})
     units = losses.normalized_units(own, wanted, {"relu4_2": len(features_c)}, ())
     assert float(units.content["relu4_2"] * pairs * len(features_c)) == pytest.approx(
         wanted.metric.content_calibration, rel=1e-3

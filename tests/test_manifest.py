@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidstyle.jobs.folder.manifest import FORMAT, Made, Manifest, OtherFormatError, Played, place
+from vidstyle.jobs.folder.manifest import FORMAT, Made, Manifest, OtherFormatError, Played, output_key
 from vidstyle.types import ClipInfo
 
 INFO = ClipInfo(96, 64, F(30000, 1001), 4, (F(0), F(1, 30), F(1, 7), F(1)), F(5, 2))
@@ -22,7 +22,7 @@ MANIFEST = Manifest(
     inputs={"content": "a" * 64},
     settings={"alpha": 0.1 + 0.2, "mix": [], "end": None},
     threads=2,
-    moments=(F(1, 3), F(2, 3)),
+    remapped_times=(F(1, 3), F(2, 3)),
     played=PLAYED,
     encoding={"crf": 18},
     made={"out.mp4": Made("b" * 64, 1000)},
@@ -107,7 +107,7 @@ def test_another_version_is_told_from_damage():
 
 def test_changes_are_said_in_words():
     settings = {"alpha": 0.5, "mix": (), "end": 2}
-    other = dataclasses.replace(MANIFEST, settings=settings, inputs={"content": "b" * 64}, threads=1, moments=())
+    other = dataclasses.replace(MANIFEST, settings=settings, inputs={"content": "b" * 64}, threads=1, remapped_times=())
     assert other.changes(MANIFEST) == [
         "inputs.content was aaaaaaaa…, now bbbbbbbb…",
         "alpha was 0.30000000000000004, now 0.5",
@@ -119,6 +119,6 @@ def test_changes_are_said_in_words():
 def test_outputs_are_named_so_that_all_may_be_moved_together(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = Path("out/a.mp4.job")
-    assert place(folder, Path("out/a.mp4")) == "a.mp4"
-    assert place(folder, tmp_path / "out" / "b" / "c.gif") == "b/c.gif"
-    assert place(folder, Path("c.gif")) == (tmp_path / "c.gif").as_posix()
+    assert output_key(folder, Path("out/a.mp4")) == "a.mp4"
+    assert output_key(folder, tmp_path / "out" / "b" / "c.gif") == "b/c.gif"
+    assert output_key(folder, Path("c.gif")) == (tmp_path / "c.gif").as_posix()

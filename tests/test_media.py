@@ -44,7 +44,7 @@ class TestSurvey:
     def test_selection(self, tmp_path):
         path = make_clip(tmp_path / "a.mp4", numbered(50))
         seen = []
-        clip = media.survey(path, start=0.4, end=1.2, observe=lambda frame: seen.append(number_of(frame)))
+        clip = media.survey(path, start=0.4, end=1.2, on_frame=lambda frame: seen.append(number_of(frame)))
         assert seen == list(range(10, 30))
         assert (clip.first, clip.info.frames, clip.whole) == (10, 20, False)
         assert (clip.start_seconds, clip.end_seconds) == (Fraction(2, 5), Fraction(6, 5))

@@ -24,14 +24,15 @@ def test_a_step_is_a_share_of_the_weights_own_length():
 
 def test_learns_a_convolution():
     torch.manual_seed(0)
-    goal, learnt = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
+    target, learnt = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
     optimizer = Muon([learnt.weight], lr=0.05)
     losses = []
     for step in range(150):
         for group in optimizer.param_groups:
             group["lr"] = 0.05 * (1 - step / 150)
         images = torch.randn(8, 3, 8, 8)
-        loss = (learnt(images) - learnt.bias.view(-1, 1, 1) - goal(images) + goal.bias.view(-1, 1, 1)).square().mean()
+        found, wanted = (layer(images) - layer.bias.view(-1, 1, 1) for layer in (learnt, target))
+        loss = (found - wanted).square().mean()
         learnt.zero_grad()
         loss.backward()
         optimizer.step()

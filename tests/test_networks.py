@@ -62,13 +62,13 @@ def test_strips_see_what_the_whole_shows(height, skip):
     torch.manual_seed(0)
     network = networks.FeatureNetwork(((4, 5), (6, 6), (8,)), skip=skip).requires_grad_(False).double()
     image = torch.rand(1, 3, height, 20, dtype=torch.float64).requires_grad_()
-    looks = [networks.Look("conv1_2", gram, losses.joined_means)]
-    looks += [networks.Look("relu1_1", losses.project, losses.joined_features)]
-    looks += [networks.Look(layer, gram, losses.joined_means) for layer in ("relu1_1", "relu2_1")]
-    looks += [networks.Look(layer, moments, losses.joined_means) for layer in ("relu1_1", "relu3_1")]
+    taps = [networks.Tap("conv1_2", gram, losses.joined_means)]
+    taps += [networks.Tap("relu1_1", losses.project, losses.joined_features)]
+    taps += [networks.Tap(layer, gram, losses.joined_means) for layer in ("relu1_1", "relu2_1")]
+    taps += [networks.Tap(layer, moments, losses.joined_means) for layer in ("relu1_1", "relu3_1")]
     found = []
-    for frugal in (False, True):
-        seen = network.observe(image, looks, frugal=frugal)
+    for low_memory in (False, True):
+        seen = network.tapped(image, taps, low_memory=low_memory)
         found.append([*seen, *torch.autograd.grad(sum(one.square().sum() for one in seen), image)])
     for one, other in zip(*found, strict=True):
         assert torch.allclose(one.float(), other.float(), rtol=1e-4, atol=1e-6)

@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from vidstyle.core import descent, optimize
+from vidstyle.core import optimize, optimizers
 from vidstyle.errors import UsageError
 from vidstyle.system.devices import engine, pick_device
 
@@ -32,7 +32,7 @@ def bowl():
     return center, scale
 
 
-@pytest.mark.parametrize("method", list(descent.DESCENTS))
+@pytest.mark.parametrize("method", list(optimizers.OPTIMIZERS))
 def test_finds_the_minimum(bowl, method):
     center, scale = bowl
     start = torch.full_like(center, 0.5)
@@ -45,22 +45,22 @@ def test_finds_the_minimum(bowl, method):
 def test_compact_form_is_the_two_loop_recursion(bowl):
     center, scale = bowl
     generator = torch.Generator().manual_seed(1)
-    found = descent.Lbfgs(None, center, 1)
+    found = optimizers.Lbfgs(None, center, 1)
     history = []
-    for _ in range(descent.HISTORY + 5):  # more than it remembers
+    for _ in range(optimizers.HISTORY + 5):  # more than it remembers
         s = torch.randn(center.shape, generator=generator)
         y = scale * s
         history.append((s.flatten().double(), y.flatten().double()))
-        found.remember(s, y)
+        found.store_pair(s, y)
     g = torch.randn(center.shape, generator=generator)
     q = g.flatten().double()
-    history = history[-descent.HISTORY :]
+    history = history[-optimizers.HISTORY :]
     steps = []
     for s, y in reversed(history):
         a = (s @ q) / (s @ y)
         steps.append(a)
         q = q - a * y
-    r = float(found.gamma) * found.smooth(q.view(center.shape)).flatten()
+    r = float(found.gamma) * found.precondition(q.view(center.shape)).flatten()
     for (s, y), a in zip(history, reversed(steps), strict=True):
         r = r + s * (a - (y @ r) / (s @ y))
     assert torch.allclose(found.newton(g).flatten().double(), r, rtol=1e-3, atol=1e-3 * r.abs().max())
@@ -70,7 +70,7 @@ def test_compact_form_is_the_two_loop_recursion(bowl):
 def test_coarse_first_is_symmetric_and_keeps_means(shape):
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
-    smooth = descent.CoarseFirst(a)
+    smooth = optimizers.Preconditioner(a)
     assert torch.allclose((a * smooth(b)).sum(), (b * smooth(a)).sum())
     assert torch.allclose(smooth(a).mean(dim=(2, 3)), a.mean(dim=(2, 3)))
     assert (a * smooth(a)).sum() > 0
@@ -78,10 +78,10 @@ def test_coarse_first_is_symmetric_and_keeps_means(shape):
 
 def test_first_step_has_the_length_that_was_asked_for():
     gradient = torch.randn(1, 3, 16, 18, generator=torch.Generator().manual_seed(0))
-    found = descent.Lbfgs(None, gradient, 1)
-    found.start(gradient, curvature=0.0, caution=1.0)
+    found = optimizers.Lbfgs(None, gradient, 1)
+    found.start(gradient, inverse_curvature=0.0, caution=1.0)
     step = found.newton(gradient)
-    assert float(step.square().mean().sqrt()) == pytest.approx(descent.FIRST_STEP, rel=1e-4)
+    assert float(step.square().mean().sqrt()) == pytest.approx(optimizers.FIRST_STEP, rel=1e-4)
 
 
 def test_never_gets_worse_and_stays_a_picture(bowl):
@@ -112,28 +112,28 @@ def test_steps_into_nan_are_taken_back(bowl):
     assert torch.isfinite(found.image).all()
 
 
-def test_carried_curvature_makes_the_first_step_fit(bowl):
+def test_carried_inverse_curvature_makes_the_first_step_fit(bowl):
     center, _ = bowl
     start = torch.full_like(center, 0.5)
     loss = quadratic(center, torch.full_like(center, 3.0))
-    known = minimise(loss, start, evaluations=30).curvature
+    known = minimise(loss, start, evaluations=30).inverse_curvature
     assert known > 0
     near = center + 0.01 * torch.sign(start - center)
-    anew, warm = (minimise(loss, near, evaluations=2, curvature=c) for c in (0.0, known))
+    anew, warm = (minimise(loss, near, evaluations=2, inverse_curvature=c) for c in (0.0, known))
     assert anew.loss == anew.first_loss  # the step was too long and is undone
     assert warm.loss < 0.8 * warm.first_loss
 
 
-@pytest.mark.parametrize("method", list(descent.DESCENTS))
+@pytest.mark.parametrize("method", list(optimizers.OPTIMIZERS))
 def test_a_second_run_knows_nothing_of_the_first(bowl, method):
     center, scale = bowl
     minimiser = optimize.Minimiser(quadratic(center, scale), center, 2, method=method)
     start = torch.full_like(center, 0.5)
     first = minimiser.run(start, evaluations=20)
-    minimiser.run(torch.zeros_like(center), evaluations=9, curvature=0.1)
+    minimiser.run(torch.zeros_like(center), evaluations=9, inverse_curvature=0.1)
     again = minimiser.run(start, evaluations=20)
     assert torch.equal(first.image, again.image)
-    assert (first.loss, first.terms, first.curvature) == (again.loss, again.terms, again.curvature)
+    assert (first.loss, first.terms, first.inverse_curvature) == (again.loss, again.terms, again.inverse_curvature)
 
 
 def test_stops_when_nothing_is_left_to_gain(bowl):
@@ -182,7 +182,7 @@ def test_an_accelerator_is_one_threads_at_a_time_and_left_as_it_was():
     assert (cudnn.deterministic, cudnn.allow_tf32) == before
 
 
-def test_the_curvature_that_is_handed_on_is_that_of_steps_that_were_taken(bowl):
+def test_the_inverse_curvature_that_is_handed_on_is_that_of_accepted_steps(bowl):
     """What refused steps measure near a minimum is rounding, and would stop the next frame where it stands."""
     center, scale = bowl
 
@@ -194,10 +194,12 @@ def test_the_curvature_that_is_handed_on_is_that_of_steps_that_were_taken(bowl):
         return value + ((value * 1e6).detach() % 1000) / 1e6, terms
 
     start = torch.full_like(center, 0.5)
-    wanted = optimize.Minimiser(exact, center, 1).run(start, evaluations=12).curvature
+    wanted = optimize.Minimiser(exact, center, 1).run(start, evaluations=12).inverse_curvature
     rough = optimize.Minimiser(rounded, center, 1).run(start, evaluations=80)
-    assert wanted / 30 < rough.curvature < wanted * 30
-    again = optimize.Minimiser(rounded, center, 1).run(rough.image, evaluations=12, curvature=rough.curvature)
+    assert wanted / 30 < rough.inverse_curvature < wanted * 30
+    known = rough.inverse_curvature
+    again = optimize.Minimiser(rounded, center, 1).run(rough.image, evaluations=12, inverse_curvature=known)
     assert again.loss == again.first_loss
-    assert again.curvature == 0
-    assert optimize.Minimiser(exact, center, 1).run(start, evaluations=1, curvature=0.7).curvature == pytest.approx(0.7)
+    assert again.inverse_curvature == 0
+    one = optimize.Minimiser(exact, center, 1).run(start, evaluations=1, inverse_curvature=0.7)
+    assert one.inverse_curvature == pytest.approx(0.7)

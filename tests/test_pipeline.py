@@ -45,7 +45,7 @@ def frames_of(job):
 
 @pytest.mark.parametrize("loop", [False, True])
 def test_stopped_after_every_frame_gives_the_same_bytes(tmp_path, style, settings, loop):
-    settings = dataclasses.replace(settings, loop=loop, keep_color=0.5 * loop)
+    settings = dataclasses.replace(settings, loop=loop, preserve_color=0.5 * loop)
     clip = make_clip(tmp_path / "clip.mp4", pan(6), rate=24)
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
     stylize_video(clip, [style], whole, settings)

@@ -4,7 +4,7 @@ from fractions import Fraction as F
 
 import pytest
 
-from vidstyle.compose.compositor import Show
+from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.playback import as_painted
 from vidstyle.errors import UsageError
 from vidstyle.settings import Settings
@@ -62,13 +62,13 @@ def test_rate():
 
 
 def test_width():
-    show = Show(playback(), Settings(width=32))
-    assert (show.info.width, show.info.height) == (32, 24)
-    assert show.changed(width=64).info.width == 64
+    compositor = Compositor(playback(), Settings(width=32))
+    assert (compositor.info.width, compositor.info.height) == (32, 24)
+    assert compositor.changed(width=64).info.width == 64
     with pytest.raises(UsageError, match="64 pixels are painted"):
-        show.changed(width=65)
+        compositor.changed(width=65)
     with pytest.raises(UsageError, match="16x12 pixels"):
-        show.changed(width=16)
+        compositor.changed(width=16)
 
 
 @pytest.mark.parametrize(

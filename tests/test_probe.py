@@ -53,15 +53,15 @@ def test_what_does_not_fit_is_refused_with_what_would(wide_network, monkeypatch)
         monkeypatch.setattr(memory, "available", lambda device, free=free: free)
         probe.require_memory(wide_network, SETTINGS, (1000, 1500))
     monkeypatch.setattr(memory, "available", lambda device: need.bytes(1500000 // 4))
-    with pytest.raises(MemoryLimitError, match=r"--size that fits is 7[23]\d, and .* --frugal or"):
+    with pytest.raises(MemoryLimitError, match=r"--size that fits is 7[23]\d, and .* --low-memory or"):
         probe.require_memory(wide_network, SETTINGS, (1000, 1500))
 
 
-def test_frugal_takes_less_memory_for_nearly_the_same_picture(wide_network):
+def test_low_memory_takes_less_memory_for_nearly_the_same_picture(wide_network):
     image, style = texture(150, 90, seed=1), texture(80, 80, seed=2)
     found, needs = [], []
-    for frugal in (False, True):
-        settings = dataclasses.replace(SETTINGS, first_iterations=6, coarse_to_fine=False, frugal=frugal)
+    for low_memory in (False, True):
+        settings = dataclasses.replace(SETTINGS, first_iterations=6, coarse_to_fine=False, low_memory=low_memory)
         result, _ = Stylizer(wide_network, [style], settings).step(Frame(0, image, None, 0.3, (1.0,)), None)
         found.append(result)
         needs.append(probe.measured(wide_network, settings))

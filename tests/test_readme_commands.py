@@ -28,8 +28,8 @@ CHEAP = {  # what is added to a command; of an option that is given twice the la
     "encode": "-y",
     "measure": f"--end .2 {FEW}",
     "compare": f"--size 64 --tries 0 {FEW}",
-    "steadiness": f"--size 64 --frames 3 --clips pan --iterations 1 {FEW}",
-    "evenness": f"--size 64 --seconds 1 --fps 4 --iterations 1 {FEW}",
+    "consistency": f"--size 64 --frames 3 --clips pan --iterations 1 {FEW}",
+    "uniformity": f"--size 64 --seconds 1 --fps 4 --iterations 1 {FEW}",
     "bench": "--size 64 --frames 3 --iterations 1 --first-iterations 1 --network {tiny}",
     "doctor": "",
     "guide": "",
@@ -100,7 +100,7 @@ def cheap(words, tiny):
         added = added.replace("--end .2", "")
     if words[0] == "sheet" and words[2].startswith("-"):  # without a style nothing is painted
         added = "--end .2 -y"
-    if words[0] == "steadiness" and words[1].startswith("-"):
+    if words[0] == "consistency" and words[1].startswith("-"):
         added = added.replace("-y", "")
     return added
 

@@ -16,8 +16,8 @@ from vidstyle import Settings, measure_clip
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.lab.evaluate import patches
 from vidstyle.lab.evaluate.report import accumulators
-from vidstyle.lab.evaluate.report.accumulators import Flicker, View, spread, undivided
-from vidstyle.lab.evaluate.report.figures import Look, Range, Spread
+from vidstyle.lab.evaluate.report.accumulators import FlickerAccumulator, View, spread, undivided
+from vidstyle.lab.evaluate.report.figures import Appearance, Range, Spread
 from vidstyle.types import Frame, Motion
 
 pytestmark = pytest.mark.clips
@@ -64,7 +64,7 @@ def test_the_input_itself(clip, network, style):
     # With the losses of the style distance itself: a random network knows of no other likeness.
     settings = Settings.preset("gatys", network=str(network), **FAST)
     found = measure_clip(clip, clip, [style], settings)
-    near = found.steadiness[0]
+    near = found.consistency[0]
     assert (near.distance, near.candidates, len(near.pairs)) == (1, 11, 11)
     assert near.warping == near.input_warping
     assert near.plain == near.input_plain
@@ -75,9 +75,9 @@ def test_the_input_itself(clip, network, style):
     assert found.drift.sharpness == found.drift.input_sharpness
     beside = found.independence
     assert beside.judge == "compact"
-    assert [rival.frame for rival in beside.rivals] == [2, 6, 10]
+    assert [pair.frame for pair in beside.pairs] == [2, 6, 10]
     assert beside.style == pytest.approx(1)  # as far from the style as the input
-    assert beside.warping == pytest.approx(np.mean([near.pairs[rival.frame - 1].warping for rival in beside.rivals]))
+    assert beside.warping == pytest.approx(np.mean([near.pairs[pair.frame - 1].warping for pair in beside.pairs]))
     assert beside.warping_ratio == pytest.approx(beside.warping / beside.independent_warping)
     assert beside.style_ratio == pytest.approx(beside.style / beside.independent_style)
     assert beside.style_ratio > 1  # painting brings a frame nearer to the style
@@ -115,12 +115,12 @@ def styled(path):
 def test_the_input_as_lossy_as_clips_are(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", pan(6), options={"crf": "20"})
     found = measure_clip(clip, clip)
-    assert 0 < found.steadiness[0].warping.mean < 1e-3
+    assert 0 < found.consistency[0].warping.mean < 1e-3
 
 
 def test_noise_flickers(tmp_path, clip):
     found = measured(tmp_path, clip, plain_noise(12))
-    near = found.steadiness[0]
+    near = found.consistency[0]
     assert near.plain.mean == pytest.approx(1 / 6, rel=0.02)  # twice the variance of what is uniform in [0, 1]
     assert near.warping.mean > 0.1
     assert near.input_warping.mean < 2e-4
@@ -129,7 +129,7 @@ def test_noise_flickers(tmp_path, clip):
 
 
 def test_what_moves_with_the_input_does_not_flicker(tmp_path, clip):
-    near = measured(tmp_path, clip, colored(pan(12))).steadiness[0]
+    near = measured(tmp_path, clip, colored(pan(12))).consistency[0]
     assert near.warping.mean < 2e-4
     assert near.plain.mean > 20 * near.warping.mean
     assert near.visible > 0.9
@@ -137,7 +137,7 @@ def test_what_moves_with_the_input_does_not_flicker(tmp_path, clip):
 
 def test_a_frozen_clip_is_seen_through(tmp_path, clip):
     found = measured(tmp_path, clip, [next(pan(1))] * 12)
-    near = found.steadiness[0]
+    near = found.consistency[0]
     assert near.plain.mean == 0
     assert near.warping.mean > 10 * near.input_warping.mean
     assert any("stands still" in note for note in found.notes)
@@ -192,28 +192,28 @@ def test_drift_of_chroma(tmp_path):
 def test_a_pair_across_a_cut_does_not_count(tmp_path):
     frames = [*pan(12, seed=1), *pan(12, seed=7)]
     found = measured(tmp_path, lossless(tmp_path / "clip.mkv", frames), colored(frames))
-    near = found.steadiness[0]
+    near = found.consistency[0]
     assert found.shots == (0, 12)
     assert {pair.frame for pair in near.pairs} == set(range(1, 24)) - {12}
     assert near.plain.worst < 0.05  # that of the cut would be far larger
     assert [one.first for one in found.frames] == [0] * 12 + [12] * 12
-    assert found.frames[12].painted == Look(1, 0, 0, 0)
-    assert found.steadiness[1].candidates == 4
+    assert found.frames[12].painted == Appearance(1, 0, 0, 0)
+    assert found.consistency[1].candidates == 4
     whole = measure_clip(tmp_path / "clip.mkv", tmp_path / "painted.mkv", settings=Settings(cuts=False))
-    assert len(whole.steadiness[0].pairs) == 23  # as the job would see it
+    assert len(whole.consistency[0].pairs) == 23  # as the job would see it
 
 
 def test_errors_over_long_distances(tmp_path):
     frames = list(pan(44, 96, 64, speed=1))
     found = measured(tmp_path, lossless(tmp_path / "clip.mkv", frames), colored(frames))
-    _, ten, thirty = found.steadiness
+    _, ten, thirty = found.consistency
     assert (ten.distance, ten.candidates, len(ten.pairs)) == (10, 34, 8)
     assert (thirty.distance, thirty.candidates, len(thirty.pairs)) == (30, 14, 8)
     for one in (ten, thirty):
         assert one.warping.mean < 0.1 * one.plain.mean
         assert all(pair.frame >= one.distance for pair in one.pairs)
     short = measure_clip(lossless(tmp_path / "short.mkv", frames[:8]), tmp_path / "short.mkv")
-    assert [len(one.pairs) for one in short.steadiness] == [7, 0, 0]
+    assert [len(one.pairs) for one in short.consistency] == [7, 0, 0]
     assert sum("No shot is longer than" in note for note in short.notes) == 2
 
 
@@ -225,7 +225,7 @@ def test_the_size_of_the_painted_clip_rules(tmp_path):
     assert (found.input.width, found.input.height) == (192, 128)
     assert (found.painted.width, found.painted.height) == (96, 64)
     assert (found.input.fps, found.painted.fps) == (12, 25)
-    assert found.steadiness[0].warping == found.steadiness[0].input_warping  # resized as the painter did
+    assert found.consistency[0].warping == found.consistency[0].input_warping  # resized as the painter did
     assert any("resized" in note for note in found.notes)
     assert any("run equally long" in note for note in found.notes)
 
@@ -234,7 +234,7 @@ def test_a_part_of_the_input(tmp_path):
     frames = list(pan(10))
     clip = lossless(tmp_path / "clip.mkv", frames)
     found = measured(tmp_path, clip, frames[5:8], settings=Settings(start=0.2, end=0.32))
-    assert found.steadiness[0].warping == found.steadiness[0].input_warping
+    assert found.consistency[0].warping == found.consistency[0].input_warping
     with pytest.raises(MediaError, match=r"3 frames and .* 10"):
         measure_clip(clip, tmp_path / "painted.mkv")
 
@@ -243,8 +243,8 @@ def test_one_frame_has_no_pairs(tmp_path, network, style):
     clip = lossless(tmp_path / "clip.mkv", pan(1))
     found = measure_clip(clip, clip, [style], Settings(network=str(network), **FAST))
     assert found.worst is None
-    assert math.isnan(found.steadiness[0].warping.mean)
-    assert found.independence.rivals == ()
+    assert math.isnan(found.consistency[0].warping.mean)
+    assert found.independence.pairs == ()
     assert found.json()["independence"]["warping_ratio"] is None
 
 
@@ -252,8 +252,8 @@ def test_vgg19_judges(clip, network, style, weights):
     settings = Settings(network=str(network), weights=str(weights), **FAST)
     found = measure_clip(clip, clip, [style], settings, pairs=1, judge="vgg19")
     assert found.independence.judge == "vgg19"
-    assert len(found.independence.rivals) == 1
-    assert set(found.independence.rivals[0].style) == {f"relu{block}_1" for block in range(1, 6)}
+    assert len(found.independence.pairs) == 1
+    assert set(found.independence.pairs[0].style) == {f"relu{block}_1" for block in range(1, 6)}
     assert found.independence.style == pytest.approx(1)
     for judge, told in (("compact", "--weights"), ("me", "compact, vgg19")):
         with pytest.raises(UsageError, match=told):
@@ -276,18 +276,18 @@ def test_samples_are_spread_evenly():
 
 
 def test_a_longer_clip_takes_no_more_memory(monkeypatch):
-    """Whatever the length: what an observer of pairs keeps are the sampled pairs that are under way."""
+    """Whatever the length: what an accumulator of pairs keeps are the sampled pairs that are under way."""
     still = Motion(torch.zeros(2, 16, 16), torch.ones(1, 16, 16))
     monkeypatch.setattr(accumulators.flow, "estimator", lambda name: lambda *_: still)
     for count in (100, 400):
-        flicker, most = Flicker(30, spread(range(30, count), 8), count - 30), 0
+        flicker, most = FlickerAccumulator(30, spread(range(30, count), 8), count - 30), 0
         for number in range(count):
             frame = Frame(number, torch.zeros(3, 16, 16), None, 0.3, (1.0,))
-            flicker.see(View(frame, np.zeros((16, 16, 3), np.uint8), torch.device("cpu")))
+            flicker.add(View(frame, np.zeros((16, 16, 3), np.uint8), torch.device("cpu")))
             most = max(most, len(flicker._waiting))
         assert most <= 8
         assert not flicker._waiting
-        assert len(flicker.steadiness().pairs) == 8
+        assert len(flicker.consistency().pairs) == 8
 
 
 def test_times_of_a_varying_rate(tmp_path):

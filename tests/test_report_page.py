@@ -93,10 +93,10 @@ def test_measure_writes_json_and_a_page(tmp_path, clip, network, style):
     for words in ("warping error", "without flow", "style distance", "sharpness", "luma", "One shot.", "4"):
         assert words in done.stdout
     found = json.loads(outs[0].read_text())
-    assert [one["distance"] for one in found["steadiness"]] == [1, 10, 30]
-    assert [pair["frame"] for pair in found["steadiness"][0]["pairs"]] == [1, 2, 3]
-    assert found["steadiness"][1]["warping"] == dict.fromkeys(("mean", "median", "worst", "worst_frame"))
-    assert len(found["independence"]["rivals"]) == 2
+    assert [one["distance"] for one in found["consistency"]] == [1, 10, 30]
+    assert [pair["frame"] for pair in found["consistency"][0]["pairs"]] == [1, 2, 3]
+    assert found["consistency"][1]["warping"] == dict.fromkeys(("mean", "median", "worst", "worst_frame"))
+    assert len(found["independence"]["pairs"]) == 2
     assert found["input"] == found["painted"] | {"name": "clip.mp4"}
     assert found["settings"]["first_iterations"] == 2
     assert not {"worst", "stills"} & set(found)
@@ -159,8 +159,8 @@ def test_a_job_reports_on_its_own_frames(tmp_path, clip, style, network, name):
     assert found["command"].startswith(f"vidstyle video clip.mp4 'style <1>.png' -o {name} --report --size 64")
     frames = [np.asarray(Image.open(path)) for path in sorted((tmp_path / f"{name}.job" / "frames").iterdir())]
     change = np.mean([np.square((b.astype(float) - a) / 255).mean() for a, b in itertools.pairwise(frames)])
-    assert found["steadiness"][0]["plain"]["mean"] == pytest.approx(change, rel=1e-4)  # lossless
-    assert len(found["independence"]["rivals"]) == 3
+    assert found["consistency"][0]["plain"]["mean"] == pytest.approx(change, rel=1e-4)  # lossless
+    assert len(found["independence"]["pairs"]) == 3
     assert "encoded" not in " ".join(found["notes"])
     out.unlink()
     (tmp_path / "painted.report.json").unlink()
@@ -183,7 +183,7 @@ def test_an_interrupted_report_is_gone_on_with(tmp_path, clip, style, network, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("vidstyle.lab.evaluate.report.evaluation.Session.run", interrupted)
+        patch.setattr("vidstyle.lab.evaluate.report.evaluation.ClipEvaluation.run", interrupted)
         assert run(*job).exit_code == 130
     assert not (tmp_path / "o.mp4").exists()
     done = run(*job)
@@ -197,7 +197,7 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, clip, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vidstyle.lab.evaluate.report.evaluation.Session.run", interrupted)
+    monkeypatch.setattr("vidstyle.lab.evaluate.report.evaluation.ClipEvaluation.run", interrupted)
     done = run("measure", clip, clip, "-o", tmp_path / "m.json")
     assert done.exit_code == 130
     assert "nothing was written" in done.output

@@ -205,7 +205,7 @@ def test_another_width_paints_nothing_anew(tmp_path, photo, styles, settings):
         (2, "at most 1", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--alphas", "1,2"]),
         (2, "numbers with commas", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--alphas", "nan"]),
         (2, "holds 400", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--alphas", ",".join(["1"] * 401)]),
-        (2, "a still", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--keep-color", "0s:1, end:0"]),
+        (2, "a still", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--preserve-color", "0s:1, end:0"]),
         (2, "--size", ["{}/photo.png", "{}/style.png", "-o", "{}/o.png", "--width", "5000"]),
         (2, ".jpg", ["{}/photo.png", "{}/style.png", "-o", "{}/o.gif"]),
         (3, "no file", ["{}/none.png", "{}/style.png", "-o", "{}/o.png"]),

@@ -13,7 +13,7 @@ PHOTOS = ("valley", "swirls", "harbor", "facets", "woodcut", "dots")
 SIZE = (192, 108)
 
 
-def look(frames):
+def fed(frames):
     detector = CutDetector()
     for frame in frames:
         detector.add(frame)
@@ -21,7 +21,7 @@ def look(frames):
 
 
 def cuts(frames):
-    return look(frames).cuts()
+    return fed(frames).cuts()
 
 
 def starts(shots):
@@ -34,7 +34,7 @@ def joined(shots):
 
 
 @pytest.fixture(scope="session")
-def film(samples):
+def footage(samples):
     """A camera that pans over one of the sample pictures, and zooms: frames (H, W, 3) uint8."""
     photos = {}
     for name in PHOTOS:
@@ -68,52 +68,52 @@ def noisy(frames, sigma, seed=0):
 
 @pytest.mark.parametrize("size", [(64, 36), (96, 64), (192, 108), (144, 256)])
 @pytest.mark.parametrize("speed", [0, 1, 4])
-def test_cuts_between_moving_shots_are_exact(film, size, speed):
+def test_cuts_between_moving_shots_are_exact(footage, size, speed):
     lengths = (20, 9, 14, 6, 25, 11)
     speed *= max(size) / max(SIZE)
-    shots = [film(n, length, size=size, speed=speed, angle=n, zoom=0.004 * n) for n, length in enumerate(lengths)]
+    shots = [footage(n, length, size=size, speed=speed, angle=n, zoom=0.004 * n) for n, length in enumerate(lengths)]
     assert cuts(joined(shots)) == starts(shots)
 
 
 @pytest.mark.parametrize("speed", [0, 2])
 @pytest.mark.parametrize("length", [1, 2, 3])
-def test_cuts_near_the_ends_are_seen(film, speed, length):
-    short, long = film(0, length, speed=speed), film(1, 20, speed=speed)
+def test_cuts_near_the_ends_are_seen(footage, speed, length):
+    short, long = footage(0, length, speed=speed), footage(1, 20, speed=speed)
     assert cuts(short + long) == [length]
     assert cuts(long + short) == [20]
 
 
-def test_short_dark_grey_and_fast_shots_are_told_apart(film):
-    short = [film(n, 2 + n % 4, speed=2) for n in range(12)]
+def test_short_dark_grey_and_fast_shots_are_told_apart(footage):
+    short = [footage(n, 2 + n % 4, speed=2) for n in range(12)]
     assert cuts(joined(short)) == starts(short)
-    shots = [film(n, 16, speed=3, angle=n) for n in range(6)]
+    shots = [footage(n, 16, speed=3, angle=n) for n in range(6)]
     frames = joined(shots)
     assert cuts(noisy([lit(frame, 0.25) for frame in frames], 4)) == starts(shots)
     assert cuts([np.repeat(frame.mean(-1, keepdims=True), 3, -1).astype(np.uint8) for frame in frames]) == starts(shots)
-    fast = [film(n, 16, speed=12, angle=n) for n in range(6)]
+    fast = [footage(n, 16, speed=12, angle=n) for n in range(6)]
     assert cuts(joined(fast)) == starts(fast)
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_motion_is_no_cut(film, number):
+def test_motion_is_no_cut(footage, number):
     for speed in (2, 8, 16):
-        assert cuts(film(number, 30, speed=speed, angle=number)) == []
+        assert cuts(footage(number, 30, speed=speed, angle=number)) == []
     rush = np.cumsum([0] * 8 + [5, 10, 20, 30, 30, 20, 10, 5] + [0] * 8)
-    assert cuts(film(number, len(rush), way=rush)) == []
-    assert cuts(film(number, 24, zoom=0.05)) == []
-    assert cuts(film(number, 24, way=[0] * 12 + [16] * 12)) == []
-    assert cuts([frame for frame in film(number, 8, speed=9) for _ in range(3)]) == []
+    assert cuts(footage(number, len(rush), way=rush)) == []
+    assert cuts(footage(number, 24, zoom=0.05)) == []
+    assert cuts(footage(number, 24, way=[0] * 12 + [16] * 12)) == []
+    assert cuts([frame for frame in footage(number, 8, speed=9) for _ in range(3)]) == []
 
 
 @pytest.mark.parametrize("sigma", [0, 12, 35])
-def test_stillness_and_noise_are_no_cuts(film, sigma):
-    assert all(cuts(noisy(film(number, 20), sigma)) == [] for number in range(6))
+def test_stillness_and_noise_are_no_cuts(footage, sigma):
+    assert all(cuts(noisy(footage(number, 20), sigma)) == [] for number in range(6))
 
 
 @pytest.mark.parametrize(("speed", "size"), [(6, 60), (16, 90), (30, 108)])
-def test_an_object_that_crosses_is_no_cut(film, speed, size):
-    thing = cv2.resize(film(3, 1)[0], (size, size))
-    frames = film(0, 36, speed=1)
+def test_an_object_that_crosses_is_no_cut(footage, speed, size):
+    thing = cv2.resize(footage(3, 1)[0], (size, size))
+    frames = footage(0, 36, speed=1)
     for number, frame in enumerate(frames):
         left = speed * (number - 6) - size
         shown = slice(max(left, 0), min(left + size, frame.shape[1]))
@@ -124,14 +124,14 @@ def test_an_object_that_crosses_is_no_cut(film, speed, size):
 
 @pytest.mark.parametrize("length", [4, 8, 20])
 @pytest.mark.parametrize("number", [0, 3, 4])
-def test_fades_and_dissolves_are_no_cuts(film, number, length):
-    frames = film(number, length + 20, speed=2)
+def test_fades_and_dissolves_are_no_cuts(footage, number, length):
+    frames = footage(number, length + 20, speed=2)
     share = np.clip((np.arange(length + 20) - 9) / length, 0, 1)
     assert cuts([lit(frame, 1 - w) for frame, w in zip(frames, share, strict=True)]) == []
     assert cuts([lit(frame, w) for frame, w in zip(frames, share, strict=True)]) == []
     assert cuts([lit(frame, 1 - w, 255 * w) for frame, w in zip(frames, share, strict=True)]) == []
     assert cuts([lit(frame, abs(2 * w - 1)) for frame, w in zip(frames, share, strict=True)]) == []
-    other = film(number + 1, length + 20, speed=2)
+    other = footage(number + 1, length + 20, speed=2)
     dissolve = [lit(one, 1 - w, w * two) for one, two, w in zip(frames, other, share, strict=True)]
     assert cuts(dissolve) == []
 
@@ -139,34 +139,34 @@ def test_fades_and_dissolves_are_no_cuts(film, number, length):
 @pytest.mark.parametrize("speed", [0, 3])
 @pytest.mark.parametrize("length", [1, 2])
 @pytest.mark.parametrize("light", [(0, 255), (0, 0), (3, 90)])
-def test_flashes_and_missing_pictures_are_no_cuts(film, light, length, speed):
+def test_flashes_and_missing_pictures_are_no_cuts(footage, light, length, speed):
     for number in range(6):
-        frames = noisy(film(number, 28, speed=speed), 2)
+        frames = noisy(footage(number, 28, speed=speed), 2)
         flash = set(range(13, 13 + length))
         for one in flash:
             frames[one] = lit(frames[one], *light)
-        found = look(frames)
+        found = fed(frames)
         assert found.cuts() == []
-        assert found.blinks() <= flash
+        assert found.flashes() <= flash
         if light[0] == 0:  # otherwise there may be enough to see
-            assert found.blinks() == flash
+            assert found.flashes() == flash
 
 
 @pytest.mark.parametrize("place", [-5, -4, -3, -2, 1, 2, 3, 5])
-def test_a_flash_beside_a_cut_hides_nothing(film, place):
-    frames = film(0, 20, speed=2) + film(1, 20, speed=2)
+def test_a_flash_beside_a_cut_hides_nothing(footage, place):
+    frames = footage(0, 20, speed=2) + footage(1, 20, speed=2)
     frames[20 + place] = np.full_like(frames[20], 255)
-    found = look(frames)
+    found = fed(frames)
     assert found.cuts() == [20]
-    assert found.blinks() == {20 + place}
+    assert found.flashes() == {20 + place}
 
 
-def test_a_shot_goes_on_behind_black_and_another_one_begins(film):
-    one, other = film(0, 40, speed=1), film(1, 20, speed=1)
+def test_a_shot_goes_on_behind_black_and_another_one_begins(footage):
+    one, other = footage(0, 40, speed=1), footage(1, 20, speed=1)
     dark = np.clip(np.abs(np.arange(40) - 17.5) / 8 - 0.75, 0, 1)  # twelve black frames in the middle
     faded = [lit(frame, w) for frame, w in zip(one, dark, strict=True)]
     assert cuts(faded) == []
-    assert set(range(12, 24)) <= look(faded).blinks()
+    assert set(range(12, 24)) <= fed(faded).flashes()
     appearing = [lit(frame, w) for frame, w in zip(other, dark[18:38], strict=True)]
     between = cuts(faded[:18] + appearing)
     assert len(between) == 1 and 10 < between[0] < 26  # where it goes dark, or bright again
@@ -178,23 +178,23 @@ def test_a_shot_goes_on_behind_black_and_another_one_begins(film):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_in_a_shot_alone_no_cut_is_found(film, seed):
+def test_in_a_shot_alone_no_cut_is_found(footage, seed):
     """Whatever the frames are: shots of any length, flashes, black, fast motion."""
     chance = np.random.default_rng(seed)
     frames = []
     for _ in range(24):
         speed, angle = chance.choice([0, 2, 12, 40]), chance.uniform(0, 6)
-        shot = film(chance.integers(6), chance.choice([1, 2, 3, 5, 9, 16]), size=(96, 54), speed=speed, angle=angle)
+        shot = footage(chance.integers(6), chance.choice([1, 2, 3, 5, 9, 16]), size=(96, 54), speed=speed, angle=angle)
         for frame in range(len(shot)):
             if chance.random() < 0.15:
                 shot[frame] = lit(shot[frame], *[(0, 0), (0, 255), (2.2, 60), (0.02, 0)][chance.integers(4)])
         frames += shot
-    found = look(frames)
+    found = fed(frames)
     assert len(found.cuts()) > 2
     for start, end in pairwise([0, *found.cuts(), len(frames)]):
-        alone = look(frames[start:end])
+        alone = fed(frames[start:end])
         assert alone.cuts() == []
-        assert {start + number for number in alone.blinks()} == {n for n in found.blinks() if start <= n < end}
+        assert {start + number for number in alone.flashes()} == {n for n in found.flashes() if start <= n < end}
 
 
 def test_smooth_small_and_empty_clips():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from clips import make_clip, pan
 
-from vidstyle.jobs.sources import FilmSource, VideoSource, ahead
+from vidstyle.jobs.sources import SequenceSource, VideoSource, ahead
 from vidstyle.settings import Settings
 from vidstyle.types import ClipInfo
 
@@ -42,7 +42,7 @@ def test_the_motion_of_a_pan(tmp_path):
 
 
 class Pictures:
-    """A film of pictures at hand."""
+    """A sequence of given pictures."""
 
     def __init__(self, pictures):
         self.pictures = list(pictures)
@@ -53,11 +53,11 @@ class Pictures:
         yield from self.pictures[start:]
 
 
-def test_in_a_blink_nothing_moves_and_what_follows_has_moved_since_before_it():
+def test_in_a_flash_nothing_moves_and_what_follows_has_moved_since_before_it():
     pictures = list(pan(10, 128, 96, speed=2))
     for flash in (4, 5):
         pictures[flash] = np.full_like(pictures[0], 255)
-    source = FilmSource(Pictures(pictures), Settings(size=0), (1.0,), blinks=(4, 5))
+    source = SequenceSource(Pictures(pictures), Settings(size=0), (1.0,), flashes=(4, 5))
     whole = list(source.frames(0))
     for flash in (4, 5):
         assert not whole[flash].motion.flow.any() and whole[flash].motion.visible.min() == 1
@@ -70,10 +70,10 @@ def test_in_a_blink_nothing_moves_and_what_follows_has_moved_since_before_it():
         assert all(same(*pair) for pair in zip(source.frames(start), whole[start:], strict=True))
 
 
-def test_a_picture_is_painted_again_after_a_blink_and_black_at_the_beginning_is_a_picture():
+def test_a_picture_is_painted_again_after_a_flash_and_black_at_the_beginning_is_a_picture():
     black, picture = np.zeros((64, 96, 3), np.uint8), next(pan(1))
     pictures = [black, black, picture, picture, black, picture, picture]
-    source = FilmSource(Pictures(pictures), Settings(size=0), (1.0,), cuts=[2], blinks=(0, 1, 4))
+    source = SequenceSource(Pictures(pictures), Settings(size=0), (1.0,), cuts=[2], flashes=(0, 1, 4))
     frames = list(source.frames(0))
     assert [frame.motion is None for frame in frames] == [True, False, True, False, False, False, False]
     assert [frame.budget is None for frame in frames] == [True, False, True, False, True, True, False]

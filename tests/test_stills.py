@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from vidstyle.core.color import keep_color
+from vidstyle.core.color import preserve_color
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.media.stills.pictures import load_content
 from vidstyle.media.writers.sinks import STILLS
@@ -58,12 +58,12 @@ class TestSixteenBits:
             assert np.abs(np.asarray(image).astype(int) - first / 257).max() < 1
 
     def test_keep_the_colours_of_the_content(self, paint, tmp_path, samples):
-        assert paint("--bits", "16", "--keep-job", "--keep-color", ".7", outputs=["a.png"]).exit_code == 0
+        assert paint("--bits", "16", "--keep-job", "--preserve-color", ".7", outputs=["a.png"]).exit_code == 0
         painting = self.state(tmp_path, "a.png")
         height, width = painting.shape[:2]
         content = cv2.resize(load_content(samples / "harbor.jpg", 64), (width, height), interpolation=cv2.INTER_AREA)
         painting, content = to_tensor(painting), to_tensor(content)
-        wanted = keep_color(painting, content, 0.7).permute(1, 2, 0).numpy()
+        wanted = preserve_color(painting, content, 0.7).permute(1, 2, 0).numpy()
         assert np.abs(sixteen(tmp_path / "a.png") / 65535 - wanted).max() < 1e-4
 
     def test_from_a_job_that_was_painted_before(self, paint, tmp_path):

@@ -5,7 +5,7 @@ import torch
 
 from vidstyle.core import stylemetrics
 from vidstyle.core.networks import FeatureNetwork
-from vidstyle.lab.distill.student import Student, Yardstick, product, width_at
+from vidstyle.lab.distill.student import Student, TeacherScale, product, width_at
 
 BLOCKS = ((5, 6), (9,))
 LAYERS = ("relu1_1", "relu1_2", "relu2_1")
@@ -23,23 +23,23 @@ def teacher():
 
 
 def pupil(teacher, images, blocks=BLOCKS):
-    yardsticks = {layer: Yardstick(f, width_at(blocks, layer)) for layer, f in teacher(images, LAYERS).items()}
-    return Student(blocks, yardsticks, torch.Generator().manual_seed(1))
+    teacher_scales = {layer: TeacherScale(f, width_at(blocks, layer)) for layer, f in teacher(images, LAYERS).items()}
+    return Student(blocks, teacher_scales, torch.Generator().manual_seed(1))
 
 
 def asked(student, teacher, images):
-    return {layer: student.yardsticks[layer].read(f) for layer, f in teacher(images, LAYERS).items()}
+    return {layer: student.teacher_scales[layer].read(f) for layer, f in teacher(images, LAYERS).items()}
 
 
 def test_principal_components_keep_all_lengths_and_grams_when_all_are_kept(teacher, images):
     features = teacher(images, ["relu1_1"])["relu1_1"]
-    answer = Yardstick(features, 8).read(features)
+    answer = TeacherScale(features, 8).read(features)
     flat = features.permute(0, 2, 3, 1).flatten(1, 2)
     assert torch.allclose(answer.features.norm(dim=2), flat.norm(dim=2), atol=1e-5)
     full = flat.mT @ flat / flat.shape[1]
     grams = product(answer.features, answer.features)
     assert torch.allclose((grams[0] - grams[1]).norm(), (full[0] - full[1]).norm(), rtol=1e-3)
-    fewer = Yardstick(features, 3).read(features)
+    fewer = TeacherScale(features, 3).read(features)
     assert torch.allclose(fewer.features, answer.features[:, :, :3], atol=1e-5)
 
 
@@ -60,13 +60,13 @@ def test_losses_are_those_of_their_definitions(teacher, images):
         own = student(images, LAYERS, answers)
         found = student.losses(own, answers)
     for layer, (error, of_style) in found.items():
-        yardstick, readout = student.yardsticks[layer], student.readouts[layer].detach()
-        components = torch.einsum("kc,nkhw->nchw", yardstick.components, teacher(images, [layer])[layer]).flatten(2)
+        teacher_scale, readout = student.teacher_scales[layer], student.readouts[layer].detach()
+        components = torch.einsum("kc,nkhw->nchw", teacher_scale.components, teacher(images, [layer])[layer]).flatten(2)
         guess = torch.einsum("kc,npc->nkp", readout, own[layer])
-        wanted = components / yardstick.scale[:, None]
+        wanted = components / teacher_scale.scale[:, None]
         spread = wanted.var(dim=(0, 2)).sum()
         assert float(error) == pytest.approx(float((guess - wanted).square().sum(1).mean() / spread), rel=1e-3)
-        raw = guess * yardstick.scale[:, None]
+        raw = guess * teacher_scale.scale[:, None]
         guesses, wanted = ([moments_of(picture) for picture in pictures] for pictures in (raw, components))
         mean = torch.stack(wanted).mean(0)
         distances = [style_distance(guess, style) for guess, style in zip(guesses, wanted, strict=True)]

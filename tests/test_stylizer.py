@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from vidstyle.core import networks
-from vidstyle.core.color import keep_color
-from vidstyle.core.descent import DESCENTS
+from vidstyle.core.color import preserve_color
+from vidstyle.core.optimizers import OPTIMIZERS
 from vidstyle.core.stylizer import Stylizer, scales, to_pixels
 from vidstyle.errors import DivergedError
 from vidstyle.settings import Settings
@@ -21,8 +21,8 @@ class Poisoned(networks.FeatureNetwork):
         self.times -= 1
         return gradient * float("nan") if self.times >= 0 else gradient
 
-    def observe(self, *args, **how):
-        seen = super().observe(*args, **how)
+    def tapped(self, *args, **how):
+        seen = super().tapped(*args, **how)
         for tensor in seen:
             if tensor.requires_grad:
                 tensor.register_hook(self.poison)
@@ -36,7 +36,7 @@ def poisoned(tiny_network, times):
     return network
 
 
-@pytest.mark.parametrize("method", list(DESCENTS))
+@pytest.mark.parametrize("method", list(OPTIMIZERS))
 def test_gradients_that_are_no_numbers_are_told_not_painted_over(tiny_network, picture, style, method):
     settings = Settings(device="cpu", optimizer=method, first_iterations=12)
     stylizer = Stylizer(poisoned(tiny_network, 10**9), [style], settings)
@@ -101,7 +101,7 @@ def test_a_frame_that_did_not_change_costs_little(tiny_network, picture, style):
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("changes", [{"frugal": True}, {"optimizer": "adam"}, {"precision": "bfloat16"}])
+@pytest.mark.parametrize("changes", [{"low_memory": True}, {"optimizer": "adam"}, {"precision": "bfloat16"}])
 def test_stylizers_beside_and_after_each_other_do_not_disturb_recordings(picture, changes):
     huge = torch.rand(3, 6000, 900, generator=torch.Generator().manual_seed(0))  # shrunk a hundredfold
     network = networks.compact()
@@ -134,7 +134,7 @@ def shot(*pictures, cut=()):
 
 
 def test_a_shot_keeps_the_map_of_its_colours(tiny_network, picture, style):
-    """What gets darker is aimed at darker content: only a cut, or more contrast, makes a new map."""
+    """What gets darker is recoloured as darker content: only a cut, or more contrast, makes a new map."""
     frames = shot(picture, picture * 0.5, picture * 0.5, cut=(2,))
     one, two, cut = painted_states(tiny_network, style, frames)
     assert torch.equal(one.colors, two.colors) and not torch.equal(two.colors, cut.colors)
@@ -148,8 +148,8 @@ def test_what_fades_in_is_not_mapped_from_black(tiny_network, picture, style):
     (alone,) = painted_states(tiny_network, style, shot(picture))
     assert torch.equal(last.colors, alone.colors)
     stylizer = Stylizer(tiny_network, [style], Settings(device="cpu"))
-    aimed = stylizer._recolored(frames[-1], last)[0].image
-    assert float(((aimed <= 0) | (aimed >= 1)).float().mean()) < 0.2
+    recoloured = stylizer._recolored(frames[-1], last)[0].image
+    assert float(((recoloured <= 0) | (recoloured >= 1)).float().mean()) < 0.2
 
 
 def test_a_frame_that_is_not_painted_keeps_its_colours(tiny_network, picture, style):
@@ -183,6 +183,6 @@ def test_a_mix_is_recoloured_with_the_mixed_colours(tiny_network, picture):
 
 def test_kept_colours_are_the_photographs_own(tiny_network, picture, style):
     stylizer = Stylizer(tiny_network, [style], Settings(device="cpu", first_iterations=2))
-    frame = Frame(0, picture, None, 0.3, (1.0,), keep_color=1.0)
+    frame = Frame(0, picture, None, 0.3, (1.0,), preserve_color=1.0)
     result, state = stylizer.step(frame, None)
-    assert (result.image == to_pixels(keep_color(state.pastiche, picture, 1.0))).all()
+    assert (result.image == to_pixels(preserve_color(state.pastiche, picture, 1.0))).all()

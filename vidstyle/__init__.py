@@ -1,4 +1,4 @@
-"""vidstyle: moving pictures by neural style transfer.
+"""vidstyle: neural style transfer of video, of balance animations and of pictures.
 
     from vidstyle import Settings, animate_balance, encode_job, make_sheet, measure_clip, stylize_image, stylize_video
     from vidstyle import stylize, stylize_frames  # arrays in, arrays out

@@ -16,7 +16,7 @@ from vidstyle.system import exits, signals, terminal
 
 
 def main() -> NoReturn:
-    """Run the command line, and end the process with its exit code. From here on, signals stop it in good order."""
+    """Run the command line, and end the process with its exit code. From here on, signals stop it cleanly."""
     signals.install()
     terminal.make_readable()
     try:
@@ -34,7 +34,7 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    """The exit code of the command, which has told what there was to tell."""
+    """Run the command, which prints its own messages; its exit code."""
     try:
         from vidstyle.cli import app  # here: an import takes time, and may be interrupted or lack memory
 

@@ -1,4 +1,4 @@
-"""The public functions.
+"""The public functions of the library.
 
     from vidstyle import Settings, animate_balance, make_sheet, stylize_image, stylize_video
 
@@ -20,11 +20,11 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import checked
 from vidstyle.jobs.arrays import painted_frames, painted_still
 from vidstyle.jobs.balance import Animation, PictureSource, still_plan
-from vidstyle.jobs.curves import Course, require_still
+from vidstyle.jobs.curves import ParameterCurves, require_still
 from vidstyle.jobs.output.export import OnFitted, Outputs, check_outputs
 from vidstyle.jobs.reencode import encode_job
 from vidstyle.jobs.rendering import OnFrame
-from vidstyle.jobs.retiming import OnStep, expected
+from vidstyle.jobs.retiming import OnStep, expected_times
 from vidstyle.jobs.sheets import ALPHAS, Style, sheet_of_alphas, sheet_of_shots, shots_of, write_contact_sheet
 from vidstyle.jobs.sources import VideoSource, is_picture
 from vidstyle.jobs.tasks import Call, File, OnPainted, Task
@@ -33,7 +33,7 @@ from vidstyle.settings import Settings
 from vidstyle.types import Shot
 
 __all__ = [
-    "Course",
+    "ParameterCurves",
     "Shot",
     "animate_balance",
     "encode_job",
@@ -101,15 +101,15 @@ def animate_balance(
     keep_job: bool = False,
     on_frame: OnFrame | None = None,
     on_fitted: OnFitted | None = None,
-    on_rehearsal: OnStep | None = None,
+    on_pilot: OnStep | None = None,
 ) -> Path:
     """Paint a picture again and again while alpha runs from content to style and back, or while it grows.
 
     Args:
         content: a picture.
         output: of the formats of `stylize_video`.
-        on_rehearsal: called, before the painting, after each small painting by which an even pace is found, with its
-            number from 1 and the number of all.
+        on_pilot: called, before the painting, after each painting of the pilot renders by which equal steps are found,
+            with its number from 1 and the number of all.
 
     The other arguments, the result and the errors are those of `stylize_video`.
     """
@@ -118,8 +118,8 @@ def animate_balance(
     picture = task.picture()
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
-        return task.run_evenly(animation, picture, on_frame, on_fitted, on_rehearsal)
-    source = PictureSource(picture, settings, animation.plan(), begun=settings.timelapse)
+        return task.run_retimed(animation, picture, on_frame, on_fitted, on_pilot)
+    source = PictureSource(picture, settings, animation.plan(), starts_unpainted=settings.timelapse)
     return task.run(source, None, on_frame, on_fitted)
 
 
@@ -172,7 +172,7 @@ def stylize_frames(
         asked for.
 
     Raises:
-        UsageError: a frame has another shape, or settings cannot be meant; most are found before this returns.
+        UsageError: a frame has another shape, or a setting is invalid; most are found before this returns.
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
     return painted_frames(frames, styles, settings or Settings(), Fraction(fps).limit_denominator(1001))
@@ -255,29 +255,29 @@ def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
 
 
 def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
-    """A clip to look at, at a size; of the settings, those that say how a clip is read are read."""
+    """A clip to show unpainted, at a size; only the settings of reading a clip are used."""
     read = {name: getattr(settings, name) for name in ("start", "end", "cuts", "deinterlace", "hdr", "input_fps")}
     return VideoSource(str(clip), Settings(size=size, **read), (1.0,))
 
 
 @checked
-def plan_video(clip: File, styles: Sequence[File], settings: Settings | None = None) -> Course:
-    """The numbers that change over time, in each frame that `stylize_video` would make, which see."""
+def plan_video(clip: File, styles: Sequence[File], settings: Settings | None = None) -> ParameterCurves:
+    """The parameter curves of the frames that `stylize_video` would make, which see."""
     settings = dataclasses.replace(settings or Settings(), cuts=False, flow="dis", flow_weights=None)
-    return VideoSource(str(clip), settings, settings.shares(len(styles))).course
+    return VideoSource(str(clip), settings, settings.shares(len(styles))).curves
 
 
 @checked
-def plan_balance(settings: Settings | None = None, styles: int = 1) -> Course:
-    """The numbers that change over time, in each frame that `animate_balance` would show of so many styles.
+def plan_balance(settings: Settings | None = None, styles: int = 1) -> ParameterCurves:
+    """The parameter curves of the frames that `animate_balance` would show of so many styles.
 
-    An even pace is the one that is expected: a rehearsal moves it a little.
+    With `space` even, at the expected remapped times, which the pilot renders change a little.
     """
     settings = _animated(settings or Settings())
     animation = Animation(settings, settings.shares(styles))
-    plan = animation.plan(expected(animation) if settings.space == "even" else None)
+    plan = animation.plan(expected_times(animation) if settings.space == "even" else None)
     order = [plan.painted[place] for place in plan.shown]
-    return plan.course.shown(order, [number / plan.fps for number in range(len(order))])
+    return plan.curves.reordered(order, [number / plan.fps for number in range(len(order))])
 
 
 def _animated(settings: Settings) -> Settings:

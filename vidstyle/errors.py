@@ -1,9 +1,9 @@
-"""Everything that can go wrong, one exit code a class. Only the command line turns a class into an exit.
+"""The tree of errors, with one exit code for each class. Only the command line turns a class into an exit.
 
-VidstyleError              1  a bug in vidstyle, or something nobody foresaw
-├── UsageError             2  an option, a suffix or a combination that cannot be meant, or not on this machine
+VidstyleError              1  a bug in vidstyle, or an unforeseen error
+├── UsageError             2  an option, a suffix or a combination that is invalid, or not possible on this machine
 ├── MediaError             3  an input that is missing, damaged, empty or not what its name says
-├── OutputExistsError      4  the output is there already and nobody said to overwrite it
+├── OutputExistsError      4  the output exists and is not to be overwritten
 ├── MemoryLimitError       5  the picture does not fit the device, or memory ran out
 ├── DivergedError          6  the optimisation of a frame produced no finite picture
 ├── DiskError              7  the output folder is missing, read-only or full
@@ -26,7 +26,7 @@ class VidstyleError(Exception):
 
 
 class UsageError(VidstyleError):
-    """An option, a suffix or a combination that cannot be meant, or not on this machine."""
+    """An option, a suffix or a combination that is invalid, or not possible on this machine."""
 
     exit_code = 2
 
@@ -38,7 +38,7 @@ class MediaError(VidstyleError):
 
 
 class OutputExistsError(VidstyleError):
-    """The output is there already and nobody said to overwrite it."""
+    """The output exists and is not to be overwritten."""
 
     exit_code = 4
 

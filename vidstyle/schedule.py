@@ -1,4 +1,4 @@
-"""Numbers over time: one small language for all of them.
+"""Schedules: a small language for parameters that change over time, as keyframes with easing.
 
     0.3                                 the same all the time
     0s:1, 50%:0.4 ease, end:0           from 1 to 0.4 by the middle, then gently to 0 in the last frame
@@ -101,56 +101,56 @@ class Schedule:
         return ", ".join(map(str, self.keys)) + " loop" * self.loop
 
     def values(
-        self, times: Sequence[Fraction], fps: Fraction, moments: Sequence[Fraction] | None = None
+        self, times: Sequence[Fraction], fps: Fraction, remapped_times: Sequence[Fraction] | None = None
     ) -> list[float]:
         """Its value in each frame.
 
         Args:
             times: seconds of each frame, from 0.
             fps: frames per second, on average.
-            moments: the seconds at which the frames look at the schedule, where not at their own.
+            remapped_times: seconds at which the schedule is evaluated for each frame, instead of its own.
 
         Raises:
             UsageError: the keys are not in the order of these times; a caret marks the first that comes too early.
         """
         keys = self._seconds(times, fps)
-        return [self._value(moment, keys) for moment in (times if moments is None else moments)]
+        return [self._value(time, keys) for time in (times if remapped_times is None else remapped_times)]
 
     def turns(self, times: Sequence[Fraction], fps: Fraction) -> dict[Fraction, Way]:
         """The seconds of its keys among frames at `times`, in every round of a loop, and how it goes on from each."""
         keys = self._seconds(times, fps)
-        turns = {moment: key.way for moment, key in zip(keys, self.keys, strict=True)}
+        turns = {time: key.way for time, key in zip(keys, self.keys, strict=True)}
         if self.loop and (period := keys[-1] - keys[0]) > 0:
             turns[keys[-1]] = turns[keys[0]]
             rounds = range(math.ceil((times[-1] - keys[0]) / period))
-            turns = {moment + period * number: way for number in rounds for moment, way in turns.items()}
-        return {moment: way for moment, way in sorted(turns.items()) if moment <= times[-1]}
+            turns = {time + period * number: way for number in rounds for time, way in turns.items()}
+        return {time: way for time, way in sorted(turns.items()) if time <= times[-1]}
 
     def _seconds(self, times: Sequence[Fraction], fps: Fraction) -> list[Fraction]:
-        moments = [key.seconds(times, fps) for key in self.keys]
-        for key, before, moment in zip(self.keys[1:], moments, moments[1:], strict=False):
-            if moment < before:
+        key_times = [key.seconds(times, fps) for key in self.keys]
+        for key, before, time in zip(self.keys[1:], key_times, key_times[1:], strict=False):
+            if time < before:
                 self.refuse(
                     key.column,
-                    f"this is at {float(moment):.4g} s, before the key on its left at {float(before):.4g} s, in "
+                    f"this is at {float(time):.4g} s, before the key on its left at {float(before):.4g} s, in "
                     f"{len(times)} frames that end at {float(times[-1]):.4g} s; write the keys in the order of time",
                 )
-        return moments
+        return key_times
 
     def refuse(self, column: int, wrong: str) -> NoReturn:
         """Raise the `UsageError` that says what is wrong at a column of the text."""
         line = "".join(letter if letter.isprintable() else " " for letter in self.text)
         raise UsageError(f"{self.name}: {wrong}\n  {line}\n  {' ' * column}^")
 
-    def _value(self, time: Fraction, moments: Sequence[Fraction]) -> float:
-        first, last = moments[0], moments[-1]
+    def _value(self, time: Fraction, keys: Sequence[Fraction]) -> float:
+        first, last = keys[0], keys[-1]
         if self.loop and first < last and time > first:
             time = first + (time - first) % (last - first)
-        after = bisect_right(moments, time)  # of keys at the same time the last one counts
-        if after in (0, len(moments)):
-            return self.keys[min(after, len(moments) - 1)].value
+        after = bisect_right(keys, time)  # of keys at the same time the last one counts
+        if after in (0, len(keys)):
+            return self.keys[min(after, len(keys) - 1)].value
         here, there = self.keys[after - 1 : after + 1]
-        way = float((time - moments[after - 1]) / (moments[after] - moments[after - 1]))
+        way = float((time - keys[after - 1]) / (keys[after] - keys[after - 1]))
         return here.value + (there.value - here.value) * EASINGS[here.way](way)
 
 
@@ -190,10 +190,10 @@ def values(
     times: Sequence[Fraction],
     fps: Fraction,
     name: str = "the schedule",
-    moments: Sequence[Fraction] | None = None,
+    remapped_times: Sequence[Fraction] | None = None,
 ) -> tuple[float, ...]:
     """A number or the text of a schedule, frame by frame; for the arguments and errors see `Schedule.values`."""
-    return tuple(Schedule.parse(str(number), name).values(times, fps, moments))
+    return tuple(Schedule.parse(str(number), name).values(times, fps, remapped_times))
 
 
 def there_and_back(count: int) -> tuple[int, ...]:

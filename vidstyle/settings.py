@@ -1,4 +1,4 @@
-"""Every choice a render depends on, each written once: its default, its sentence, its range and where it applies.
+"""The settings of a job: for each option its default, its help text, its range, and the jobs that it applies to.
 
 Imports nothing heavy, so that `vidstyle --help` need not wait for torch.
 """
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime, settled
-from vidstyle.system.places import PLACES, bytes_of
+from vidstyle.system.sites import SITES, bytes_of
 from vidstyle.system.values import (
     HEAVIEST,
     LARGEST,
@@ -38,7 +38,7 @@ Deinterlace = Literal["auto", "off"]
 Hdr = Literal["tonemap", "refuse"]
 StyleMetric = Literal["wasserstein", "gram"]
 Objective = Literal["normalized", "blog"]
-Place = Literal["anywhere", "github", "slack", "web"]
+Site = Literal["anywhere", "github", "slack", "web"]
 Layout = Literal["plain", "pair", "triptych", "wipe"]
 ENCODING: dict[str, Any] = {"only": ("video", "balance", "encode"), "paints": False}
 RECODING = ENCODING | {"only": ("video", "encode")}
@@ -64,12 +64,16 @@ class Settings:
     )
     size: int = setting(
         512,
-        "Long side of the result in pixels, which is never enlarged; 0 keeps the input's own size.",
+        "Long side of the result in pixels; the input is never enlarged, and 0 keeps its size.",
         only=("video", "balance", "image"),
         **LONG_SIDE,
     )
     sheet_size: int = setting(
-        256, "Long side of each, which is never enlarged; 0 keeps its own.", only=("sheet",), flag="size", **LONG_SIDE
+        256,
+        "Long side of each picture in pixels; the input is never enlarged, and 0 keeps its size.",
+        only=("sheet",),
+        flag="size",
+        **LONG_SIDE,
     )
     network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.lab.distill.")
     weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
@@ -78,15 +82,15 @@ class Settings:
         "auto",
         "Number format inside the network: float32 (TF32 on CUDA), bfloat16, or auto: bfloat16 where it is native.",
     )
-    cuda_graphs: bool = setting(True, "On CUDA, record the iteration once and play it back.", paints=False)
-    frugal: bool = setting(False, "Paint larger pictures in the same memory, in a third more time.")
-    seed: int = setting(0, "Seed of everything random.", low=0, high=2**32 - 1)
+    cuda_graphs: bool = setting(True, "On CUDA, record an iteration once as a CUDA graph and replay it.", paints=False)
+    low_memory: bool = setting(False, "Keep fewer activations: larger pictures fit the memory, in a third more time.")
+    seed: int = setting(0, "Seed of the random numbers.", low=0, high=2**32 - 1)
     iterations: int = setting(
         40, "Evaluations of the loss for a warm-started frame, at most.", low=1, high=LARGEST, only=("video",)
     )
     animation_iterations: int = setting(
         12,
-        "Evaluations of the loss for a frame of the animation.",
+        "Evaluations of the loss for a frame of the animation, at most.",
         low=1,
         high=LARGEST,
         only=("balance",),
@@ -94,48 +98,49 @@ class Settings:
     )
     first_iterations: int = setting(
         40,
-        "Evaluations at each scale for a frame without predecessor (a still, the first of a shot).",
+        "Evaluations of the loss at each scale, at most, for a still or the first frame of a shot.",
         low=1,
         high=LARGEST,
     )
     tolerance: float = setting(
         5e-4,
-        "Stop painting a frame without predecessor when five evaluations lower the loss by less than this fraction.",
+        "Stop a still or first frame when five evaluations lower the loss by less than this fraction.",
         low=0,
         high=1,
     )
     warm_tolerance: float = setting(
         0.03,
-        "The same for a warm-started frame: few evaluations where little changed, more where much did.",
+        "The same for a warm-started frame, which then takes few evaluations where little has changed.",
         low=0,
         high=1,
         only=("video",),
     )
-    optimizer: Optimizer = setting("lbfgs", "lbfgs or adam.")
-    content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers compared by feature.")
+    optimizer: Optimizer = setting("lbfgs", "L-BFGS or Adam.")
+    content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers whose features are compared with the content's.")
     content_focus: float = setting(
         1.0,
-        "How much less plain grounds of the content count than its details: 0 as much, 1 in proportion to their "
-        "variance.",
+        "How much less plain areas of the content count than detailed ones: 0 equally, 1 in proportion to the "
+        "variance of their features.",
         low=0,
         high=4,
     )
     style_layers: tuple[str, ...] = setting(
-        ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "Layers compared by --style-metric."
+        ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        "Layers whose features are compared with the style's by --style-metric.",
     )
     style_layer_weights: tuple[float, ...] = setting(
         (),
-        "A weight for each style layer; when empty, half as much a block deeper, or with gram all equal.",
+        "Weight of each style layer; when empty, half as much for each deeper block, or with gram all equal.",
         low=0,
         high=HEAVIEST,
     )
     style_metric: StyleMetric = setting(
         "wasserstein",
-        "How the styles of two pictures are compared: wasserstein (distance of Gaussians), or gram (of Gram matrices).",
+        "Distance of two styles: wasserstein (of Gaussians of the features), or gram (of Gram matrices).",
     )
     recolor: float = setting(
         1.0,
-        "Share of the styles' colours that the content gets before it is painted, 0 to 1; less as alpha nears 1.",
+        "How far the content gets the styles' colours before it is painted, 0 to 1; less as alpha nears 1.",
         low=0,
         high=1,
     )
@@ -149,39 +154,42 @@ class Settings:
         high=HEAVIEST,
         only=("video", "balance", "image"),
     )
-    keep_color: OverTime = setting(0.0, "Share of the content's own colours that stays, 0 to 1.", low=0, high=1)
+    preserve_color: OverTime = setting(0.0, "How far the content's own colours are preserved, 0 to 1.", low=0, high=1)
     tv_weight: float = setting(
-        0.05, "Weight of total variation beside the style loss: smooths the result.", low=0, high=HEAVIEST
+        0.05, "Weight of the total variation loss beside the style loss; smooths the result.", low=0, high=HEAVIEST
     )
-    init: str = setting("content", "What a frame without predecessor starts from: content, noise, or a picture file.")
+    init: str = setting(
+        "content",
+        "What a still or the first frame of a shot starts from: content, noise, or a picture file.",
+    )
     objective: Objective = setting(
-        "normalized", "normalized: both losses about 1 at the start; blog: raw, as in the post."
+        "normalized", "normalized: both losses are about 1 at the start; blog: raw losses, as in the post."
     )
-    coarse_to_fine: bool = setting(True, "Paint a frame without predecessor at small sizes first.")
+    coarse_to_fine: bool = setting(True, "Paint a still or the first frame of a shot at small sizes first.")
     warm_start: WarmStart = setting(
         "warped",
-        "What a frame starts from: the previous pastiche carried along by the motion (warped), the previous one as it "
-        "is, or none.",
+        "What a frame starts from: the previous pastiche warped along the optical flow (warped), that pastiche as it "
+        "is (previous), or --init (none).",
         only=("video",),
     )
     temporal_weight: OverTime = setting(
         0.03,
-        "Weight of staying with what was painted before, where the motion is known.",
+        "Weight of the temporal loss: the difference from the warped previous pastiche, where nothing is occluded.",
         low=0,
         high=HEAVIEST,
         only=("video", "balance"),
     )
     long_term: tuple[int, ...] = setting(
         (3, 6, 9),
-        "How many frames back to look for what the previous frame does not show; empty to forget it.",
+        "How many frames back to look for what is occluded in the previous frame; empty for none.",
         low=2,
         high=64,
         only=("video",),
     )
     flow: Flow = setting(
         "dis",
-        "How motion is estimated: dis (dense inverse search), raft or raft-small (networks; slower, for small things "
-        "that move far).",
+        "Estimator of the optical flow: dis (dense inverse search), raft or raft-small (networks; slower, for small "
+        "objects that move far).",
         only=("video",),
     )
     flow_weights: str | None = setting(
@@ -191,25 +199,35 @@ class Settings:
     )
     loop: bool = setting(
         False,
-        "End the painting as it began, so that a clip whose last frame leads to its first loops.",
+        "Lead the last frames of the painting back to its first, for a clip that loops.",
         only=("video",),
     )
-    cuts: bool = setting(True, "Find cuts and start each shot anew.", only=("video", "sheet"))
-    start: float = setting(0.0, "First second of the clip to paint.", low=0, high=LARGEST, only=("video", "sheet"))
+    cuts: bool = setting(
+        True,
+        "Detect cuts, and paint each shot without a warm start from the one before.",
+        only=("video", "sheet"),
+    )
+    start: float = setting(
+        0.0,
+        "Second of the clip at which painting starts.",
+        low=0,
+        high=LARGEST,
+        only=("video", "sheet"),
+    )
     end: float | None = setting(
-        None, "Second of the clip to stop before.", above=0, high=LARGEST, only=("video", "sheet")
+        None, "Second of the clip before which painting stops.", above=0, high=LARGEST, only=("video", "sheet")
     )
     deinterlace: Deinterlace = setting(
-        "auto", "auto: a clip that is marked interlaced is deinterlaced; off: it stays so.", only=("video", "sheet")
+        "auto", "auto: deinterlace a clip that is marked interlaced; off: do not.", only=("video", "sheet")
     )
     input_fps: float | None = setting(
         None,
-        "Frames per second of a clip that is a folder of pictures; 25 if nothing is said.",
+        "Frames per second of a clip that is an image sequence; 25 if empty.",
         above=0,
         high=240,
         only=("video", "sheet"),
     )
-    hdr: Hdr = setting("tonemap", "What becomes of an HDR clip: tonemap to SDR, or refuse.", only=("video", "sheet"))
+    hdr: Hdr = setting("tonemap", "HDR clips: tonemap to SDR, or refuse.", only=("video", "sheet"))
     seconds: float = setting(4.0, "Length of the animation.", above=0, high=3600, only=("balance",))
     fps: float = setting(12.0, "Frames per second of the animation.", low=SLOWEST, high=120, only=("balance",))
     animation_alpha: OverTime | None = setting(
@@ -222,21 +240,21 @@ class Settings:
     )
     space: Space = setting(
         "even",
-        "even: between two keys the picture changes by equal steps, found by rehearsals; linear: alpha does.",
+        "even: the picture changes by equal steps between keys, found by pilot renders; linear: alpha does.",
         only=("balance",),
     )
     direction: Direction = setting(
         "forward",
         "forward: painted from the content towards the style, whichever is shown first; backward: from the style; "
-        "both: there and back each in its own way.",
+        "both: each way is painted as it is shown.",
         only=("balance",),
     )
     timelapse: bool = setting(
-        False, "Show how the painting grows, at one --alpha, instead of the balance.", only=("balance",)
+        False, "Show how the painting develops at one --alpha, instead of the balance.", only=("balance",)
     )
     bits: int = setting(
         8,
-        "Bits a channel of the picture: 8, or 16 in PNG and TIFF, from the painting before it is rounded.",
+        "Bits per channel: 8, or 16 in PNG and TIFF, from the painting before rounding.",
         low=8,
         high=16,
         only=("image",),
@@ -251,12 +269,12 @@ class Settings:
         words={"forever": 0, "once": 1},
         **ENCODING,
     )
-    pingpong: bool = setting(False, "Play backwards to the start, too.", **RECODING)
-    hold_first: float = setting(0.0, "Seconds for which the first frame is held.", low=0, high=60, **ENCODING)
-    hold_last: float = setting(0.0, "The same for the last frame, or the turn.", low=0, high=60, **ENCODING)
+    pingpong: bool = setting(False, "Append the frames in reverse order.", **RECODING)
+    hold_first: float = setting(0.0, "Seconds to hold the first frame.", low=0, high=60, **ENCODING)
+    hold_last: float = setting(0.0, "Seconds to hold the last frame, or the turning point.", low=0, high=60, **ENCODING)
     frame_rate: float | None = setting(
         None,
-        "Frames per second of the outputs, where not those of the clip.",
+        "Frames per second of the outputs, if not those of the clip.",
         low=SLOWEST,
         high=120,
         flag="fps",
@@ -264,7 +282,7 @@ class Settings:
     )
     width: int | None = setting(
         None,
-        "Width of the outputs, where smaller than the painting.",
+        "Width of the outputs in pixels, if smaller than the painting.",
         low=LEAST_SIDE,
         high=LARGEST,
         **ENCODING | {"only": ("video", "balance", "sheet", "encode")},
@@ -275,25 +293,25 @@ class Settings:
         "wipe (a line moves there and back, the content left of it).",
         **ENCODING,
     )
-    gauge: bool = setting(False, "Show under the picture where alpha is between content and style.", **ENCODING)
+    gauge: bool = setting(False, "Show a gauge of alpha, between content and style, under the picture.", **ENCODING)
     caption: str | None = setting(None, "Text under the picture.", **ENCODING)
     title: str | None = setting(None, "Text of a title card before the first frame.", **ENCODING)
     title_seconds: float = setting(2.0, "Seconds for which the title card is shown.", above=0, high=60, **ENCODING)
     font: str | None = setting(
         None, "Font file (.ttf, .otf) of caption and title; the embedded one knows English letters only.", **ENCODING
     )
-    poster: str | None = setting(None, "PNG to write with one frame that stands for all.", **ENCODING)
+    poster: str | None = setting(None, "PNG to write with one representative frame.", **ENCODING)
     figure: str | None = setting(
         None, "JSON file to write for an article: caption, alt text, parameters, outputs and HTML.", **ENCODING
     )
     sound: bool = setting(True, "Keep the sound in MP4 and WebM.", **RECODING)
     max_size: str | None = setting(
         None,
-        "What an output may take at most, like 5MB or 900kB (not PNG); what is missed least is given up.",
+        "Largest size of an output, like 5MB or 900kB (not PNG); the least visible reductions are made.",
         **ENCODING,
     )
-    place: Place = setting(
-        "anywhere", "Where it will be shown; sets --max-size and a largest --width.", flag="for", **ENCODING
+    site: Site = setting(
+        "anywhere", "Site where it will be shown; sets --max-size and a largest --width.", flag="for", **ENCODING
     )
 
     def __post_init__(self) -> None:
@@ -322,8 +340,8 @@ class Settings:
     @property
     def limit(self) -> int | None:
         """The bytes that an output may take; None if that does not matter."""
-        place = PLACES.get(self.place)
-        text = self.max_size or (place.max_size if place else None)
+        site = SITES.get(self.site)
+        text = self.max_size or (site.max_size if site else None)
         return bytes_of(text) if text else None
 
     def shares(self, styles: int) -> tuple[OverTime, ...]:
@@ -400,7 +418,7 @@ BELONGS: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
 
 
 def _require_together(its: Any) -> None:
-    """Raise `UsageError` if `Settings` cannot be meant together, or one of them is not read beside the others."""
+    """Raise `UsageError` if the settings contradict each other, or one of them is not used beside the others."""
     for name, option, read, what in BELONGS:
         if getattr(its, name) != getattr(type(its), name) and not read(its):
             raise UsageError(f"{option} belongs to {what}; give that, too, or leave it out")

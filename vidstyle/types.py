@@ -1,4 +1,4 @@
-"""The data that flow through vidstyle: frozen, documented, refused at birth when they cannot be meant."""
+"""The data types that flow through vidstyle: frozen dataclasses, documented, with bad values refused at birth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from vidstyle.system.places import said
+from vidstyle.system.sites import said
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What a moving picture is, apart from its pixels."""
+    """Size, frame rate, number of frames and times of a moving picture."""
 
     width: int  #: pixels, after rotation and sample aspect ratio are applied
     height: int  #: pixels, after rotation and sample aspect ratio are applied
@@ -49,7 +49,7 @@ class ClipInfo:
 
 @dataclass(frozen=True)
 class Shot:
-    """What lies between two cuts of a clip."""
+    """A shot: the frames between two cuts of a clip."""
 
     first: int  #: its first frame, counted in the file from 0
     end: int  #: the frame after its last
@@ -65,7 +65,7 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """How the previous frame became this one."""
+    """Optical flow and occlusion mask from this frame to the previous one."""
 
     flow: Tensor  #: (2, H, W) float32 pixels (x, y): where each pixel of this frame was in the previous one, minus here
     visible: Tensor  #: (1, H, W) float32 in [0, 1]: 0 where this pixel was hidden in the previous frame
@@ -73,15 +73,15 @@ class Motion:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to optimise."""
+    """Limits of an optimisation."""
 
     evaluations: int  #: of the loss and its gradient, at most
     tolerance: float  #: fraction by which some evaluations must lower the loss for more to be made
 
 
 @dataclass(frozen=True, eq=False)
-class Onward:
-    """How a loop goes on from a frame to the first one."""
+class LoopClosure:
+    """How a frame near the end of a loop is led back to the first frame."""
 
     motion: Motion  #: where each pixel of this frame is in the first one, and whether it is there
     share: float  #: how far the painting goes towards the first pastiche in this frame, 0 to 1
@@ -97,10 +97,10 @@ class Frame:
     alpha: float  #: 1 = all content, 0 = all style
     mix: tuple[float, ...]  #: share of each style, summing to 1
     temporal_weight: float = 0.0  #: weight of staying with what was painted before
-    keep_color: float = 0.0  #: share of the content's own colours that is shown
+    preserve_color: float = 0.0  #: share of the content's own colours that is shown
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
-    onward: Onward | None = None  #: near the end of a loop
+    loop_closure: LoopClosure | None = None  #: near the end of a loop
     budget: Budget | None = None  #: None for what the settings say
 
 
@@ -110,8 +110,8 @@ class State:
 
     index: int  #: the frame this is the state after
     pastiche: Tensor  #: (3, H, W) float32 in [0, 1], never rounded to 8 bits
-    curvature: float  #: step length per gradient that suited the optimiser last (its inverse curvature); 0 = unknown
-    past: tuple[Tensor, ...] = ()  #: pastiches of the frames before it in its shot, newest first, as far as needed
+    inverse_curvature: float  #: step per gradient of the optimiser's last curvature pair; 0 = unknown
+    history: tuple[Tensor, ...] = ()  #: pastiches of the frames before it in its shot, newest first, as far as needed
     first: Tensor | None = None  #: the pastiche of the first frame of all, in a loop
     colors: Tensor | None = None  #: moments of colours, (3, 4), on the CPU: of the shot's frame of most contrast so far
 
@@ -129,7 +129,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Fitted:
-    """An output that was made to fit a limit."""
+    """An output of a limited size, and what was reduced for it."""
 
     path: Path
     size: int  #: bytes
@@ -143,8 +143,8 @@ class Fitted:
         return f"{self.path}: {said(self.size)} of {said(self.limit)}; gave up: {given}"
 
 
-class Film(Protocol):
-    """Moving pictures that can be read from any of them on: a clip, or something that is none."""
+class FrameSequence(Protocol):
+    """A sequence of pictures that can be decoded from any frame on: a clip, or generated pictures."""
 
     @property
     def info(self) -> ClipInfo: ...

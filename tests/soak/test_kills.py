@@ -44,7 +44,7 @@ LIVES_ON = 2  # seconds that an ffmpeg may go on after vidstyle was killed
 
 SCENARIOS = {
     "painting": Scenario("video {clip} {style} -o out.png --keep-job", ("out.png",)),
-    "rehearsal": Scenario("balance {photo} {style} --seconds .3 --fps 10 -o out.png", ("out.png",)),
+    "pilot renders": Scenario("balance {photo} {style} --seconds .3 --fps 10 -o out.png", ("out.png",)),
     "a still": Scenario("image {photo} {style} -o out.png", ("out.png",)),
     "encoding": Scenario("video {clip} {style} -o out.mp4", ("out.mp4",), painted=True),
     "onto an older file": Scenario("video {clip} {style} -o out.webm -y", ("out.webm",), painted=True, older=True),

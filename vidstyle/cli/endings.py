@@ -1,4 +1,4 @@
-"""What becomes of an error in a command: one sentence and its exit code. And what `--verbose` prints."""
+"""Error handling of the commands: one sentence and an exit code for each error; and the log of `--verbose`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidstyle.system.outofmemory import is_out_of_memory
 
 @contextmanager
 def errors_told(*, verbose: bool = False, given: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """An error that was foreseen ends in one sentence and its exit code; an interruption says how to go on.
+    """Turn a foreseen error into one sentence and its exit code; an interruption says how to resume.
 
     Args:
         verbose: print what a report of a bug needs, too.
@@ -29,7 +29,7 @@ def errors_told(*, verbose: bool = False, given: Mapping[str, Any] | None = None
 
 @contextmanager
 def all_or_nothing() -> Iterator[None]:
-    """An interruption leaves nothing to go on from."""
+    """An interruption leaves nothing behind to resume from."""
     with _told("nothing was written"):
         yield
 

@@ -1,4 +1,4 @@
-"""Settings as they are typed: an option of the command line for each field, and its value from what was typed."""
+"""The options of the command line: one for each field of `Settings`, and the field's value from the typed text."""
 
 from __future__ import annotations
 

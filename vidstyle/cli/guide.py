@@ -1,4 +1,4 @@
-"""`vidstyle guide`: the manual, one Markdown page a topic, in the terminal."""
+"""`vidstyle guide`: the manual, one Markdown page for each topic, shown in the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notes of a job, as lines on standard error."""
+"""Prints the notes of a job (warnings of the logger "vidstyle") on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that measure: networks, speed, steadiness, evenness, painted clips, this machine."""
+"""The commands that measure: networks, speed, temporal consistency, perceptual uniformity, painted clips."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def compare(
     ] = False,
     **job: Any,
 ) -> None:
-    """Paint with a network and with VGG-19 and let VGG-19 and a neutral judge say: is the network good enough?
+    """Compare a network with VGG-19: paint with both, and measure with VGG-19 and with a judge without a network.
 
     Pictures stay in the folder: an interrupted call goes on when it is repeated, and a finished one is judged anew, and
     its sheet.png, report.json and blind.html replaced, only with -y.
@@ -83,7 +83,7 @@ def bench(
     overwrite: Overwrite = False,
     frames: Annotated[int, typer.Option(min=2, help="Frames of the whole job.")] = 8,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="Race the textbook program, too (--network vgg19; takes long).")
+        bool, typer.Option("--baseline", help="Time the textbook program, too (--network vgg19; takes long).")
     ] = False,
     baseline_steps: Annotated[int, typer.Option(min=1, help="Outer steps of the textbook program.")] = 31,
     scaling: Annotated[
@@ -116,7 +116,7 @@ def bench(
 
 @app.command(cls=Sectioned)
 @job_options("video", runs=False, without={"start", "end", "cuts", "deinterlace", "hdr", "input_fps"})
-def steadiness(
+def consistency(
     picture: Annotated[Path | None, typer.Argument(metavar="PICTURE", help="A picture [a generated one].")] = None,
     styles: SomeStyles = None,
     output: Figures = None,
@@ -128,28 +128,28 @@ def steadiness(
     quiet: Quiet = False,
     **job: Any,
 ) -> None:
-    """Measure how steady paintings are on clips made of a picture, whose motion is known exactly. Needs no files."""
+    """Measure temporal consistency on synthetic clips with ground-truth motion. Needs no files."""
     from vidstyle.lab import bench
     from vidstyle.lab.bench import tables
-    from vidstyle.lab.evaluate import consistency
+    from vidstyle.lab.evaluate.consistency import measure as measured
 
     if output is not None:
         bench.check_report(output, overwrite=overwrite, inputs=[*([picture] if picture else []), *(styles or [])])
     names = [name.strip() for name in clips.split(",") if name.strip()]
     with all_or_nothing(), bar(quiet) as on_step:
-        proof = consistency.measure(
+        found = measured(
             picture, styles or [], frames=frames, names=names, beside=beside, judge=judge, on_step=on_step, **job
         )
     if output is not None:
-        bench.save(proof, output, overwrite=overwrite)
+        bench.save(found, output, overwrite=overwrite)
     shown = Console(highlight=False, quiet=quiet)
-    for table in tables.steadiness(proof):
+    for table in tables.consistency(found):
         shown.print(table, markup=False)
 
 
 @app.command(cls=Sectioned, no_args_is_help=True)
 @job_options("balance", runs=False, without={"mix"})
-def evenness(
+def uniformity(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture.")],
     styles: Annotated[
         list[Path] | None, typer.Argument(metavar="STYLE...", help="Style pictures, each on its own.")
@@ -169,15 +169,15 @@ def evenness(
     quiet: Quiet = False,
     **job: Any,
 ) -> None:
-    """Measure how evenly a balance animation changes, and what it costs; it is painted one way. Makes no animation."""
+    """Measure the perceptual uniformity of a balance animation, painted one way, and its cost. Writes no animation."""
     from vidstyle.lab import bench
-    from vidstyle.lab.evaluate import uniformity
+    from vidstyle.lab.evaluate.uniformity import measure as measured
     from vidstyle.lab.evaluate.uniformity_tables import tables
 
     if output is not None:
         bench.check_report(output, overwrite=overwrite, inputs=[picture, *(styles or [])])
     with all_or_nothing(), bar(quiet) as on_step:
-        found = uniformity.measure(
+        found = measured(
             picture,
             styles or [],
             beside=beside,
@@ -232,7 +232,7 @@ def doctor(
     job: Annotated[Path | None, typer.Argument(metavar="[JOB]", help="With --report: a job folder.")] = None,
     report: Annotated[bool, typer.Option("--report", help="Print what a report of a bug needs instead.")] = False,
 ) -> None:
-    """Show what vidstyle finds on this machine, and how to mend what is missing."""
+    """Show what vidstyle finds on this machine, and how to install what is missing."""
     with errors_told():
         from vidstyle.lab import doctor
 

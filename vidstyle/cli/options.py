@@ -1,4 +1,4 @@
-"""What the commands share: their options."""
+"""Options that several commands share, and the decorator that gives a command the options of its job."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Figures = Annotated[
 ]
 Judge = Annotated[str, typer.Option(metavar="compact|vgg19", help="Network of the style distance.")]
 Plot = Annotated[
-    bool, typer.Option("--plot-schedule", help="Draw the numbers that change over time, and stop before painting.")
+    bool, typer.Option("--plot-schedule", help="Draw the parameters that change over time, and stop before painting.")
 ]
 Shots = Annotated[bool, typer.Option("--shots", help="List the shots, and stop; takes neither STYLE nor -o.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
@@ -46,7 +46,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what a bug
 
 
 def _require_read(values: dict[str, Any]) -> None:
-    """Raise `UsageError` if a command that only lists or draws is given what it would leave aside."""
+    """Raise `UsageError` if a command that only lists or draws is given options that it does not use."""
     given = {name for name, value in values.items() if value not in (None, False, [])}
     if values.get("shots"):
         what, idle = "--shots lists the shots of a clip", given - {"clip", "shots", "start", "end", "cuts"}
@@ -99,7 +99,7 @@ def job_options(
                     values["on_fitted"] = None if quiet else tell_fitted
                 with progress(values["output"], quiet, report) as (on_frame, on_step):
                     if job == "balance":
-                        values["on_rehearsal"] = functools.partial(on_step, "rehearsing")
+                        values["on_pilot"] = functools.partial(on_step, "pilot render")
                     return command(**values, settings=settings, on_frame=on_frame)
 
         hints = get_type_hints(command, include_extras=True)

@@ -15,7 +15,7 @@ from vidstyle.cli.sections import Sectioned
 from vidstyle.errors import UsageError
 
 if TYPE_CHECKING:
-    from vidstyle.api import Course, Shot
+    from vidstyle.api import ParameterCurves, Shot
 
 app = typer.Typer()
 
@@ -103,7 +103,7 @@ def encode(
     quiet: Quiet = False,
     **job: Any,
 ) -> None:
-    """Encode a finished job (--keep-job) anew, with other settings; paints nothing."""
+    """Encode a finished job (--keep-job) again, with other settings; nothing is painted."""
     from vidstyle.api import encode_job
 
     began = time.perf_counter()
@@ -120,8 +120,8 @@ def _list(shots: list[Shot]) -> None:
         typer.echo(f"{number:4} {shot.first:7} {shot.end - 1:7} {start:9.3f} {end:9.3f} {end - start:9.3f}")
 
 
-def _draw(course: Course) -> None:
+def _draw(curves: ParameterCurves) -> None:
     from vidstyle.lab.chart import drawn
 
-    for line in drawn(course.curves(), course.times, min(console.width, 80)):
+    for line in drawn(curves.by_name(), curves.times, min(console.width, 80)):
         typer.echo(line)

@@ -1,4 +1,4 @@
-"""What a terminal shows while a job runs."""
+"""The progress bar and the messages of a running job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OnStep = Callable[[str, int, int], None]
 
 
 class _Messages:
-    """Standard error, for as long as somebody is there to read it: a closed terminal or pipe stops no painting."""
+    """Standard error, ignoring that it was closed: a closed terminal or pipe does not stop a job."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError, ValueError):
@@ -40,7 +40,7 @@ console = Console(file=cast(IO[str], _Messages()), highlight=False)
 def progress(
     outputs: list[str], quiet: bool, report: bool
 ) -> Iterator[tuple[Callable[[Result, int], None] | None, OnStep]]:
-    """A bar with the time left, and a last line that says what was made; what a job tells it, frames or other steps."""
+    """A progress bar with the time left, and a last line with the outputs; yields callbacks for frames and steps."""
     if quiet:
         with bar(quiet) as on_step:
             yield None, on_step
@@ -74,7 +74,7 @@ def tell_note(note: str) -> None:
 
 @contextmanager
 def bar(quiet: bool) -> Iterator[OnStep]:
-    """A bar with the time left; it is told what is done, and after how many frames of how many."""
+    """A progress bar with the time left; yields a callback that takes a description, the steps done and all steps."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

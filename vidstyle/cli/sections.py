@@ -1,4 +1,4 @@
-"""The help of a command with many options, in sections; what people use first stands on top."""
+"""The `--help` of commands with many options, in sections; the options that people use most come first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "What to paint": ("--shots", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
     "Look": (
-        *("--mix", "--keep-color", "--style-scale", "--content-focus", "--recolor", "--tv-weight"),
+        *("--mix", "--preserve-color", "--style-scale", "--content-focus", "--recolor", "--tv-weight"),
         *("--style-metric", "--init", "--seed"),
         *("--first-iterations", "--iterations", "--tolerance", "--coarse-to-fine", "--optimizer", "--objective"),
         *("--content-layers", "--style-layers", "--style-layer-weights"),
@@ -31,7 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("--poster", "--figure", "--report", "--crf", "--bits", "--sound"),
     ),
     "Machine": (
-        *("--device", "--precision", "--frugal", "--weights", "--cuda-graphs", "--restart", "--quiet", "--verbose"),
+        *("--device", "--precision", "--low-memory", "--weights", "--cuda-graphs", "--restart", "--quiet", "--verbose"),
         "--help",
     ),
 }

@@ -1,1 +1,1 @@
-"""What is seen of painted frames: in which order and when, beside what, with which words."""
+"""From painted frames to the frames of an output: playback order and times, layouts, overlays, contact sheets."""

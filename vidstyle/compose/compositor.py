@@ -1,4 +1,4 @@
-"""What every output is made from: composed frames in the order shown, as often as they are asked for."""
+"""The compositor: painted frames with layout, overlay and title card, in playback order, for every output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vidstyle.compose import layouts, overlay
-from vidstyle.compose.frame_cache import At, Material
+from vidstyle.compose.frame_cache import At, CompositorInputs
 from vidstyle.compose.playback import TITLE, Playback
 from vidstyle.errors import UsageError
 from vidstyle.media.stills.pictures import resize
@@ -19,50 +19,50 @@ from vidstyle.settings import Settings
 from vidstyle.types import ClipInfo, PaintedFrames
 
 
-class Show:
-    """How painted frames are shown. Raises `UsageError` if what the settings ask for cannot be meant.
+class Compositor:
+    """Composes the frames of an output from painted frames. Raises `UsageError` if the settings do not go together.
 
     Args:
-        painted: how the frames are played before anybody edits that.
+        painted: the playback before editing.
         settings: those of the encoding are read.
-        material: what the painting was made from, as far as it is shown.
+        inputs: content and styles, as far as they are shown.
         moving: False for a still, which has no time.
 
     Attributes:
         info: of the moving picture that is shown.
-        delay: seconds of it before the sound begins.
+        delay: seconds of it before the sound starts.
     """
 
     def __init__(
         self,
         painted: Playback,
         settings: Settings,
-        material: Material = Material(),  # noqa: B008 (frozen)
+        inputs: CompositorInputs = CompositorInputs(),  # noqa: B008 (frozen)
         *,
         moving: bool = True,
     ) -> None:
-        self.painted, self.settings, self.material, self.moving = painted, settings, material, moving
+        self.painted, self.settings, self.inputs, self.moving = painted, settings, inputs, moving
         if settings.title is not None and not moving:
             raise UsageError("a still has no time for a --title; give a --caption")
         self.playback = painted.edited(settings) if moving else painted
         own = painted.info.width, painted.info.height
-        aspects = [style.shape[1] / style.shape[0] for style in material.styles]
+        aspects = [style.shape[1] / style.shape[0] for style in inputs.styles]
         self._panels = layouts.arranged(settings.layout, own, aspects, settings.width)
         width, font = self._panels.width, settings.font
-        self._strip = overlay.strip(width, gauge=settings.gauge, caption=settings.caption, font=font)
+        self._overlay = overlay.make_overlay(width, gauge=settings.gauge, caption=settings.caption, font=font)
         self._canvas = self._bare()
         height = len(self._canvas)
         self._title = None
         if settings.title is not None:
             with self._content([0]) as content:
-                pictures = content(0), *material.styles
+                pictures = content(0), *inputs.styles
             self._title = overlay.title_card(width, height, settings.title, pictures, font)
         self.info: ClipInfo = dataclasses.replace(self.playback.info, width=width, height=height)
         self.delay: Fraction = self.playback.delay
 
-    def changed(self, **settings: Any) -> Show:
+    def changed(self, **settings: Any) -> Compositor:
         """The same with other settings, like a smaller `width` or `frame_rate`."""
-        return Show(self.painted, dataclasses.replace(self.settings, **settings), self.material, moving=self.moving)
+        return Compositor(self.painted, dataclasses.replace(self.settings, **settings), self.inputs, moving=self.moving)
 
     def frames(self, paintings: PaintedFrames) -> Iterator[np.ndarray]:
         """The frames as they are shown, (H, W, 3) uint8 each.
@@ -81,9 +81,9 @@ class Show:
                 yield self._composed(pastiche, order[place], content, position)
 
     def poster(self, paintings: PaintedFrames) -> np.ndarray:
-        """One frame that stands for all: where alpha is halfway if it changes, else the middle one; a wipe half-way."""
+        """One representative frame: where alpha is halfway if it changes, else the middle one; a wipe in the middle."""
         order = [number for number in self.playback.order if number != TITLE]
-        number, alpha = order[len(order) // 2], self.material.alpha
+        number, alpha = order[len(order) // 2], self.inputs.alpha
         if max(alpha) > min(alpha):
             halfway = (min(alpha) + max(alpha)) / 2
             number = min(order, key=lambda number: abs(alpha[number] - halfway))
@@ -91,25 +91,25 @@ class Show:
             return self._composed(next(paintings.images([number])), number, content, 0.5)
 
     def _content(self, order: Sequence[int]) -> AbstractContextManager[At]:
-        return self.material.opened(self.painted.info.width, self.painted.info.height, order)
+        return self.inputs.opened(self.painted.info.width, self.painted.info.height, order)
 
     def _composed(self, pastiche: np.ndarray, number: int, content: At, position: float) -> np.ndarray:
-        """A painted frame with what stands beside and under it; `position` is that of a wipe's line."""
+        """Compose a painted frame with its content, styles and overlay; `position` is that of a wipe's line."""
         panels, canvas = self._panels, self._canvas.copy()
         if self.settings.layout == "wipe":
             size = panels.pastiche.size
             pastiche = layouts.wiped(resize(content(number), *size), resize(pastiche, *size), position)
         elif panels.content is not None:
-            layouts.place(canvas, content(number), panels.content)
-        layouts.place(canvas, pastiche, panels.pastiche)
+            layouts.paste(canvas, content(number), panels.content)
+        layouts.paste(canvas, pastiche, panels.pastiche)
         if self.settings.gauge:
-            canvas[panels.height :] = self._strip.at(self.material.alpha[number])
+            canvas[panels.height :] = self._overlay.at(self.inputs.alpha[number])
         return canvas
 
     def _bare(self) -> np.ndarray:
-        """What is the same in all frames."""
-        canvas = overlay.ground(self._panels.width, self._panels.height + len(self._strip.pixels))
-        for style, box in zip(self.material.styles, self._panels.styles, strict=False):
-            layouts.place(canvas, layouts.covering(style, *box.size), box)
-        canvas[self._panels.height :] = self._strip.pixels
+        """The canvas with everything that is the same in all frames."""
+        canvas = overlay.ground(self._panels.width, self._panels.height + len(self._overlay.pixels))
+        for style, box in zip(self.inputs.styles, self._panels.styles, strict=False):
+            layouts.paste(canvas, layouts.covering(style, *box.size), box)
+        canvas[self._panels.height :] = self._overlay.pixels
         return canvas

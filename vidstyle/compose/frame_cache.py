@@ -1,4 +1,4 @@
-"""What a painting was made from, to be shown beside it: the content in step with the painted frames, and the styles."""
+"""The inputs of the compositor: content frames in any order, from a cache of decoded frames, and the styles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from vidstyle.media.stills.pictures import resize
-from vidstyle.types import Film
+from vidstyle.types import FrameSequence
 
 KEPT_BYTES = 256_000_000  # of decoded frames that are kept to be shown backwards
 
@@ -19,10 +19,10 @@ At = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """What a painting was made from."""
+class CompositorInputs:
+    """The pictures that a painting was made from, and its alpha."""
 
-    content: Film | np.ndarray | None = None  #: a clip, or a picture (H, W, 3) uint8; None where nobody shows it
+    content: FrameSequence | np.ndarray | None = None  #: a clip, or a picture (H, W, 3) uint8; None if not shown
     styles: tuple[np.ndarray, ...] = ()  #: (H, W, 3) uint8 each
     alpha: tuple[float, ...] = ()  #: of each painted frame
 
@@ -40,22 +40,22 @@ class Material:
             yield lambda number: picture
         else:
             goes_back = any(after < before for before, after in pairwise(order))
-            with closing(Reel(self.content, width, height, KEPT_BYTES if goes_back else 0)) as reel:
-                yield reel.at
+            with closing(FrameCache(self.content, width, height, KEPT_BYTES if goes_back else 0)) as cache:
+                yield cache.at
 
 
-class Reel:
-    """The frames of a film in any order. Those read last are kept, so that going back rarely reads it again."""
+class FrameCache:
+    """The frames of a sequence in any order. The last ones are kept, so that going back rarely decodes again."""
 
-    def __init__(self, film: Film, width: int, height: int, kept_bytes: int = KEPT_BYTES) -> None:
-        self.film, self.width, self.height = film, width, height
+    def __init__(self, sequence: FrameSequence, width: int, height: int, kept_bytes: int = KEPT_BYTES) -> None:
+        self.sequence, self.width, self.height = sequence, width, height
         self.keep = max(kept_bytes // (width * height * 3), 2)
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
         self._next = 0
         self._running: Generator[np.ndarray] | None = None
 
     def at(self, number: int) -> np.ndarray:
-        """Frame `number`, (H, W, 3) uint8. Raises `MediaError` if the film has changed since it was surveyed."""
+        """Frame `number`, (H, W, 3) uint8. Raises `MediaError` if the clip has changed since it was surveyed."""
         if number not in self._kept:
             if self._running is None or number < self._next:
                 self._read_from(max(number - self.keep + 1, 0))
@@ -76,7 +76,7 @@ class Reel:
     def _read_from(self, number: int) -> None:
         self.close()
         self._kept.clear()
-        self._running, self._next = self.film.decode(number), number
+        self._running, self._next = self.sequence.decode(number), number
 
 
 def _nothing(number: int) -> np.ndarray:

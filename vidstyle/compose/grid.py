@@ -1,4 +1,4 @@
-"""Pictures and words on one sheet: a table of cells with heads, or cards with a line below each.
+"""Contact sheets: pictures in a table with headings, or as cards with a line of text below each.
 
 Letters are as large as it takes to read them where the sheet is shown 800 pixels wide.
 """
@@ -25,7 +25,7 @@ Size = tuple[int, int]  # height, width
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """What a row or a column is called."""
+    """The heading of a row or a column."""
 
     name: str = ""  #: shortened where there is no room for all of it
     facts: tuple[str, ...] = ()  #: lines below it, never shortened
@@ -91,9 +91,9 @@ class Table:
         grid = self.grid
         sheet = grid.drawn(cells)
         for row, (block, rise) in enumerate(zip(self.beside, self.rises, strict=True)):
-            _put(sheet, block, grid.place(row, 0)[0] - rise, grid.gap)
+            _put(sheet, block, grid.corner_of(row, 0)[0] - rise, grid.gap)
         for column, block in enumerate(self.above):
-            _put(sheet, block, grid.top - block.shape[0], grid.place(0, column)[1])
+            _put(sheet, block, grid.top - block.shape[0], grid.corner_of(0, column)[1])
         return sheet
 
 
@@ -135,7 +135,7 @@ def shortened(text: str, width: int, letters: int) -> str:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where cells lie."""
+    """The positions of cells."""
 
     cell: Size
     rows: int
@@ -154,16 +154,16 @@ class _Grid:
 
     @property
     def size(self) -> Size:
-        return self.place(self.rows, self.columns)
+        return self.corner_of(self.rows, self.columns)
 
-    def place(self, row: int, column: int) -> tuple[int, int]:
+    def corner_of(self, row: int, column: int) -> tuple[int, int]:
         """Top and left of a cell."""
         return self.top + row * (self.cell[0] + self.gap), self.left + column * (self.cell[1] + self.gap)
 
     def drawn(self, cells: Iterable[np.ndarray]) -> np.ndarray:
         sheet = _blank(*self.size)
         for number, cell in enumerate(cells):
-            _put(sheet, cell, *self.place(*divmod(number, self.columns)))
+            _put(sheet, cell, *self.corner_of(*divmod(number, self.columns)))
         return sheet
 
 

@@ -1,4 +1,4 @@
-"""What stands beside a painting: its content, its styles, or its content under a line that moves. Pure functions.
+"""Layouts: the painting beside its content and styles, or under a wipe. Pure functions.
 
 The ground between the panels, and under them, is a grey that stands out from white and from dark pages, by 3:1 or more.
 """
@@ -25,7 +25,7 @@ ROUND_SECONDS = 8  # of a wipe there and back, about
 
 @dataclass(frozen=True)
 class Box:
-    """A place in a picture, in pixels."""
+    """A box in a picture, in pixels."""
 
     x: int
     y: int
@@ -39,12 +39,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Panels:
-    """Where what is shown lies."""
+    """The boxes of a layout."""
 
     width: int  #: of all of them
     height: int
     pastiche: Box
-    content: Box | None = None  #: the same place as `pastiche` in a wipe
+    content: Box | None = None  #: the same box as `pastiche` in a wipe
     styles: tuple[Box, ...] = ()
 
 
@@ -67,7 +67,7 @@ def arranged(layout: Layout, size: tuple[int, int], aspects: Sequence[float], wi
         what = "" if layout in ("plain", "wipe") else f" with a painting of {size[0]}, the {layout}"
         raise UsageError(f"--width is {width}, but {own.width} pixels are painted{what}; paint larger with --size")
     narrow, wide = 1, size[0]
-    while wide - narrow > 1:  # the widest painting that leaves the others their place
+    while wide - narrow > 1:  # the widest painting that leaves the others their room
         middle = (narrow + wide) // 2
         narrow, wide = (middle, wide) if _panels(*shape, middle).width <= width else (narrow, middle)
     found = _widened(_panels(*shape, narrow), width)
@@ -147,7 +147,7 @@ def _columns(columns: Sequence[Sequence[float]], height: int, space: int) -> lis
 
 
 def covering(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """`picture` (H, W, 3) so large that it fills a place of that size, its middle; not distorted."""
+    """`picture` (H, W, 3) so large that it fills a box of that size, its middle; not distorted."""
     scale = max(width / picture.shape[1], height / picture.shape[0])
     own_width, own_height = max(round(picture.shape[1] * scale), width), max(round(picture.shape[0] * scale), height)
     large = resize(picture, own_width, own_height)
@@ -155,8 +155,8 @@ def covering(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     return large[top : top + height, left : left + width]
 
 
-def place(canvas: np.ndarray, picture: np.ndarray, box: Box) -> None:
-    """Put a picture into a place of its own shape."""
+def paste(canvas: np.ndarray, picture: np.ndarray, box: Box) -> None:
+    """Put a picture into a box of its own shape."""
     canvas[box.y :, box.x :][: box.height, : box.width] = resize(picture, *box.size)
 
 
@@ -166,7 +166,7 @@ def line_at(share: float, seconds: float) -> float:
     It begins in the middle, and goes there and back in about `ROUND_SECONDS`, so that the end leads to the beginning.
 
     Args:
-        share: how much of the film has been shown, 0 to 1.
+        share: how much of the clip has been shown, 0 to 1.
         seconds: its length.
     """
     rounds = max(1, round(seconds / ROUND_SECONDS))

@@ -1,4 +1,4 @@
-"""What is written: the strip under a picture with a gauge of alpha and a caption, and a title card before it."""
+"""Overlays: the bar under a picture with a gauge of alpha and a caption, and the title card before it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from vidstyle.compose.layouts import GROUND, INK, Box, covering, gutter, place
+from vidstyle.compose.layouts import GROUND, INK, Box, covering, gutter, paste
 from vidstyle.compose.lettering import LINE_HEIGHT, Color, draw, require_letters, spelled, width_of, wrap
 from vidstyle.errors import UsageError
 
@@ -30,22 +30,22 @@ class Gauge:
     y: int  #: of its middle
     radius: float  #: of the marker
 
-    def mark(self, strip: np.ndarray, alpha: float) -> None:
-        """Put the marker on a strip that has the bar."""
+    def mark(self, pixels: np.ndarray, alpha: float) -> None:
+        """Draw the marker."""
         x = self.left + (self.right - self.left) * (1 - alpha)
         for radius, color in ((self.radius * 1.5, GROUND), (self.radius, INK)):
-            capsule(strip, x, x, self.y, radius, color)
+            capsule(pixels, x, x, self.y, radius, color)
 
 
 @dataclass(frozen=True, eq=False)
-class Strip:
-    """What stands under a picture."""
+class Overlay:
+    """The bar under a picture."""
 
     pixels: np.ndarray  #: (H, W, 3) uint8
     gauge: Gauge | None
 
     def at(self, alpha: float) -> np.ndarray:
-        """The strip when alpha is that."""
+        """Its pixels at this alpha."""
         if self.gauge is None:
             return self.pixels
         shown = self.pixels.copy()
@@ -53,14 +53,14 @@ class Strip:
         return shown
 
 
-def strip(width: int, *, gauge: bool, caption: str | None, font: str | None) -> Strip:
-    """The strip under a picture; of no height if nothing is in it.
+def make_overlay(width: int, *, gauge: bool, caption: str | None, font: str | None) -> Overlay:
+    """The overlay under a picture; of no height if nothing is in it.
 
     Raises:
         UsageError: the picture is too narrow or the caption too long to be read, or the font lacks a letter of it.
     """
     if not gauge and caption is None:
-        return Strip(np.zeros((0, width, 3), np.uint8), None)
+        return Overlay(np.zeros((0, width, 3), np.uint8), None)
     _require_width(width, "--gauge" if caption is None else "--caption")
     size = text_size(width)
     margin, step = round(size * 0.9), round(size * LINE_HEIGHT)
@@ -71,11 +71,11 @@ def strip(width: int, *, gauge: bool, caption: str | None, font: str | None) -> 
     pixels = ground(width, margin + row + between + text + margin)
     for number, line in enumerate(lines):
         draw(pixels, line, margin, margin + row + between + _rise(size) + step * number, size, INK, file=font)
-    return Strip(pixels, _bar(pixels, margin, size) if gauge else None)
+    return Overlay(pixels, _bar(pixels, margin, size) if gauge else None)
 
 
 def _bar(pixels: np.ndarray, margin: int, size: int) -> Gauge:
-    """Draw the gauge's words and its bar along the top of a strip; where the marker goes."""
+    """Draw the labels and the track of the gauge along the top; returns where the marker goes."""
     width, baseline, gap = pixels.shape[1], margin + _rise(size), round(size * 0.9)
     draw(pixels, ENDS[0], margin, baseline, size, INK)
     draw(pixels, ENDS[1], width - margin, baseline, size, INK, "right")
@@ -88,7 +88,7 @@ def _bar(pixels: np.ndarray, margin: int, size: int) -> Gauge:
 
 
 def title_card(width: int, height: int, title: str, pictures: Sequence[np.ndarray], font: str | None) -> np.ndarray:
-    """A picture with a title, and over it, where there is room, smaller ones of what the painting is made from.
+    """A title card: the title, and above it, where there is room, thumbnails of content and styles.
 
     Raises:
         UsageError: the title is too long to be read, or the font lacks a letter of it.
@@ -108,7 +108,7 @@ def title_card(width: int, height: int, title: str, pictures: Sequence[np.ndarra
                 continue
             card, top = ground(width, height), (height - above - between - text) // 2
             for picture, box in zip(pictures, thumbs, strict=bool(thumbs)):
-                place(card, covering(picture, *box.size), replace(box, x=box.x + margin, y=top))
+                paste(card, covering(picture, *box.size), replace(box, x=box.x + margin, y=top))
             for number, line in enumerate(lines):
                 baseline = top + above + between + _rise(size) + step * number
                 draw(card, line, width // 2, baseline, size, INK, "center", font)
@@ -117,7 +117,7 @@ def title_card(width: int, height: int, title: str, pictures: Sequence[np.ndarra
 
 
 def text_size(width: int) -> int:
-    """Of captions, in pixels."""
+    """Font size of captions, in pixels."""
     return round(8 + width / 72)
 
 
@@ -165,12 +165,12 @@ def _caption_lines(caption: str | None, width: int, size: int, font: str | None)
 
 
 def _rise(size: int) -> int:
-    """How high capital letters are, which is what the eye takes for a line."""
+    """Height of capital letters, in pixels."""
     return round(size * 0.72)
 
 
 def ground(width: int, height: int) -> np.ndarray:
-    """A picture with nothing on it."""
+    """An empty picture in the colour of the ground."""
     return np.full((height, width, 3), GROUND, np.uint8)
 
 

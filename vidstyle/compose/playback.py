@@ -1,4 +1,4 @@
-"""In what order painted frames are shown, and when: what may change without painting anew."""
+"""Playback: the order and the times at which painted frames are shown, which may change without painting again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLE = -1  # stands for the title card among the numbers of frames
 
 @dataclass(frozen=True)
 class Playback:
-    """How painted frames make a moving picture."""
+    """The order and times in which painted frames are shown."""
 
     info: ClipInfo  #: of the moving picture
     order: tuple[int, ...]  #: the painted frame of each of its frames, or `TITLE`
@@ -34,7 +34,7 @@ class Playback:
         return edited if settings.title is None else edited._titled(Fraction(str(settings.title_seconds)))
 
     def _at_rate(self, rate: float | None) -> Playback:
-        """At a constant rate: at each moment the frame that is shown then."""
+        """At a constant rate: at each time the frame that is shown then."""
         if rate is None:
             return self
         fps, times = Fraction(rate).limit_denominator(1001), self.info.times
@@ -86,5 +86,5 @@ class Playback:
 
 
 def as_painted(info: ClipInfo, order: Sequence[int]) -> Playback:
-    """The playback of a source, before anybody edits it."""
+    """The playback of a source, before editing."""
     return Playback(info, tuple(order))

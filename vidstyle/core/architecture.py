@@ -1,4 +1,4 @@
-"""What a network consists of, as its file says it: checked before anything is built from it."""
+"""The architecture of a feature network, as stored in its file, checked before anything is built from it."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ class Architecture:
         return json.dumps(asdict(self))
 
     def channels(self) -> dict[str, tuple[int, int]]:
-        """Of each convolution, like conv2_1, how many channels it takes and makes."""
+        """The numbers of input and output channels of each convolution, by names like conv2_1."""
         found, channels = {}, 3
         for number, widths in enumerate(self.blocks, 1):
-            for place, width in enumerate(widths, 1):
-                found[f"conv{number}_{place}"] = channels, width
+            for position, width in enumerate(widths, 1):
+                found[f"conv{number}_{position}"] = channels, width
                 channels = width
             if self.skip and len(widths) > 1:
                 channels += widths[0]
         return found
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of each tensor of the network but its read-outs."""
+        """The shape of each tensor of the network but its read-outs."""
         shapes: dict[str, tuple[int, ...]] = {}
         for name, (taken, made) in self.channels().items():
             shapes[f"convolutions.{name}.weight"] = made, taken, 3, 3

@@ -1,4 +1,4 @@
-"""Colours of one picture given to another: colour transfer, matched statistics, and luminance transfer.
+"""Colour transfer: linear maps of colours between pictures, and the luminance transfer that preserves colours.
 
 Gatys, Bethge, Hertzmann, Shechtman 2016, "Preserving Color in Neural Artistic Style Transfer",
 https://arxiv.org/abs/1606.05897. All pictures are (3, H, W) float sRGB in [0, 1]; nothing waits for the device.
@@ -57,7 +57,7 @@ def transfer(source: Tensor, target: Tensor) -> Tensor:
 
 
 def recolored(image: Tensor, colors: Tensor, share: float) -> Tensor:
-    """The image with `share` (0 to 1) of what a map of `transfer` makes of its colours, clamped to [0, 1]."""
+    """The image blended with its colours mapped by `transfer`, by `share` (0 to 1), clamped to [0, 1]."""
     if share == 0:
         return image
     colors = colors.to(image.device)
@@ -65,8 +65,8 @@ def recolored(image: Tensor, colors: Tensor, share: float) -> Tensor:
     return torch.lerp(image, found, share)
 
 
-def keep_color(pastiche: Tensor, content: Tensor, share: float) -> Tensor:
-    """The pastiche's luminance with `share` (0 to 1) of its colour differences the content's, clamped to [0, 1]."""
+def preserve_color(pastiche: Tensor, content: Tensor, share: float) -> Tensor:
+    """The pastiche's luminance with colour differences blended towards the content's by `share`, clamped to [0, 1]."""
     if share == 0:
         return pastiche
     luminance = pastiche.new_tensor(LUMINANCE).view(3, 1, 1)

@@ -1,4 +1,4 @@
-"""The losses of Gatys, Ecker and Bethge (https://arxiv.org/abs/1508.06576), in units that make alpha mean something.
+"""The losses of Gatys, Ecker and Bethge (https://arxiv.org/abs/1508.06576), normalised so that alpha balances them.
 
 Every loss is a sum over layers of unit * |difference|^2, of the style with what `stylemetrics` puts in its place. The
 units are the only thing in which the `normalized` objective and the blog post's differ (see `normalized_units`,
@@ -36,19 +36,19 @@ def project(features: Tensor, readout: Tensor | None = None) -> Tensor:
 
 
 def joined_means(parts: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
-    """A mean over the positions of a picture, like its Gram matrix, of those of its strips."""
+    """A mean over the positions of a picture, like its Gram matrix, from those of its strips."""
     return torch.stack([part * height for part, height in zip(parts, heights, strict=True)]).sum(0) / sum(heights)
 
 
 def joined_features(parts: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
-    """The projected features of a picture, of those of its strips from top to bottom."""
+    """The projected features of a picture, from those of its strips from top to bottom."""
     assert len(parts) == len(heights)
     return torch.cat(list(parts))
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """What a loss knows of a picture apart from where things are. All of it mixes linearly between pictures."""
+    """Statistics of a picture's features, by which the losses are scaled. All of them mix linearly between pictures."""
 
     style: dict[str, Tensor]  #: style layers: the statistic that their metric compares
     means: dict[str, Tensor]  #: content layers: mean feature, (C,)
@@ -81,8 +81,8 @@ class Statistics:
 
 
 @dataclass(frozen=True, eq=False)
-class Wanted:
-    """What a pastiche is to have of a style, or of a mix of styles, at its style layers."""
+class StyleTarget:
+    """The target of the style loss: the statistics of a style, or of a mix of styles, at each style layer."""
 
     metric: StyleMetric
     statistics: Statistics  #: of the style
@@ -90,8 +90,8 @@ class Wanted:
     targets: dict[str, Tensor]  #: from which their distance is taken
 
     @classmethod
-    def of(cls, metric: StyleMetric, statistics: Statistics, readouts: Features) -> Wanted:
-        """What is wanted of a style with these statistics, of features projected by the read-outs."""
+    def of(cls, metric: StyleMetric, statistics: Statistics, readouts: Features) -> StyleTarget:
+        """The target for a style with these statistics; a pastiche's features are projected by the read-outs."""
         maps, targets = {}, {}
         for layer, statistic in statistics.style.items():
             basis, targets[layer] = metric.target(statistic)
@@ -119,9 +119,9 @@ class Units:
 
 
 def normalized_units(
-    content: Statistics, wanted: Wanted, positions: Mapping[str, int], weights: Sequence[float]
+    content: Statistics, style_target: StyleTarget, counts: Mapping[str, int], weights: Sequence[float]
 ) -> Units:
-    """Units in which both losses are about 1 where they are worst.
+    """Units in which each loss is about 1 at its largest.
 
     L_S is 1 for the content picture itself: each layer is divided by the content's distance from the style. L_C is 1
     for a picture that has the style's features at places that know nothing of the content: it is divided by the mean
@@ -129,36 +129,38 @@ def normalized_units(
 
     Args:
         content: its statistics at style layers are mapped.
-        positions: H * W of each content layer.
+        counts: positions, H * W, of each content layer.
         weights: of each style layer; only their ratios count.
     """
-    content_units, style = {}, wanted.statistics
+    content_units, style = {}, style_target.statistics
     for layer, mean in content.means.items():
         distance = content.powers[layer] + style.powers[layer] - 2 * mean @ style.means[layer]
-        scale = len(content.means) * positions[layer] * distance.clamp_min(torch.finfo(torch.float32).tiny)
-        content_units[layer] = wanted.metric.content_calibration / scale
+        scale = len(content.means) * counts[layer] * distance.clamp_min(torch.finfo(torch.float32).tiny)
+        content_units[layer] = style_target.metric.content_calibration / scale
     style_units = {}
-    for (layer, target), weight in zip(wanted.targets.items(), weights, strict=True):
+    for (layer, target), weight in zip(style_target.targets.items(), weights, strict=True):
         found, nothing = content.style[layer], torch.zeros_like(content.style[layer])
-        distance = wanted.metric.distance(found, target)
-        floor = STYLE_UNIT_FLOOR * wanted.metric.distance(nothing, target) + torch.finfo(torch.float32).tiny
+        distance = style_target.metric.distance(found, target)
+        floor = STYLE_UNIT_FLOOR * style_target.metric.distance(nothing, target) + torch.finfo(torch.float32).tiny
         style_units[layer] = weight / sum(weights) / torch.maximum(distance, floor)
     return Units(content_units, style_units)
 
 
-def blog_units(content: Statistics, wanted: Wanted, positions: Mapping[str, int], weights: Sequence[float]) -> Units:
+def blog_units(
+    content: Statistics, style_target: StyleTarget, counts: Mapping[str, int], weights: Sequence[float]
+) -> Units:
     """Units of the blog post: mean squared errors of features, and of 1000 F F^T / (C H W), summed over layers."""
     content_units = {}
     for layer, mean in content.means.items():
-        content_units[layer] = torch.ones_like(content.powers[layer]) / (positions[layer] * len(mean))
+        content_units[layer] = torch.ones_like(content.powers[layer]) / (counts[layer] * len(mean))
     style_units = {}
-    for (layer, target), weight in zip(wanted.targets.items(), weights, strict=True):
+    for (layer, target), weight in zip(style_target.targets.items(), weights, strict=True):
         channels = target.shape[0]
         style_units[layer] = weight * torch.ones_like(target[0, 0]) * (BLOG_STYLE_WEIGHT / channels) ** 2 / channels**2
     return Units(content_units, style_units)
 
 
-UNITS: dict[str, Callable[[Statistics, Wanted, Mapping[str, int], Sequence[float]], Units]] = {
+UNITS: dict[str, Callable[[Statistics, StyleTarget, Mapping[str, int], Sequence[float]], Units]] = {
     "normalized": normalized_units,
     "blog": blog_units,
 }

@@ -1,6 +1,6 @@
-"""What a painting is worth, in numbers: flicker, style reached, content kept, crispness.
+"""Metrics of a painting: warping error, style distance, content distance, feature distance, sharpness.
 
-Each number alone is cheap to fool (a blurred or frozen clip does not flicker), so read them together. Pictures are
+No number says enough alone (a blurred or frozen clip does not flicker), so read them together. Pictures are
 (3, H, W) float sRGB in [0, 1]. Gram matrices are computed here anew, so that a fault in the losses cannot hide itself.
 """
 
@@ -53,7 +53,7 @@ def style_distance(
     layers: Iterable[str],
     mix: Sequence[float] = (1.0,),
 ) -> dict[str, float]:
-    """How far the pastiche is from the style in each layer: 0 = there, 1 = as far as the content image.
+    """Style distance of the pastiche in each layer: 0 = the style, 1 = as far from it as the content image.
 
     |G(P) - G(S)|^2 / |G(C) - G(S)|^2 with Gram matrices G = F F^T / (H W); nan where content and style agree exactly.
     Of several styles, G(S) is the sum of theirs, each times its share in `mix`.
@@ -80,7 +80,7 @@ def content_distance(network: Judge, pastiche: Tensor, content: Tensor, layer: s
 
 @torch.no_grad()
 def feature_distance(network: Judge, one: Tensor, other: Tensor, layers: Iterable[str]) -> float:
-    """How different two pictures look: 0 = not at all, 1.4 = nothing in common in any place.
+    """Perceptual distance of two pictures: 0 = the same, 1.4 = orthogonal features at every position.
 
     Root mean square, over layers and positions, of the distance of two feature vectors of length 1: LPIPS (Zhang et al.
     2018, https://arxiv.org/abs/1801.03924, equation 1) with equal weights, and its root, so that steps add up to a way.

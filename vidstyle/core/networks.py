@@ -42,12 +42,12 @@ STRIPS = 8  # that a picture is cut into where memory is short
 BLOCKS_IN_STRIPS = 3  # the lowest ones, where most of the memory goes
 
 
-class Look(NamedTuple):
-    """Something to find out about the features at a layer."""
+class Tap(NamedTuple):
+    """A function of the features at a layer, computed on the way up."""
 
     layer: str
-    see: Callable[[Tensor], Tensor]  #: of features (N, C, H, W)
-    join: Join | None = None  #: makes what was seen of a whole from what was seen of its strips and their heights
+    function: Callable[[Tensor], Tensor]  #: of features (N, C, H, W)
+    join: Join | None = None  #: makes the value of a whole picture from those of its strips and their heights
 
 
 class FeatureNetwork(nn.Module):
@@ -107,71 +107,72 @@ class FeatureNetwork(nn.Module):
             network's precision.
         """
         layers = sorted(set(layers), key=lambda layer: (layer[4:], layer))
-        looks = [Look(layer, _as_it_is) for layer in layers]
-        return dict(zip(layers, self.observe(image, looks, hand_on=hand_on), strict=True))
+        taps = [Tap(layer, _identity) for layer in layers]
+        return dict(zip(layers, self.tapped(image, taps, hand_on=hand_on), strict=True))
 
-    def observe(
+    def tapped(
         self,
         image: Tensor,
-        looks: Sequence[Look],
+        taps: Sequence[Tap],
         *,
         hand_on: Callable[[str, Tensor], Tensor] | None = None,
-        frugal: bool = False,
+        low_memory: bool = False,
     ) -> list[Tensor]:
-        """What each of `looks` makes of the features at its layer.
+        """The value of each tap.
 
         Args:
             image, hand_on: as `forward` takes them.
-            frugal: for the gradient keep nothing of the lower blocks, where most of the memory goes, and compute them
-                once more, in strips: the same but for rounding, in a third more time. Every look needs its `join`.
+            low_memory: keep no activations of the lower blocks, where most of the memory goes, for the gradient, and
+                compute them once more, in strips: the same within rounding, in a third more time. Every tap needs its
+                `join`.
         """
-        self.require(look.layer for look in looks)
-        last = max(look.layer[4:] for look in looks)
+        self.require(tap.layer for tap in taps)
+        last = max(tap.layer[4:] for tap in taps)
         found: dict[int, Tensor] = {}
         x = (image - self.mean) / self.std if self.normalize else image
         for block in range(1, int(last[0]) + 1):
-            run = functools.partial(self._block, block, last, looks, hand_on)
-            if frugal and block <= BLOCKS_IN_STRIPS:
-                x, seen = _in_strips(run, x, looks, reach=len(self.blocks[block - 1]))
+            run = functools.partial(self._block, block, last, taps, hand_on)
+            if low_memory and block <= BLOCKS_IN_STRIPS:
+                x, seen = _in_strips(run, x, taps, reach=len(self.blocks[block - 1]))
             else:
                 x, seen = run(x)
             found |= seen
-        return [found[number] for number in range(len(looks))]
+        return [found[number] for number in range(len(taps))]
 
     def _block(
         self,
         block: int,
         last: str,
-        looks: Sequence[Look],
+        taps: Sequence[Tap],
         hand_on: Callable[[str, Tensor], Tensor] | None,
         x: Tensor,
         rows: slice = slice(None),
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """A block on its input: the input of the next one, and what the looks saw, by number, in the `rows` given."""
+        """A block on its input: the input of the next one, and the values of the taps, by number, in `rows`."""
         found: dict[int, Tensor] = {}
 
-        def look_at(layer: str, features: Tensor) -> bool:
-            mine = [(number, look.see) for number, look in enumerate(looks) if look.layer == layer]
-            found.update((number, see(features[:, :, rows])) for number, see in mine)
-            return bool(mine)
+        def tapped_at(layer: str, features: Tensor) -> bool:
+            here = [(number, tap.function) for number, tap in enumerate(taps) if tap.layer == layer]
+            found.update((number, function(features[:, :, rows])) for number, function in here)
+            return bool(here)
 
         first: Tensor | None = None
         for number in range(1, len(self.blocks[block - 1]) + 1):
-            place = f"{block}_{number}"
-            convolution = self.convolutions[f"conv{place}"]
+            position = f"{block}_{number}"
+            convolution = self.convolutions[f"conv{position}"]
             assert isinstance(convolution, nn.Conv2d)
             x = x.to(convolution.weight.dtype)
-            if place == "1_1" and self.padding == "replicate":
+            if position == "1_1" and self.padding == "replicate":
                 x = functional.conv2d(replicate_border(x), convolution.weight, convolution.bias)
             else:
                 x = convolution(x)
-            kept = look_at(f"conv{place}", x)
+            kept = tapped_at(f"conv{position}", x)
             x = functional.relu(x, inplace=not kept)
-            look_at(f"relu{place}", x)
-            if place == last:
+            tapped_at(f"relu{position}", x)
+            if position == last:
                 return x, found
             if hand_on is not None:
-                x = hand_on(f"relu{place}", x)
+                x = hand_on(f"relu{position}", x)
             if self.skip and number == 1:
                 first = x
         if first is None or first is x:
@@ -208,12 +209,12 @@ def size_at(layer: str, image: Tensor) -> tuple[int, int]:
     return height >> halvings, width >> halvings
 
 
-def _as_it_is(features: Tensor) -> Tensor:
+def _identity(features: Tensor) -> Tensor:
     return features
 
 
 def _in_strips(
-    block: Callable[..., tuple[Tensor, dict[int, Tensor]]], x: Tensor, looks: Sequence[Look], reach: int
+    block: Callable[..., tuple[Tensor, dict[int, Tensor]]], x: Tensor, taps: Sequence[Tap], reach: int
 ) -> tuple[Tensor, dict[int, Tensor]]:
     """What `FeatureNetwork._block` makes of `x`, with nothing kept for the gradient.
 
@@ -235,7 +236,7 @@ def _in_strips(
         heights.append(bottom - top)
         for number, part in seen.items():
             parts.setdefault(number, []).append(part)
-    joins = {number: looks[number].join for number in parts}
+    joins = {number: taps[number].join for number in parts}
     return torch.cat(halves, dim=2), {n: join(parts[n], heights) for n, join in joins.items() if join is not None}
 
 

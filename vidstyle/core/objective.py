@@ -1,4 +1,4 @@
-"""What a frame is to become, as a loss of the picture that is being painted."""
+"""The objective of a frame: the weighted sum of content, style, temporal and total variation loss."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 from vidstyle.core import losses
-from vidstyle.core.networks import FeatureNetwork, Look, size_at
+from vidstyle.core.networks import FeatureNetwork, Tap, size_at
 from vidstyle.core.stylemetrics import STYLE_METRICS
 from vidstyle.settings import Settings
 
 TERMS = ("content", "style", "temporal", "tv")
 
 
-class Observer:
-    """Looks at pictures through a network.
+class FeatureExtractor:
+    """Extracts the features of pictures, and their statistics, with a network.
 
     Args:
         network: on its device.
-        settings: the layers and `frugal` are read.
+        settings: the layers and `low_memory` are read.
         readouts: of the network, on the device.
     """
 
@@ -29,17 +29,17 @@ class Observer:
         self.network, self.settings, self.readouts = network, settings, readouts
         # The blog post's units are of Gram matrices.
         self.metric = STYLE_METRICS[settings.style_metric if settings.objective == "normalized" else "gram"]
-        self.looks = [
-            Look(layer, functools.partial(losses.project, readout=readouts.get(layer)), losses.joined_features)
+        self.taps = [
+            Tap(layer, functools.partial(losses.project, readout=readouts.get(layer)), losses.joined_features)
             for layer in settings.content_layers
         ]
-        self.looks += [Look(layer, self.metric.statistic, losses.joined_means) for layer in settings.style_layers]
+        self.taps += [Tap(layer, self.metric.statistic, losses.joined_means) for layer in settings.style_layers]
 
     def __call__(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Of (1, 3, H, W), projected features (H W, K) at the content layers, and at the style layers the metric's
         statistics of features (1, C, H, W) that are not projected."""
         settings = self.settings
-        seen = self.network.observe(image, self.looks, frugal=settings.frugal)
+        seen = self.network.tapped(image, self.taps, low_memory=settings.low_memory)
         contents = len(settings.content_layers)
         return (
             dict(zip(settings.content_layers, seen[:contents], strict=True)),
@@ -52,20 +52,20 @@ class Observer:
         return features, losses.Statistics.of(features, losses.mapped(self.metric, style, maps))
 
 
-class Goal:
+class Objective:
     """L = alpha L_C + (1 - alpha) (L_S + tv_weight L_TV) + temporal_weight L_T, as a function of a pastiche.
 
-    All that depends on the frame lies in tensors that `aim` writes into in place, so that a recording of this function
-    (see `optimize.Minimiser`) holds for every frame of the size.
+    All that depends on the frame lies in tensors that `set_frame` writes into in place, so that a recording of this
+    function (see `optimize.Minimiser`) holds for every frame of the size.
 
     Args:
-        observe: what pictures are compared by.
+        extract: the features that pictures are compared by.
         like: a picture of the size, (1, 3, H, W).
     """
 
-    def __init__(self, observe: Observer, like: Tensor) -> None:
-        self.observe, self.settings = observe, observe.settings
-        self.features: dict[str, Tensor] = {}  # wanted at the content layers, projected, (H W, C)
+    def __init__(self, extract: FeatureExtractor, like: Tensor) -> None:
+        self.extract, self.settings = extract, extract.settings
+        self.features: dict[str, Tensor] = {}  # targets at the content layers, projected, (H W, C)
         self.targets: dict[str, Tensor] = {}  # at the style layers, for mapped statistics
         self.maps: dict[str, Tensor] = {}  # matrices (K, C) that map them
         self.weights: dict[str, Tensor] = {}  # of positions at the content layers, (H W, 1); none: all count alike
@@ -74,31 +74,31 @@ class Goal:
         self.warped, self.visible = torch.zeros_like(like), torch.zeros_like(like[:, :1])
 
     @torch.no_grad()
-    def aim(
+    def set_frame(
         self,
         content: Tensor,
-        style: losses.Wanted,
+        style: losses.StyleTarget,
         alpha: float,
         temporal_weight: float = 0.0,
         warped: Tensor | None = None,
         visible: Tensor | None = None,
     ) -> None:
-        """Become the loss of another frame.
+        """Make this the objective of another frame.
 
         Args:
             content: (1, 3, H, W).
-            style: what is wanted of the style at this size.
+            style: the target of the style loss at this size.
             alpha: 1 = all content, 0 = all style.
             temporal_weight: of staying with the warped previous pastiche.
             warped, visible: (1, 3, H, W) and (1, 1, H, W), as `losses.temporal_loss` takes them; None if there is no
                 predecessor.
         """
         settings = self.settings
-        targets, own = self.observe.statistics(content, style.maps)
-        positions = {layer: len(target) for layer, target in targets.items()}
-        shares = settings.style_layer_weights or self.observe.metric.layer_weights(settings.style_layers)
-        units = losses.UNITS[settings.objective](own, style, positions, shares)
-        units = units.with_content_weight(self.observe.network.content_weight_at(alpha))
+        targets, own = self.extract.statistics(content, style.maps)
+        counts = {layer: len(target) for layer, target in targets.items()}
+        shares = settings.style_layer_weights or self.extract.metric.layer_weights(settings.style_layers)
+        units = losses.UNITS[settings.objective](own, style, counts, shares)
+        units = units.with_content_weight(self.extract.network.content_weight_at(alpha))
         if settings.content_focus and settings.objective == "normalized":
             sizes = {layer: size_at(layer, content) for layer in targets}
             focus = settings.content_focus
@@ -118,10 +118,10 @@ class Goal:
 
     def __call__(self, pastiche: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of a pastiche (1, 3, H, W), and its terms in the order of `TERMS`, each before its weight."""
-        features, statistics = self.observe(pastiche)
+        features, statistics = self.extract(pastiche)
         content = losses.content_loss(features, self.features, self.units, self.weights)
-        found = losses.mapped(self.observe.metric, statistics, self.maps)
-        style = losses.style_loss(found, self.targets, self.units, self.observe.metric)
+        found = losses.mapped(self.extract.metric, statistics, self.maps)
+        style = losses.style_loss(found, self.targets, self.units, self.extract.metric)
         temporal = losses.temporal_loss(pastiche, self.warped, self.visible)
         tv, painted = torch.zeros_like(style), style
         if self.settings.tv_weight:

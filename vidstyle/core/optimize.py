@@ -1,4 +1,4 @@
-"""The iteration: a picture is moved down the gradient of its loss. Precision and memory format live here.
+"""The minimiser of a loss over the pixels of a picture, on CUDA as a recorded graph; precision and memory format.
 
 Nothing in the loop waits for the device: the host looks at the loss once in `CHECK_EVERY` evaluations, to stop early.
 On CUDA an evaluation with its step is recorded once as a graph and played back.
@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vidstyle.core.descent import DESCENTS, Evaluate, Evaluation
+from vidstyle.core.optimizers import OPTIMIZERS, Evaluate, Evaluation
 from vidstyle.settings import Precision
 
 # A loss: picture (1, 3, H, W) -> its value () and a vector of the terms it is made of, for the record.
@@ -39,7 +39,7 @@ class Minimum:
     last_loss: float  #: the loss of the last picture tried, which need not be the best
     terms: list[float]  #: the parts of the loss, in the order of the loss function
     evaluations: int  #: of the loss and its gradient
-    curvature: float  #: step per gradient that suited last, 0 if unknown; a good start for a similar minimisation
+    inverse_curvature: float  #: step per gradient of the last pair, 0 if unknown; starts a similar minimisation
 
 
 class Minimiser:
@@ -50,19 +50,19 @@ class Minimiser:
             CUDA it is called a few times only, and then played back with the tensors that it read.
         like: (1, 3, H, W) float32, of the size and on the device.
         terms: length of the vector that `loss` returns.
-        method: a key of `descent.DESCENTS`.
+        method: a key of `optimizers.OPTIMIZERS`.
         tape: to record on; None if nothing is to be recorded.
     """
 
     def __init__(
         self, loss: Loss, like: Tensor, terms: int, *, method: str = "lbfgs", tape: Tape | None = None
     ) -> None:
-        self.descent = DESCENTS[method](_evaluator(loss), like, terms)
-        self.evaluate_start: Callable[[], None] = self.descent.evaluate_start
-        self.advance: Callable[[], None] = self.descent.advance
+        self.optimizer = OPTIMIZERS[method](_evaluator(loss), like, terms)
+        self.evaluate_start: Callable[[], None] = self.optimizer.evaluate_start
+        self.advance: Callable[[], None] = self.optimizer.advance
         if tape is not None:
-            first = _Recording(self.descent.evaluate_start, tape)
-            self.evaluate_start, self.advance = first, _Recording(self.descent.advance, tape, also=first)
+            first = _Recording(self.optimizer.evaluate_start, tape)
+            self.evaluate_start, self.advance = first, _Recording(self.optimizer.advance, tape, also=first)
 
     def run(
         self,
@@ -70,7 +70,7 @@ class Minimiser:
         *,
         evaluations: int,
         tolerance: float = 0.0,
-        curvature: float = 0.0,
+        inverse_curvature: float = 0.0,
         caution: float = 1.0,
     ) -> Minimum:
         """The picture near `start` with the least loss, its pixels kept in [0, 1].
@@ -79,11 +79,11 @@ class Minimiser:
             start: (1, 3, H, W) float32 in [0, 1].
             evaluations: of the loss, at most.
             tolerance: stop when `CHECK_EVERY` evaluations lower the loss by less than this fraction.
-            curvature: `Minimum.curvature` of a similar minimisation, or 0.
-            caution: divides the length of every step that is not derived from measured curvature.
+            inverse_curvature: `Minimum.inverse_curvature` of a similar minimisation, or 0.
+            caution: divides the length of every step that is not derived from a measured inverse curvature.
         """
-        found = self.descent
-        found.start(start.detach().clamp(0, 1), curvature, caution)
+        found = self.optimizer
+        found.start(start.detach().clamp(0, 1), inverse_curvature, caution)
         self.evaluate_start()
         first, done = found.value.clone(), 1
         last = first
@@ -94,7 +94,7 @@ class Minimiser:
                     break
             self.advance()
             done += 1
-        ends = torch.stack([found.value, first, found.tried_value, found.curvature])
+        ends = torch.stack([found.value, first, found.tried_value, found.inverse_curvature])
         *terms, value, first_value, last_value, measured = torch.cat([found.terms, ends]).tolist()
         # Where every step was refused, what they measured is noise, and steps of its length would be refused again.
         known = measured if value < first_value or done == 1 else 0.0
@@ -107,7 +107,7 @@ def _evaluator(loss: Loss) -> Evaluate:
         with torch.enable_grad():
             value, terms = loss(x)
         (gradient,) = torch.autograd.grad(value, x)
-        # At a bound, a gradient that points out of [0, 1] cannot be followed and must not bend the curvature.
+        # At a bound, a gradient that points out of [0, 1] cannot be followed and must not change the curvature.
         blocked = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
         return value.detach().float(), gradient.masked_fill(blocked, 0), terms.detach()
 
@@ -175,7 +175,7 @@ def _processor_flags() -> set[str]:
     return set(PROCESSOR.read_text().split()) if PROCESSOR.is_file() else set()
 
 
-def place(network: nn.Module, device: torch.device, precision: Precision) -> None:
+def prepare(network: nn.Module, device: torch.device, precision: Precision) -> None:
     """Move the network to its device, its convolutions to their precision and the memory format that they like."""
     kinds: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     dtype = kinds[pick_precision(precision, device)]

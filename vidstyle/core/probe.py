@@ -1,4 +1,4 @@
-"""Whether pictures of a size fit the memory: measured by painting small ones, before any other painting."""
+"""The memory probe: whether a picture of a size fits the memory, measured by painting small ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
-SMALLEST_SIZE = 32  # pixels: of smaller paintings nobody has anything
+SMALLEST_SIZE = 32  # pixels: smaller paintings are useless
 SAFE = 0.95  # share of the free memory that a size is named for: at the next call a little less may be free
 # What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35
 # measured from 0.5 to 2 megapixels), on CUDA the recordings of all scales keep memory (an estimate).
@@ -43,7 +43,7 @@ class Need:
 
 
 def measured(network: FeatureNetwork, settings: Settings) -> Need:
-    """What painting with a network takes, cold and warm-started."""
+    """The memory that painting with a network needs, cold and warm-started."""
     short = dataclasses.replace(settings, iterations=1, first_iterations=1, init="content")
     device = pick_device(settings.device)
     small, large = (
@@ -75,7 +75,7 @@ def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> N
     more = [
         text
         for text, used in (
-            ("--frugal", settings.frugal),
+            ("--low-memory", settings.low_memory),
             ("--precision bfloat16", optimize.pick_precision(settings.precision, device) == "bfloat16"),
         )
         if not used

@@ -1,4 +1,4 @@
-"""How far the style of one picture is from that of another: from means over all positions of products of features.
+"""Style metrics: distances of Gram matrices, or of Gaussians of features, between two pictures.
 
 Two metrics. `gram` is the squared distance of Gram matrices of Gatys, Ecker and Bethge. It counts absolute errors, so
 the few directions in which the style's features vary most dominate, and colours and textures that the style does not
@@ -27,7 +27,7 @@ PART, MOST_PARTS = 256, 1024
 
 @dataclass(frozen=True)
 class StyleMetric:
-    """What is taken of features at a layer, and how two such statistics are compared.
+    """A statistic of the features at a layer, and the distance of two such statistics.
 
     A statistic is a mean over positions, so that of several pictures, or strips of one, it is their weighted mean.
     """

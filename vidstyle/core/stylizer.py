@@ -1,4 +1,4 @@
-"""One frame in, one painting out: what the loss of a frame is, where its optimisation starts, and how it is run."""
+"""The stylizer: paints one frame from the state of the previous one, with warm start and coarse-to-fine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from vidstyle.core import color, losses, optimize, temporal
 from vidstyle.core.networks import FeatureNetwork
-from vidstyle.core.objective import TERMS, Goal, Observer
+from vidstyle.core.objective import TERMS, FeatureExtractor, Objective
 from vidstyle.core.stylemetrics import covariance, moments
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.settings import Settings
@@ -48,15 +48,15 @@ class Stylizer:
         self.settings, self.styles, self.init = settings, tuple(styles), init
         self.device = pick_device(settings.device)
         self.network = network
-        optimize.place(network, self.device, settings.precision)
+        optimize.prepare(network, self.device, settings.precision)
         readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
-        self.observe = Observer(network, settings, readouts)
+        self.extract = FeatureExtractor(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
         self.recolor = settings.recolor if settings.objective == "normalized" else 0.0
         self._style_colors = [moments(style[None]).cpu() for style in self.styles]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
-        self._wanted_at: dict[Size, tuple[tuple[float, ...], losses.Wanted]] = {}  # with the mix that it is of
-        self._canvases: dict[Size, _Canvas] = {}
+        self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
+        self._minimisations: dict[Size, _Minimisation] = {}
         self._tape = optimize.Tape() if settings.cuda_graphs and self.device.type == "cuda" else None
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
         self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
@@ -77,11 +77,11 @@ class Stylizer:
             frame, colors = self._recolored(frame, state)
             content = frame.image.to(self.device)[None]
             if frame.motion is None or state is None:
-                minimum = self._paint_anew(frame, content)
+                minimum = self._paint_cold(frame, content)
             else:
-                minimum = self._paint_on(frame, content, state)
+                minimum = self._paint_warm(frame, content, state)
             pastiche = minimum.image[0]
-            shown = color.keep_color(pastiche, unchanged, frame.keep_color)
+            shown = color.preserve_color(pastiche, unchanged, frame.preserve_color)
         result = Result(
             index=frame.index,
             image=to_pixels(shown),
@@ -89,15 +89,15 @@ class Stylizer:
             iterations=minimum.evaluations,
             seconds=time.perf_counter() - began,
         )
-        past = temporal.remembered(frame, state)
+        history = temporal.update_history(frame, state)
         first = state.first if state is not None else pastiche if self.settings.loop else None
-        return result, State(frame.index, pastiche, minimum.curvature, past, first, colors)
+        return result, State(frame.index, pastiche, minimum.inverse_curvature, history, first, colors)
 
-    def goal(self, frame: Frame) -> Goal:
-        """The loss of `frame` as that of a still, at its own size; good until this stylizer is asked for more."""
+    def objective(self, frame: Frame) -> Objective:
+        """The objective of `frame` as a still, at its own size; valid until the next call of this stylizer."""
         frame, _ = self._recolored(frame, None)
         content = frame.image.to(self.device)[None]
-        return self._aimed(frame, content).goal
+        return self._prepared(frame, content).objective
 
     def _recolored(self, frame: Frame, state: State | None) -> tuple[Frame, Tensor | None]:
         """The frame in the styles' colours, with its image on the device; and the moments that were mapped to theirs.
@@ -116,7 +116,7 @@ class Stylizer:
         share = self.recolor * (1 - frame.alpha**RECOLOR_POWER)
         return dataclasses.replace(frame, image=color.recolored(image, color.transfer(colors, wanted), share)), colors
 
-    def _paint_anew(self, frame: Frame, content: Tensor) -> optimize.Minimum:
+    def _paint_cold(self, frame: Frame, content: Tensor) -> optimize.Minimum:
         """Coarse to fine: each scale starts from the last pastiche plus the fine detail of the initial picture."""
         full = size_of(content)
         sizes = scales(full) if self.settings.coarse_to_fine else [full]
@@ -132,19 +132,19 @@ class Stylizer:
             if pastiche is not None:
                 coarse = resized(initial, size_of(pastiche)).clamp(0, 1)  # like every start
                 start = start + resized(pastiche - coarse, size)
-            canvas = self._aimed(frame, scaled)
-            minimum = self._minimise(frame, canvas.minimiser, start, budget)
+            prepared = self._prepared(frame, scaled)
+            minimum = self._minimise(frame, prepared.minimiser, start, budget)
             pastiche = minimum.image
         return minimum
 
-    def _paint_on(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
-        """From what is painted already."""
+    def _paint_warm(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
+        """Warm start: from the earlier pastiches of the shot."""
         with stage("warp"):
-            painting, known = temporal.recalled(frame, state, self.device)
-            start = temporal.begun(frame, painting, known)
-        canvas = self._aimed(frame, content, painting[None], known[None])
+            painting, known = temporal.warp_history(frame, state, self.device)
+            start = temporal.initial_image(frame, painting, known)
+        prepared = self._prepared(frame, content, painting[None], known[None])
         budget = frame.budget or Budget(self.settings.iterations, self.settings.warm_tolerance)
-        return self._minimise(frame, canvas.minimiser, start[None], budget, state.curvature)
+        return self._minimise(frame, prepared.minimiser, start[None], budget, state.inverse_curvature)
 
     def _initial(self, content: Tensor) -> Tensor:
         if self.settings.init == "content":
@@ -156,67 +156,68 @@ class Stylizer:
             raise UsageError(f"--init is {self.settings.init!r} but no picture was given with it")
         return resized(self.init.to(self.device)[None], size_of(content))
 
-    def _aimed(
+    def _prepared(
         self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
-    ) -> _Canvas:
-        """The canvas of the size of `content`, with `frame` as its goal."""
-        canvas = self._canvas(size := size_of(content))
+    ) -> _Minimisation:
+        """The minimisation at the size of `content`, with the objective of `frame`."""
+        prepared = self._minimisation(size := size_of(content))
         style = self.style(size, frame.mix)
-        canvas.goal.aim(content, style, frame.alpha, frame.temporal_weight, warped, visible)
-        return canvas
+        prepared.objective.set_frame(content, style, frame.alpha, frame.temporal_weight, warped, visible)
+        return prepared
 
-    def _canvas(self, size: Size) -> _Canvas:
-        """The goal and its minimiser for pictures of a size. Made once a size."""
-        if size not in self._canvases:
+    def _minimisation(self, size: Size) -> _Minimisation:
+        """The objective and its minimiser for pictures of a size, made once a size."""
+        if size not in self._minimisations:
             like = torch.zeros(1, 3, *size, device=self.device)
-            goal = Goal(self.observe, like)
-            minimiser = optimize.Minimiser(goal, like, len(TERMS), method=self.settings.optimizer, tape=self._tape)
-            self._canvases[size] = _Canvas(goal, minimiser)
-        return self._canvases[size]
+            objective = Objective(self.extract, like)
+            minimiser = optimize.Minimiser(objective, like, len(TERMS), method=self.settings.optimizer, tape=self._tape)
+            self._minimisations[size] = _Minimisation(objective, minimiser)
+        return self._minimisations[size]
 
     def _minimise(
-        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: Budget, curvature: float = 0.0
+        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: Budget, inverse_curvature: float = 0.0
     ) -> optimize.Minimum:
         for caution in (1.0, CAUTION):
             minimum = minimiser.run(
                 start,
                 evaluations=budget.evaluations,
                 tolerance=budget.tolerance,
-                curvature=curvature,
+                inverse_curvature=inverse_curvature,
                 caution=caution,
             )
             # A comparison with NaN is false: a loss or a gradient that is not finite ends here, too.
             if minimum.loss < minimum.first_loss or minimum.last_loss <= EXPLODED * max(minimum.first_loss, PERFECT):
                 return minimum
-            curvature = 0.0
+            inverse_curvature = 0.0
         raise DivergedError(
             f"frame {frame.index} diverged twice (loss {minimum.last_loss}, from {minimum.first_loss}, after "
             f"{minimum.evaluations} evaluations); check the weights, or try --precision float32 and another --alpha"
         )
 
     @torch.no_grad()
-    def style(self, size: Size, mix: Sequence[float]) -> losses.Wanted:
-        """What is wanted of the mixed styles, scaled for a pastiche of `size`.
+    def style(self, size: Size, mix: Sequence[float]) -> losses.StyleTarget:
+        """The target of the style loss for the mixed styles, scaled for a pastiche of `size`.
 
         Computed anew when size or mix change, for `wasserstein` with an eigendecomposition a layer, on the CPU.
         """
         if size not in self._styles_at:
             self._styles_at[size] = [self._style_statistics(style, size) for style in self.styles]
-        if size not in self._wanted_at or self._wanted_at[size][0] != tuple(mix):
+        if size not in self._style_targets or self._style_targets[size][0] != tuple(mix):
             mixed = losses.Statistics.mixed(self._styles_at[size], mix)
-            self._wanted_at[size] = tuple(mix), losses.Wanted.of(self.observe.metric, mixed, self.observe.readouts)
-        return self._wanted_at[size][1]
+            target = losses.StyleTarget.of(self.extract.metric, mixed, self.extract.readouts)
+            self._style_targets[size] = tuple(mix), target
+        return self._style_targets[size][1]
 
     def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
         # Shrunk on the CPU: on CUDA a large picture does not fit the memory of that kernel.
         least = self.network.smallest_side(self.layers)
         picture = scaled_style(style, size, self.settings.style_scale, least).to(self.device)
-        return self.observe.statistics(picture, self.observe.readouts)[1]
+        return self.extract.statistics(picture, self.extract.readouts)[1]
 
 
 @dataclass(frozen=True, eq=False)
-class _Canvas:
-    goal: Goal
+class _Minimisation:
+    objective: Objective
     minimiser: optimize.Minimiser
 
 
@@ -228,7 +229,7 @@ def scales(size: Size) -> list[Size]:
 
 
 def scaled_style(style: Tensor, size: Size, scale: float, least: int = 1) -> Tensor:
-    """A style (3, H, W) as a pastiche of `size` looks at it, (1, 3, H', W'): its long side is `scale` times as long.
+    """A style (3, H, W) for a pastiche of `size`, as (1, 3, H', W'), whose long side is `scale` times as long.
 
     Its short side gets `least` pixels at the least, which the network needs to see anything: a narrow style is then
     larger than asked.

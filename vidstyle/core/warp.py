@@ -1,4 +1,4 @@
-"""Pictures carried along optical flow.
+"""Warping of pictures along optical flow, with quintic splines that keep detail.
 
 Flow is backward flow everywhere: for each pixel of the current picture where it was in the previous one, minus here.
 """

@@ -1,4 +1,4 @@
-"""Jobs: which frames are painted, in which order, kept and resumed.
+"""Jobs: which frames are painted, in which order, saved and resumed.
 
 `sources` and `balance` are what is painted, `curves` and `retiming` when with which numbers, `sheets` many small ones;
 `rendering` is the loop, `tasks` one call of a public function, `reencode` a finished job encoded anew. `folder` is the

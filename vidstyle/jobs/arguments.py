@@ -1,4 +1,4 @@
-"""The types of a public function's arguments, checked first: a wrong one is a sentence, no traceback of a library."""
+"""Type checks of the public functions' arguments: a wrong one is refused with a sentence, before any work."""
 
 from __future__ import annotations
 

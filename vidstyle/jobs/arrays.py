@@ -1,4 +1,4 @@
-"""Pictures in memory, painted as a clip or as a still: arrays in, arrays out, no files."""
+"""Painting of arrays: pictures in memory, as the frames of a clip or as a still, without files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.jobs.balance import PictureSource, still_plan
 from vidstyle.jobs.curves import require_still
-from vidstyle.jobs.sources import FilmSource, ahead, to_tensor
+from vidstyle.jobs.sources import SequenceSource, ahead, to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.media.stills import pictures
 from vidstyle.settings import Settings, option_name
@@ -26,8 +26,8 @@ OF_MACHINE = ("cuda_graphs",)  # the only ones that do not change a painting and
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayFilm:
-    """Pictures in memory as a film."""
+class ArraySequence:
+    """Pictures in memory as a `types.FrameSequence`."""
 
     pictures: Sequence[np.ndarray]  #: (H, W, 3) uint8 sRGB each
     info: ClipInfo
@@ -57,9 +57,9 @@ def painted_frames(
     first = np.asarray(frames[0])
     if first.ndim != 3:
         raise UsageError(f"frame 0 is {_kind(first)}; it must be (H, W, 3) uint8")
-    film = ArrayFilm(frames, ClipInfo(first.shape[1], first.shape[0], fps, len(frames)))
-    cuts, flashes = _surveyed(film)
-    source = FilmSource(film, settings, settings.shares(len(styles)), cuts if settings.cuts else (), flashes)
+    sequence = ArraySequence(frames, ClipInfo(first.shape[1], first.shape[0], fps, len(frames)))
+    cuts, flashes = _surveyed(sequence)
+    source = SequenceSource(sequence, settings, settings.shares(len(styles)), cuts if settings.cuts else (), flashes)
     return _painted(source, _stylizer(source, styles, settings))
 
 
@@ -97,14 +97,14 @@ def _require_styles(styles: Sequence[np.ndarray]) -> None:
         raise UsageError("no style was given; give at least one picture")
 
 
-def _surveyed(film: ArrayFilm) -> tuple[Collection[int], Collection[int]]:
+def _surveyed(sequence: ArraySequence) -> tuple[Collection[int], Collection[int]]:
     """Numbers of the frames that begin a shot, and of flashes."""
     from vidstyle.motion.shots import CutDetector  # not at the top: a still needs no such library
 
     detector = CutDetector()
-    for picture in film.decode():
+    for picture in sequence.decode():
         detector.add(picture)
-    return detector.cuts(), detector.blinks()
+    return detector.cuts(), detector.flashes()
 
 
 def _picture(array: np.ndarray, what: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One picture, painted once or again and again while its numbers change: the balance animation, and its timelapse."""
+"""The source of a still, a balance animation (alpha over time) or a timelapse: one picture, painted repeatedly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from vidstyle.errors import UsageError
-from vidstyle.jobs.curves import Course
+from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
@@ -19,65 +19,65 @@ from vidstyle.schedule import OverTime, constant, there_and_back
 from vidstyle.settings import Settings
 from vidstyle.types import Budget, ClipInfo, Frame
 
-FLOW_TIME = 1e-2, 1e2  # over which a timelapse lets the painting flow; before nothing is seen, after nothing happens
+FLOW_TIME = 1e-2, 1e2  # of the gradient flow in a timelapse; before it nothing is visible, after it nothing changes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a picture is painted again and again, and shown."""
+    """The frames of an animation of one picture, in the order of painting and as they are shown."""
 
-    course: Course  #: in the order of time, one way
+    curves: ParameterCurves  #: in the order of time, one way
     fps: Fraction
-    painted: tuple[int, ...]  #: entries of the course in the order of painting
+    painted: tuple[int, ...]  #: numbers of frames of the curves in the order of painting
     shown: tuple[int, ...]  #: places in `painted` in the order in which they are shown
 
 
 class PictureSource:
-    """One picture, painted once or again and again, each time from the last.
+    """A source of frames of one picture, each painted from the previous pastiche.
 
     Args:
         picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
         settings: size and the budget of an animation are read.
         plan: how often, with which numbers, and in which order.
-        begun: the first painting is the picture to start from, as it is.
+        starts_unpainted: the first frame is the picture that the optimisation starts from, unpainted.
     """
 
-    def __init__(self, picture: np.ndarray, settings: Settings, plan: Plan, *, begun: bool = False) -> None:
+    def __init__(self, picture: np.ndarray, settings: Settings, plan: Plan, *, starts_unpainted: bool = False) -> None:
         width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
         self.image = to_tensor(pictures.resize(picture, width, height))
         self.budget = Budget(settings.animation_iterations, settings.tolerance)
-        self.first_budget = Budget(1, 0.0) if begun else None
-        self.course = plan.course.shown(plan.painted, plan.course.times)
+        self.first_budget = Budget(1, 0.0) if starts_unpainted else None
+        self.curves = plan.curves.reordered(plan.painted, plan.curves.times)
         self.playback: Sequence[int] = plan.shown
         self.info = ClipInfo(width, height, plan.fps, len(plan.shown))
 
     def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on."""
         _, height, width = self.image.shape
-        still = flow.still(height, width)
-        for index in range(start, len(self.course.times)):
+        still = flow.no_motion(height, width)
+        for index in range(start, len(self.curves.times)):
             motion, budget = (still, self.budget) if index else (None, self.first_budget)
-            yield Frame(index, self.image, motion, budget=budget, **self.course.at(index))
+            yield Frame(index, self.image, motion, budget=budget, **self.curves.at(index))
 
 
 def still_plan(settings: Settings, mix: Sequence[OverTime], alpha: OverTime) -> Plan:
-    """A picture that is painted once."""
+    """The plan of a still: painted once."""
     fps = Fraction(1)
-    course = Course.of([Fraction(0)], fps, alpha=alpha, mix=mix, keep_color=settings.keep_color)
-    return Plan(course, fps, (0,), (0,))
+    curves = ParameterCurves.of([Fraction(0)], fps, alpha=alpha, mix=mix, preserve_color=settings.preserve_color)
+    return Plan(curves, fps, (0,), (0,))
 
 
 class Animation:
-    """What the settings of a balance animation ask for, before it is decided when exactly its numbers are reached.
+    """A balance animation as the settings describe it, before retiming.
 
-    If it bounces, what changes over time does so on the way there; the way back is that way again.
+    If it bounces, the schedules run on the way there; the way back shows the same frames in reverse.
 
     Args:
         settings: all that only the balance animation has are read.
         mix: share of each style.
 
     Raises:
-        UsageError: it is too short, or its settings cannot be meant together.
+        UsageError: it is too short, or its settings contradict each other.
 
     Attributes:
         times: seconds of the frames on the way there.
@@ -103,53 +103,53 @@ class Animation:
 
     @property
     def numbers(self) -> tuple[OverTime, ...]:
-        """All that may change over time."""
+        """The settings that may change over time."""
         settings = self.settings
-        return (self.alpha, *self.mix, settings.keep_color, settings.temporal_weight)
+        return (self.alpha, *self.mix, settings.preserve_color, settings.temporal_weight)
 
-    def plan(self, moments: Sequence[Fraction] | None = None) -> Plan:
-        """How it is painted and shown, if the frames have what the schedules say of these moments instead of `times`.
+    def plan(self, remapped_times: Sequence[Fraction] | None = None) -> Plan:
+        """How it is painted and shown, with the schedules evaluated at `remapped_times` instead of `times`.
 
         Raises:
             UsageError: a schedule does not fit the length.
         """
         settings = self.settings
-        course = Course.of(
+        curves = ParameterCurves.of(
             self.times,
             self.fps,
             alpha=self.alpha,
             mix=self.mix,
-            keep_color=settings.keep_color,
+            preserve_color=settings.preserve_color,
             temporal_weight=settings.temporal_weight,
-            moments=moments,
+            remapped_times=remapped_times,
         )
         if settings.timelapse:
-            course = _growing(course, moments or self.times)
+            curves = _growing(curves, remapped_times or self.times)
         count = len(self.times)
         there = range(count)
         shown = there_and_back(count) if settings.bounce else tuple(there)
         if settings.direction == "both":
-            return Plan(course, self.fps, shown, tuple(range(len(shown))))
-        if settings.timelapse or (course.alpha[0] >= course.alpha[-1]) == (settings.direction == "forward"):
-            return Plan(course, self.fps, tuple(there), shown)
-        return Plan(course, self.fps, tuple(reversed(there)), tuple(count - 1 - number for number in shown))
+            return Plan(curves, self.fps, shown, tuple(range(len(shown))))
+        if settings.timelapse or (curves.alpha[0] >= curves.alpha[-1]) == (settings.direction == "forward"):
+            return Plan(curves, self.fps, tuple(there), shown)
+        return Plan(curves, self.fps, tuple(reversed(there)), tuple(count - 1 - number for number in shown))
 
     def one_way(self) -> Animation:
-        """The way there alone."""
+        """The same animation without the way back."""
         settings = self.settings
         length = float(len(self.times) / self.fps)
         direction = "forward" if settings.direction == "both" else settings.direction
         return Animation(dataclasses.replace(settings, bounce=False, seconds=length, direction=direction), self.mix)
 
 
-def _growing(course: Course, moments: Sequence[Fraction]) -> Course:
-    """A course on which nothing changes but the painting.
+def _growing(curves: ParameterCurves, remapped_times: Sequence[Fraction]) -> ParameterCurves:
+    """The curves of a timelapse: everything is constant but the temporal weight.
 
     Each frame is a step of the gradient flow dP/dt = -dL/dP, taken implicitly: the P that minimises
     L(P) + |P - previous|^2 / t (Parikh & Boyd 2014, "Proximal Algorithms", section 4.1.1), so that 1 / t is the weight
     of staying with what was painted before. The time passes from the first of FLOW_TIME to the last, by equal factors.
     """
     first, last = FLOW_TIME
-    clock = [first * (last / first) ** float(moment / moments[-1]) for moment in moments]
+    clock = [first * (last / first) ** float(time / remapped_times[-1]) for time in remapped_times]
     weights = tuple(1 / (now - before) for before, now in pairwise([0.0, *clock]))
-    return dataclasses.replace(course, temporal_weight=weights)
+    return dataclasses.replace(curves, temporal_weight=weights)

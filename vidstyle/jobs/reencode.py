@@ -1,4 +1,4 @@
-"""Encode the frames of a finished job anew, with other settings; nothing is painted.
+"""Re-encodes the frames of a finished job with other settings; nothing is painted.
 
 from vidstyle import Settings, encode_job
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidstyle.compose.compositor import Show
-from vidstyle.compose.frame_cache import Material
+from vidstyle.compose.compositor import Compositor
+from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import Playback, as_painted
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.jobs.folder.checkpoint import JobFolder
@@ -29,7 +29,7 @@ from vidstyle.media.stills.pictures import load_picture, resize
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.settings import Settings
 from vidstyle.system.outofmemory import memory_errors
-from vidstyle.types import Film
+from vidstyle.types import FrameSequence
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
@@ -79,18 +79,18 @@ def encode_job(
             output, moving=moving, overwrite=overwrite, plays=settings.plays, limit=limit, inputs=read
         )
         check_companions(settings, paths, overwrite=overwrite, inputs=read)
-        show = placed(Show(kept, settings, inputs.material(settings, kept), moving=moving))
+        compositor = placed(Compositor(kept, settings, inputs.inputs(settings, kept), moving=moving))
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = inputs.sound()
         with frames_kept(folder):
-            fitted = export(folder, show, paths, settings, sound, on_fitted, overwrite=overwrite)
-            write_companions(folder, show, settings, paths, fitted, overwrite=overwrite)
+            fitted = export(folder, compositor, paths, settings, sound, on_fitted, overwrite=overwrite)
+            write_companions(folder, compositor, settings, paths, fitted, overwrite=overwrite)
     return paths[0]
 
 
 class _Inputs:
-    """What a finished job was painted from, as far as it is still where it was."""
+    """The input files of a finished job, checked to be unchanged."""
 
     def __init__(self, folder: JobFolder, played: Played) -> None:
         self.folder, self.played = folder, played
@@ -107,13 +107,13 @@ class _Inputs:
             return None
         return self._clip("put the painted clip back there, whose sound goes along, or give --no-sound")
 
-    def material(self, settings: Settings, kept: Playback) -> Material:
+    def inputs(self, settings: Settings, kept: Playback) -> CompositorInputs:
         """What `settings` show beside the painting."""
         own, played = kept.info, self.played
         if settings.layout == "plain" and settings.title is None:
-            return Material(alpha=played.alpha)
+            return CompositorInputs(alpha=played.alpha)
         advice = f"put it back there: {'--title' if settings.layout == 'plain' else '--layout'} shows it"
-        content: Film | np.ndarray
+        content: FrameSequence | np.ndarray
         if self._moves:
             content = self._clip(advice)
         else:
@@ -122,7 +122,7 @@ class _Inputs:
             content = _rounded(resize(picture, own.width, own.height))
         names = enumerate(played.styles, 1)
         styles = [load_picture(self._checked(name, f"style {number}", advice)) for number, name in names]
-        return Material(content, tuple(map(_rounded, styles)), played.alpha)
+        return CompositorInputs(content, tuple(map(_rounded, styles)), played.alpha)
 
     def _clip(self, advice: str) -> Clip:
         self._checked(self.played.content, "content", advice)

@@ -1,4 +1,4 @@
-"""The loop: every frame of a source is painted from the state after the one before, and kept in the job folder."""
+"""The render loop: every frame of a source is painted from the state of the one before, and saved in the job folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OnFrame = Callable[[Result, int], None]
 
 
 def render(source: Source, stylizer: Stylizer, job: JobFolder, on_frame: OnFrame | None = None) -> None:
-    """Paint every frame of `source` that `job` does not have yet, and keep it there.
+    """Paint every frame of `source` that `job` does not have yet, and save it there.
 
     While a frame is painted the next ones are fetched and the last one is saved, each in a thread of its own. However
     the painting ends, what was painted is saved first.
@@ -49,7 +49,7 @@ def _save(job: JobFolder, result: Result, state: State) -> None:
 
 
 class Watched:
-    """A source whose inputs may not change as long as it is read."""
+    """A source that checks, with each frame, that its input files have not changed."""
 
     def __init__(self, source: Source, inputs: Inputs) -> None:
         self.source, self.inputs = source, inputs

@@ -1,9 +1,9 @@
-"""When an animation reaches its numbers, so that the picture changes by equal steps.
+"""Retiming: remapped times for the frames of an animation, so that the picture changes by equal steps.
 
-At a constant speed of alpha nearly nothing happens for most of the film, and then everything at once. So the animation
-is rehearsed at a small size, it is measured how much each frame differs from the one before, and the frames are moved
-to the moments at which the picture has gone equal parts of its way. The keys of the schedules stay where they are, and
-between two of them the picture is eased where a schedule is.
+At a constant speed of alpha nearly nothing happens for most of the animation, and then everything at once. So pilot
+renders paint the animation at a small size, the feature distance of each frame from the one before is measured, and
+the schedules are evaluated at remapped times at which the cumulated distance grows by equal steps. The keys of the
+schedules keep their times, and between two of them the distance is eased where a schedule is.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from vidstyle.jobs.sources import to_tensor
 from vidstyle.schedule import EASINGS, Schedule, values
 from vidstyle.types import Frame, State
 
-REHEARSALS = 0.5, 0.7  # of the size
-SMALLEST_REHEARSAL = 128  # pixels of its long side
+PILOT_SCALES = 0.5, 0.7  # sizes of the pilot renders, as shares of the size
+SMALLEST_PILOT = 128  # pixels of the long side of a pilot render
 # Frames at equal steps of t in [-1, 1] have log(alpha / (1 - alpha)) = -LIMIT * (MIDDLE t + (1 - MIDDLE) t^3). Measured
 # as the mean of six pairs of photographs and paintings: what alpha does to a picture is nearly the same for all.
 LIMIT, MIDDLE = 5.5, 0.68
 SLOWEST = 4  # times less than the mean: a frame that changed less may have been stuck, and is not believed
-FINEST = 10**9  # denominator of a moment
-BRINK = Fraction(1, 10**15)  # share of a stretch by which its last numbers come before its end, where others may begin
+FINEST = 10**9  # denominator of a remapped time
+MARGIN = Fraction(1, 10**15)  # share of a stretch before its end at which its last values are taken: jumps are at keys
 TABLE = np.linspace(-1, 1, 2001)
 
 OnStep = Callable[[int, int], None]
@@ -39,52 +39,52 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class _Stretch:
-    """What lies between two keys."""
+    """The stretch of time between two keys."""
 
     start: Fraction
     end: Fraction
     eased: bool
     frames: range  #: that lie in it, both ends included
 
-    def fractions(self, moments: Sequence[Fraction]) -> np.ndarray:
-        """How far its frames are at their moments, 0 to 1."""
+    def fractions(self, times: Sequence[Fraction]) -> np.ndarray:
+        """How far its frames are at these times, 0 to 1."""
         length = self.end - self.start
-        return np.array([float((moments[frame] - self.start) / length) for frame in self.frames])
+        return np.array([float((times[frame] - self.start) / length) for frame in self.frames])
 
-    def moments(self, fractions: np.ndarray, times: Sequence[Fraction]) -> Iterator[tuple[int, Fraction]]:
-        """The frames and when they are so far; one that lies on a key stays there."""
+    def remapped(self, fractions: np.ndarray, times: Sequence[Fraction]) -> Iterator[tuple[int, Fraction]]:
+        """The frames and the times at which they are so far; a frame on a key keeps its time."""
         for frame, fraction in zip(self.frames, fractions, strict=True):
             if self.start < times[frame] < self.end:
                 inside = min(max(float(fraction), 1e-6), 1 - 1e-6)
                 yield frame, (self.start + (self.end - self.start) * Fraction(inside)).limit_denominator(FINEST)
 
 
-def expected(animation: Animation) -> list[Fraction]:
-    """The moments at which pictures like other pictures go equal steps, for each of `animation.times`."""
+def expected_times(animation: Animation) -> list[Fraction]:
+    """Remapped times for each of `animation.times` that give equal steps for an average picture."""
     times = animation.times
-    moments = list(times)
+    remapped_times = list(times)
     for stretch in _stretches(animation):
         wanted = _eased(stretch.fractions(times), stretch)
-        brink = stretch.end - (stretch.end - stretch.start) * BRINK
-        here, there = values(animation.alpha, times, animation.fps, moments=(stretch.start, brink))
+        before_end = stretch.end - (stretch.end - stretch.start) * MARGIN
+        here, there = values(animation.alpha, times, animation.fps, remapped_times=(stretch.start, before_end))
         if here != there:
             way = np.interp(wanted, (0, 1), (_way(here), _way(there)))
             wanted = np.interp((_alpha(way) - here) / (there - here), _eased(TABLE, stretch), TABLE)
-        for frame, moment in stretch.moments(wanted, times):
-            moments[frame] = moment
-    return moments
+        for frame, time in stretch.remapped(wanted, times):
+            remapped_times[frame] = time
+    return remapped_times
 
 
-def even(animation: Animation, moments: Sequence[Fraction], changes: Sequence[float]) -> list[Fraction]:
-    """The moments at which the picture has gone equal steps.
+def equal_steps(animation: Animation, remapped_times: Sequence[Fraction], changes: Sequence[float]) -> list[Fraction]:
+    """Better remapped times, at which the picture changes by equal steps.
 
     Args:
-        moments: those of a rehearsal.
-        changes: how much the picture changed in it from each frame to the next.
+        remapped_times: those of a pilot render.
+        changes: the feature distance in it from each frame to the next.
     """
-    better = list(moments)
+    better = list(remapped_times)
     for stretch in _stretches(animation):
-        gone = stretch.fractions(moments)
+        gone = stretch.fractions(remapped_times)
         change = np.array([changes[frame] for frame in stretch.frames[:-1]])
         speed = np.maximum(change, change.mean() / SLOWEST) / np.maximum(np.diff(gone), 1 / FINEST)
         # Up to the keys themselves, where no frame may lie, it goes on as it does beside them.
@@ -93,43 +93,44 @@ def even(animation: Animation, moments: Sequence[Fraction], changes: Sequence[fl
         if distance[-1] > 0:
             wanted = _eased(stretch.fractions(animation.times), stretch)
             fractions = np.interp(wanted * distance[-1], distance, nodes)
-            for frame, moment in stretch.moments(fractions, animation.times):
-                better[frame] = moment
+            for frame, time in stretch.remapped(fractions, animation.times):
+                better[frame] = time
     return better
 
 
-def rehearse(
+def retime(
     animation: Animation, picture: np.ndarray, stylizer: Stylizer, judge: Judge, on_step: OnStep | None = None
 ) -> list[Fraction]:
-    """The moments of an even animation, found by painting it small.
+    """The remapped times of an animation in equal steps, found by pilot renders.
 
     Args:
         picture: (H, W, 3) float32 sRGB in [0, 1].
         stylizer: paints at any size.
-        judge: sees how much a picture changes.
-        on_step: called after each small painting with its number, from 1, and the number of all.
+        judge: the network of the feature distances.
+        on_step: called after each painting of a pilot render with its number, from 1, and the number of all.
     """
     settings = animation.settings
     own = settings.size or max(picture.shape[:2])
     one_way = animation.one_way()
-    moments = expected(animation)
+    remapped_times = expected_times(animation)
     layers = tuple(dict.fromkeys((*settings.style_layers, *settings.content_layers)))
-    total = len(REHEARSALS) * len(moments)
-    for number, scale in enumerate(REHEARSALS):
-        small = dataclasses.replace(settings, size=min(max(round(own * scale), SMALLEST_REHEARSAL), own))
-        plan = one_way.plan(moments)
-        source = PictureSource(picture, small, plan, begun=settings.timelapse)
+    total = len(PILOT_SCALES) * len(remapped_times)
+    for number, scale in enumerate(PILOT_SCALES):
+        small = dataclasses.replace(settings, size=min(max(round(own * scale), SMALLEST_PILOT), own))
+        plan = one_way.plan(remapped_times)
+        source = PictureSource(picture, small, plan, starts_unpainted=settings.timelapse)
         changes = []
         for change in _changes(source.frames(0), stylizer, judge, layers):
             changes.append(change)
             if on_step is not None:
-                on_step(number * len(moments) + len(changes), total)
-        moments = even(animation, moments, changes[:0:-1] if plan.painted[0] else changes[1:])
-    return moments
+                on_step(number * len(remapped_times) + len(changes), total)
+        in_order = changes[:0:-1] if plan.painted[0] else changes[1:]
+        remapped_times = equal_steps(animation, remapped_times, in_order)
+    return remapped_times
 
 
 def _changes(frames: Iterator[Frame], stylizer: Stylizer, judge: Judge, layers: Sequence[str]) -> Iterator[float]:
-    """How much each painting differs from the one before; the first by nothing."""
+    """The feature distance of each painting from the one before; 0 for the first."""
     state: State | None = None
     before: torch.Tensor | None = None
     for frame in frames:
@@ -145,8 +146,8 @@ def _stretches(animation: Animation) -> list[_Stretch]:
     for number in animation.numbers:
         schedule = Schedule.parse(str(number))
         if schedule.constant is None:
-            for moment, way in schedule.turns(times, fps).items():
-                turns.setdefault(moment, []).append(way)
+            for time, way in schedule.turns(times, fps).items():
+                turns.setdefault(time, []).append(way)
     stretches = []
     for start, end in pairwise(sorted(turns)):
         inside = [number for number, time in enumerate(times) if start <= time <= end]
@@ -157,13 +158,13 @@ def _stretches(animation: Animation) -> list[_Stretch]:
 
 
 def _eased(fractions: np.ndarray, stretch: _Stretch) -> np.ndarray:
-    """What part of its way is gone after these parts of the time."""
+    """The share of the distance covered after these shares of the time."""
     ease = EASINGS["ease" if stretch.eased else "linear"]
     return np.array([ease(fraction) for fraction in fractions])
 
 
 def _way(alpha: float) -> float:
-    """Where alpha is on the way from 1, at -1, to 0, at 1."""
+    """Inverse of `_alpha`: the position of alpha on the way from 1, at -1, to 0, at 1."""
     return float(np.interp(-alpha, -_alpha(TABLE), TABLE))
 
 

@@ -1,4 +1,4 @@
-"""What a sheet shows, and which of it is to be painted: a picture at several alphas, or the shots of a clip in styles.
+"""Contact sheets to choose from: a picture painted at several alphas, or the shots of a clip painted in styles.
 
 Every cell is painted from scratch, as a still is. Carried along from one alpha to the next, a row would take a third of
 the time; but where alpha is low, its paintings would keep more of the photograph than those that are made at it.
@@ -32,7 +32,7 @@ SHOWN = 3  # frames of a shot, where nothing is painted
 
 
 class Sheet:
-    """Paintings that have nothing to do with each other, as a source; and the table that shows them.
+    """Independent paintings as a source, and the table that shows them.
 
     Args:
         cells: to be painted, all of one size, row by row.
@@ -164,10 +164,10 @@ def shots_of(source: VideoSource) -> list[Shot]:
 
 def _cells(wanted: Sequence[tuple[Tensor, float, int]], styles: int, settings: Settings) -> list[Frame]:
     """Of pictures, the alphas they are to be painted at, and the numbers of their styles."""
-    keep_color = constant(settings.keep_color, "--keep-color")
+    preserve_color = constant(settings.preserve_color, "--preserve-color")
     shares = [tuple(float(other == style) for other in range(styles)) for style in range(styles)]
     return [
-        Frame(number, image, None, alpha, shares[style], keep_color=keep_color)
+        Frame(number, image, None, alpha, shares[style], preserve_color=preserve_color)
         for number, (image, alpha, style) in enumerate(wanted)
     ]
 
@@ -185,7 +185,7 @@ def _pictures(source: VideoSource, numbers: Collection[int]) -> dict[int, np.nda
 def _middle(source: VideoSource, shot: Shot) -> int:
     """The number of the frame in the middle of a shot or, if that is a flash or black, of the nearest that shows it."""
     first, end = shot.first - source.clip.first, shot.end - source.clip.first
-    return min(range(first, end), key=lambda number: (number in source.blinks, abs(2 * number - first - end + 1)))
+    return min(range(first, end), key=lambda number: (number in source.flashes, abs(2 * number - first - end + 1)))
 
 
 def _when(shot: Shot) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Where the frames of a clip come from, with their motion. And a thread that fetches frames ahead."""
+"""The sources of a clip's frames, with optical flow; and a thread that fetches frames ahead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle.jobs.curves import Course
+from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
@@ -27,7 +27,7 @@ from vidstyle.system import libraries
 from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
 from vidstyle.system.stopwatch import each, stage
-from vidstyle.types import Budget, Film, Frame, Motion, Onward
+from vidstyle.types import Budget, Frame, FrameSequence, LoopClosure, Motion
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
@@ -40,54 +40,54 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class _Moment:
-    """What a frame of a film is made from."""
+class _FrameInputs:
+    """The pictures that a `Frame` is made from."""
 
     index: int
     pixels: np.ndarray  #: the picture, (H, W, 3) uint8
-    seen: np.ndarray  #: the one that shows where things are: in a blink, the last that does
+    seen: np.ndarray  #: the picture that motion is estimated from: in a flash, the last one before it
     before: tuple[np.ndarray, ...]  #: those seen in the frames before it in its shot, newest first
     repeats: bool  #: it is the same picture as that of the frame before
 
 
-class FilmSource:
-    """The frames of a film at working size, with their motion.
+class SequenceSource:
+    """A source of the frames of a clip, or of another sequence, at working size with their motion.
 
     Args:
-        film: read anew whenever frames are asked for.
+        sequence: decoded again whenever frames are asked for.
         settings: size, flow and what may change over time are read.
         mix: share of each style.
         cuts: numbers of the frames that begin a new shot; the first frame of all does so anyway.
-        blinks: numbers of the frames that do not show how their shot moves, like flashes and black.
+        flashes: numbers of the frames from which no motion can be estimated: flashes, black and other flat pictures.
         estimator: of the motion; the one of the settings if None.
 
     Raises:
-        UsageError: a schedule does not fit the length of the film.
+        UsageError: a schedule does not fit the length of the sequence.
         WeightsError: that estimator's weights are missing or another network's.
     """
 
     def __init__(
         self,
-        film: Film,
+        sequence: FrameSequence,
         settings: Settings,
         mix: Sequence[OverTime],
         cuts: Iterable[int] = (),
-        blinks: Iterable[int] = (),
+        flashes: Iterable[int] = (),
         estimator: flow.Estimator | None = None,
     ) -> None:
-        self.film, self.settings = film, settings
+        self.sequence, self.settings = sequence, settings
         self.estimate = estimator or estimator_of(settings)
-        self.shots, self.blinks = frozenset({0, *cuts}), frozenset(blinks)
-        own = film.info
+        self.shots, self.flashes = frozenset({0, *cuts}), frozenset(flashes)
+        own = sequence.info
         width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = dataclasses.replace(own, width=width, height=height)
         self.playback: Sequence[int] = range(own.frames)
-        self.course = Course.of(
+        self.curves = ParameterCurves.of(
             own.times,
             own.fps,
             alpha=settings.alpha,
             mix=mix,
-            keep_color=settings.keep_color,
+            preserve_color=settings.preserve_color,
             # Without knowledge of the motion the term would only smear what moves.
             temporal_weight=settings.temporal_weight if settings.warm_start == "warped" else 0.0,
         )
@@ -103,7 +103,7 @@ class FilmSource:
         before: deque[np.ndarray] = deque(maxlen=self.reach)
         opening = self._opening()
         pending: deque[Future[Frame]] = deque()
-        with closing(self.film.decode(first)) as decoded, pool(workers, "vidstyle-motion") as motions:
+        with closing(self.sequence.decode(first)) as decoded, pool(workers, "vidstyle-motion") as motions:
             try:
                 for index, picture in enumerate(each("decode", decoded), first):
                     with stage("decode"):
@@ -112,11 +112,11 @@ class FilmSource:
                         before.clear()
                         previous = None
                     repeats = previous is not None and np.array_equal(pixels, previous)
-                    # In a blink the painting stands still; what comes after it has moved since before it.
-                    seen = before[0] if before and index in self.blinks else pixels
+                    # In a flash the painting stands still; the next motion is that since the frame before it.
+                    seen = before[0] if before and index in self.flashes else pixels
                     if index >= start:
-                        moment = _Moment(index, pixels, seen, tuple(before), repeats)
-                        pending.append(motions.submit(self._frame, moment, opening))
+                        inputs = _FrameInputs(index, pixels, seen, tuple(before), repeats)
+                        pending.append(motions.submit(self._frame, inputs, opening))
                     before.appendleft(seen)
                     previous = pixels
                     if len(pending) > workers:
@@ -129,37 +129,37 @@ class FilmSource:
     def _first_needed(self, start: int) -> int:
         """The frame to decode from for the motion of frame `start`."""
         first = max(start - self.reach, 0)
-        while first in self.blinks and first not in self.shots:
+        while first in self.flashes and first not in self.shots:
             first -= 1
         return first
 
-    def _frame(self, moment: _Moment, opening: np.ndarray | None) -> Frame:
+    def _frame(self, inputs: _FrameInputs, opening: np.ndarray | None) -> Frame:
         """One frame; `opening` is the first picture of all if this is to loop."""
-        index, seen = moment.index, moment.seen
+        index, seen = inputs.index, inputs.seen
         with stage("flow"):
-            motions = self._motions(seen, moment.before)
+            motions = self._motions(seen, inputs.before)
             left = self.info.frames - index
-            onward = None
+            loop_closure = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                onward = Onward(self.estimate(opening, seen), 1 / left)
+                loop_closure = LoopClosure(self.estimate(opening, seen), 1 / left)
         # The same picture again, and the same is wanted of it.
-        painted = moment.repeats and onward is None and self.course.stays(index)
+        painted = inputs.repeats and loop_closure is None and self.curves.unchanged_at(index)
         return Frame(
             index=index,
-            image=to_tensor(moment.pixels),
+            image=to_tensor(inputs.pixels),
             motion=motions.pop(1, None),
             earlier=motions,
             reach=self.reach,
-            onward=onward,
+            loop_closure=loop_closure,
             budget=Budget(1, 0.0) if painted else None,
-            **self.course.at(index),
+            **self.curves.at(index),
         )
 
     def _opening(self) -> np.ndarray | None:
         """The first frame, if the end is to lead to it."""
         if not self.settings.loop:
             return None
-        with closing(self.film.decode(0)) as decoded:
+        with closing(self.sequence.decode(0)) as decoded:
             return pictures.resize(next(decoded), self.info.width, self.info.height)
 
     def _motions(self, pixels: np.ndarray, before: Sequence[np.ndarray]) -> dict[int, Motion]:
@@ -168,7 +168,7 @@ class FilmSource:
         if not before or settings.warm_start == "none":
             return {}
         if settings.warm_start == "previous" or np.array_equal(pixels, before[0]):
-            return {1: flow.still(*pixels.shape[:2])}
+            return {1: flow.no_motion(*pixels.shape[:2])}
         motions = {}
         unseen = torch.ones(1, *pixels.shape[:2])
         for lag in (1, *sorted(settings.long_term)):
@@ -178,14 +178,14 @@ class FilmSource:
         return motions
 
 
-class VideoSource(FilmSource):
+class VideoSource(SequenceSource):
     """The frames of a clip at working size, with their motion.
 
     Decodes the clip once at birth, so that a damaged one is refused before any painting and cuts and flashes are known.
 
     Args:
         path: of the clip.
-        settings: those of a film, and start, end, cuts, deinterlace and hdr.
+        settings: those of a sequence, and start, end, cuts, deinterlace and hdr.
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
 
@@ -210,14 +210,14 @@ class VideoSource(FilmSource):
             start=settings.start,
             end=settings.end,
             rate=settings.input_fps,
-            observe=detector.add,
+            on_frame=detector.add,
             deinterlace=settings.deinterlace,
             hdr=settings.hdr,
         )
         for note in self.clip.notes:
             tell(note)
         cuts = detector.cuts() if settings.cuts else ()
-        super().__init__(self.clip, settings, mix, cuts, detector.blinks(), estimator)
+        super().__init__(self.clip, settings, mix, cuts, detector.flashes(), estimator)
 
     @property
     def sound(self) -> Clip | None:
@@ -231,7 +231,7 @@ def is_picture(content: str | Path) -> bool:
 
 
 def estimator_of(settings: Settings) -> flow.Estimator:
-    """Of the motion, as the settings name it. Raises `WeightsError`."""
+    """The estimator of motion that the settings name. Raises `WeightsError`."""
     return flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
 
 

@@ -1,4 +1,4 @@
-"""One call of a public function: what it refuses, the loop that paints, and what is made of the frames."""
+"""A job from start to end: checks before painting, the job folder, the render loop, the outputs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidstyle.compose.compositor import Show
-from vidstyle.compose.frame_cache import Material
+from vidstyle.compose.compositor import Compositor
+from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import as_painted
 from vidstyle.core import color, networks
 from vidstyle.core.optimize import pick_precision
@@ -35,7 +35,7 @@ from vidstyle.jobs.output.figure import write_companions
 from vidstyle.jobs.output.space import announced, require_space
 from vidstyle.jobs.output.targets import Targets
 from vidstyle.jobs.rendering import OnFrame, Watched, render
-from vidstyle.jobs.retiming import OnStep, expected, rehearse
+from vidstyle.jobs.retiming import OnStep, expected_times, retime
 from vidstyle.jobs.sheets import Sheet
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
 from vidstyle.jobs.threads import computing_with
@@ -60,7 +60,7 @@ File = str | Path
 
 @dataclass(frozen=True)
 class Call:
-    """What a call does with what is there already, and with its job folder in the end."""
+    """How a call treats existing outputs, an earlier job, and its job folder at the end."""
 
     overwrite: bool = False  #: outputs that are there are replaced
     restart: bool = False  #: what an interrupted call has painted is forgotten
@@ -68,7 +68,7 @@ class Call:
 
 
 class Task:
-    """One call of a public function; at birth everything is checked that does not need the frames.
+    """One call of a public function; the constructor checks everything that does not need the frames.
 
     Attributes:
         content: absolute path of the clip or picture: the working folder may change while it is painted.
@@ -122,37 +122,39 @@ class Task:
         on_painted: OnPainted | None = None,
     ) -> Path:
         """Paint, and make the outputs. Returns the path of the first."""
-        self.try_outputs(self.show(source), sound)  # what fails is refused before there is a job folder
+        self.try_outputs(self.compositor(source), sound)  # what fails is refused before there is a job folder
         with self.opened(source) as job:
             self.finish(job, source, sound, on_frame, on_fitted, on_painted)
         return self.outputs[0]
 
-    def run_evenly(
+    def run_retimed(
         self,
         animation: Animation,
         picture: np.ndarray,
         on_frame: OnFrame | None,
         on_fitted: OnFitted | None,
-        on_rehearsal: OnStep | None,
+        on_pilot: OnStep | None,
     ) -> Path:
-        """The same at an even pace, found by rehearsals, or by an interrupted call before."""
+        """The same in equal steps, at the remapped times of pilot renders or of an interrupted call before."""
 
-        def source(moments: Sequence[Fraction]) -> PictureSource:
-            return PictureSource(picture, self.settings, animation.plan(moments), begun=self.settings.timelapse)
+        def source(remapped_times: Sequence[Fraction]) -> PictureSource:
+            return PictureSource(
+                picture, self.settings, animation.plan(remapped_times), starts_unpainted=self.settings.timelapse
+            )
 
-        draft = source(expected(animation))
-        self.try_outputs(self.show(draft))
+        draft = source(expected_times(animation))
+        self.try_outputs(self.compositor(draft))
         with self.opened(draft) as job:
-            if len(job.manifest.moments) != len(animation.times) and not self.targets.all_made:
+            if len(job.manifest.remapped_times) != len(animation.times) and not self.targets.all_made:
                 tell(
-                    "first the animation is painted twice at a smaller size, to find equal steps between its frames; "
+                    "first two pilot renders paint the animation at a smaller size, to find equal steps; "
                     "that takes about as long as the painting itself, and --space linear leaves it out"
                 )
                 stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-                moments = rehearse(animation, picture, stylizer, self.network, on_rehearsal)
-                job.describe(moments=tuple(moments))
+                remapped_times = retime(animation, picture, stylizer, self.network, on_pilot)
+                job.describe(remapped_times=tuple(remapped_times))
                 del stylizer
-            self.finish(job, source(job.manifest.moments), None, on_frame, on_fitted)
+            self.finish(job, source(job.manifest.remapped_times), None, on_frame, on_fitted)
         return self.outputs[0]
 
     def draw(self, sheet: Sheet, on_frame: OnFrame | None) -> Path:
@@ -169,7 +171,7 @@ class Task:
     def opened(self, source: Source) -> Iterator[JobFolder]:
         """The job folder; it goes, unless it is to be kept, when the block is left.
 
-        In the block torch computes with as many threads as when the job was begun.
+        In the block torch computes with as many threads as when the job was started.
 
         Raises:
             MemoryLimitError, DiskError: the memory or the disk cannot hold the pictures.
@@ -219,7 +221,7 @@ class Task:
         self.paint(job, source, on_frame)
         if on_painted is not None:
             on_painted(job.images(source.playback))
-        show, settings, leave = self.show(source), self.settings, self.call.overwrite
+        compositor, settings, leave = self.compositor(source), self.settings, self.call.overwrite
         heard = sound if settings.sound else None
         deep = _deep(job, source) if settings.bits == 16 else None
 
@@ -230,7 +232,7 @@ class Task:
         with frames_kept(job):
             fitted = export(
                 job,
-                show,
+                compositor,
                 self.targets.left,
                 settings,
                 heard,
@@ -240,21 +242,21 @@ class Task:
                 deep=deep,
             )
             self.targets.remove_companions()
-            write_companions(job, show, settings, self.outputs, fitted, overwrite=leave, record=record)
+            write_companions(job, compositor, settings, self.outputs, fitted, overwrite=leave, record=record)
 
-    def try_outputs(self, show: Show, sound: Clip | None = None) -> None:
+    def try_outputs(self, compositor: Compositor, sound: Clip | None = None) -> None:
         """Make the outputs in miniature. Raises `UsageError` if that fails."""
         settings = self.settings
-        encoding = Encoding(settings.crf, settings.plays, sound if settings.sound else None, show.delay)
-        notes = try_outputs(self.targets.left, show.info, encoding) if self.moving else []
+        encoding = Encoding(settings.crf, settings.plays, sound if settings.sound else None, compositor.delay)
+        notes = try_outputs(self.targets.left, compositor.info, encoding) if self.moving else []
         for note in notes:
             tell(note)
 
-    def show(self, source: VideoSource | PictureSource) -> Show:
-        """How its frames will be shown. Raises `UsageError` if what the settings ask for cannot be meant."""
-        content = source.film if isinstance(source, VideoSource) else to_pixels(source.image)
-        material = Material(content, tuple(map(to_pixels, self.styles)), source.course.alpha)
-        return placed(Show(as_painted(source.info, source.playback), self.settings, material, moving=self.moving))
+    def compositor(self, source: VideoSource | PictureSource) -> Compositor:
+        """The compositor of its frames. Raises `UsageError` if the settings do not go together."""
+        content = source.sequence if isinstance(source, VideoSource) else to_pixels(source.image)
+        inputs = CompositorInputs(content, tuple(map(to_pixels, self.styles)), source.curves.alpha)
+        return placed(Compositor(as_painted(source.info, source.playback), self.settings, inputs, moving=self.moving))
 
     def _manifest(self, frames: int) -> Manifest:
         """What the frames depend on. Reads all inputs, for their hashes."""
@@ -283,12 +285,12 @@ class Task:
         )
 
     def _played(self, source: VideoSource | PictureSource, sound: Clip | None) -> Played:
-        """How the frames are shown before anybody edits that."""
+        """How the frames are played, before editing."""
         files = self.inputs.files
         return Played(
             info=source.info,
             order=tuple(source.playback),
-            alpha=source.course.alpha,
+            alpha=source.curves.alpha,
             content=self.content,
             styles=tuple(str(paths[0]) for role, paths in files.items() if role.startswith("style")),
             sound=sound is not None and sound.has_audio,
@@ -318,7 +320,7 @@ def _told(job: JobFolder) -> Iterator[None]:
     except BaseException as error:
         job.log(f"ends with {type(error).__name__}: {error}")
         refused = isinstance(error, VidstyleError) and not isinstance(error, JobError)
-        if refused and not (job.painted or job.manifest.moments or job.manifest.made):
+        if refused and not (job.painted or job.manifest.remapped_times or job.manifest.made):
             with suppress(DiskError):
                 job.discard()
         raise
@@ -328,7 +330,7 @@ def _deep(job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | N
     """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
     if job.state is None or not isinstance(source, PictureSource):
         return None
-    shown = color.keep_color(job.state.pastiche.cpu(), source.image, source.course.keep_color[-1])
+    shown = color.preserve_color(job.state.pastiche.cpu(), source.image, source.curves.preserve_color[-1])
     deep: np.ndarray = np.rint(shown.clamp(0, 1).permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
     return deep
 

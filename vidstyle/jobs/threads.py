@@ -1,4 +1,4 @@
-"""How many threads torch computes with. On a CPU that decides the last bits of every sum, so it belongs to a job."""
+"""The number of threads of torch, which on a CPU decides the last bits of every sum, so that it belongs to a job."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Instruments: nothing here is needed to paint."""
+"""Instruments for measuring, comparing and training; nothing here is needed to paint."""

@@ -1,4 +1,4 @@
-"""Curves over time, drawn with letters for a terminal."""
+"""Line charts over time, drawn with block characters for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What vidstyle finds on a machine, and the command that mends what is missing."""
+"""`vidstyle doctor`: what vidstyle finds on a machine, and the command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything a job needs."""
-    return [_checked(subject, look) for subject, look in CHECKS.items()]
+    """Check everything that a job needs."""
+    return [_checked(subject, check) for subject, check in CHECKS.items()]
 
 
 def report(job: Path | None = None) -> list[str]:
@@ -49,9 +49,9 @@ def report(job: Path | None = None) -> list[str]:
     return [*facts.machine(), *findings, f"{LOG}:", *log.read_text(errors="replace").splitlines()]
 
 
-def _checked(subject: str, look: Callable[[], Finding]) -> Finding:
+def _checked(subject: str, check: Callable[[], Finding]) -> Finding:
     try:
-        return look()
+        return check()
     except VidstyleError as error:
         return Finding(subject, str(error), ok=False, mend="pip install --force-reinstall --no-deps vidstyle")
     except Exception as error:  # a library that is broken may raise anything

@@ -1,1 +1,1 @@
-"""How two frames correspond, and where a shot ends."""
+"""Motion: optical flow between frames, and shot detection."""

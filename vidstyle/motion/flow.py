@@ -1,4 +1,4 @@
-"""Optical flow between two pictures, and what of it can be trusted.
+"""Optical flow between two pictures, with a forward-backward consistency check for occlusions.
 
 Flow is backward flow everywhere: for each pixel of the current picture where it was in the previous one, minus here.
 """
@@ -33,7 +33,7 @@ UNLIKE = 25.0  # grey levels, root mean square around a pixel: more is another p
 
 
 class Search(Protocol):
-    """Finds where things went, as well as it can."""
+    """Estimates forward and backward flow between two pictures."""
 
     fingerprint: str  #: a hash of what it has learnt; empty if that is nothing
 
@@ -78,8 +78,8 @@ def estimator(name: Flow, weights: str | Path | None = None, device: torch.devic
     return Estimator(ESTIMATORS[name](weights, device or torch.device("cpu")))
 
 
-def still(height: int, width: int) -> Motion:
-    """Nothing moves and everything stays in view."""
+def no_motion(height: int, width: int) -> Motion:
+    """Zero flow, everything visible."""
     return Motion(flow=torch.zeros(2, height, width), visible=torch.ones(1, height, width))
 
 
@@ -128,7 +128,7 @@ def _greys(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def evened(then: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two pictures, (H, W) uint8, without the difference in light between them: as they are where there is none.
+    """Two pictures, (H, W) uint8, with a difference in lighting removed; unchanged where there is none.
 
     A fade, a flash or a change of exposure is no motion, but makes DIS see some, or none where there is. Of such
     pictures only what each pixel is beside its surroundings is kept, which light does not change. Always to do that
@@ -152,7 +152,7 @@ def evened(then: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def settled(flow: np.ndarray, source: np.ndarray, target: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """The flow without what only explains noise: zero where, nearly as well, nothing moves.
+    """The flow with noise suppressed: zero where zero flow explains the pictures nearly as well.
 
     Noise alone makes DIS see .1 to .3 pixels of motion, another one in each frame, and a painting that follows it
     boils and blurs. Around each pixel the squared difference of the two pictures is compared with what the flow leaves
@@ -186,7 +186,7 @@ def settled(flow: np.ndarray, source: np.ndarray, target: np.ndarray, visible: n
 
 
 def unlike(flow: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Where a flow leads to another picture, (H, W) bool: what is suddenly there, or gone, is no motion.
+    """Where the warped picture differs too much, (H, W) bool: what appears or disappears is no motion.
 
     Flows that find nothing are smooth, often zero, and agree with each other. For the arguments see `settled`.
     """
@@ -198,7 +198,7 @@ def unlike(flow: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarr
 
 
 def visibility(backward: np.ndarray, forward: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
-    """How far the backward flow can be trusted, from 0 (hidden in the previous picture) to 1.
+    """The confidence of the backward flow, from 0 (occluded in the previous picture) to 1.
 
     Ruder, Dosovitskiy, Brox 2016, https://arxiv.org/abs/1604.08610, equations 5 and 6 and the smoothing of their
     released code: forward and backward flow must cancel out, and motion boundaries are unreliable.

@@ -1,4 +1,4 @@
-"""RAFT, networks that estimate motion (Teed, Deng 2020, https://arxiv.org/abs/2003.12039), as torchvision has them."""
+"""RAFT, networks that estimate optical flow (Teed, Deng 2020, https://arxiv.org/abs/2003.12039), from torchvision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SMALL = Kind("raft-small", "raft_small", URL + "raft_small_C_T_V2-01064c6d.pth")
 
 
 class Raft:
-    """Where things went between two pictures. Many threads may ask; one at a time is served.
+    """Estimates optical flow with a RAFT network. Many threads may call it; calls run one at a time.
 
     Args:
         kind: LARGE or SMALL.

@@ -1,4 +1,4 @@
-"""Where a clip cuts from one shot to the next, and in which frames there is nothing to see."""
+"""Shot detection: the cuts of a clip, and its flashes and other frames in which the shot cannot be seen."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLASH = 2  # frames of the longest flash
 
 
 class CutDetector:
-    """Finds cuts, and frames that show nothing, in frames fed one by one; holds a few small pictures.
+    """Detects cuts, and flashes and flat frames, in frames added one by one; holds a few thumbnails.
 
     What is measured is how much of a picture the motion from the one before leaves unexplained, whatever the light; and
     a cut is where PySceneDetect's adaptive detector finds that to stand out. (Of its own measure, differences of hue,
@@ -40,19 +40,19 @@ class CutDetector:
 
     def __init__(self) -> None:
         self._changes: list[float] = []  # into each frame
-        self._recent: deque[_Look] = deque(maxlen=FLASH + 1)
+        self._recent: deque[_Thumbnail] = deque(maxlen=FLASH + 1)
         self._flat: set[int] = set()
-        self._seen: tuple[int, _Look] | None = None  # the last picture that is not flat, and its number
+        self._seen: tuple[int, _Thumbnail] | None = None  # the last picture that is not flat, and its number
         self._gaps: dict[tuple[int, int], float] = {}  # by first frame and end: the change across
 
     def add(self, image: np.ndarray) -> None:
-        """Look at the next frame, (H, W, 3) uint8 RGB."""
-        number, now = len(self._changes), _look(image)
+        """Add the next frame, (H, W, 3) uint8 RGB."""
+        number, now = len(self._changes), _thumbnail(image)
         self._changes.append(_change(self._recent[-1], now) if self._recent else 0.0)
         if now.flat:
             self._flat.add(number)
         else:
-            self._look_back(number, now)
+            self._compare_across(number, now)
             self._seen = number, now
         self._recent.append(now)
 
@@ -63,11 +63,11 @@ class CutDetector:
             changes[first : end + 1] = [*[0.0] * (end - first), change]
         return _divided(changes, 0, len(changes))
 
-    def blinks(self) -> frozenset[int]:
+    def flashes(self) -> frozenset[int]:
         """Numbers of the frames so far in which the shot cannot be seen: flashes, black and other flat pictures."""
         return frozenset(self._flat).union(*(range(first, end) for first, end, _ in self._interruptions()))
 
-    def _look_back(self, number: int, now: _Look) -> None:
+    def _compare_across(self, number: int, now: _Thumbnail) -> None:
         """Compare the picture after what may be an interruption with the one before it."""
         changes, gaps = self._changes, {}
         for first in range(max(number - FLASH, 1), number):
@@ -121,7 +121,7 @@ def _prominent(changes: Sequence[float]) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
+class _Thumbnail:
     """A small grey picture, as it is and with its brightness and contrast brought to the same for all."""
 
     grey: np.ndarray  #: (H, W) uint8
@@ -129,16 +129,16 @@ class _Look:
     flat: bool
 
 
-def _look(image: np.ndarray) -> _Look:
+def _thumbnail(image: np.ndarray) -> _Thumbnail:
     scale = min(1.0, LONG_SIDE / max(image.shape[:2]))
     size = tuple(max(SHORTEST_SIDE, round(side * scale)) for side in (image.shape[1], image.shape[0]))
     grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     mean, deviation = float(grey.mean()), float(grey.std())
     even = (grey - np.float32(mean)) * np.float32(CONTRAST / max(deviation, FLAT)) + 128
-    return _Look(grey, even.clip(0, 255).astype(np.uint8), deviation < FLAT)
+    return _Thumbnail(grey, even.clip(0, 255).astype(np.uint8), deviation < FLAT)
 
 
-def _change(then: _Look, now: _Look) -> float:
+def _change(then: _Thumbnail, now: _Thumbnail) -> float:
     """How much of `now` does not come from `then`, 0 to 100: what motion does not explain; where nothing shows, light.
 
     From one photograph or painting to an unrelated one, among 34, at least 81; within a shot nearly always below 40.

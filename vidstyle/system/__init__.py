@@ -1,4 +1,4 @@
-"""What the operating system and its libraries are asked, and kept from: nothing here knows of pictures.
+"""The operating system and its libraries: files, memory, signals, devices; nothing here knows of pictures.
 
 `files` and `renames` write files whole or not at all; `signals`, `exits` and `terminal` are how a process ends and
 speaks; `ffmpeg` is the only child process; `limits`, `memory`, `addressspace` and `outofmemory` are its memory;

@@ -1,4 +1,4 @@
-"""Whether the libraries fit below a limit on the address space (`ulimit -v`): tried before they are needed.
+"""A check that the libraries fit below a limit on the address space (`ulimit -v`), before they are needed.
 
 Where they do not, the C code in them ends the process, or crashes it, with no word to Python. So where there is a limit
 they are imported in a forked process first. Needs none of them.

@@ -1,4 +1,4 @@
-"""The device that torch computes on, and the state of torch while it does."""
+"""The device that torch computes on, and the global state of torch while it does."""
 
 from __future__ import annotations
 

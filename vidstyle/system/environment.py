@@ -1,4 +1,4 @@
-"""What keeps code that lies in the current folder, beside somebody's clips, from being run."""
+"""Protection of the import path: code in the current folder, beside somebody's clips, is not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run ends: the sentence and the exit code of whatever was raised. Needs no library, so that it always works."""
+"""The exit code and the sentence of whatever ended a run. Needs no library, so that it always works."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def outcome(error: BaseException, hope: str = AGAIN) -> tuple[int, str]:
 
 
 def bug(error: BaseException) -> str:
-    """A sentence for an error that nobody foresaw."""
+    """A sentence for an unforeseen error."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return f"this is a bug in vidstyle ({reason}); run the same command again with -v and report what it prints"

@@ -1,4 +1,4 @@
-"""What a report of a bug needs to say, without the names of folders and people."""
+"""Facts for a bug report, without the names of folders and people."""
 
 from __future__ import annotations
 

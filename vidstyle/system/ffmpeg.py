@@ -1,4 +1,4 @@
-"""The only place that starts a process: ffmpeg, to encode.
+"""The only module that starts a process: ffmpeg, to encode.
 
 imageio-ffmpeg brings the executable; its own writer is not used, because it raises nothing when the disk is full or
 the encoder fails.

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, never written over another without leave, and never over an input."""
+"""Atomic files: written whole or not at all, never over another file without leave, and never over an input."""
 
 from __future__ import annotations
 

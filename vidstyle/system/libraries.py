@@ -1,4 +1,4 @@
-"""The libraries that only clips need: a machine without them paints pictures and measures itself all the same.
+"""Libraries that only clips need: without them a machine still paints pictures and runs benchmarks.
 
 Modules that import one at their top are themselves imported only where a clip is opened or written.
 """

@@ -1,4 +1,4 @@
-"""How much more memory the system lets this process take: what is free, control groups, resource limits (Linux).
+"""Available memory on Linux: free memory, control groups and resource limits.
 
 Every function reads the files below `root`, so that any system can be described by a folder. Nothing here needs torch.
 """

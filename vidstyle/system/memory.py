@@ -1,4 +1,4 @@
-"""How much memory there is, and how much something takes."""
+"""Available memory of a device, and the peak memory of a function."""
 
 from __future__ import annotations
 

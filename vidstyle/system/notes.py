@@ -1,4 +1,4 @@
-"""Sentences for the person who runs a job: what is done unasked, and what is left out.
+"""Notes to the person who runs a job: what is done without being asked, and what is left out.
 
 They are warnings of the logger "vidstyle.notes", so that they reach whoever listens from however deep: the command line
 prints each once beside its bar, and a program attaches a handler of its own.

@@ -1,4 +1,4 @@
-"""OpenCV. The only place that imports it, because its import changes the environment of child processes.
+"""OpenCV, imported only here, because its import changes the environment of child processes.
 
 It puts a folder and an empty element, which stands for the current folder, into LD_LIBRARY_PATH: ffmpeg would load a
 librt.so.1 that lies beside somebody's clips.

@@ -1,4 +1,4 @@
-"""Whether an error means that memory ran out, whoever says it: Python, the system, torch, oneDNN, OpenCV, PyAV, Pillow.
+"""Whether an error means that memory ran out, in Python, the system, torch, oneDNN, OpenCV, PyAV or Pillow.
 
 Needs no library: the import of one may be what ran out of memory.
 """
@@ -24,7 +24,7 @@ TEXTS = re.compile(
     r"|can't start new thread|pthread_create failed",
     re.IGNORECASE,
 )
-ADVICE = "give a smaller --size, --frugal, --network compact, or end other programs"
+ADVICE = "give a smaller --size, --low-memory, --network compact, or end other programs"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Two ways to rename that `os` lacks: never over something that is there, and two names exchanged at once."""
+"""Two renames that `os` lacks: one that never replaces a file, and one that exchanges two names at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that ask to stop: SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run alike, once, and within seconds.
+"""Signal handlers: SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run alike, once, and within seconds.
 
 The first one raises `Stopped` in the main thread, whose `finally` blocks then end children and remove part files; later
 ones change nothing. A main thread that is deep in a library cannot see a signal: then a second thread, which does,

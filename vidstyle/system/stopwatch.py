@@ -1,4 +1,4 @@
-"""Where the time of a job goes: wall seconds of named stages, while somebody records them.
+"""Wall times of the named stages of a job, while they are recorded.
 
     with recording() as seconds:
         render(...)                     # which says `with stage("save"): ...` at its places

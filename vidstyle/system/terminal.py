@@ -1,4 +1,4 @@
-"""Texts that a terminal or a file cannot hold: letters stand in for them, and nothing fails."""
+"""Substitutes for characters that the encoding of a terminal or file lacks, so that printing never fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a setting may be: its type and its range, and what a mistyped number was meant to be."""
+"""The types and ranges of settings, and what a mistyped number was meant to be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of network weights: read, downloaded once, and told apart by what is in them, wherever they lie."""
+"""Files of network weights: read, downloaded once, checked, and identified by a fingerprint of their content."""
 
 from __future__ import annotations
 

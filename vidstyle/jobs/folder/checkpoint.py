@@ -1,4 +1,4 @@
-"""The job folder beside the output: what has been painted, and how to go on from there.
+"""The job folder beside the output: the painted frames, and the state from which painting resumes.
 
     OUT.job/
         manifest.json           what the frames depend on; another one means another job. And how they are shown
@@ -42,7 +42,7 @@ from vidstyle.jobs.folder.durable import disk_errors, remove_empty
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.folder.journal import Entry, append_entry, read_journal, write_journal
 from vidstyle.jobs.folder.locks import FILES as LOCKS
-from vidstyle.jobs.folder.manifest import Made, Manifest, place
+from vidstyle.jobs.folder.manifest import Made, Manifest, output_key
 from vidstyle.system.facts import HOMES
 from vidstyle.system.files import PART, write_inside
 from vidstyle.system.renames import rename_new
@@ -106,12 +106,12 @@ class JobFolder:
         """Keep that `part`, a file or folder, is about to be put in the place of `output`. Raises `DiskError`."""
         with self._disk():
             made = Made.of(part)
-        self.describe(made={**self.manifest.made, place(self.path, output): made})
+        self.describe(made={**self.manifest.made, output_key(self.path, output): made})
 
     def has_made(self, output: Path) -> bool:
         """Whether an output is in its place as this job has put it there. Raises `DiskError`."""
         with self._disk():
-            return output.exists() and self.manifest.made.get(place(self.path, output)) == Made.of(output)
+            return output.exists() and self.manifest.made.get(output_key(self.path, output)) == Made.of(output)
 
     def save(self, result: Result, state: State) -> None:
         """Keep a painted frame and the state after it.
@@ -236,15 +236,15 @@ class JobFolder:
         return done, state, painted - done
 
     def _state_after(self, index: int) -> State | None:
-        """The state after a frame, its past from the files of the frames before; None if one of them is not good."""
+        """The state after a frame, its history from the files of the frames before; None if one of them is not good."""
         try:
-            state, past = self._saved_state(index)
-            earlier = tuple(self._saved_state(index - back)[0].pastiche for back in range(1, past + 1))
+            state, history = self._saved_state(index)
+            earlier = tuple(self._saved_state(index - back)[0].pastiche for back in range(1, history + 1))
         except ValueError:
             return None
         if state.index != index or any(one.shape != state.pastiche.shape for one in earlier):
             return None
-        return dataclasses.replace(state, past=earlier)
+        return dataclasses.replace(state, history=earlier)
 
     def _saved_state(self, index: int) -> tuple[State, int]:
         """What `states.read_state` finds. Raises `ValueError` if the file is not as it was saved."""
@@ -257,7 +257,7 @@ class JobFolder:
 
         The oldest goes first: if that is interrupted, there is no gap before which some would stay for ever.
         """
-        number, files = state.index - len(state.past) - MARGIN - 1, []
+        number, files = state.index - len(state.history) - MARGIN - 1, []
         with self._disk():
             while (file := self.path / STATE.format(number)).is_file():
                 files.append(file)

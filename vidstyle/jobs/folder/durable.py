@@ -1,4 +1,4 @@
-"""What a job folder needs of the disk, beside `files`."""
+"""File operations of a job folder, beside those of `files`: appending, flushing, errors of the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that a job is painted from: hashed once, and watched for changes as long as it runs."""
+"""The input files of a job: hashed once, and checked for changes while it runs."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from pathlib import Path
 
 from vidstyle.errors import MediaError
 
-Looks = tuple[tuple[int, ...], ...]  # what the file system says of files; it changes when they do
+FileStats = tuple[tuple[int, ...], ...]  # what the file system says of files; it changes when they do
 
 
 class Inputs:
     """The inputs of a job, by the names that they have in its manifest, each of one file or several.
 
-    How the files look is kept at birth, so that one that changes later is noticed, whenever it is read.
+    What the file system says of the files is kept at birth, so that a later change is noticed, whenever one is read.
 
     Raises `MediaError` if one is not there.
     """
 
     def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
         self.files = files
-        self._looks = {role: _looks(paths) for role, paths in files.items()}
+        self._stats = {role: _stats(paths) for role, paths in files.items()}
 
     @functools.cached_property
     def hashes(self) -> Mapping[str, str]:
         """SHA-256 of each input. Reads all of them. Raises `MediaError` if one has changed since birth."""
         hashes = {role: _hash(paths) for role, paths in self.files.items()}
         for role, paths in self.files.items():
-            if _looks(paths) != self._looks[role]:
+            if _stats(paths) != self._stats[role]:
                 raise _changed(paths)
         return hashes
 
     def require_unchanged(self) -> None:
-        """Raise `MediaError` if an input is not what it was at birth. As cheap as a look into its folder."""
+        """Raise `MediaError` if an input is not what it was at birth. As cheap as reading its metadata."""
         for role, paths in self.files.items():
-            if (looks := _looks(paths)) != self._looks[role]:
+            if (stats := _stats(paths)) != self._stats[role]:
                 if _hash(paths) != self.hashes[role]:
                     raise _changed(paths)
-                self._looks[role] = looks  # only touched
+                self._stats[role] = stats  # only touched
 
 
 def file_hash(path: str | Path) -> str:
@@ -64,7 +64,7 @@ def _hash(files: Sequence[Path]) -> str:
         raise MediaError(f"{error.filename or files[0]} cannot be read ({error.strerror})") from error
 
 
-def _looks(files: Sequence[Path]) -> Looks:
+def _stats(files: Sequence[Path]) -> FileStats:
     try:
         found = [os.stat(path) for path in files]
     except OSError as error:

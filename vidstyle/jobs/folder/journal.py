@@ -1,4 +1,4 @@
-"""Which frames of a job are painted and saved: a line for each, with the hashes of its files."""
+"""The journal of a job: one line for each frame that is painted and saved, with the hashes of its files."""
 
 from __future__ import annotations
 

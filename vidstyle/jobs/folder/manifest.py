@@ -1,4 +1,4 @@
-"""What a job folder says about its job: what the frames depend on, how they are shown, which outputs there are."""
+"""The manifest of a job: what its frames depend on, how they are played, and which outputs are made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidstyle.jobs.folder.records import as_json, parsed, read
 from vidstyle.settings import Job
 from vidstyle.types import ClipInfo
 
-FORMAT = "vidstyle-job-3"
+FORMAT = "vidstyle-job-4"
 FORMATS = re.compile(r"vidstyle-job-\d+")  # of all versions of vidstyle
 SIGNATURE = re.compile(rb'"format":\s*"vidstyle-job-\d')  # in all their manifests
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -73,7 +73,7 @@ class Manifest:
     flow_weights: str = ""  #: fingerprint of those of the motion's estimator
     settings: Mapping[str, Any] = field(default_factory=dict)  #: those that paint
     threads: int | None = None  #: with which torch computes; None where the frames do not depend on it
-    moments: tuple[Fraction, ...] = ()  #: of an even animation, found by rehearsals
+    remapped_times: tuple[Fraction, ...] = ()  #: seconds of each frame on the schedules, found by pilot renders
     played: Played | None = None  #: None before the painting begins
     encoding: Mapping[str, Any] = field(default_factory=dict)  #: the settings that `made` was encoded with
     made: Mapping[str, Made] = field(default_factory=dict)  #: outputs, by their path as seen from beside the folder
@@ -129,7 +129,7 @@ class Manifest:
         return {name: getattr(self, name) for name in names}
 
 
-def place(folder: Path, output: Path) -> str:
+def output_key(folder: Path, output: Path) -> str:
     """The name of an output in the manifest of a job folder: as seen from beside the folder, so that both may be moved
     together; its whole path if it lies elsewhere."""
     output, beside = Path(os.path.abspath(output)), Path(os.path.abspath(folder.parent))

@@ -1,4 +1,4 @@
-"""Opening the folder of a job: whether it is one, whose it is, and whether what it holds is good for this command."""
+"""Opens the folder of a job: checks that it is one, that nobody uses it, and that it fits inputs and settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, record_of
 from vidstyle.jobs.folder.durable import disk_errors
 from vidstyle.jobs.folder.locks import locked
-from vidstyle.jobs.folder.manifest import Made, Manifest, OtherFormatError, place
+from vidstyle.jobs.folder.manifest import Made, Manifest, OtherFormatError, output_key
 from vidstyle.jobs.folder.records import as_json
 from vidstyle.system.files import PART
 
@@ -75,7 +75,7 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: Mapping[str, An
         manifest = _read(path / MANIFEST if (path / MANIFEST).is_file() else record_of(path))
         if manifest.encoding == as_json(encoding):
             there = [one for one in outputs if one.exists()]
-            return [one for one in there if manifest.made.get(place(path, one)) == Made.of(one)]
+            return [one for one in there if manifest.made.get(output_key(path, one)) == Made.of(one)]
     except (JobError, OSError):
         pass
     return []
@@ -121,8 +121,8 @@ def _continued(path: Path, manifest: Manifest) -> Manifest | None:
     changes = manifest.changes(there)
     if changes and frames:
         raise JobError(
-            f"{path} was begun with something else: {'; '.join(changes)}. "
-            "Give what it was begun with to continue it, or paint anew with --restart"
+            f"{path} was started with other inputs or settings: {'; '.join(changes)}. "
+            "Give those again to continue it, or paint anew with --restart"
         )
     return None if changes else there
 
@@ -133,8 +133,8 @@ def _read(file: Path) -> Manifest:
         return Manifest.decoded(file.read_bytes())
     except OtherFormatError as error:
         raise JobError(
-            f"{file.parent} was begun by another version of vidstyle ({error}); finish it with that version, or paint "
-            "anew with --restart"
+            f"{file.parent} was started by another version of vidstyle ({error}); finish it with that version, or "
+            "paint anew with --restart"
         ) from error
     except ValueError as error:
         raise JobError(f"{file} is damaged ({error}); paint anew with --restart") from error

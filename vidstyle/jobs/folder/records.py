@@ -1,4 +1,4 @@
-"""Frozen dataclasses as JSON and back, every value checked against the type of its field."""
+"""Frozen dataclasses as JSON and back, with every value checked against the type of its field."""
 
 from __future__ import annotations
 

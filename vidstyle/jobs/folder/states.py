@@ -1,4 +1,4 @@
-"""The state after a frame as a file: tensors as they are, all else as JSON, which keeps every bit of a number."""
+"""The state after a frame as a safetensors file: tensors as they are, all else as JSON, exact to the bit."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def on_cpu(state: State) -> State:
 
 
 def encoded(state: State) -> bytes:
-    """A state but for its past, of which only the length is kept."""
+    """A state but for its history, of which only the length is kept."""
     values = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
     tensors = {name: _own(value) for name, value in values.items() if isinstance(value, Tensor)}
-    rest = {name: value for name, value in values.items() if name not in tensors} | {"past": len(state.past)}
+    rest = {name: value for name, value in values.items() if name not in tensors} | {"history": len(state.history)}
     return safetensors.torch.save(tensors, metadata={"state": json.dumps(rest)})
 
 
 def read_state(path: Path) -> tuple[State, int]:
-    """The state without its past, and of how many frames that consists.
+    """The state without its history, and of how many frames that consists.
 
     Raises:
         ValueError: the file holds no state.
@@ -40,16 +40,16 @@ def read_state(path: Path) -> tuple[State, int]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             rest = parsed((file.metadata() or {}).get("state", "").encode())
-        past = rest.pop("past")
+        history = rest.pop("history")
         state = State(**rest, **tensors)
     except (SafetensorError, TypeError, KeyError) as error:
         raise ValueError(f"{path} holds no state ({error})") from error
     pictures = (state.pastiche, *(() if state.first is None else (state.first,)))
-    numbers = type(past) is int and type(state.index) is int and type(state.curvature) in (int, float)
+    numbers = type(history) is int and type(state.index) is int and type(state.inverse_curvature) in (int, float)
     colors = state.colors is None or (isinstance(state.colors, Tensor) and _moments_of_colors(state.colors))
-    if not numbers or past < 0 or not colors or any(_no_picture(one, state.pastiche) for one in pictures):
+    if not numbers or history < 0 or not colors or any(_no_picture(one, state.pastiche) for one in pictures):
         raise ValueError(f"{path} holds no state of a picture")
-    return state, past
+    return state, history
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""An output of at most so many bytes: looks are tried on a sample, and the best one in full."""
+"""An output of a limited size in bytes: reductions are measured on a sample, and the best one is encoded in full."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from vidstyle.compose.compositor import Show
+from vidstyle.compose.compositor import Compositor
 from vidstyle.errors import SizeError
 from vidstyle.jobs.folder.checkpoint import JobFolder
-from vidstyle.jobs.output.looks import NEAR, Look, Measure, Room, search, taken_back
+from vidstyle.jobs.output.reductions import NEAR, Measure, Reduction, Room, search, taken_back
 from vidstyle.media.stills.pictures import resize
 from vidstyle.media.writers.atomic import Encoding
 from vidstyle.media.writers.containers import CONTAINERS
 from vidstyle.media.writers.sinks import open_sink
 from vidstyle.system.files import made_whole
-from vidstyle.system.places import PLACES, said
+from vidstyle.system.sites import SITES, said
 from vidstyle.types import ClipInfo, Fitted
 
 FITTED = (".gif", *CONTAINERS, ".webp", ".avif")  # outputs that can be made to fit
@@ -28,90 +28,94 @@ ENOUGH = 0.9  # of the limit
 HOPEFUL = 1.1  # of the limit: a sample may tell that much too much
 
 
-def placed(show: Show) -> Show:
-    """The show as wide as its place shows it. Raises `UsageError` if that is too narrow for what it holds."""
-    place = PLACES.get(show.settings.place)
-    if place is None or show.settings.width is not None or show.info.width <= place.width:
-        return show
-    return show.changed(width=place.width)
+def placed(compositor: Compositor) -> Compositor:
+    """The compositor at the width that `settings.site` shows. Raises `UsageError` if that is too narrow."""
+    site = SITES.get(compositor.settings.site)
+    if site is None or compositor.settings.width is not None or compositor.info.width <= site.width:
+        return compositor
+    return compositor.changed(width=site.width)
 
 
-def fit(output: Path, show: Show, job: JobFolder, encoding: Encoding, limit: int, *, overwrite: bool = True) -> Fitted:
+def fit(
+    output: Path, compositor: Compositor, job: JobFolder, encoding: Encoding, limit: int, *, overwrite: bool = True
+) -> Fitted:
     """Write `output` in at most `limit` bytes, as good as can be.
 
     Raises:
-        SizeError: not even the least look fits.
+        SizeError: not even the least reduction fits.
         VidstyleError: as encoding without a limit does.
     """
     from vidstyle.jobs.output import trials  # not at the top: it needs the libraries of clips
 
-    rooms = trials.rooms(show.info)
+    rooms = trials.rooms(compositor.info)
     with made_whole(output, overwrite=overwrite, record=encoding.record) as kept:
         parts = kept.with_name(f"trial{output.suffix}"), kept
-        encode = partial(_encode, parts[0], show, job, replace(encoding, record=None))
+        encode = partial(_encode, parts[0], compositor, job, replace(encoding, record=None))
         if output.suffix.lower() == ".gif":
-            measure = trials.GifTrials(show.frames(job), show.info)
+            measure = trials.GifTrials(compositor.frames(job), compositor.info)
             best, size = _best(encode, measure, rooms, limit, parts)
         else:
             most = {"narrower": rooms[0]["narrower"], "coarser": max(COARSEST - encoding.crf, 0)}
             best, size = _coarser(encode, most, limit, parts)
-        gave_up = tuple(_given_up(best, show.info, encoding))
+        gave_up = tuple(_given_up(best, compositor.info, encoding))
         if size > limit:
             raise SizeError(_refusal(output, job, gave_up, size, limit))
-    return Fitted(output, size, limit, *trials.size_of(best, show.info), gave_up)
+    return Fitted(output, size, limit, *trials.size_of(best, compositor.info), gave_up)
 
 
 def _best(
-    encode: Callable[[Look], int], measure: Measure, rooms: Sequence[Room], limit: int, parts: Sequence[Path]
-) -> tuple[Look, int]:
-    """The best look that fits, or the least of all if none does, and its bytes.
+    encode: Callable[[Reduction], int], measure: Measure, rooms: Sequence[Room], limit: int, parts: Sequence[Path]
+) -> tuple[Reduction, int]:
+    """The best reduction that fits, or the least of all if none does, and its bytes.
 
     A sample does not quite tell the size of the whole: after each encode the limit of the next search is corrected.
 
     Args:
-        encode: a look into the first of `parts`; that of the best is left as the second.
+        encode: a reduction into the first of `parts`; that of the best is left as the second.
     """
-    least, best, sizes = Look(**rooms[-1]), None, {}  # type: Look, Look | None, dict[Look, int]
+    least, best, sizes = Reduction(**rooms[-1]), None, {}  # type: Reduction, Reduction | None, dict[Reduction, int]
     wanted = NEAR * limit
     while len(sizes) < TRIES:
-        if not sizes and measure(Look()).size <= HOPEFUL * limit:
-            look = Look()
+        if not sizes and measure(Reduction()).size <= HOPEFUL * limit:
+            reduction = Reduction()
         elif best is not None:
-            look = taken_back(measure, best, wanted)
+            reduction = taken_back(measure, best, wanted)
         else:
-            look = least
+            reduction = least
             if len(sizes) < TRIES - 1 and measure(least).size <= wanted:
-                look = next(filter(None, (search(measure, room, wanted) for room in rooms)), least)
-        if look in sizes:
+                reduction = next(filter(None, (search(measure, room, wanted) for room in rooms)), least)
+        if reduction in sizes:
             break
-        size = sizes[look] = encode(look)
+        size = sizes[reduction] = encode(reduction)
         if size <= limit and (best is None or size > sizes[best]):
-            best = look
+            best = reduction
             os.replace(*parts)
-            if size >= ENOUGH * limit or look == Look():
+            if size >= ENOUGH * limit or reduction == Reduction():
                 break
-        elif look == least:
+        elif reduction == least:
             break
-        wanted = NEAR * limit * measure(look).size / size
+        wanted = NEAR * limit * measure(reduction).size / size
     best = best or least
     return best, sizes[best]
 
 
-def _coarser(encode: Callable[[Look], int], room: Room, limit: int, parts: Sequence[Path]) -> tuple[Look, int]:
+def _coarser(
+    encode: Callable[[Reduction], int], room: Room, limit: int, parts: Sequence[Path]
+) -> tuple[Reduction, int]:
     """The same where it is the quality that tells the size: the best one that fits, at the largest width at which the
     coarsest does."""
-    sizes: dict[Look, int] = {}
+    sizes: dict[Reduction, int] = {}
 
-    def fits(look: Look) -> bool:
-        sizes[look] = encode(look)
-        if sizes[look] <= limit:
+    def fits(reduction: Reduction) -> bool:
+        sizes[reduction] = encode(reduction)
+        if sizes[reduction] <= limit:
             os.replace(*parts)
-        return sizes[look] <= limit
+        return sizes[reduction] <= limit
 
-    best = Look()
+    best = Reduction()
     if fits(best):
         return best, sizes[best]
-    best = Look(coarser=room["coarser"])
+    best = Reduction(coarser=room["coarser"])
     while not fits(best):
         if best.narrower >= room["narrower"]:
             return best, sizes[best]
@@ -128,31 +132,31 @@ def _coarser(encode: Callable[[Look], int], room: Room, limit: int, parts: Seque
     return best, sizes[best]
 
 
-def _encode(path: Path, show: Show, job: JobFolder, encoding: Encoding, look: Look) -> int:
-    """Encode everything in a look. Returns the bytes it takes."""
+def _encode(path: Path, compositor: Compositor, job: JobFolder, encoding: Encoding, reduction: Reduction) -> int:
+    """Encode all frames with a reduction. Returns the size in bytes."""
     from vidstyle.jobs.output import trials
 
-    if look.slower:
-        show = show.changed(frame_rate=float(show.info.fps / (1 + round(look.slower))))
-    width, height = trials.size_of(look, show.info)
-    info = replace(show.info, width=width, height=height)
-    with open_sink(path, info, trials.encoding_of(look, encoding)) as sink:
-        for pixels in show.frames(job):
+    if reduction.slower:
+        compositor = compositor.changed(frame_rate=float(compositor.info.fps / (1 + round(reduction.slower))))
+    width, height = trials.size_of(reduction, compositor.info)
+    info = replace(compositor.info, width=width, height=height)
+    with open_sink(path, info, trials.encoding_of(reduction, encoding)) as sink:
+        for pixels in compositor.frames(job):
             sink.write(resize(pixels, width, height))
     return path.stat().st_size
 
 
-def _given_up(look: Look, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
-    """What a person would say that a look gives up."""
+def _given_up(reduction: Reduction, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
+    """The reduction in words, one for each property."""
     from vidstyle.jobs.output import trials
 
-    (width, _), less = trials.size_of(look, info), trials.encoding_of(look, encoding)
+    (width, _), less = trials.size_of(reduction, info), trials.encoding_of(reduction, encoding)
     if width < info.width:
         yield f"{info.width} -> {width} px wide"
     if less.crf > encoding.crf:
         yield f"crf {encoding.crf} -> {less.crf}"
-    if look.slower:
-        yield f"{float(info.fps):.3g} -> {float(info.fps / (1 + round(look.slower))):.3g} frames a second"
+    if reduction.slower:
+        yield f"{float(info.fps):.3g} -> {float(info.fps / (1 + round(reduction.slower))):.3g} frames a second"
     if less.colors < encoding.colors:
         yield f"{encoding.colors} -> {less.colors} colours"
     if less.dither < encoding.dither:
@@ -162,7 +166,7 @@ def _given_up(look: Look, info: ClipInfo, encoding: Encoding) -> Iterator[str]:
 
 
 def _refusal(output: Path, job: JobFolder, gave_up: Sequence[str], size: int, limit: int) -> str:
-    """Why nothing was made, and what to do."""
+    """The text of the error when nothing fits."""
     even = f"even if it gives up {', '.join(gave_up)}, " if gave_up else ""
     return (
         f"{output} does not fit into {said(limit)}: {even}it takes {said(size)}, and would not look well with less; "

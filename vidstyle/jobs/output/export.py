@@ -1,4 +1,4 @@
-"""Several outputs of one painting: all checked before it, each encoded on its own after it."""
+"""Export of a painting to its outputs: all are checked before painting, and each is encoded on its own after it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidstyle.compose.compositor import Show
+from vidstyle.compose.compositor import Compositor
 from vidstyle.errors import EncodingError, JobError, OutputExistsError, SizeError, UsageError, VidstyleError
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.output.budget import FITTED, fit
@@ -93,7 +93,7 @@ def check_job_folder(output: Path, inputs: Iterable[File]) -> None:
 
 def export(
     job: JobFolder,
-    show: Show,
+    compositor: Compositor,
     outputs: Sequence[Path],
     settings: Settings,
     sound: Clip | None = None,
@@ -103,10 +103,10 @@ def export(
     record: Record | None = None,
     deep: np.ndarray | None = None,
 ) -> list[Fitted]:
-    """Encode a job's frames into every output; one that fails does not keep the others from being made.
+    """Encode a job's frames into every output; if one fails, the others are made all the same.
 
     Args:
-        show: what is seen of them, and when.
+        compositor: the composed frames, and their times.
         sound: the clip whose sound goes along.
         on_fitted: told what an output of limited size gave up.
         overwrite: whether what is there when an output is complete may be replaced.
@@ -121,18 +121,18 @@ def export(
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
     notes: dict[str, None] = {}
-    encoding = Encoding(settings.crf, settings.plays, sound, show.delay, record=record, on_note=notes.setdefault)
+    encoding = Encoding(settings.crf, settings.plays, sound, compositor.delay, record=record, on_note=notes.setdefault)
     failures: list[VidstyleError] = []
     found: list[Fitted] = []
     for output in outputs:
         try:
             if settings.limit is not None and output.suffix.lower() in FITTED:
-                found.append(fit(output, show, job, encoding, settings.limit, overwrite=overwrite))
+                found.append(fit(output, compositor, job, encoding, settings.limit, overwrite=overwrite))
                 if on_fitted is not None:
                     on_fitted(found[-1])
                 continue
-            with open_sink(output, show.info, encoding, overwrite=overwrite) as sink:
-                for pixels in show.frames(job) if deep is None else (deep,):
+            with open_sink(output, compositor.info, encoding, overwrite=overwrite) as sink:
+                for pixels in compositor.frames(job) if deep is None else (deep,):
                     sink.write(pixels)
         except JobError:
             raise
@@ -150,7 +150,7 @@ def export(
 
 @contextmanager
 def frames_kept(job: JobFolder) -> Iterator[None]:
-    """Whatever keeps outputs from being made, what was painted stays; let the error say where, and how to go on."""
+    """If making the outputs fails, let the error say where the painted frames are kept, and how to resume."""
     try:
         yield
     except (JobError, SizeError):  # they say what to do

@@ -1,4 +1,4 @@
-"""What an article needs beside a film: a poster, and a figure.json with caption, alt text and how all was made."""
+"""The figure of an article: a poster image, and a JSON file with caption, alt text, parameters and HTML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from vidstyle.compose.compositor import Show
+from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.playback import TITLE
 from vidstyle.errors import UsageError
 from vidstyle.jobs.folder.checkpoint import JobFolder
@@ -56,7 +56,7 @@ def check_companions(
 
 def write_companions(
     job: JobFolder,
-    show: Show,
+    compositor: Compositor,
     settings: Settings,
     outputs: Sequence[Path],
     fitted: Sequence[Fitted] = (),
@@ -67,32 +67,36 @@ def write_companions(
     """Write the poster and the figure that `settings` name, once the outputs are there.
 
     Args:
-        fitted: what was made to fit, and may have become smaller than the show.
+        fitted: what was made to fit, and may have become smaller than the compositor's frames.
         overwrite: whether what is there by now may be replaced.
         record: told of each, and of its part file, before that takes its place.
 
     Raises:
         DiskError, OutputExistsError: one cannot be written.
-        JobError, MediaError: as the frames of a `Show` do.
+        JobError, MediaError: as the frames of a `Compositor` do.
     """
     if settings.poster is not None:
-        write_still(show.poster(job), [Path(settings.poster)], overwrite=overwrite, record=record)
+        write_still(compositor.poster(job), [Path(settings.poster)], overwrite=overwrite, record=record)
     if settings.figure is not None:
-        found = described(job.manifest, show, settings, outputs, fitted)
+        found = described(job.manifest, compositor, settings, outputs, fitted)
         text = json.dumps(plain(found), indent=2, ensure_ascii=False) + "\n"
         write_whole(Path(settings.figure), text, overwrite=overwrite, record=record)
 
 
 def described(
-    manifest: Manifest, show: Show, settings: Settings, outputs: Sequence[Path], fitted: Sequence[Fitted] = ()
+    manifest: Manifest,
+    compositor: Compositor,
+    settings: Settings,
+    outputs: Sequence[Path],
+    fitted: Sequence[Fitted] = (),
 ) -> dict[str, Any]:
-    """What figure.json holds: the same for the same job and settings, and no place of this machine.
+    """The content of figure.json: the same for the same job and settings, without paths of this machine.
 
     Args:
         manifest: of the job.
         outputs: that are there; they are named as seen from the figure's folder.
     """
-    info, played = show.info, _played(manifest)
+    info, played = compositor.info, _played(manifest)
     folder = Path(settings.figure or "figure.json").parent
     sizes = {one.path: {"width": one.width, "height": one.height} for one in fitted}
     files = [
@@ -103,7 +107,7 @@ def described(
     poster = None if settings.poster is None else _seen_from(folder, Path(settings.poster))
     found = {
         "caption": settings.caption,
-        "alt": alt_text(manifest, show),
+        "alt": alt_text(manifest, compositor),
         "content": Path(played.content).name,
         "styles": [Path(style).name for style in played.styles],
         "network": manifest.settings.get("network"),
@@ -119,27 +123,27 @@ def described(
     return found | {"html": snippet(found)}
 
 
-def alt_text(manifest: Manifest, show: Show) -> str:
-    """What is to be seen, for those who do not see it."""
+def alt_text(manifest: Manifest, compositor: Compositor) -> str:
+    """The alternative text of the figure."""
     played, word = _played(manifest), WORDS[manifest.job]
     names = [_readable(style) for style in played.styles]
     style = f"style of {names[0]}" if len(names) == 1 else f"styles of {', '.join(names[:-1])} and {names[-1]}"
     content = _readable(played.content)
-    shown = [played.alpha[number] for number in show.playback.order if number != TITLE]
-    seconds = f"{float(show.info.seconds):.1f}".removesuffix(".0") + " s"
-    length = f", in {seconds}" if show.moving else ""
+    shown = [played.alpha[number] for number in compositor.playback.order if number != TITLE]
+    seconds = f"{float(compositor.info.seconds):.1f}".removesuffix(".0") + " s"
+    length = f", in {seconds}" if compositor.moving else ""
     halfway = (min(shown) + max(shown)) / 2
     begins, ends = ("content" if alpha > halfway else "painting" for alpha in (shown[0], shown[-1]))
     if max(shown) - min(shown) < 0.1:
         what = f"The {word} {content}, painted in the {style}"
-        length = f", {seconds} long" if show.moving else ""
+        length = f", {seconds} long" if compositor.moving else ""
     elif begins == "content":
         what = f"The {word} {content} turns into a painting in the {style}" + " and back" * (ends == "content")
     else:
         what = f"A painting of the {word} {content} in the {style} turns into the {word} itself"
         what += " and back" * (ends == "painting")
     styles = "the style" if len(names) == 1 else "the styles"
-    return f"{what}{length}.{BESIDE[show.settings.layout].format(word, styles)}"
+    return f"{what}{length}.{BESIDE[compositor.settings.layout].format(word, styles)}"
 
 
 def parameters(manifest: Manifest, settings: Settings) -> dict[str, Any]:

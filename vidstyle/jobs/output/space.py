@@ -1,4 +1,4 @@
-"""Whether the disks have room for a job and its outputs: an estimate, before any painting."""
+"""An estimate of the disk space that a job and its outputs need, before any painting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vidstyle.errors import DiskError
-from vidstyle.system.places import said
+from vidstyle.system.sites import said
 from vidstyle.types import ClipInfo
 
 PNG, FLAT_PNG = 2.0, 0.5  # bytes a pixel: measured on paintings, 1.5 to 2.4; and what even flat colours take

@@ -1,4 +1,4 @@
-"""The files that a call is to make, and those of them that an earlier call of the same job has made already."""
+"""The output files of a call, and which of them an earlier call of the same job has made already."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What a look of a GIF is worth, measured on a few frames: how large the whole would be, and how far it is from what
-was painted.
+"""Trials of a GIF's reductions on a sample of its frames: the size of the whole, and the error against the painting.
 
 The error is the mean squared difference in Oklab at the painted size, blurred a little, since a fine grain is not seen
-as such; of each moment, so that frames left out count by what is shown in their place; and the same of the change from
-moment to moment, so that flicker and jerks count, too.
+as such; of each frame, so that frames left out count by what is shown in their place; and the same of the change from
+frame to frame, so that flicker and jerks count, too.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from itertools import pairwise
 import av
 import numpy as np
 
-from vidstyle.jobs.output.looks import Look, Trial
+from vidstyle.jobs.output.reductions import Reduction, Trial
 from vidstyle.media.stills.pictures import resize
 from vidstyle.media.writers import gif
 from vidstyle.media.writers.atomic import Encoding
@@ -35,27 +34,27 @@ PIXELS = 40_000  # of a sample
 BLUR = 1.0  # pixels of the painted size
 
 
-def width_of(look: Look, full: int) -> int:
+def width_of(reduction: Reduction, full: int) -> int:
     """Pixels."""
-    return max(round(full * math.pow(0.9, look.narrower)), min(LEAST_WIDTH, full))
+    return max(round(full * math.pow(0.9, reduction.narrower)), min(LEAST_WIDTH, full))
 
 
-def size_of(look: Look, info: ClipInfo) -> tuple[int, int]:
+def size_of(reduction: Reduction, info: ClipInfo) -> tuple[int, int]:
     """Width and height."""
-    width = width_of(look, info.width)
+    width = width_of(reduction, info.width)
     return width, max(round(info.height * width / info.width), 1)
 
 
-def encoding_of(look: Look, full: Encoding) -> Encoding:
-    """How a file of that look is encoded."""
-    colors = max(round(full.colors * math.pow(0.8, look.fewer)), LEAST_COLORS[-1])
-    dither, still = full.dither * (1 - look.plainer / 2), full.still + look.stiller / 100
-    crf = full.crf + round(look.coarser)
+def encoding_of(reduction: Reduction, full: Encoding) -> Encoding:
+    """How a file of that reduction is encoded."""
+    colors = max(round(full.colors * math.pow(0.8, reduction.fewer)), LEAST_COLORS[-1])
+    dither, still = full.dither * (1 - reduction.plainer / 2), full.still + reduction.stiller / 100
+    crf = full.crf + round(reduction.coarser)
     return dataclasses.replace(full, crf=crf, colors=colors, dither=dither, still=still)
 
 
 def rooms(info: ClipInfo) -> list[dict[str, float]]:
-    """How many steps of what a GIF may give up: so that it still looks well, and as the last resort."""
+    """The largest reductions of a GIF: acceptable ones, and those of last resort."""
     return [
         {
             "narrower": math.log(min(LEAST_WIDTH / info.width, 1)) / math.log(0.9),
@@ -69,7 +68,7 @@ def rooms(info: ClipInfo) -> list[dict[str, float]]:
 
 
 class GifTrials:
-    """Measures looks of a GIF on a sample of its frames: tiles of some that follow each other.
+    """Measures reductions of a GIF on a sample of its frames: tiles of some that follow each other.
 
     Args:
         frames: all of them, in the order shown, (H, W, 3) uint8; read once, and only the sample is kept.
@@ -89,20 +88,20 @@ class GifTrials:
         self._runs = [[kept[number] for number in run] for run in numbers]
         self._true = [[_blurred(oklab(frame)) for frame in run] for run in self._runs]
         self._palette = cache(lambda count: choose(self._samples, count))
-        self._measured: dict[Look, Trial] = {}
+        self._measured: dict[Reduction, Trial] = {}
 
-    def __call__(self, look: Look) -> Trial:
-        """Measure a look, or remember it."""
-        if look not in self._measured:
-            self._measured[look] = self._measure(look)
-        return self._measured[look]
+    def __call__(self, reduction: Reduction) -> Trial:
+        """Measure a reduction, once; later calls return the same."""
+        if reduction not in self._measured:
+            self._measured[reduction] = self._measure(reduction)
+        return self._measured[reduction]
 
-    def _measure(self, look: Look) -> Trial:
+    def _measure(self, reduction: Reduction) -> Trial:
         height, width = self._runs[0][0].shape[:2]
-        scale = width_of(look, self.info.width) / self.info.width
+        scale = width_of(reduction, self.info.width) / self.info.width
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        step = 1 + round(look.slower)
-        encoding = encoding_of(look, FULL)
+        step = 1 + round(reduction.slower)
+        encoding = encoding_of(reduction, FULL)
         reducer = Reducer(self._palette(encoding.colors), encoding.dither, encoding.still)
         first, later, errors = [], [], []
         for run, true in zip(self._runs, self._true, strict=True):
@@ -119,7 +118,7 @@ class GifTrials:
 
 
 def _error(shown: Sequence[np.ndarray], true: Sequence[np.ndarray], step: int) -> float:
-    """Root of the mean squared error of the moments of a run, and of their changes, in hundredths of lightness."""
+    """Root of the mean squared error of the frames of a run, and of their changes, in hundredths of lightness."""
     size = true[0].shape[1::-1]
     seen = [_blurred(cv2.resize(lab, size, interpolation=cv2.INTER_LINEAR)) for lab in shown]
     off = [seen[number // step] - one for number, one in enumerate(true)]
@@ -150,7 +149,7 @@ def _slices(side: int, scale: float, count: int) -> list[slice]:
 
 
 def _runs(frames: int) -> list[range]:
-    """The numbers of frames that are looked at."""
+    """The frame numbers of the sample."""
     if frames <= 3 * RUN:
         return [range(frames)]
     starts = [round(at * (frames - RUN)) for at in AT]

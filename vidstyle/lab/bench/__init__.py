@@ -1,4 +1,4 @@
-"""`vidstyle bench`: how fast vidstyle is on this machine, measured in one run, and beside the textbook program.
+"""`vidstyle bench`: the speed of vidstyle on this machine, also beside the textbook program.
 
 Ratios of one run can be compared between machines, seconds cannot.
 """
@@ -6,6 +6,7 @@ Ratios of one run can be compared between machines, seconds cannot.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import tempfile
@@ -21,19 +22,19 @@ from vidstyle.core import optimize
 from vidstyle.core.probe import require_memory
 from vidstyle.core.stylizer import Stylizer, resized, size_of
 from vidstyle.errors import MemoryLimitError, UsageError
-from vidstyle.jobs.sources import FilmSource, VideoSource, to_tensor
+from vidstyle.jobs.sources import SequenceSource, VideoSource, to_tensor
 from vidstyle.jobs.tasks import load_network
-from vidstyle.lab.bench import baseline, machine, specimen
+from vidstyle.lab.bench import baseline, machine, synthetic_inputs
 from vidstyle.lab.bench.figures import (
     BaselineSpeed,
+    ConsistencyReport,
     Evaluation,
-    Evenness,
-    Proof,
     Race,
     Report,
     Scaling,
     SizePoint,
     StylesPoint,
+    Uniformity,
 )
 from vidstyle.lab.bench.trials import Subject, evaluation, evaluator, job_speed, painting
 from vidstyle.media.stills import pictures
@@ -106,7 +107,7 @@ def measure(
 def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, frames: int) -> Iterator[Subject]:
     """The job that is measured; it is gone when the block is left. For the arguments see `measure`."""
     with tempfile.TemporaryDirectory(prefix="vidstyle-bench-") as folder:
-        styles = styles or [specimen.write_style(Path(folder), settings.size or Settings().size)]
+        styles = styles or [synthetic_inputs.write_style(Path(folder), settings.size or Settings().size)]
         network = load_network(settings)
         network.require((*settings.content_layers, *settings.style_layers))
         paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
@@ -121,22 +122,24 @@ def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, fram
         yield Subject(settings, network, paintings, source, shot, Path(folder))
 
 
-def source_of(clip: Path | None, folder: Path, settings: Settings, mix: Sequence[OverTime], frames: int) -> FilmSource:
+def source_of(
+    clip: Path | None, folder: Path, settings: Settings, mix: Sequence[OverTime], frames: int
+) -> SequenceSource:
     """The frames of `clip`, or of a generated one: decoded from a file where that can be done, else as drawn."""
     size = settings.size or Settings().size
     if clip is not None or not libraries.missing():
-        return VideoSource(str(clip or specimen.write_clip(folder, size, frames)), settings, mix)
+        return VideoSource(str(clip or synthetic_inputs.write_clip(folder, size, frames)), settings, mix)
     if settings.start or settings.end is not None:
         raise UsageError("--start and --end select frames of a clip, which cannot be read here; leave them out")
-    return FilmSource(specimen.Drawn(folder, size, frames), settings, mix)
+    return SequenceSource(synthetic_inputs.GeneratedClip(folder, size, frames), settings, mix)
 
 
 def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPart) -> BaselineSpeed:
-    """Let the textbook program paint the still, then see how long vidstyle takes for a picture as good.
+    """Paint the still with the textbook program, then time vidstyle until its picture has as low a loss.
 
     Two losses judge: vidstyle's, which the baseline knows nothing of, and the baseline's own, which vidstyle then
-    minimises. Both programs are given the style at the size of the still. What `optimize.place` does for the memory of
-    this process helps the baseline, too.
+    minimises. Both programs are given the style at the size of the still. What `optimize.prepare` does for the memory
+    of this process helps the baseline, too.
     """
     device, settings = subject.device, subject.settings
     size = size_of(subject.still.image)
@@ -177,7 +180,7 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
 
 
 def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Progress, judge: str) -> Race:
-    """Paint the still with more and more evaluations until the loss of `settings` is that of the baseline's picture.
+    """Paint the still with increasing numbers of evaluations until its loss is that of the baseline's picture.
 
     Or until that takes longer than the baseline took. Both pictures are judged in float32.
     """
@@ -186,7 +189,7 @@ def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Prog
 
     def judged(pastiche: Tensor) -> float:
         with torch.no_grad(), engine(subject.device):
-            return float(exact.goal(frame)(pastiche)[0])
+            return float(exact.objective(frame)(pastiche)[0])
 
     network, wanted = load_network(settings), judged(end.pastiche)
     for evaluations in LADDER:
@@ -200,7 +203,7 @@ def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Prog
 
 
 def how_it_grows(subject: Subject, on_part: OnPart) -> Scaling:
-    """Time an evaluation of ever larger pictures, as long as they fit the memory and patience lasts; and of styles."""
+    """Time an evaluation at increasing sizes, up to the limits of memory and `PATIENCE`; and with several styles."""
     sizes: list[SizePoint] = []
     left_out = ""
     for size in SIZES:
@@ -240,7 +243,8 @@ def styles_point(subject: Subject, count: int) -> StylesPoint:
     stylizer = Stylizer(subject.network, styles, subject.settings)
     frame = dataclasses.replace(subject.still, mix=(1 / count,) * count)
     with engine(subject.device):
-        prepare = machine.seconds_of(lambda: stylizer.goal(frame), subject.device, least=1, most=1, warm_up=False)[0]
+        objective = functools.partial(stylizer.objective, frame)
+        prepare = machine.seconds_of(objective, subject.device, least=1, most=1, warm_up=False)[0]
         return StylesPoint(count, prepare, machine.median_seconds(evaluator(stylizer, frame), subject.device))
 
 
@@ -257,6 +261,6 @@ def check_report(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = 
     check_writable(path, overwrite=overwrite, inputs=inputs)
 
 
-def save(report: Report | Proof | Evenness, path: Path, *, overwrite: bool = True) -> None:
+def save(report: Report | ConsistencyReport | Uniformity, path: Path, *, overwrite: bool = True) -> None:
     """Write a report as JSON, whole or not at all. Raises `DiskError`, `OutputExistsError`."""
     write_whole(path, json.dumps(report.json(), indent=1, allow_nan=False) + "\n", overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""The textbook program of neural style transfer, as the well-known blog post describes it, to compare with.
+"""The textbook program of neural style transfer, as the well-known blog post describes it, as a baseline.
 
 Written plainly and on its own: it shares the weights with vidstyle's network and nothing else, so that it is also a
 second implementation of the `blog` objective. It does what such programs do: every closure sends content, style and

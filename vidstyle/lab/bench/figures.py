@@ -1,4 +1,4 @@
-"""What a benchmark found, as plain data: the vocabulary of `vidstyle.lab.bench`.
+"""The figures of benchmarks, as frozen dataclasses: the schema of their JSON reports.
 
 Memory is that of the whole process on a CPU, of the tensors on CUDA, and None where the system does not say.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidstyle.lab.bench.machine import Machine
-from vidstyle.lab.evaluate.report.figures import Drift, FrameFigures, Independence, Spread, Steadiness
+from vidstyle.lab.evaluate.report.figures import Drift, FrameFigures, Independence, Spread, TemporalConsistency
 from vidstyle.system.files import plain
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The loss of a still and its gradient, again and again."""
+    """The cost of an evaluation of the loss and its gradient."""
 
     width: int  #: pixels
     height: int  #: pixels
@@ -31,7 +31,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Still:
-    """One picture from scratch."""
+    """The cost of one picture from scratch."""
 
     seconds: float  #: wall time, with what is done once a job
     scales: int  #: sizes, coarse to fine
@@ -41,7 +41,7 @@ class Still:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Frames that begin from their predecessor, and the last of them painted as if it had none."""
+    """The cost of warm-started frames, and of the last of them from scratch."""
 
     frames: int  #: timed
     seconds: float  #: median of a frame
@@ -55,7 +55,7 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a job."""
+    """The cost of a stage of a job."""
 
     name: str
     thread: str  #: "loop": that paints; "ahead", "behind": beside it, before and after the painting
@@ -65,7 +65,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class JobSpeed:
-    """A whole `video` job without the encoding."""
+    """The cost of a whole `video` job without the encoding."""
 
     frames: int
     decoded: bool  #: from a clip; else the pictures were there, and decoding is no stage
@@ -83,7 +83,7 @@ class JobSpeed:
 
 @dataclass(frozen=True)
 class Race:
-    """How long vidstyle takes for a picture as good as the baseline's, in the judgement of one loss."""
+    """The time that vidstyle needs to reach the loss of the baseline's picture, by one of the two losses."""
 
     judge: str  #: whose loss that is: "vidstyle" or "baseline"
     wanted: float  #: the loss of the baseline's picture
@@ -160,30 +160,30 @@ class Report:
 
 @dataclass(frozen=True)
 class Return:
-    """What comes into view again in a frame: warping errors since before it was hidden."""
+    """The disocclusion in a frame: warping errors of what comes into view again, since before it was hidden."""
 
     frame: int
     area: float  #: share of the picture
-    error: float  #: of the painted film
+    error: float  #: of the painted clip
     independent_error: float  #: of the same two frames painted from scratch
 
 
 @dataclass(frozen=True)
-class KnownMotion:
-    """A film whose motion is known, painted in one way. Flow and visibility are exact in all errors."""
+class SyntheticClipFigures:
+    """A synthetic clip, painted with one warm start. All errors are measured along the ground-truth flow."""
 
-    film: str  #: its name in `evaluate.synthetic`
+    clip: str  #: its name in `evaluate.synthetic`
     warm_start: str  #: what its frames started from
     frames: int
     width: int  #: pixels
     height: int  #: pixels
-    steadiness: Steadiness  #: of all neighbours
+    consistency: TemporalConsistency  #: of all neighbours
     independence: Independence  #: beside a sample of neighbours painted from scratch
     warping_ratio: float  #: mean warping error of all neighbours / that of the pairs painted from scratch
     returns: tuple[Return, ...]  #: of a sample of frames; none where nothing is hidden
     return_ratio: float  #: mean of their errors / of the independent ones
     drift: Drift  #: of all frames but the first, since that one
-    looks: tuple[FrameFigures, ...]  #: of each frame
+    frame_figures: tuple[FrameFigures, ...]  #: of each frame
     flow_error: Spread  #: pixels between estimated and exact flow, mean over the visible places of a frame
     evaluations: float  #: of a frame after the first, mean
     first_seconds: float  #: of painting the first frame
@@ -194,23 +194,23 @@ class KnownMotion:
 
 
 @dataclass(frozen=True)
-class Proof:
-    """Films whose motion is known, painted and measured."""
+class ConsistencyReport:
+    """The temporal consistency of synthetic clips with ground-truth motion."""
 
     vidstyle: str  #: version
-    picture: str  #: that the films are made of: file name, or "generated"
+    picture: str  #: that the clips are made of: file name, or "generated"
     styles: list[str]  #: the same of each style
     settings: dict[str, Any]  #: of the job
-    films: list[KnownMotion]
+    clips: list[SyntheticClipFigures]
 
     def json(self) -> dict[str, Any]:
-        """The proof as JSON knows it; a number that is not finite is None."""
+        """The report as JSON knows it; a number that is not finite is None."""
         table: dict[str, Any] = plain(dataclasses.asdict(self))
         return table
 
 
 @dataclass(frozen=True)
-class Pace:
+class AnimationFigures:
     """A balance animation, painted one way. Frames are in the order shown, and as they are shown: of 8 bits.
 
     Between two keys of a schedule steps are meant to be equal, or eased where it is; `boiling` and `straight` say
@@ -222,32 +222,32 @@ class Pace:
     alpha: tuple[float, ...]  #: of each frame
     steps: tuple[float, ...]  #: `metrics.feature_distance` of each frame but the first from the one before
     mean: float  #: of the steps
-    unevenness: float  #: standard deviation (of the population) of the steps / their mean
+    step_variation: float  #: standard deviation (of the population) of the steps / their mean
     least: float  #: step / mean
     greatest: float  #: step / mean
     boiling: float  #: mean squared difference of neighbours / (that of the last frame from the first / len(steps)^2)
     straight: float  #: feature distance of the last frame from the first / sum of the steps
-    rehearsal_seconds: float  #: wall time of finding the even pace; 0 where there is nothing to find, or it is known
+    pilot_seconds: float  #: wall time of the pilot renders; 0 where there are none
     seconds: float  #: of painting all frames
-    rehearsal_share: float  #: rehearsal_seconds / seconds
+    pilot_share: float  #: pilot_seconds / seconds
     evaluations: int  #: of the loss at the full size, of all frames together
     style_loss: float  #: as in `types.Result`, of the frame with the least alpha; of several the last
 
 
 @dataclass(frozen=True)
-class StyleEvenness:
+class StyleUniformity:
     """An animation in one style."""
 
     style: str  #: file name
-    paces: tuple[Pace, ...]  #: that of the settings; beside it the linear one
-    other: Pace | None  #: the first of them with the same alphas, painted in the other direction; None if not asked for
+    animations: tuple[AnimationFigures, ...]  #: that of the settings; beside it the linear one
+    other: AnimationFigures | None  #: the first of them, painted in the other direction; None if not asked for
     apart: tuple[float, ...]  #: feature distance of these two in each frame
-    hysteresis: float | None  #: mean of `apart` / mean step of the first pace
+    hysteresis: float | None  #: mean of `apart` / mean step of the first animation
 
 
 @dataclass(frozen=True)
-class Evenness:
-    """How evenly a balance animation changes: the way there."""
+class Uniformity:
+    """The perceptual uniformity of a balance animation, one way."""
 
     vidstyle: str  #: version
     picture: str  #: file name
@@ -258,7 +258,7 @@ class Evenness:
     height: int  #: pixels
     fps: float  #: frames per second
     frames: int  #: of the way there
-    styles: tuple[StyleEvenness, ...]
+    styles: tuple[StyleUniformity, ...]
 
     def json(self) -> dict[str, Any]:
         """The figures as JSON knows them; a number that is not finite is None."""

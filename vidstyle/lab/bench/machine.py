@@ -1,4 +1,4 @@
-"""What a machine can do at best, and how much memory a piece of work took: the yardsticks of a benchmark."""
+"""The limits of a machine (fastest matrix product, fastest copy), and the peak memory of a piece of work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of a benchmark, and of steadiness, as tables for a terminal. Nothing is printed here."""
+"""Tables, for a terminal, of a benchmark and of temporal consistency. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.bar import Bar
 from rich.console import RenderableType
 from rich.table import Table
 
-from vidstyle.lab.bench.figures import BaselineSpeed, JobSpeed, KnownMotion, Proof, Report, Scaling
+from vidstyle.lab.bench.figures import BaselineSpeed, ConsistencyReport, JobSpeed, Report, Scaling, SyntheticClipFigures
 from vidstyle.lab.evaluate.report.tables import Grid, number, share, shown, signed
 from vidstyle.lab.evaluate.synthetic import HIDDEN
 
@@ -144,26 +144,26 @@ def growth(scaling: Scaling, job: JobSpeed) -> Iterator[Table]:
     yield frames
 
 
-def steadiness(proof: Proof) -> Iterator[RenderableType]:
+def consistency(report: ConsistencyReport) -> Iterator[RenderableType]:
     """Films whose motion is known, in the order in which it is read."""
-    one, used = proof.films[0], proof.settings
+    one, used = report.clips[0], report.settings
     yield (
         f"{used['network']}, {one.width}x{one.height} pixels, {one.frames} frames each, alpha {used['alpha']}, "
-        f"vidstyle {proof.vidstyle}"
+        f"vidstyle {report.vidstyle}"
     )
-    yield f"picture: {proof.picture}; style: {', '.join(proof.styles)}"
-    for grid in (flicker(proof.films), price(proof.films), cost(proof.films)):
+    yield f"picture: {report.picture}; style: {', '.join(report.styles)}"
+    for grid in (flicker(report.clips), price(report.clips), cost(report.clips)):
         yield ""
         yield shown(grid)
 
 
-def flicker(films: Sequence[KnownMotion]) -> Grid:
+def flicker(clips: Sequence[SyntheticClipFigures]) -> Grid:
     """Warping errors."""
     rows = []
-    for label, film in zip(_labels(films), films, strict=True):
-        errors = film.steadiness
-        row = errors.warping.mean, errors.warping.worst, errors.input_warping.mean, film.warping_ratio
-        rows.append((label, *map(number, row), number(film.return_ratio) if film.returns else ""))
+    for label, clip in zip(_labels(clips), clips, strict=True):
+        errors = clip.consistency
+        row = errors.warping.mean, errors.warping.worst, errors.input_warping.mean, clip.warping_ratio
+        rows.append((label, *map(number, row), number(clip.return_ratio) if clip.returns else ""))
     return Grid(
         "Flicker where the motion is known",
         ("clip", "error", "worst", "input", "÷ anew", "returns ÷ anew"),
@@ -174,16 +174,16 @@ def flicker(films: Sequence[KnownMotion]) -> Grid:
     )
 
 
-def price(films: Sequence[KnownMotion]) -> Grid:
-    """What steadiness was paid with."""
+def price(clips: Sequence[SyntheticClipFigures]) -> Grid:
+    """What consistency costs."""
     rows = []
-    for label, film in zip(_labels(films), films, strict=True):
-        beside, drift, luma = film.independence, film.drift, film.drift.corrected_luma
+    for label, clip in zip(_labels(clips), clips, strict=True):
+        beside, drift, luma = clip.independence, clip.drift, clip.drift.corrected_luma
         sharp = drift.sharpness.least, drift.sharpness.most, drift.sharpness.last, drift.corrected_sharpness.last
         distances = number(beside.style_ratio), number(beside.content_ratio)
         rows.append((label, *distances, *map(share, sharp), signed(max(luma.least, luma.most, key=abs))))
     return Grid(
-        "What it was paid with",
+        "What it costs",
         ("clip", "style", "content", "dullest", "sharpest", "last", "÷ input", "luma"),
         tuple(rows),
         "Style and content distance, beside those of frames from scratch: above 1 = worse. Sharpness (mean length of "
@@ -193,13 +193,13 @@ def price(films: Sequence[KnownMotion]) -> Grid:
     )
 
 
-def cost(films: Sequence[KnownMotion]) -> Grid:
+def cost(clips: Sequence[SyntheticClipFigures]) -> Grid:
     """The estimated motion, and the time."""
     rows = []
-    for label, film in zip(_labels(films), films, strict=True):
-        errors = ("–" if math.isnan(x) else f"{x:.3f}" for x in (film.flow_error.mean, film.flow_error.worst))
-        times = film.seconds, film.flow_seconds, film.warp_seconds
-        rows.append((label, *errors, f"{film.evaluations:.1f}", *map(duration, times), share(film.motion_share)))
+    for label, clip in zip(_labels(clips), clips, strict=True):
+        errors = ("–" if math.isnan(x) else f"{x:.3f}" for x in (clip.flow_error.mean, clip.flow_error.worst))
+        times = clip.seconds, clip.flow_seconds, clip.warp_seconds
+        rows.append((label, *errors, f"{clip.evaluations:.1f}", *map(duration, times), share(clip.motion_share)))
     return Grid(
         "The estimated motion, and the time of a frame",
         ("clip", "error", "worst", "evals", "painting", "flow", "warp", "share"),
@@ -210,12 +210,12 @@ def cost(films: Sequence[KnownMotion]) -> Grid:
     )
 
 
-def _labels(films: Sequence[KnownMotion]) -> Iterator[str]:
-    """The name of each film; of one that is painted once more, how."""
+def _labels(clips: Sequence[SyntheticClipFigures]) -> Iterator[str]:
+    """The name of each clip; of one that is painted once more, how."""
     before = None
-    for film in films:
-        yield film.film if film.film != before else f"  {film.warm_start}"
-        before = film.film
+    for clip in clips:
+        yield clip.clip if clip.clip != before else f"  {clip.warm_start}"
+        before = clip.clip
 
 
 def log_bars(values: Sequence[float]) -> list[Bar]:

@@ -1,4 +1,4 @@
-"""The speed of one job in its parts: an evaluation, a still, warm-started frames, the whole.
+"""Timings of one job in its parts: an evaluation, a still, warm-started frames, the whole job.
 
 Every time ends when the device has done its work.
 """
@@ -24,7 +24,7 @@ from vidstyle.core.stylizer import Stylizer, scales, size_of
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import open_job
 from vidstyle.jobs.rendering import render
-from vidstyle.jobs.sources import FilmSource, VideoSource
+from vidstyle.jobs.sources import SequenceSource, VideoSource
 from vidstyle.lab.bench import machine
 from vidstyle.lab.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
 from vidstyle.lab.bench.machine import Machine
@@ -40,12 +40,12 @@ BESIDE = {"decode": "ahead", "flow": "ahead", "save": "behind"}  # those that ru
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is measured: a `video` job, ready to run."""
+    """The `video` job that is measured, ready to run."""
 
     settings: Settings
     network: FeatureNetwork
     styles: list[Tensor]  #: (3, H, W)
-    source: FilmSource
+    source: SequenceSource
     frames: list[Frame]  #: the first frame of the clip and some that follow it in the same shot
     folder: Path  #: for files that nobody keeps
 
@@ -79,9 +79,9 @@ def evaluation(subject: Subject, limits: Machine) -> Evaluation:
     stylizer = subject.stylizer(coarse_to_fine=False, tolerance=0.0, first_iterations=in_a_row, init="content")
     with engine(device):
         alone = machine.median_seconds(evaluator(stylizer, subject.still), device)
-        aiming = machine.median_seconds(lambda: stylizer.goal(subject.still), device)
+        preparation = machine.median_seconds(lambda: stylizer.objective(subject.still), device)
     row = machine.median_seconds(lambda: stylizer.step(subject.still, None), device, least=2)
-    iteration = (row - aiming) / in_a_row
+    iteration = (row - preparation) / in_a_row
     layers = (*settings.content_layers, *settings.style_layers)
     flops = operations(subject.network, layers, settings.style_layers, height, width)
     traffic = least_traffic(subject.network, layers, height, width)
@@ -101,11 +101,11 @@ def evaluation(subject: Subject, limits: Machine) -> Evaluation:
 
 def evaluator(stylizer: Stylizer, frame: Frame) -> Callable[[], Tensor]:
     """A function that computes the loss of a still and its gradient; good until the stylizer is asked for more."""
-    goal, image = stylizer.goal(frame), frame.image.to(stylizer.device)[None]
+    objective, image = stylizer.objective(frame), frame.image.to(stylizer.device)[None]
 
     def evaluate() -> Tensor:
         x = image.clone().requires_grad_()
-        return torch.autograd.grad(goal(x)[0], x)[0]
+        return torch.autograd.grad(objective(x)[0], x)[0]
 
     return evaluate
 
@@ -238,7 +238,7 @@ def stages_of(seconds: dict[str, float], in_first: dict[str, float], frames: int
 class _Beginning:
     """The first frames of a source, as a `types.Source`."""
 
-    def __init__(self, source: FilmSource, frames: int) -> None:
+    def __init__(self, source: SequenceSource, frames: int) -> None:
         self.source = source
         self.playback: Sequence[int] = range(frames)
         self.info = ClipInfo(source.info.width, source.info.height, source.info.fps, frames)

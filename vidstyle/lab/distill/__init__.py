@@ -1,1 +1,1 @@
-"""Trains compact networks: `python -m vidstyle.lab.distill`."""
+"""Distillation of compact networks: `python -m vidstyle.lab.distill`."""

@@ -1,4 +1,4 @@
-"""Trains the compact network: a narrow VGG-shaped stack that learns to predict VGG-19's features.
+"""Distils the compact network: trains a narrow VGG-shaped stack to predict VGG-19's features.
 
     python -m vidstyle.lab.distill --teacher VGG_FILE --images FOLDER... --out FILE
 

@@ -1,4 +1,4 @@
-"""What alpha means with a distilled network: found by painting with it and with its teacher."""
+"""Calibration of a distilled network's content weight, so that alpha means the same as with its teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures to train on, and random pieces of them."""
+"""Training data: pictures, and random, disturbed crops of them."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def disturbed_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.G
         order = torch.randperm(3, generator=generator) if shuffle < 0.5 else torch.arange(3)
         mixing = torch.eye(3)[order] + 0.25 * torch.randn(3, 3, generator=generator)
         mean = crop.mean(dim=(1, 2), keepdim=True)
-        goal = (mean + 0.15 * torch.randn(3, 1, 1, generator=generator)).clamp(0.1, 0.9)
-        crop = torch.einsum("ij,jhw->ihw", mixing, crop - mean) + goal
+        target = (mean + 0.15 * torch.randn(3, 1, 1, generator=generator)).clamp(0.1, 0.9)
+        crop = torch.einsum("ij,jhw->ihw", mixing, crop - mean) + target
     if noise < 0.3:
         crop = crop + 0.2 * strength**2 * torch.randn(crop.shape, generator=generator)
     return crop.clamp(0, 1)

@@ -1,4 +1,4 @@
-"""The training run of a network that learns to predict VGG-19's features.
+"""The training loop of a network that learns to predict VGG-19's features.
 
 Training goes in rounds: the teacher labels a pool of pictures, and the student learns from those and earlier ones. It
 begins as an apprentice (see `student`), then works on its own and learns, besides crops, from pastiches that it is
@@ -24,9 +24,9 @@ from vidstyle.errors import JobError, UsageError
 from vidstyle.lab.distill.calibration import calibrate
 from vidstyle.lab.distill.crops import disturbed_crop, middle_square
 from vidstyle.lab.distill.muon import Muon
-from vidstyle.lab.distill.pool import Easel
+from vidstyle.lab.distill.pool import PastichePool
 from vidstyle.lab.distill.recipe import Recipe, written
-from vidstyle.lab.distill.student import Answers, Student, Yardstick, width_at
+from vidstyle.lab.distill.student import Answers, Student, TeacherScale, width_at
 from vidstyle.settings import Settings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.files import failure, made_whole, write_whole
@@ -34,8 +34,8 @@ from vidstyle.system.opencv import cv2
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
 CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content
-HELPERS = ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4", "relu4_3", "relu4_4")  #: learnt to lead the others
-HELPER_WEIGHT = 0.2  #: of a helper's regression once the student works on its own
+HELPERS = ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4", "relu4_3", "relu4_4")  #: learnt as auxiliary targets
+HELPER_WEIGHT = 0.2  #: of an auxiliary layer's regression after the apprenticeship
 STYLE_WEIGHT = 1.0  #: of the styles' relative error
 KEPT = 0.998  #: share of the averaged weights that an update keeps
 HELD_OUT = 40  #: pictures kept for validation
@@ -43,7 +43,7 @@ SETTLING = 24  #: batches of crops that read-outs are solved on before learning 
 MEASURED = 64  #: crops that the teacher's units are measured on
 COOLING = ((1.0, 0.2), (0.4, 0.2), (0.35, 0.0))  #: share of the learning rate as each phase begins and ends
 CALIBRATION_SIDE, CALIBRATION_EVALUATIONS = 192, 40  #: pixels, and evaluations at each scale, for the content weight
-RENEWED = 0.12  #: share of the pastiches that are begun anew in a round
+RENEWED = 0.12  #: share of the pastiches that are started anew in a round
 
 
 class Distiller:
@@ -70,17 +70,17 @@ class Distiller:
         self.layers, self.learnt = tuple(layers), (*layers, *helpers)
         self.device = pick_device(recipe.device)
         self.teacher = teacher.requires_grad_(False).eval()
-        optimize.place(self.teacher, self.device, recipe.precision)
+        optimize.prepare(self.teacher, self.device, recipe.precision)
         every = max(2, len(pictures) // HELD_OUT)
         self.held_out = pictures[::every]
         self.pictures = [image for number, image in enumerate(pictures) if number % every]
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.yardsticks = self._measure()
-        self.student = Student(recipe.blocks, self.yardsticks, self.generator).to(self.device)
-        self.average = Student(recipe.blocks, self.yardsticks, self.generator).to(self.device).requires_grad_(False)
+        self.teacher_scales = self._measure()
+        self.student = Student(recipe.blocks, self.teacher_scales, self.generator).to(self.device)
+        self.average = Student(recipe.blocks, self.teacher_scales, self.generator).to(self.device).requires_grad_(False)
         self.step, self.averaged, self.seconds, self.phase = 0, 0, 0.0, 0
         self.memory: list[tuple[Tensor, Answers]] = []
-        self.easel = self._begin(recipe.pastiches)
+        self.pastiche_pool = self._begin(recipe.pastiches)
         self._settle()
 
     def begin_with(self, network: FeatureNetwork) -> None:
@@ -105,7 +105,7 @@ class Distiller:
         images = self.crops(recipe.batch * recipe.pool)
         if self.student.joined and recipe.pastiches:
             self._paint()
-            images[: recipe.pastiches] = self.easel.pastiches
+            images[: recipe.pastiches] = self.pastiche_pool.pastiches
         images = images[torch.randperm(len(images), generator=self.generator).to(self.device)]
         self._remember(images.split(recipe.batch))
         losses: list[float] = []
@@ -119,7 +119,7 @@ class Distiller:
     def ask(self, images: Tensor) -> Answers:
         """What the teacher says of (N, 3, H, W)."""
         features = self.teacher(images.contiguous(memory_format=torch.channels_last), self.learnt)
-        return {layer: self.yardsticks[layer].read(f) for layer, f in features.items()}
+        return {layer: self.teacher_scales[layer].read(f) for layer, f in features.items()}
 
     def crops(self, count: int) -> Tensor:  # (count, 3, crop, crop)
         """Fresh pictures to learn from."""
@@ -134,13 +134,13 @@ class Distiller:
     @torch.no_grad()
     def examine_pastiches(self) -> dict[str, tuple[float, float]]:
         """The same on the pastiches in the making: what the optimiser has found that the student misjudges."""
-        return self._examine(self.easel.pastiches)
+        return self._examine(self.pastiche_pool.pastiches)
 
     def solve_readouts(self, batches: int = 40) -> None:
         """Replace the averaged student's read-outs by the least-squares ones over fresh crops and the pastiches."""
         images = [self.crops(self.recipe.batch) for _ in range(batches)]
         if self.average.joined:
-            images += list(self.easel.pastiches.split(self.recipe.batch))
+            images += list(self.pastiche_pool.pastiches.split(self.recipe.batch))
         self.average.solve_readouts((batch, self.ask(batch)) for batch in images)
 
     def calibrate(self) -> tuple[float, float]:
@@ -172,9 +172,11 @@ class Distiller:
             "average": self.average.state_dict(),
             **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "generator": self.generator.get_state(),
-            "easel": vars(self.easel),
+            "pastiche_pool": vars(self.pastiche_pool),
             "memory": [images for images, _ in self.memory],
-            "yardsticks": {layer: yardstick.state_dict() for layer, yardstick in self.yardsticks.items()},
+            "teacher_scales": {
+                layer: teacher_scale.state_dict() for layer, teacher_scale in self.teacher_scales.items()
+            },
         }
 
     def save(self, path: Path) -> None:
@@ -193,6 +195,8 @@ class Distiller:
             state = torch.load(path, map_location=self.device, weights_only=True)
         except Exception as error:  # torch.load raises a dozen kinds for a file that is none of its own
             raise JobError(f"the checkpoint {path} cannot be read; remove it to start anew") from error
+        if not isinstance(state, dict) or state.keys() != self.state_dict().keys():
+            raise JobError(f"the checkpoint {path} is of another version of vidstyle; remove it to start anew")
         if state["recipe"] != _lasting(self.recipe):
             raise JobError(f"{path} is of another recipe ({state['recipe']}); repeat its options or remove it")
         self.phase = state["phase"]
@@ -203,9 +207,9 @@ class Distiller:
             optimizer.load_state_dict(state[name])
         self.generator.set_state(state["generator"].cpu())
         self.step, self.averaged, self.seconds = state["step"], state["averaged"], state["seconds"]
-        self.easel = Easel(**state["easel"])
-        for layer, yardstick in self.yardsticks.items():
-            yardstick.load_state_dict(state["yardsticks"][layer])
+        self.pastiche_pool = PastichePool(**state["pastiche_pool"])
+        for layer, teacher_scale in self.teacher_scales.items():
+            teacher_scale.load_state_dict(state["teacher_scales"][layer])
         self.memory = []
         self._remember(state["memory"])
 
@@ -226,11 +230,11 @@ class Distiller:
         return {layer: (float(error), float(of_style)) for layer, (error, of_style) in means.items()}
 
     @torch.no_grad()
-    def _measure(self) -> dict[str, Yardstick]:
+    def _measure(self) -> dict[str, TeacherScale]:
         images = self.crops(MEASURED).contiguous(memory_format=torch.channels_last)
         found = self.teacher(images, self.learnt)
         widths = {layer: width_at(self.recipe.blocks, layer) for layer in found}
-        return {x: Yardstick(f, widths[x], styled=x in self.layers) for x, f in found.items()}
+        return {x: TeacherScale(f, widths[x], styled=x in self.layers) for x, f in found.items()}
 
     def _settle(self) -> None:
         """Begin to learn from the weights as they are: read-outs solved, the average and the optimisers afresh."""
@@ -312,16 +316,18 @@ class Distiller:
                 total = total + HELPER_WEIGHT * error
         return total
 
-    def _begin(self, count: int) -> Easel:
+    def _begin(self, count: int) -> PastichePool:
         contents, styles = self.crops(count), self.crops(count)
-        return Easel.begun(contents, styles, torch.rand(count, generator=self.generator).square().to(self.device))
+        return PastichePool.initial(
+            contents, styles, torch.rand(count, generator=self.generator).square().to(self.device)
+        )
 
     def _paint(self) -> None:
         """Carry the pastiches on by the averaged student's own judgement; now and then begin one anew."""
         recipe, network = self.recipe, self.average.export(self.layers)
         fresh = (torch.rand(recipe.pastiches, generator=self.generator) < RENEWED).to(self.device)
-        easel = self.easel.renewed(fresh, self._begin(int(fresh.sum())))
-        self.easel = easel.carried_on(network, self._painting_settings(recipe.paint))
+        pastiche_pool = self.pastiche_pool.renewed(fresh, self._begin(int(fresh.sum())))
+        self.pastiche_pool = pastiche_pool.carried_on(network, self._painting_settings(recipe.paint))
 
     def _painting_settings(self, evaluations: int) -> Settings:
         return Settings(

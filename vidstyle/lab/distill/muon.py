@@ -1,4 +1,4 @@
-"""The optimiser that trains the compact network."""
+"""Muon, the optimiser that trains the compact network."""
 
 from __future__ import annotations
 

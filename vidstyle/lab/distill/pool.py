@@ -1,4 +1,4 @@
-"""Pastiches in the making, for a network to learn from what its own judgement leads to."""
+"""The pastiche pool: pastiches that a network in training optimises itself, to learn from what it misjudges."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vidstyle.types import Frame, Motion, State
 
 
 @dataclass(frozen=True, eq=False)
-class Easel:
-    """Some pastiches, each with what it is to become. Every tensor holds one entry a pastiche."""
+class PastichePool:
+    """Pastiches with their contents, styles and alphas. Every tensor holds one entry for each pastiche."""
 
     pastiches: Tensor  #: (N, 3, H, W)
     contents: Tensor  #: (N, 3, H, W)
@@ -23,18 +23,18 @@ class Easel:
     alphas: Tensor  #: (N,), balance of content and style
 
     @classmethod
-    def begun(cls, contents: Tensor, styles: Tensor, alphas: Tensor) -> Easel:
+    def initial(cls, contents: Tensor, styles: Tensor, alphas: Tensor) -> PastichePool:
         """Unpainted: every pastiche is its content."""
         return cls(contents.clone(), contents, styles, alphas)
 
-    def renewed(self, chosen: Tensor, new: Easel) -> Easel:
+    def renewed(self, chosen: Tensor, new: PastichePool) -> PastichePool:
         """With the `chosen` ones, (N,) bool, replaced by those of `new`, in order."""
         fields = {name: value.clone() for name, value in vars(self).items()}
         for name, value in vars(new).items():
             fields[name][chosen] = value
-        return Easel(**fields)
+        return PastichePool(**fields)
 
-    def carried_on(self, network: FeatureNetwork, settings: Settings) -> Easel:
+    def carried_on(self, network: FeatureNetwork, settings: Settings) -> PastichePool:
         """After `settings.iterations` more evaluations, each as a frame of a clip that stands still, by the engine."""
         still = Motion(torch.zeros(2, *self.contents.shape[2:]), torch.ones(1, *self.contents.shape[2:]))
         painted = []
@@ -42,4 +42,6 @@ class Easel:
             frame = Frame(0, content, still, float(alpha), (1.0,))
             _, state = Stylizer(network, [style], settings).step(frame, State(0, pastiche, 0.0))
             painted.append(state.pastiche)
-        return Easel(torch.stack(painted) if painted else self.pastiches, self.contents, self.styles, self.alphas)
+        return PastichePool(
+            torch.stack(painted) if painted else self.pastiches, self.contents, self.styles, self.alphas
+        )

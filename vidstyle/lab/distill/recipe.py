@@ -1,4 +1,4 @@
-"""How a network is distilled, in numbers."""
+"""The hyperparameters of a distillation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def number(default: Any, text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Every number a training run depends on. Raises `UsageError` for a value that cannot be meant."""
+    """Every number a training run depends on. Raises `UsageError` for an invalid value."""
 
     blocks: Blocks = number(
         ((16, 8), (48, 32), (96, 56, 56, 56), (160, 144, 128, 128), (256,)),

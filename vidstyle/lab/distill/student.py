@@ -1,10 +1,11 @@
-"""A network in training: what it is to predict, how its features are read, and what it is judged by.
+"""A student network in training: its targets (the teacher's features), its read-outs and its losses.
 
 A teacher's features are compared in their principal components, as many as the student has channels: what is left out
 is a few hundredths of what the Gram matrices of different pictures differ by. Statistics of style are compared by the
-metric that pictures are painted with. A student begins as an apprentice: each
-of its convolutions works on what the *teacher* saw at the layer below, so that all depths learn at once and from clean
-input. `join` then chains them.
+metric that pictures are painted with.
+
+A student begins as an apprentice, layerwise: each of its convolutions takes the *teacher's* features of the layer below
+as input (the layers in `led` hand those on), so that all depths learn at once. `join` then chains the convolutions.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class Answer:
 Answers = Mapping[str, Answer]
 
 
-class Yardstick:
-    """The principal components and the units of one layer of a teacher, measured on some pictures.
+class TeacherScale:
+    """The principal components and the scale of one layer of a teacher, measured on some pictures.
 
     Regression divides each component by a number halfway (geometrically) between its own deviation and the layer's: the
     loudest would drown the others, while equalised ones spend the student on what no statistic shows. Style distances
@@ -82,7 +83,7 @@ class Yardstick:
         return {name: getattr(self, name) for name in self.NUMBERS}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Become the yardstick that these numbers are of."""
+        """Take over these numbers."""
         for name in self.NUMBERS:
             setattr(self, name, state[name])
 
@@ -114,22 +115,22 @@ class Student(nn.Module):
 
     Args:
         blocks: widths of the convolutions.
-        yardsticks: for each layer to predict, of the layer's width; every layer that another follows needs one.
+        teacher_scales: for each layer to predict, of the layer's width; every layer that another follows needs one.
         generator: for the first weights.
     """
 
-    def __init__(self, blocks: Blocks, yardsticks: Mapping[str, Yardstick], generator: torch.Generator) -> None:
+    def __init__(self, blocks: Blocks, teacher_scales: Mapping[str, TeacherScale], generator: torch.Generator) -> None:
         super().__init__()
         self.network = FeatureNetwork(blocks, pool="average", skip=True)
         for convolution in self.convolutions:
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
-        self.yardsticks = yardsticks
+        self.teacher_scales = teacher_scales
         self.readouts = nn.ParameterDict()
-        for layer, yardstick in yardsticks.items():
-            width = len(yardstick.scale)
+        for layer, teacher_scale in teacher_scales.items():
+            width = len(teacher_scale.scale)
             self.readouts[layer] = nn.Parameter(torch.randn(width, width, generator=generator) / width**0.5)
-        self.led = set(yardsticks)  # layers above which the teacher's features are handed on
+        self.led = set(teacher_scales)  # layers whose features, for the next convolution, are the teacher's
         self.to(memory_format=torch.channels_last)
 
     @property
@@ -148,7 +149,7 @@ class Student(nn.Module):
             if layer not in self.led:
                 return own
             assert answers is not None
-            seen = answers[layer].features * self.yardsticks[layer].handed
+            seen = answers[layer].features * self.teacher_scales[layer].handed
             return seen.view(len(own), *own.shape[2:], own.shape[1]).permute(0, 3, 1, 2)
 
         image = image.contiguous(memory_format=torch.channels_last)
@@ -157,18 +158,18 @@ class Student(nn.Module):
 
     def raw(self, layer: str) -> Tensor:
         """The read-out (C, C) to the teacher's components in its own units."""
-        readout: Tensor = self.yardsticks[layer].scale[:, None] * self.readouts[layer]
+        readout: Tensor = self.teacher_scales[layer].scale[:, None] * self.readouts[layer]
         return readout
 
     def losses(self, own: Mapping[str, Tensor], answers: Answers) -> dict[str, tuple[Tensor, Tensor]]:
         """For each layer the regression error over the variance, and the relative style error, 0 where none is."""
         result = {}
         for layer, features in own.items():
-            wanted, yardstick, raw = answers[layer], self.yardsticks[layer], self.raw(layer)
-            error = (features @ self.readouts[layer].T - wanted.features / yardstick.scale).square().sum(dim=2)
+            wanted, teacher_scale, raw = answers[layer], self.teacher_scales[layer], self.raw(layer)
+            error = (features @ self.readouts[layer].T - wanted.features / teacher_scale.scale).square().sum(dim=2)
             mean = features.mean(dim=1) @ raw.T
             found = torch.cat([raw @ product(features, features) @ raw.T, mean[:, :, None]], dim=2)
-            result[layer] = error.mean() / yardstick.variance, yardstick.style_error(found, wanted).mean()
+            result[layer] = error.mean() / teacher_scale.variance, teacher_scale.style_error(found, wanted).mean()
         return result
 
     @torch.no_grad()
@@ -185,7 +186,7 @@ class Student(nn.Module):
                 left.device
             )
             readout = torch.linalg.solve(left, products[layer].double().mT).mT.float()
-            self.readouts[layer].copy_(readout / self.yardsticks[layer].scale[:, None])
+            self.readouts[layer].copy_(readout / self.teacher_scales[layer].scale[:, None])
 
     @torch.no_grad()
     def join(self, layers: Iterable[str]) -> None:
@@ -195,7 +196,7 @@ class Student(nn.Module):
         """
         ended = self.led & set(layers)
         for layer in ended:
-            handed = self.yardsticks[layer].handed[:, None] * self.raw(layer)  # (C, C)
+            handed = self.teacher_scales[layer].handed[:, None] * self.raw(layer)  # (C, C)
             for convolution, begin in self._seen_by(layer):
                 part = convolution.weight[:, begin : begin + len(handed)]
                 part.copy_(torch.einsum("ojhw,ji->oihw", part, handed))
@@ -215,7 +216,7 @@ class Student(nn.Module):
         return found  # type: ignore[return-value]
 
     def export(self, layers: Iterable[str]) -> FeatureNetwork:
-        """A copy without training's furniture, with read-outs in the teacher's own units."""
+        """A copy for use without the training code, with read-outs in the teacher's own units."""
         network = FeatureNetwork(self.network.blocks, pool="average", skip=True)
         network.load_state_dict(self.network.state_dict())
         network.readouts = {layer: reduce_readout(self.raw(layer).detach()) for layer in layers}

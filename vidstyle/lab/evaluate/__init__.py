@@ -1,1 +1,1 @@
-"""What paintings are worth: temporal consistency, perceptual uniformity, a comparison, the report of a clip."""
+"""Metrics of paintings: temporal consistency, perceptual uniformity, comparison of networks, report of a clip."""

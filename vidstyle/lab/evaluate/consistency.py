@@ -1,4 +1,4 @@
-"""`vidstyle steadiness`: how steady a painting is on films whose motion is known exactly, and what that costs."""
+"""`vidstyle consistency`: temporal consistency on synthetic clips with ground-truth motion, and its cost."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from torch import Tensor
 
 from vidstyle.core.probe import require_memory
 from vidstyle.errors import UsageError
-from vidstyle.jobs.sources import FilmSource, to_tensor
-from vidstyle.lab.bench import specimen
-from vidstyle.lab.bench.figures import KnownMotion, Proof, Return
+from vidstyle.jobs.sources import SequenceSource, to_tensor
+from vidstyle.lab.bench import synthetic_inputs
+from vidstyle.lab.bench.figures import ConsistencyReport, Return, SyntheticClipFigures
 from vidstyle.lab.bench.trials import ratio
-from vidstyle.lab.evaluate.report.accumulators import Drifting, Flicker, View, spread
-from vidstyle.lab.evaluate.report.baseline import Rivals, Studio
+from vidstyle.lab.evaluate.report.accumulators import DriftAccumulator, FlickerAccumulator, View, spread
+from vidstyle.lab.evaluate.report.baseline import FramePainter, PerFrameBaseline
 from vidstyle.lab.evaluate.report.figures import Drift, Spread, mean
 from vidstyle.lab.evaluate.report.words import used
-from vidstyle.lab.evaluate.synthetic import FINER, FPS, HIDDEN, MARGIN, PLANS, KnownFilm, known_film
+from vidstyle.lab.evaluate.synthetic import FINER, FPS, HIDDEN, MARGIN, SCENES, SyntheticClip, synthetic_clip
 from vidstyle.media.stills import pictures
 from vidstyle.settings import Settings, WarmStart
 from vidstyle.system.stopwatch import recording
@@ -51,15 +51,15 @@ def measure(
     beside: bool = True,
     judge: str = "compact",
     on_step: OnStep = lambda text, done, total: None,
-) -> Proof:
-    """Paint films of known motion as a `video` job would, with estimated flow, and measure them with the exact one.
+) -> ConsistencyReport:
+    """Paint synthetic clips as a `video` job would, with estimated flow, and measure them along the exact flow.
 
     Args:
-        picture: that the films are made of; None for a generated one.
+        picture: that the clips are made of; None for a generated one.
         styles: pictures; none for a generated one.
         settings: of the job.
-        frames: of each film.
-        names: of the films, out of `films.PLANS`; all of them when empty.
+        frames: of each clip.
+        names: of the clips, out of `synthetic.SCENES`; all of them when empty.
         beside: paint each with the plain warm start, too.
         judge: the network of the distances, compact or vgg19, which takes its weights from `settings.weights`.
         on_step: told what is done, after how many frames of how many.
@@ -72,59 +72,61 @@ def measure(
     size = settings.size if picture else settings.size or Settings().size
     photo = pictures.load_picture(picture) if picture else generated(size)
     paintings = [pictures.load_picture(style) for style in styles] or [generated_style(size)]
-    studio = Studio([to_tensor(painting) for painting in paintings], settings, judge)
+    painter = FramePainter([to_tensor(painting) for painting in paintings], settings, judge)
     starts: list[WarmStart] = [settings.warm_start]
     if beside and settings.warm_start != "previous":
         starts.append("previous")
-    films = {name: known_film(name, photo, size, frames) for name in names or PLANS}
-    info = next(iter(films.values())).info
-    require_memory(studio.network, settings, (info.height, info.width))
-    runs = [(name, start) for name in films for start in starts]
-    anew: dict[str, dict[int, Tensor]] = {name: {} for name in films}
-    found: list[KnownMotion] = []
+    clips = {name: synthetic_clip(name, photo, size, frames) for name in names or SCENES}
+    info = next(iter(clips.values())).info
+    require_memory(painter.network, settings, (info.height, info.width))
+    runs = [(name, start) for name in clips for start in starts]
+    anew: dict[str, dict[int, Tensor]] = {name: {} for name in clips}
+    found: list[SyntheticClipFigures] = []
 
     def on_frame(done: int) -> None:
         name, start = runs[len(found)]
         on_step(f"{name}, {start}", len(found) * frames + done, len(runs) * frames)
 
     for name, start in runs:
-        found.append(_Trial(name, films[name], studio, start, anew[name]).run(on_frame))
+        found.append(_Trial(name, clips[name], painter, start, anew[name]).run(on_frame))
     words = picture.name if picture else "generated", [style.name for style in styles] or ["generated"]
-    return Proof(__version__, *words, used(settings), found)
+    return ConsistencyReport(__version__, *words, used(settings), found)
 
 
 def generated(size: int) -> np.ndarray:
-    """A picture with detail enough for films whose long side is `size`, (H, W, 3) float32 in [0, 1]."""
-    info = specimen.info_of(size, 1)
+    """A picture with detail enough for clips whose long side is `size`, (H, W, 3) float32 in [0, 1]."""
+    info = synthetic_inputs.info_of(size, 1)
     width, height = (round(side * MARGIN * FINER) for side in (info.width, info.height))
-    return specimen.texture(width, height, seed=1)
+    return synthetic_inputs.texture(width, height, seed=1)
 
 
 def generated_style(size: int) -> np.ndarray:
-    """A style for such films, (H, W, 3) uint8."""
-    return specimen.strokes(specimen.info_of(size or Settings().size, 1).width)
+    """A style for such clips, (H, W, 3) uint8."""
+    return synthetic_inputs.strokes(synthetic_inputs.info_of(size or Settings().size, 1).width)
 
 
 class _Trial:
-    """One film, painted in one way: who watches is decided at birth.
+    """One synthetic clip, painted with one warm start, and its accumulators.
 
     Args:
-        anew: frames of the film that were painted from scratch; new ones are added.
+        anew: frames of the clip that were painted from scratch; new ones are added.
     """
 
-    def __init__(self, name: str, film: KnownFilm, studio: Studio, start: WarmStart, anew: dict[int, Tensor]) -> None:
-        count = film.info.frames
-        self.name, self.film, self.start, self.device = name, film, start, studio.device
-        changes = {"warm_start": start} if start == studio.settings.warm_start else PLAIN
-        self.source = FilmSource(film, dataclasses.replace(studio.settings, **changes), studio.mix)
-        self.step: Step = studio.stylizer(**changes).step
-        self.flicker = Flicker(1, range(1, count), count - 1)
-        self.drifting = Drifting((0,), [number / FPS for number in range(count)])
-        self.rivals = Rivals(studio, spread(range(min(HIDDEN + 1, count - 1), count), PAIRS), anew)
-        self.returning = Returning(film, self.rivals)
+    def __init__(
+        self, name: str, clip: SyntheticClip, painter: FramePainter, start: WarmStart, anew: dict[int, Tensor]
+    ) -> None:
+        count = clip.info.frames
+        self.name, self.clip, self.start, self.device = name, clip, start, painter.device
+        changes = {"warm_start": start} if start == painter.settings.warm_start else PLAIN
+        self.source = SequenceSource(clip, dataclasses.replace(painter.settings, **changes), painter.mix)
+        self.step: Step = painter.stylizer(**changes).step
+        self.flicker = FlickerAccumulator(1, range(1, count), count - 1)
+        self.drifting = DriftAccumulator((0,), [number / FPS for number in range(count)])
+        self.baseline = PerFrameBaseline(painter, spread(range(min(HIDDEN + 1, count - 1), count), PAIRS), anew)
+        self.returning = Returning(clip, self.baseline)
 
-    def run(self, on_frame: Callable[[int], None]) -> KnownMotion:
-        """Paint, and look at each frame."""
+    def run(self, on_frame: Callable[[int], None]) -> SyntheticClipFigures:
+        """Paint the clip and pass each frame to the accumulators."""
         costs: list[tuple[int, float]] = []
         errors: dict[int, float] = {}
         state: State | None = None
@@ -137,38 +139,38 @@ class _Trial:
                     exact = now.frame.motion
                     distance = (frame.motion.flow - exact.flow).norm(dim=0, keepdim=True)
                     errors[frame.index] = float((distance * exact.visible).sum() / exact.visible.sum())
-                for observer in (self.flicker, self.drifting, self.rivals, self.returning):
-                    observer.see(now)
+                for accumulator in (self.flicker, self.drifting, self.baseline, self.returning):
+                    accumulator.add(now)
                 costs.append((result.iterations, result.seconds))
-        on_frame(self.film.info.frames)
+        on_frame(self.clip.info.frames)
         return self._figures(costs, errors, seconds)
 
     def _view(self, frame: Frame, painted: np.ndarray) -> View:
         """The painted frame, with the exact motion instead of the estimated one."""
-        motion = self.film.motion(frame.index - 1, frame.index) if frame.index else None
+        motion = self.clip.motion(frame.index - 1, frame.index) if frame.index else None
         return View(dataclasses.replace(frame, motion=motion), painted, self.device)
 
     def _figures(
         self, costs: list[tuple[int, float]], errors: dict[int, float], stages: dict[str, float]
-    ) -> KnownMotion:
-        info = self.film.info
-        near, beside = self.flicker.steadiness(), self.rivals.independence()
+    ) -> SyntheticClipFigures:
+        info = self.clip.info
+        near, beside = self.flicker.consistency(), self.baseline.independence()
         back = tuple(self.returning.found)
         evaluations, painting = (statistics.fmean(column) for column in zip(*costs[1:], strict=True))
         flow, warp = (stages.get(stage, 0.0) / (len(costs) - 1) for stage in ("flow", "warp"))
-        return KnownMotion(
-            film=self.name,
+        return SyntheticClipFigures(
+            clip=self.name,
             warm_start=self.start,
             frames=info.frames,
             width=info.width,
             height=info.height,
-            steadiness=near,
+            consistency=near,
             independence=beside,
             warping_ratio=ratio(near.warping.mean, beside.independent_warping),
             returns=back,
             return_ratio=ratio(*(mean(getattr(one, name) for one in back) for name in ("error", "independent_error"))),
             drift=Drift.of(self.drifting.frames[1:]),
-            looks=tuple(self.drifting.frames),
+            frame_figures=tuple(self.drifting.frames),
             flow_error=Spread.of(errors),
             evaluations=evaluations,
             first_seconds=costs[0][1],
@@ -180,23 +182,23 @@ class _Trial:
 
 
 class Returning:
-    """Watches what comes into view again, in the frames whose rivals are painted anyway.
+    """Warping errors of disocclusions (what comes into view again), in the frames that the baseline paints anyway.
 
     Args:
-        film: that tells what that is.
-        rivals: that paint the frames before the crossing from scratch, too.
+        clip: that tells what that is.
+        baseline: paints the frames before the crossing from scratch, too.
     """
 
-    def __init__(self, film: KnownFilm, rivals: Rivals) -> None:
-        self.film, self.rivals = film, rivals
+    def __init__(self, clip: SyntheticClip, baseline: PerFrameBaseline) -> None:
+        self.clip, self.baseline = clip, baseline
         self._views: deque[View] = deque(maxlen=HIDDEN + 2)
         self.found: list[Return] = []
 
-    def see(self, now: View) -> None:
+    def add(self, now: View) -> None:
         """Take the next frame."""
         index = now.frame.index
         self._views.append(now)
-        motion = self.film.returning(index) if index in self.rivals.ends else None
+        motion = self.clip.returning(index) if index in self.baseline.ends else None
         if motion is not None and motion.visible.any():
-            errors = self.rivals.warping_errors(self._views[0], now, motion)
+            errors = self.baseline.warping_errors(self._views[0], now, motion)
             self.found.append(Return(index, float(motion.visible.mean()), *errors))

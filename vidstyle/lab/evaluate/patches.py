@@ -1,4 +1,4 @@
-"""The neutral judge: colours and small patches of a pastiche beside those of the style. No network has a say in it.
+"""Patch distances, a judge without a network: colours and small patches of a pastiche beside those of the style.
 
 Precision asks whether the pastiche shows what the style does not have, recall whether something of the style is missing
 in the pastiche; the terms are those of Kynkäänniemi et al. 2019, https://arxiv.org/abs/1904.06991, but what is given

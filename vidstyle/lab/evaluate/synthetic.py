@@ -1,7 +1,6 @@
-"""Films made of a picture by a camera whose path is known, so that the motion between any two frames is known exactly.
+"""Synthetic clips with ground-truth motion: a camera moves over a picture, so that flow and occlusion are exact.
 
-Flicker measured along an estimated motion, by a painter that followed the same estimate, is judged by a party to the
-case. Here nothing is estimated: not where a pixel was, nor whether it could be seen.
+With estimated flow, a painting that was warped along the same estimate would flicker less than it really does.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ EDGE = 2.0  # pixels to either side of an edge that show a mixture, or that inte
 DRIFT = (0.3, 0.1)  # pixels a frame, x and y
 CROSSING = 24  # frames that what crosses takes from side to side
 
-Place = np.ndarray  # (3, 3): an affine map, from a position in the frame to one in the picture, each from its centre
-Path = Callable[[int], Place]  # by the number of the frame
+Affine = np.ndarray  # (3, 3): an affine map, from a position in the frame to one in the picture, each from its centre
+Path = Callable[[int], Affine]  # by the number of the frame
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What happens in a film."""
+class Scene:
+    """What happens in a clip."""
 
     path: Path  #: of the camera
     noise: float = 0.0  #: standard deviation, in 1/255, another one in every frame
@@ -41,40 +40,40 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Pickets:
+class MovingBars:
     """Upright bars, a width of the frame apart, that move to the right before the background."""
 
     width: float  #: pixels
     apart: float  #: pixels, from middle to middle
     speed: float  #: pixels a frame
 
-    def place(self, number: int) -> Place:
+    def to_picture(self, number: int) -> Affine:
         """From the frame to the picture that is painted on the bars; the first one's middle is at x = 0 there."""
         return shift(self.apart / 3 - self.speed * number, 0)
 
     def depth(self, x: np.ndarray, number: int) -> np.ndarray:
         """How far inside a bar positions `x` of the frame are, in pixels; negative outside."""
-        there = x + self.place(number)[0, 2]
+        there = x + self.to_picture(number)[0, 2]
         depth: np.ndarray = self.width / 2 - np.abs((there + self.apart / 2) % self.apart - self.apart / 2)
         return depth
 
 
-class KnownFilm:
-    """A `types.Film`, with its motion.
+class SyntheticClip:
+    """A `types.FrameSequence`, with its motion.
 
     Args:
-        plan: what happens.
+        scene: what happens.
         picture: (H, W, 3) float32 in [0, 1]; the first frame shows its middle.
         size: pixels of the long side of a frame, as in `pictures.fit`.
         frames: how many.
     """
 
-    def __init__(self, plan: Plan, picture: np.ndarray, size: int, frames: int) -> None:
+    def __init__(self, scene: Scene, picture: np.ndarray, size: int, frames: int) -> None:
         width, height = pictures.fit(picture.shape[1], picture.shape[0], size)
-        self.plan, self.info = plan, ClipInfo(width, height, FPS, frames)
+        self.scene, self.info = scene, ClipInfo(width, height, FPS, frames)
         self.canvas = pictures.resize(picture, *(round(side * MARGIN * FINER) for side in (width, height)))
         speed = max(width / CROSSING, 6.0)
-        self.pickets = Pickets(HIDDEN * (speed + DRIFT[0]), width, speed) if plan.crossed else None
+        self.bars = MovingBars(HIDDEN * (speed + DRIFT[0]), width, speed) if scene.crossed else None
 
     def decode(self, start: int = 0) -> Generator[np.ndarray]:
         """The frames from number `start` on, (H, W, 3) uint8."""
@@ -84,27 +83,27 @@ class KnownFilm:
     def frame(self, number: int) -> np.ndarray:
         """One frame, (H, W, 3) uint8. The same one at every call."""
         width, height = self.info.width, self.info.height
-        fine = self._seen(self.canvas, self.plan.path(number))
-        if self.pickets is not None:
-            bars = self._seen(np.ascontiguousarray(self.canvas[::-1, ::-1, ::-1]), self.pickets.place(number))
-            depth = self.pickets.depth(centred(width * FINER) / FINER, number)
+        fine = self._seen(self.canvas, self.scene.path(number))
+        if self.bars is not None:
+            foreground = self._seen(np.ascontiguousarray(self.canvas[::-1, ::-1, ::-1]), self.bars.to_picture(number))
+            depth = self.bars.depth(centred(width * FINER) / FINER, number)
             share = (depth * FINER + 0.5).clip(0, 1).astype(np.float32)[:, None]
-            fine = (1 - share) * fine + share * bars
+            fine = (1 - share) * fine + share * foreground
         exact = 255 * cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-        if self.plan.noise:
-            exact = exact + np.random.default_rng(number).normal(0, self.plan.noise, exact.shape)
+        if self.scene.noise:
+            exact = exact + np.random.default_rng(number).normal(0, self.scene.noise, exact.shape)
         pixels: np.ndarray = exact.round().clip(0, 255).astype(np.uint8)
         return pixels
 
     def motion(self, then: int, now: int) -> Motion:
         """How frame `then` became frame `now`. Exact; edges that show a mixture do not count as visible."""
         x, y = np.meshgrid(centred(self.info.width), centred(self.info.height))
-        back = np.linalg.inv(self.plan.path(then)) @ self.plan.path(now)
+        back = np.linalg.inv(self.scene.path(then)) @ self.scene.path(now)
         before = back[0, 0] * x + back[0, 1] * y + back[0, 2], back[1, 0] * x + back[1, 1] * y + back[1, 2]
         visible = self._inside(*before)
-        if self.pickets is not None:
-            depth, depth_before = self.pickets.depth(x, now), self.pickets.depth(before[0], then)
-            carried = x - self.pickets.speed * (now - then)
+        if self.bars is not None:
+            depth, depth_before = self.bars.depth(x, now), self.bars.depth(before[0], then)
+            carried = x - self.bars.speed * (now - then)
             visible &= (depth <= -EDGE) & (depth_before <= -EDGE)
             visible |= (depth >= EDGE) & self._inside(carried, y)
             before = np.where(depth > 0, carried, before[0]), np.where(depth > 0, y, before[1])
@@ -117,15 +116,15 @@ class KnownFilm:
         None if nothing does: too early, or nothing crosses.
         """
         then = now - HIDDEN - 1
-        if self.pickets is None or then < 0:
+        if self.bars is None or then < 0:
             return None
         motion = self.motion(then, now)
         return Motion(motion.flow, motion.visible * (1 - self.motion(now - 1, now).visible))
 
-    def _seen(self, picture: np.ndarray, place: Place) -> np.ndarray:
+    def _seen(self, picture: np.ndarray, to_picture: Affine) -> np.ndarray:
         """What the camera sees of a picture, before the pixels are averaged."""
         width, height = self.info.width * FINER, self.info.height * FINER
-        matrix = place.copy()
+        matrix = to_picture.copy()
         matrix[:2, 2] *= FINER
         middle = [(side - 1) / 2 for side in picture.shape[1::-1]]
         matrix = shift(*middle) @ matrix @ shift(-(width - 1) / 2, -(height - 1) / 2)
@@ -138,11 +137,11 @@ class KnownFilm:
         return inside
 
 
-def known_film(name: str, picture: np.ndarray, size: int, frames: int) -> KnownFilm:
-    """The film of that name; for the arguments see `KnownFilm`. Raises `UsageError` if there is none."""
-    if name not in PLANS:
-        raise UsageError(f"there is no clip {name!r}; there are {', '.join(PLANS)}")
-    return KnownFilm(PLANS[name], picture, size, frames)
+def synthetic_clip(name: str, picture: np.ndarray, size: int, frames: int) -> SyntheticClip:
+    """The clip of that name; for the arguments see `SyntheticClip`. Raises `UsageError` if there is none."""
+    if name not in SCENES:
+        raise UsageError(f"there is no clip {name!r}; there are {', '.join(SCENES)}")
+    return SyntheticClip(SCENES[name], picture, size, frames)
 
 
 def centred(count: int) -> np.ndarray:
@@ -151,31 +150,31 @@ def centred(count: int) -> np.ndarray:
     return positions
 
 
-def shift(x: float, y: float) -> Place:
+def shift(x: float, y: float) -> Affine:
     """By so many pixels."""
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
 
 
-def turn(degrees: float, scale: float = 1.0) -> Place:
+def turn(degrees: float, scale: float = 1.0) -> Affine:
     """About the centre."""
     cosine, sine = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
     return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], np.float64)
 
 
-def shaken(number: int) -> Place:
+def shaken(number: int) -> Affine:
     """A hand that cannot keep still: a random walk, x and y in pixels and an angle in degrees."""
     steps = np.random.default_rng(7).normal(0, (0.8, 0.8, 0.1), (number, 3))
     x, y, degrees = steps.sum(0)
-    place: Place = shift(x, y) @ turn(degrees)
-    return place
+    pose: Affine = shift(x, y) @ turn(degrees)
+    return pose
 
 
-PLANS = {
-    "pan": Plan(lambda number: shift(1.5 * number, 0.5 * number)),
-    "slow-pan": Plan(lambda number: shift(DRIFT[0] * number, DRIFT[1] * number)),
-    "zoom": Plan(lambda number: turn(0, 1.01**-number)),
-    "rotation": Plan(lambda number: turn(0.4 * number)),
-    "shake": Plan(shaken, noise=1.5),
-    "occlusion": Plan(lambda number: shift(DRIFT[0] * number, DRIFT[1] * number), crossed=True),
-    "static": Plan(lambda number: shift(0, 0), noise=2.5),
+SCENES = {
+    "pan": Scene(lambda number: shift(1.5 * number, 0.5 * number)),
+    "slow-pan": Scene(lambda number: shift(DRIFT[0] * number, DRIFT[1] * number)),
+    "zoom": Scene(lambda number: turn(0, 1.01**-number)),
+    "rotation": Scene(lambda number: turn(0.4 * number)),
+    "shake": Scene(shaken, noise=1.5),
+    "occlusion": Scene(lambda number: shift(DRIFT[0] * number, DRIFT[1] * number), crossed=True),
+    "static": Scene(lambda number: shift(0, 0), noise=2.5),
 }

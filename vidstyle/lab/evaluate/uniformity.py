@@ -1,4 +1,4 @@
-"""`vidstyle evenness`: how evenly a balance animation changes, and what that costs."""
+"""`vidstyle uniformity`: the perceptual uniformity of a balance animation (equal steps), and its cost."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from vidstyle.core.probe import require_memory
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.jobs.balance import Animation, PictureSource
-from vidstyle.jobs.retiming import rehearse
+from vidstyle.jobs.retiming import retime
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
-from vidstyle.lab.bench.figures import Evenness, Pace, StyleEvenness
+from vidstyle.lab.bench.figures import AnimationFigures, StyleUniformity, Uniformity
 from vidstyle.lab.evaluate.report.baseline import CONTENT_LAYER, STYLE_LAYERS
 from vidstyle.lab.evaluate.report.words import used
 from vidstyle.lab.evaluate.uniformity_tables import JUDGES, PAINTER
@@ -48,7 +48,7 @@ def measure(
     both_directions: bool = False,
     judge: str = PAINTER,
     on_step: OnStep = lambda text, done, total: None,
-) -> Evenness:
+) -> Uniformity:
     """Paint the way there of a balance animation, or a timelapse, in each style, as `balance` would, and measure it.
 
     Args:
@@ -59,7 +59,7 @@ def measure(
         both_directions: paint the same alphas in the other direction, too.
         judge: the network of the distances: painter (that of the job), compact or vgg19; the latter takes its weights
             from `settings.weights`.
-        on_step: told what is done, after how many paintings of how many: of a rehearsal, or of an animation.
+        on_step: told what is done, after how many paintings of how many: of the pilot renders, or of an animation.
 
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
@@ -68,22 +68,22 @@ def measure(
     animation = Animation(settings, (1.0,)).one_way()
     photo = pictures.load_picture(picture)
     paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
-    studio = _Studio(photo, animation, judge)
-    info = PictureSource(photo, studio.settings, animation.plan()).info
-    require_memory(studio.network, studio.settings, (info.height, info.width))
+    painter = _Painter(photo, animation, judge)
+    info = PictureSource(photo, painter.settings, animation.plan()).info
+    require_memory(painter.network, painter.settings, (info.height, info.width))
     spaces: list[Space] = [settings.space]
     if beside and settings.space != "linear":
         spaces.append("linear")
     found = tuple(
-        _Trial(style.name, painting, studio, on_step).run(spaces, both_directions)
+        _Trial(style.name, painting, painter, on_step).run(spaces, both_directions)
         for style, painting in zip(styles, paintings, strict=True)
     )
-    return Evenness(
+    return Uniformity(
         vidstyle=__version__,
         picture=picture.name,
         settings=used(settings, "balance"),
         judge=judge,
-        layers=studio.layers,
+        layers=painter.layers,
         width=info.width,
         height=info.height,
         fps=float(animation.fps),
@@ -93,7 +93,7 @@ def measure(
 
 
 def _check(styles: Sequence[Path], settings: Settings, judge: str, both_directions: bool) -> None:
-    """Raise `UsageError` for what cannot be meant."""
+    """Raise `UsageError` for settings that contradict each other."""
     if not styles:
         raise UsageError("no style was given; give at least one picture")
     if judge not in JUDGES:
@@ -105,7 +105,7 @@ def _check(styles: Sequence[Path], settings: Settings, judge: str, both_directio
 
 
 @dataclass(frozen=True, eq=False)
-class _Film:
+class _Rendered:
     """A painted animation, its frames in the order shown."""
 
     space: Space
@@ -115,7 +115,7 @@ class _Film:
     shown: list[Tensor]  #: what is seen of them, 8 bits; (3, H, W) in [0, 1] each
 
 
-class _Studio:
+class _Painter:
     """What paints the animation, and what judges it, in whatever style.
 
     Args:
@@ -146,7 +146,7 @@ class _Studio:
         self.layers = tuple(dict.fromkeys(own if judge == PAINTER else (*STYLE_LAYERS, CONTENT_LAYER)))
         self.critic.require(self.layers)
         self.device = pick_device(settings.device)
-        optimize.place(self.critic, self.device, "float32")
+        optimize.prepare(self.critic, self.device, "float32")
         self.init = None
         if settings.init not in ("content", "noise"):
             self.init = to_tensor(pictures.load_picture(settings.init))
@@ -163,75 +163,75 @@ class _Studio:
 class _Trial:
     """The animation in one style; `on_step` is told as `measure` says."""
 
-    def __init__(self, name: str, style: Tensor, studio: _Studio, on_step: OnStep) -> None:
-        self.name, self.style, self.studio, self.on_step = name, style, studio, on_step
+    def __init__(self, name: str, style: Tensor, painter: _Painter, on_step: OnStep) -> None:
+        self.name, self.style, self.painter, self.on_step = name, style, painter, on_step
 
-    def run(self, spaces: Sequence[Space], both_directions: bool) -> StyleEvenness:
+    def run(self, spaces: Sequence[Space], both_directions: bool) -> StyleUniformity:
         """Paint and measure; the first of `spaces` in the other direction, too, if that is asked for."""
-        direction = self.studio.settings.direction
-        paces: list[Pace] = []
-        other: Pace | None = None
+        direction = self.painter.settings.direction
+        animations: list[AnimationFigures] = []
+        other: AnimationFigures | None = None
         apart: tuple[float, ...] = ()
         for space in spaces:
-            moments, rehearsal = self._rehearsed() if space == "even" else (None, 0.0)
-            film = self._painted(space, direction, moments)
-            paces.append(self._pace(film, rehearsal))
+            remapped_times, pilot_seconds = self._retimed() if space == "even" else (None, 0.0)
+            rendered = self._painted(space, direction, remapped_times)
+            animations.append(self._figures(rendered, pilot_seconds))
             if both_directions and space == spaces[0]:
-                back = self._painted(space, "backward" if direction == "forward" else "forward", moments)
-                other = self._pace(back, 0.0)
-                apart = tuple(map(self.studio.distance, film.shown, back.shown))
-        hysteresis = ratio(statistics.fmean(apart), paces[0].mean) if apart else None
-        return StyleEvenness(self.name, tuple(paces), other, apart, hysteresis)
+                back = self._painted(space, "backward" if direction == "forward" else "forward", remapped_times)
+                other = self._figures(back, 0.0)
+                apart = tuple(map(self.painter.distance, rendered.shown, back.shown))
+        hysteresis = ratio(statistics.fmean(apart), animations[0].mean) if apart else None
+        return StyleUniformity(self.name, tuple(animations), other, apart, hysteresis)
 
-    def _rehearsed(self) -> tuple[list[Fraction], float]:
-        """The moments of an even animation, as a job finds them, and the seconds that it takes."""
-        studio, began = self.studio, time.perf_counter()
-        stylizer = studio.stylizer(self.style)
-        told = functools.partial(self.on_step, f"{self.name}, rehearsing")
-        moments = rehearse(studio.animation, studio.picture, stylizer, studio.network, told)
-        return moments, time.perf_counter() - began
+    def _retimed(self) -> tuple[list[Fraction], float]:
+        """The remapped times in equal steps, as a job finds them, and the seconds that the pilot renders take."""
+        painter, began = self.painter, time.perf_counter()
+        stylizer = painter.stylizer(self.style)
+        told = functools.partial(self.on_step, f"{self.name}, pilot render")
+        remapped_times = retime(painter.animation, painter.picture, stylizer, painter.network, told)
+        return remapped_times, time.perf_counter() - began
 
-    def _painted(self, space: Space, direction: Direction, moments: Sequence[Fraction] | None) -> _Film:
-        studio = self.studio
-        settings = dataclasses.replace(studio.settings, direction=direction)
-        plan = Animation(settings, studio.animation.mix).plan(moments)
-        source = PictureSource(studio.picture, settings, plan, begun=settings.timelapse)
-        stylizer, state = studio.stylizer(self.style), None
+    def _painted(self, space: Space, direction: Direction, remapped_times: Sequence[Fraction] | None) -> _Rendered:
+        painter = self.painter
+        settings = dataclasses.replace(painter.settings, direction=direction)
+        plan = Animation(settings, painter.animation.mix).plan(remapped_times)
+        source = PictureSource(painter.picture, settings, plan, starts_unpainted=settings.timelapse)
+        stylizer, state = painter.stylizer(self.style), None
         results: list[Result] = []
         for frame in source.frames(0):
             result, state = stylizer.step(frame, state)
             results.append(result)
             self.on_step(f"{self.name}, {space}, {direction}", len(results), len(source.playback))
         results = [results[place] for place in source.playback]
-        alpha = tuple(source.course.alpha[place] for place in source.playback)
-        return _Film(space, direction, alpha, results, [to_tensor(one.image).to(studio.device) for one in results])
+        alpha = tuple(source.curves.alpha[place] for place in source.playback)
+        return _Rendered(space, direction, alpha, results, [to_tensor(one.image).to(painter.device) for one in results])
 
-    def _pace(self, film: _Film, rehearsal_seconds: float) -> Pace:
+    def _figures(self, rendered: _Rendered, pilot_seconds: float) -> AnimationFigures:
         """The figures of a painted animation."""
-        distance, shown, pairs = self.studio.distance, film.shown, list(pairwise(film.shown))
+        distance, shown, pairs = self.painter.distance, rendered.shown, list(pairwise(rendered.shown))
         steps = tuple(itertools.starmap(distance, pairs))
         average = statistics.fmean(steps)
         everywhere = torch.ones_like(shown[0][:1])
         change = statistics.fmean(metrics.warping_error(*pair, everywhere) for pair in pairs)
         fade = metrics.warping_error(shown[0], shown[-1], everywhere) / len(steps) ** 2
-        painted = min(range(len(shown)), key=lambda frame: (film.alpha[frame], -frame))
-        seconds = sum(result.seconds for result in film.results)
-        return Pace(
-            space=film.space,
-            direction=film.direction,
-            alpha=film.alpha,
+        painted = min(range(len(shown)), key=lambda frame: (rendered.alpha[frame], -frame))
+        seconds = sum(result.seconds for result in rendered.results)
+        return AnimationFigures(
+            space=rendered.space,
+            direction=rendered.direction,
+            alpha=rendered.alpha,
             steps=steps,
             mean=average,
-            unevenness=ratio(statistics.pstdev(steps), average),
+            step_variation=ratio(statistics.pstdev(steps), average),
             least=ratio(min(steps), average),
             greatest=ratio(max(steps), average),
             boiling=ratio(change, fade),
             straight=ratio(distance(shown[0], shown[-1]), sum(steps)),
-            rehearsal_seconds=rehearsal_seconds,
+            pilot_seconds=pilot_seconds,
             seconds=seconds,
-            rehearsal_share=ratio(rehearsal_seconds, seconds),
-            evaluations=sum(result.iterations for result in film.results),
-            style_loss=film.results[painted].losses["style"],
+            pilot_share=ratio(pilot_seconds, seconds),
+            evaluations=sum(result.iterations for result in rendered.results),
+            style_loss=rendered.results[painted].losses["style"],
         )
 
 

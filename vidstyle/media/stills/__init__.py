@@ -1,4 +1,4 @@
-"""Still pictures, bytes to pixels: `pictures` reads one, `sequence` many of them as a clip.
+"""Still pictures, from bytes to pixels: `pictures` reads one, `sequence` many of them as a clip.
 
 `filekinds` knows a file by its first bytes, `decoders` decodes it, `colortags` reads what its header says of its
 colours, `colorimetry` and `light` make them sRGB.

@@ -1,4 +1,4 @@
-"""Colours of stills by their tags: samples of other primaries and transfer functions, HDR among them, to sRGB."""
+"""Colorimetry of stills: tagged primaries and transfer functions, HDR among them, converted to sRGB."""
 
 from __future__ import annotations
 

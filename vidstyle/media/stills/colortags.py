@@ -1,4 +1,4 @@
-"""What the header of a picture says of its colours and its bits: chunks of PNG, boxes of AVIF and HEIF."""
+"""Colour tags and bit depth in the headers of pictures: chunks of PNG, boxes of AVIF and HEIF."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def png_tags(path: Path, info: Mapping[Any, Any]) -> ColorTags | None:
     gamma, white_first = info.get("gamma"), info.get("chromaticity")
     primaries = BT709
     if white_first and min(white_first[1::2]) > 0:
-        points = [(white_first[place], white_first[place + 1]) for place in (2, 4, 6, 0)]
+        points = [(white_first[offset], white_first[offset + 1]) for offset in (2, 4, 6, 0)]
         if not np.allclose(points, BT709, atol=0.001):
             primaries = tuple(points)
     if gamma and abs(gamma / SRGB_GAMMA - 1) > 0.05:
@@ -83,31 +83,31 @@ def item_properties(path: Path) -> dict[bytes, bytes]:
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The boxes in `data`, type and body; the last one may be cut off."""
-    place = 0
-    while place + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, place)
+    offset = 0
+    while offset + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, offset)
         head = 8
-        if size == 1 and place + 16 <= len(data):
-            (size,), head = struct.unpack_from(">Q", data, place + 8), 16
-        size = size or len(data) - place
+        if size == 1 and offset + 16 <= len(data):
+            (size,), head = struct.unpack_from(">Q", data, offset + 8), 16
+        size = size or len(data) - offset
         if size < head:
             return
-        yield kind, data[place + head : place + size]
-        place += size
+        yield kind, data[offset + head : offset + size]
+        offset += size
 
 
 def _associated(ipma: bytes, item: int) -> list[int]:
     """Numbers, from 1, of the properties of an item (ISO/IEC 23008-12, 9.3)."""
     version, flags = ipma[0], ipma[3]
     (count,) = struct.unpack_from(">I", ipma, 4)
-    place = 8
+    offset = 8
     for _ in range(count):
-        (own,) = struct.unpack_from(">I" if version else ">H", ipma, place)
-        place += 4 if version else 2
-        many, place = ipma[place], place + 1
+        (own,) = struct.unpack_from(">I" if version else ">H", ipma, offset)
+        offset += 4 if version else 2
+        many, offset = ipma[offset], offset + 1
         width, kind = (2, ">H") if flags & 1 else (1, ">B")
-        numbers = [struct.unpack_from(kind, ipma, place + at * width)[0] for at in range(many)]
-        place += many * width
+        numbers = [struct.unpack_from(kind, ipma, offset + at * width)[0] for at in range(many)]
+        offset += many * width
         if own == item:
             return [number & (0x7FFF if width == 2 else 0x7F) for number in numbers]
     return []

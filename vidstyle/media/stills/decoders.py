@@ -1,4 +1,4 @@
-"""How each kind of picture file is decoded: by Pillow, or through imageio where Pillow gives 8 of more bits or nothing.
+"""Decoders of picture files: Pillow, or imageio where Pillow gives 8 of more bits or nothing.
 
 The content of a file chooses its decoder, never its suffix, and no other program is started.
 """

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, and what the likely slip was, for the text of an error."""
+"""The kind of a file by its first bytes, and the likely slip, for the text of an error."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def kind_of(path: Path) -> Kind | None:
     return None
 
 
-def look(path: Path, wanted: Literal["picture", "clip"] | None = None) -> str:
+def described(path: Path, wanted: Literal["picture", "clip"] | None = None) -> str:
     """What a file is that no decoder wants, and what may have been meant, for the text of an error."""
     with open(path, "rb") as file:
         head = file.read(TEXT_HEAD)
@@ -186,9 +186,9 @@ def _near_names(path: Path) -> list[str]:
 def _lacks_index(path: Path) -> bool:
     """Whether the top-level boxes of an MP4 or its kin lead to the end of the file without a `moov`."""
     with open(path, "rb") as file:
-        total, place = file.seek(0, 2), 0
-        while place + 8 <= total:
-            file.seek(place)
+        total, offset = file.seek(0, 2), 0
+        while offset + 8 <= total:
+            file.seek(offset)
             head = file.read(16)
             size, kind = struct.unpack(">I4s", head[:8])
             if kind in (b"moov", b"moof"):
@@ -197,5 +197,5 @@ def _lacks_index(path: Path) -> bool:
                 (size,) = struct.unpack(">Q", head[8:])
             if size < 8:
                 break  # 0 = to the end of the file
-            place += size
+            offset += size
     return True

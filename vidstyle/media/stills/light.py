@@ -1,4 +1,4 @@
-"""What the numbers of a tagged colour mean as light, after ITU-T H.273, BT.2100, BT.2390 and IEC 61966-2-1.
+"""Transfer functions and primaries: sample values as linear light, after ITU-T H.273, BT.2100, BT.2390, IEC 61966-2-1.
 
 Light is linear: 0 is black, 1 the white of sRGB, each channel the amount of one of the tagged primaries. Arrays are
 float32.

@@ -1,4 +1,4 @@
-"""Stills: input pictures as sRGB, their sizes before anything is decoded, and the sizes at which they are painted."""
+"""Stills: input pictures as sRGB, their sizes before decoding, and the sizes at which they are painted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image, UnidentifiedImageError
 
 from vidstyle.errors import MediaError
 from vidstyle.media.stills.decoders import Still, opened, over_white, upright
-from vidstyle.media.stills.filekinds import check_file, look
+from vidstyle.media.stills.filekinds import check_file, described
 from vidstyle.system.opencv import cv2
 
-__all__ = ["check_file", "look", "over_white"]
+__all__ = ["check_file", "described", "over_white"]
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 16
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".exr", ".tga")
@@ -100,7 +100,7 @@ def _opened(path: Path) -> Iterator[Still]:
         except Image.DecompressionBombError as error:
             raise MediaError(f"{path} is larger than 100 megapixels; make it smaller first") from error
         except UnidentifiedImageError as error:
-            raise MediaError(f"{path} is not a picture that can be read: {look(path, 'picture')}") from error
+            raise MediaError(f"{path} is not a picture that can be read: {described(path, 'picture')}") from error
         except Exception as error:  # decoders raise a dozen kinds for damaged files
             raise MediaError(f"{path} is damaged or of a kind that cannot be read ({error})") from error
 

@@ -1,4 +1,4 @@
-"""Pictures as a clip: a folder of them, a numbered pattern, a pattern with wildcards, an animated WebP.
+"""Image sequences as a clip: a folder, a numbered pattern, a pattern with wildcards, an animated WebP.
 
 A folder that vidstyle wrote says when each of its frames is shown; other pictures are shown at a constant rate.
 """
@@ -94,14 +94,14 @@ def survey_sequence(
     start: float = 0.0,
     end: float | None = None,
     rate: float | None = None,
-    observe: Callable[[np.ndarray], object] | None = None,
+    on_frame: Callable[[np.ndarray], object] | None = None,
 ) -> PictureClip:
     """Decode all selected pictures once, to know that they can be read before anything is painted.
 
     Args:
         start, end: seconds; frames with start <= t < end are selected.
         rate: pictures a second; None for the times that are written beside them or else 25.
-        observe: called with each selected frame, (H, W, 3) uint8.
+        on_frame: called with each selected frame, (H, W, 3) uint8.
 
     Raises:
         MediaError: there is no picture, or one is damaged or of another size than the first.
@@ -130,8 +130,8 @@ def survey_sequence(
         files=tuple(selected),
     )
     for picture in clip.decode():
-        if observe is not None:
-            observe(picture)
+        if on_frame is not None:
+            on_frame(picture)
     return clip
 
 

@@ -1,4 +1,4 @@
-"""Clips: the only modules that open moving input, through PyAV.
+"""Clips: the only modules that open video, through PyAV.
 
 `containers` opens a file, `clock` knows when its frames are shown, `colors` makes them sRGB, `fields` deinterlaces
 them, `reader` brings these together, and `clip` is what the rest of vidstyle sees.

@@ -1,4 +1,4 @@
-"""A clip as the rest of vidstyle sees it: surveyed once to its end, then decoded from any frame on."""
+"""A clip: surveyed once to its end, then decoded from any frame on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.media.stills.pictures import is_still, look
+from vidstyle.media.stills.pictures import described, is_still
 from vidstyle.media.stills.sequence import is_sequence, survey_sequence
 from vidstyle.media.video.clock import clip_info, spread
 from vidstyle.media.video.reader import Reader
@@ -81,7 +81,7 @@ def survey(
     start: float = 0.0,
     end: float | None = None,
     rate: float | None = None,
-    observe: Callable[[np.ndarray], object] | None = None,
+    on_frame: Callable[[np.ndarray], object] | None = None,
     deinterlace: Deinterlace = "auto",
     hdr: Hdr = "tonemap",
 ) -> Clip:
@@ -90,7 +90,7 @@ def survey(
     Args:
         start, end: seconds from the first frame; frames with start <= t < end are selected, t as the container says.
         rate: of pictures that are read as a clip and have no times of their own.
-        observe: called with each selected frame, (H, W, 3) uint8.
+        on_frame: called with each selected frame, (H, W, 3) uint8.
         deinterlace: auto, where the frames are marked interlaced, or off.
         hdr: tonemap to SDR, or refuse.
 
@@ -101,16 +101,16 @@ def survey(
     """
     path = Path(path)
     if is_sequence(path):  # which has the same interface, and never sound
-        return cast(Clip, survey_sequence(path, start=start, end=end, rate=rate, observe=observe))
+        return cast(Clip, survey_sequence(path, start=start, end=end, rate=rate, on_frame=on_frame))
     # FFmpeg would show some kinds as a clip of one frame. A stream of JPEG pictures begins as one does.
     if path.suffix.lower() not in MOTION_JPEG and is_still(path):
-        raise MediaError(f"{path} is not a clip: {look(path, 'clip')}")
+        raise MediaError(f"{path} is not a clip: {described(path, 'clip')}")
     if rate is not None:
         raise UsageError(f"--input-fps is for pictures without times, and {path} has its own; leave it out")
     # str() makes the decimal number that was typed exact: a frame at 1/10 s is not before 0.1.
     low, high = Fraction(str(start)), None if end is None else Fraction(str(end))
     with Reader(path, deinterlace, hdr) as reader:
-        clock, found = reader.clock, _selected(reader, low, high, observe)
+        clock, found = reader.clock, _selected(reader, low, high, on_frame)
         if not found.chosen:
             wanted = f"from {start:g} s" + ("" if end is None else f" to {end:g} s")
             last = float(clock.seconds(found.ticks[-1]))
@@ -145,7 +145,7 @@ class _Selection:
 
 
 def _selected(
-    reader: Reader, low: Fraction, high: Fraction | None, observe: Callable[[np.ndarray], object] | None
+    reader: Reader, low: Fraction, high: Fraction | None, on_frame: Callable[[np.ndarray], object] | None
 ) -> _Selection:
     """Decode a clip from its first frame, and select from `low` until before `high`, in seconds from that frame."""
     path, unit = reader.path, reader.clock.time_base
@@ -167,8 +167,8 @@ def _selected(
             size = frame_size
             if (tick - ticks[0]) * unit >= low:
                 chosen = range(chosen.start if chosen else number, number + 1)
-                if observe is not None:
-                    observe(reader.to_rgb(frame))
+                if on_frame is not None:
+                    on_frame(reader.to_rgb(frame))
         if ticks and (following := reader.following(ticks[-1])) is not None:
             beyond = following
     if beyond is None:

@@ -1,4 +1,4 @@
-"""When the frames of a clip are shown, and until when: by its container, whatever order and gaps its packets have."""
+"""Presentation times of a clip's frames, and its end, whatever order and gaps its packets have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Clock:
         self.packets = 0
         self._decoding: list[int | None] = []  # times of decoding, which only rise
         self._shown: list[int] = []  # times of showing, in the order of decoding
-        self._ticks: list[int] = []  # of the frames so far
+        self._timing: list[int] = []  # of the frames so far
         self._duration = 0  # of the last frame; 0 = unknown
         self._durations: set[int] = set()  # of the packets
         self._rate = Fraction(stream.guessed_rate or stream.average_rate or 25)
@@ -54,14 +54,14 @@ class Clock:
 
     def is_behind(self, packet: av.Packet[Any], until: Fraction) -> bool:
         """Whether nothing that is shown before `until`, in seconds from the first frame, needs this packet."""
-        if self._slots or packet.dts is None or not (self._ticks or self._shown):
+        if self._slots or packet.dts is None or not (self._timing or self._shown):
             return False
-        first = self._ticks[0] if self._ticks else self._shown[0]
+        first = self._timing[0] if self._timing else self._shown[0]
         return (packet.dts - first) * self.time_base >= until
 
     def stamp(self, frame: av.VideoFrame) -> int:
         """When the next decoded frame is shown. Raises `MediaError` if that is before the one before."""
-        number, last = len(self._ticks), self._ticks[-1] if self._ticks else None
+        number, last = len(self._timing), self._timing[-1] if self._timing else None
         tick = self._slot(frame, number) if self._slots else frame.pts
         if tick is None and number < len(self._decoding):
             # Frames come in the order of showing; their times are those of decoding, sorted, but for a constant.
@@ -75,20 +75,20 @@ class Clock:
                     "write it anew first: ffmpeg -i CLIP -c copy NEW.mkv"
                 )
             tick = last  # rounded, or mended by who cut it; the decoder knows the order
-        self._ticks.append(tick)
+        self._timing.append(tick)
         self._duration = frame.duration or 0
         return tick
 
     def seconds(self, tick: int) -> Fraction:
         """A tick in seconds from the first frame."""
-        return (tick - self._ticks[0]) * self.time_base
+        return (tick - self._timing[0]) * self.time_base
 
     def _slot(self, frame: av.VideoFrame, number: int) -> int:
         """The place of a frame in a format of `SLOTS`, none of which two frames can have."""
         guess = None if self._stream.codec_context.name in UNGUESSED else frame.pts
         if guess is None and number < len(self._decoding):
             guess = self._decoding[number]
-        return max(guess or 0, self._ticks[-1] + 1 if self._ticks else 0)
+        return max(guess or 0, self._timing[-1] + 1 if self._timing else 0)
 
     def after(self, tick: int) -> int | None:
         """The next time in the packets read so far at which a frame is shown."""
@@ -96,7 +96,7 @@ class Clock:
 
     def end(self) -> int | None:
         """The tick at which the last frame of the file ends, once all have been read; None if the file does not say."""
-        last, stream, ends = self._ticks[-1], self._stream, []
+        last, stream, ends = self._timing[-1], self._stream, []
         listed = self._kind.startswith(("mov", "avi", "mxf")) and stream.duration  # of all frames
         # Decoded before others that are shown earlier, it has the duration of one of those.
         own = len(self._durations) == 1 or not self._shown or self._shown[-1] == last
@@ -109,7 +109,7 @@ class Clock:
         if self._kind == "flv":
             ends.insert(0, seconds)
         elif self._kind.startswith("matroska"):  # counted from 0 by most writers, by some from the first frame
-            ends += [seconds, self._ticks[0] + seconds]
+            ends += [seconds, self._timing[0] + seconds]
         return next((end for end in ends if end > last), None)
 
     def _whole_seconds(self) -> Fraction:

@@ -1,4 +1,4 @@
-"""The colours of decoded frames as sRGB: by their tags, or refused.
+"""Colour conversion of decoded frames to sRGB by their tags; what cannot be converted is refused.
 
 What is BT.709, or says nothing, goes through FFmpeg's swscale alone. Other primaries and curves, and HDR, are converted
 here, in linear light: swscale's own conversion fits gamuts into each other, which moves colours that both have.

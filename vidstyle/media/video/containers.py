@@ -1,4 +1,4 @@
-"""Files that hold a clip: which kinds are opened, what the others are, and whether one has been cut short."""
+"""Containers of clips: which are opened, what other files are, and whether a file is truncated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import BinaryIO
 import av
 
 from vidstyle.errors import MediaError
-from vidstyle.media.stills.pictures import check_file, look
+from vidstyle.media.stills.pictures import check_file, described
 
 # Containers that hold their own pictures. None of these opens another file, as a playlist would.
 CLIP_FORMATS = (
@@ -49,7 +49,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     try:
         return av.open("file:" + os.path.abspath(path), options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise MediaError(f"{path} is not a clip that can be read: {look(path, 'clip')}") from error
+        raise MediaError(f"{path} is not a clip that can be read: {described(path, 'clip')}") from error
 
 
 def sound_tracks(container: av.container.InputContainer) -> list[av.AudioStream]:
@@ -76,14 +76,14 @@ def _refuse_others(path: Path) -> None:
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Kind and end of each box at the top of an ISO file, MP4 and its kin; a box may end behind the file."""
-    size, place = os.fstat(file.fileno()).st_size, 0
-    while place + 8 <= size:
-        file.seek(place)
+    size, offset = os.fstat(file.fileno()).st_size, 0
+    while offset + 8 <= size:
+        file.seek(offset)
         length, kind = struct.unpack(">I4s", file.read(8))
         if length == 1:
             length = int.from_bytes(file.read(8))
-        place = size if length == 0 else place + max(length, 8)
-        yield kind, place
+        offset = size if length == 0 else offset + max(length, 8)
+        yield kind, offset
 
 
 def cut_short(path: Path, kind: str) -> bool | None:
@@ -102,21 +102,21 @@ def cut_short(path: Path, kind: str) -> bool | None:
 
 def _avi_cut(file: BinaryIO, size: int) -> bool | None:
     """The file is one RIFF chunk after the other; some writers never fill in the length, 0 or near the largest."""
-    place = 0
-    while place + 8 <= size:
-        file.seek(place)
+    offset = 0
+    while offset + 8 <= size:
+        file.seek(offset)
         name, length = struct.unpack("<4sI", file.read(8))
         if name != b"RIFF" or not 0 < length < 0xFFFFFF00:
-            return False if place else None
-        place += 8 + length
-    return place > size + 1 or _is_blank(file, place)  # the byte that fills up an odd length may be missing
+            return False if offset else None
+        offset += 8 + length
+    return offset > size + 1 or _is_blank(file, offset)  # the byte that fills up an odd length may be missing
 
 
 def _matroska_cut(file: BinaryIO, size: int) -> bool | None:
     """An EBML header, and a segment that holds all the rest; a live one does not say how long it is."""
-    place = 0
+    offset = 0
     for _ in range(2):
-        file.seek(place)
+        file.seek(offset)
         head = file.read(12)
         if len(head) < 12 or not head[4]:
             return None
@@ -125,8 +125,8 @@ def _matroska_cut(file: BinaryIO, size: int) -> bool | None:
         length = int.from_bytes(head[4 : 4 + width]) & unknown
         if length == unknown:
             return None
-        place += 4 + width + length
-    return place > size or _is_blank(file, place)
+        offset += 4 + width + length
+    return offset > size or _is_blank(file, offset)
 
 
 def _is_blank(file: BinaryIO, end: int) -> bool:

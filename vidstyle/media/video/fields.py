@@ -1,4 +1,4 @@
-"""Interlaced frames: two fields of alternate lines, taken at two moments, made into one picture of one moment."""
+"""Deinterlacing: two fields of alternate lines, taken at two times, are made into one frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An open clip: its best stream of pictures, decoded from the start, every frame with its time."""
+"""The reader of an open clip: decodes its best video stream from the start, every frame with its time."""
 
 from __future__ import annotations
 

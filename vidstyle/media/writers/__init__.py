@@ -1,1 +1,1 @@
-"""From frames to files: each format's sink, whole or not at all, and what is given up to fit a size."""
+"""Writers, from frames to files: a sink for each format, with atomic writes."""

@@ -1,4 +1,4 @@
-"""Sinks of animated pictures: silent, and played again and again. One class a kind, one entry in `ANIMATIONS`.
+"""Sinks of animated pictures (WebP, AVIF, APNG), silent and looping. One class for each, an entry in `ANIMATIONS`.
 
 Each counts time in ticks of its own. A frame is shown from the tick nearest to its time, so that rounding never adds up
 and the whole runs as long as it should. Browsers slow down frames of 10 ms and less: where frames follow each other
@@ -17,9 +17,9 @@ import av
 import numpy as np
 
 from vidstyle.media.writers import mux
-from vidstyle.media.writers.atomic import PartFile
+from vidstyle.media.writers.atomic import AtomicWriter
 from vidstyle.media.writers.encoders import Encoder, to_63
-from vidstyle.media.writers.frame_timing import Ticks, verify
+from vidstyle.media.writers.frame_timing import FrameTiming, verify
 from vidstyle.media.writers.gif import GifSink
 from vidstyle.system import ffmpeg
 
@@ -38,19 +38,19 @@ class AvifSink(Encoder):
 
     def _start(self) -> None:
         self._video = self._part(".mp4")
-        self._ticks = Ticks(self.info, mux.clock(self.info), SHORTEST)
+        self._timing = FrameTiming(self.info, mux.clock(self.info), SHORTEST)
         # The number of threads is fixed: the result may depend on it.
         speed = ["-cpu-used", "6", "-threads", "4", "-row-mt", "0"]
         coding = ["-c:v", "libaom-av1", *speed, "-b:v", "0", "-crf", str(to_63(self.encoding))]
         self._encode(self.info.width, self.info.height, ["-vf", self.color, *coding], self._video)
 
     def _write(self, pixels: np.ndarray) -> None:
-        if self._written in self._ticks.starts:
+        if self._written in self._timing.starts:
             super()._write(pixels)
 
     def _finish(self) -> Path:
         self._finish_encoding()
-        part, times, info = self._part(".avif"), self._ticks.times, self.info
+        part, times, info = self._part(".avif"), self._timing.times, self.info
         if len(times) - 1 < info.frames:
             info = dataclasses.replace(info, frames=len(times) - 1, timestamps=tuple(times[:-1]), end=times[-1])
         options = {"loop": str(self.encoding.plays), "fflags": "bitexact"}
@@ -60,7 +60,7 @@ class AvifSink(Encoder):
         return part
 
 
-class FrameByFrame(PartFile):
+class FrameByFrame(AtomicWriter):
     """An animation that PyAV encodes, each frame with its own time."""
 
     failures = (OSError, av.FFmpegError)
@@ -80,21 +80,21 @@ class FrameByFrame(PartFile):
 
     def _start(self) -> None:
         self._encoded = self._part(f".{self.kind}")
-        self._ticks = Ticks(self.info, self._tick(), SHORTEST)
+        self._timing = FrameTiming(self.info, self._tick(), SHORTEST)
         coding, muxing = self._options()
         self._out = av.open(ffmpeg.file_url(self._encoded), "w", self.kind, options={**muxing, "fflags": "bitexact"})
         stream: Any = self._out.add_stream(self.codec, rate=self.info.fps, options=coding)
         stream.width, stream.height, stream.pix_fmt = self.info.width, self.info.height, self.pixels
         stream.thread_count = 4
-        stream.codec_context.time_base = stream.time_base = self._ticks.unit
+        stream.codec_context.time_base = stream.time_base = self._timing.unit
         self._stream = stream
 
     def _write(self, pixels: np.ndarray) -> None:
-        tick = self._ticks.starts.get(self._written)
+        tick = self._timing.starts.get(self._written)
         if tick is None:
             return
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        frame.pts, frame.time_base = tick, self._ticks.unit
+        frame.pts, frame.time_base = tick, self._timing.unit
         self._mux(frame)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
@@ -107,7 +107,7 @@ class FrameByFrame(PartFile):
         self._out.close()
         self._out = None
         self._amend()
-        verify(self._encoded, (self.info.width, self.info.height), self._ticks.times, merges=self.merges)
+        verify(self._encoded, (self.info.width, self.info.height), self._timing.times, merges=self.merges)
         return self._encoded
 
     def _amend(self) -> None:
@@ -134,15 +134,15 @@ class WebpSink(FrameByFrame):
     def _amend(self) -> None:
         """The encoder guesses how long the last frame is shown."""
         data = bytearray(self._encoded.read_bytes())
-        place, last, shown = 12, -1, 0
-        while place < len(data):
-            if data[place : place + 4] == b"ANMF":
+        offset, last, shown = 12, -1, 0
+        while offset < len(data):
+            if data[offset : offset + 4] == b"ANMF":
                 shown += int.from_bytes(data[last + 20 : last + 23], "little") if last >= 0 else 0
-                last = place
-            size = int.from_bytes(data[place + 4 : place + 8], "little")
-            place += 8 + size + size % 2
+                last = offset
+            size = int.from_bytes(data[offset + 4 : offset + 8], "little")
+            offset += 8 + size + size % 2
         if last >= 0:
-            data[last + 20 : last + 23] = (self._ticks.total - shown).to_bytes(3, "little")
+            data[last + 20 : last + 23] = (self._timing.total - shown).to_bytes(3, "little")
         self._encoded.write_bytes(data)
 
 
@@ -155,9 +155,9 @@ class ApngSink(FrameByFrame):
         return mux.clock(self.info)
 
     def _options(self) -> tuple[dict[str, str], dict[str, str]]:
-        *_, last, end = self._ticks.bounds
-        delay = (end - last) * self._ticks.unit
+        *_, last, end = self._timing.bounds
+        delay = (end - last) * self._timing.unit
         return {"pred": "mixed"}, {"plays": str(self.encoding.plays), "final_delay": str(delay)}
 
 
-ANIMATIONS: dict[str, type[PartFile]] = {".gif": GifSink, ".webp": WebpSink, ".avif": AvifSink, ".png": ApngSink}
+ANIMATIONS: dict[str, type[AtomicWriter]] = {".gif": GifSink, ".webp": WebpSink, ".avif": AvifSink, ".png": ApngSink}

@@ -1,4 +1,4 @@
-"""Outputs that are there whole or not at all: made in a staging folder, read back, and only then put in their place."""
+"""The atomic writer: an output is made in a staging folder, read back, and only then renamed to its place."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Encoding:
     sound: Clip | Excerpt | None = None  #: the clip whose sound, subtitles and titles go along, cut to its selection
     delay: Fraction = Fraction(0)  #: seconds of pictures before that sound begins
     colors: int = 255  #: of a GIF, at most
-    dither: float = 0.5  #: of a GIF: 0 none, 1 as if nobody saw its grain
+    dither: float = 0.5  #: of a GIF: 0 none, 1 with no weight on its grain
     record: Record | None = None  #: told the output and its part file before that takes its place
     still: float = 0.0  #: of a GIF: a change of a pixel that is not shown, in Oklab, whose lightness is 0 to 1
     on_note: Callable[[str], None] = lambda note: None  #: told what does not go along, and why
 
 
-class PartFile:
-    """What sinks share: the staging folder, and the order of encoding, checking and replacing.
+class AtomicWriter:
+    """Base of the sinks: encodes in a staging folder, verifies the file, then replaces the output.
 
     A context manager. Leaving it without an error finishes the file; it raises `DiskError` if the disk is full,
     `OutputExistsError` if something is there that may not be replaced, and `EncodingError` if frames are missing or the

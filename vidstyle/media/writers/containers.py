@@ -1,4 +1,4 @@
-"""What the containers of clips take: which sound as it is, and as what the rest is coded anew."""
+"""Output containers: which audio codecs they take as they are, and to which one other audio is transcoded."""
 
 from __future__ import annotations
 

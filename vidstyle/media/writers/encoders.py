@@ -1,4 +1,4 @@
-"""Sinks of clips: ffmpeg encodes them, PyAV puts them together. One class a kind, an entry in `CLIPS`."""
+"""Sinks of clips: ffmpeg encodes them, PyAV muxes them. One class for each container, an entry in `CLIPS`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from vidstyle.media.writers import mux
-from vidstyle.media.writers.atomic import Encoding, PartFile
+from vidstyle.media.writers.atomic import AtomicWriter, Encoding
 from vidstyle.media.writers.containers import MKV, MOV, MP4, WEBM, Container
 from vidstyle.media.writers.readback import Span, verify
 from vidstyle.media.writers.soundtracks import Excerpt, soundtracks
@@ -27,7 +27,7 @@ BT709 = (
 EXACT = Fraction(1, 10_000)  # s; that a container without a tick may be off, since times are multiples of its clock
 
 
-class Encoder(PartFile):
+class Encoder(AtomicWriter):
     """A sink that feeds ffmpeg, frames at a constant rate; timestamps are set afterwards."""
 
     failures = (OSError, av.FFmpegError)

@@ -1,4 +1,4 @@
-"""The sink that keeps every frame as a numbered PNG in a folder, for whoever edits them further."""
+"""The sink of a folder: every frame as a numbered PNG, for further editing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from vidstyle.errors import DiskError, EncodingError, OutputExistsError
-from vidstyle.media.writers.atomic import PartFile
+from vidstyle.media.writers.atomic import AtomicWriter
 from vidstyle.system.files import appeared, check_place, flush
 from vidstyle.system.renames import exchange, rename_new
 
@@ -22,7 +22,7 @@ TIMING = "timing.json"  # marks a folder as ours, and says when each frame is sh
 OURS = re.compile(r"timing\.json|\d{6,}\.png")
 
 
-class FolderSink(PartFile):
+class FolderSink(AtomicWriter):
     """000000.png and so on, lossless, and `timing.json`; the folder appears when all of it is there."""
 
     def _start(self) -> None:

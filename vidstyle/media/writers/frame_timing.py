@@ -1,4 +1,4 @@
-"""When the frames of an animation are shown, in ticks of its format; and the check that a file says the same."""
+"""Frame timing: the times at which the frames of an animation are shown, in ticks of its format, and their check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidstyle.types import ClipInfo
 TOLERANCE = Fraction(2, 1000)  # s; Pillow rounds to milliseconds
 
 
-class Ticks:
+class FrameTiming:
     """When the frames of an animation are shown.
 
     Attributes:

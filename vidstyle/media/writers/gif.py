@@ -1,4 +1,4 @@
-"""The sink of GIFs: one palette for all frames, a dither that keeps still, and nothing drawn that stays as it is."""
+"""The sink of GIFs: one palette for all frames, ordered dithering, and transparent pixels where nothing changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from vidstyle.media.writers import readback
 from vidstyle.media.writers.encoders import Encoder
-from vidstyle.media.writers.frame_timing import Ticks, verify
+from vidstyle.media.writers.frame_timing import FrameTiming, verify
 from vidstyle.media.writers.palette import Reducer, choose
 from vidstyle.system import ffmpeg
 
@@ -30,13 +30,13 @@ class GifSink(Encoder):
 
     def _start(self) -> None:
         self._lossless = self._part(".nut")
-        self._ticks = Ticks(self.info, GIF_TICK, SHORTEST)
+        self._timing = FrameTiming(self.info, GIF_TICK, SHORTEST)
         self._samples: list[np.ndarray] = []
         codec = ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-threads", "8"]
         self._encode(self.info.width, self.info.height, [*codec, "-f", "nut"], self._lossless)
 
     def _write(self, pixels: np.ndarray) -> None:
-        if self._written in self._ticks.starts:
+        if self._written in self._timing.starts:
             self._samples.append(sample(pixels, self.info.frames, self._written))
             super()._write(pixels)
 
@@ -53,7 +53,7 @@ class GifSink(Encoder):
             stream: Any = out.add_stream("gif", rate=round(1 / GIF_TICK))
             set_up(stream.codec_context, self.info.width, self.info.height)
             stream.time_base = GIF_TICK
-            bounds = iter(self._ticks.bounds)
+            bounds = iter(self._timing.bounds)
             start = next(bounds)
             for packet in self._packets(source, stream, reducer):
                 end = next(bounds)
@@ -62,8 +62,8 @@ class GifSink(Encoder):
                 out.mux(packet)
                 start = end
         size = (self.info.width, self.info.height)
-        readback.verify(part, size, self._ticks.times, self._ticks.unit)
-        verify(part, size, self._ticks.times)
+        readback.verify(part, size, self._timing.times, self._timing.unit)
+        verify(part, size, self._timing.times)
         return part
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Outputs made in miniature before anything is painted: what would fail at the end fails here."""
+"""Outputs made in miniature before painting, so that what would fail at the end fails at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets from several files into one container, through PyAV and without coding them anew: exact times, same bytes."""
+"""Muxing of packets from several files into one container with PyAV, without re-encoding: exact times, same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few colours of a GIF: which ones, and which of them a pixel gets.
+"""The palette of a GIF, and the dithering that assigns its colours to pixels.
 
 Distances are taken in Oklab (Ottosson 2020), where equal steps look equally large. Dithering is ordered: what a pixel
 gets depends on its colour and its place alone, so that what stands still keeps still, where diffused errors crawl.

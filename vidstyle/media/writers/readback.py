@@ -1,4 +1,4 @@
-"""A file that was just written, read back and compared with what it should hold: every picture's time, every sound."""
+"""Verification of a written file: decoded again, it must have every frame's time and every sound track."""
 
 from __future__ import annotations
 

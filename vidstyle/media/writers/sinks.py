@@ -1,4 +1,4 @@
-"""Where painted frames go: the sink of each suffix, and that of a still.
+"""The sinks of painted frames: one for each suffix, and that of a still.
 
 Every sink works in a hidden folder beside the output, reads the result back, and only then puts it in its place. So an
 output is there whole or not at all, and an old one stays until the new one is good.
@@ -19,7 +19,7 @@ from PIL import Image, features
 
 from vidstyle.errors import EncodingError, UsageError
 from vidstyle.media.stills.pictures import load_picture
-from vidstyle.media.writers.atomic import Encoding, PartFile
+from vidstyle.media.writers.atomic import AtomicWriter, Encoding
 from vidstyle.media.writers.folders import FolderSink, check_folder
 from vidstyle.system import libraries
 from vidstyle.system.files import Record, check_writable
@@ -49,7 +49,7 @@ def check_output(path: str | Path, *, moving: bool, overwrite: bool) -> Path:
     if moving and folder and not suffix:
         check_folder(path, overwrite=overwrite)
         return path
-    known: Mapping[str, StillFormat | type[PartFile]] = encoders() if moving else STILLS
+    known: Mapping[str, StillFormat | type[AtomicWriter]] = encoders() if moving else STILLS
     if suffix not in known:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         as_folder = f", or frame by frame into a folder {path.stem}/" if moving else ""
@@ -90,7 +90,7 @@ def open_sink(
     return moving[suffix](path, info, encoding, overwrite=overwrite)
 
 
-def encoders() -> Mapping[str, type[PartFile]]:
+def encoders() -> Mapping[str, type[AtomicWriter]]:
     """The sinks of moving pictures, by suffix. Raises `UsageError` if a library that writes clips is not installed."""
     libraries.require("writing a clip", "av", "imageio_ffmpeg")
     # Not at the top: whoever writes no clip needs no such library.
@@ -124,7 +124,7 @@ STILLS = {
 }
 
 
-class StillSink(PartFile):
+class StillSink(AtomicWriter):
     """One picture, in the format of its suffix; one of 16 bits a channel, (H, W, 3) uint16, where that is lossless."""
 
     failures = (OSError, ValueError, cv2.error)  # WebP holds sides up to 16383 pixels

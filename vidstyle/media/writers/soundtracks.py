@@ -1,4 +1,4 @@
-"""The sound of a clip for an output: each track copied where that is legal, else coded anew, else left out and said."""
+"""Audio tracks of an output: copied where the container takes them, else transcoded, else left out with a note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The subtitles, chapters and titles of a clip for an output: copied, converted or left out, which is said."""
+"""Subtitles, chapters and titles of an output: copied, converted, or left out with a note."""
 
 from __future__ import annotations
 

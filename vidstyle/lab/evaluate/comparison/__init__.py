@@ -1,4 +1,4 @@
-"""How good a network is for painting: its pastiches beside those of VGG-19 or of another tool, and their judges.
+"""`vidstyle compare`: the pastiches of a network beside those of VGG-19 or of another tool, with their distances.
 
 Every content is painted in every style. Style and content pull against each other, so that a network that keeps less of
 the content looks better at the style; therefore each pair is painted again with alpha moved until the content distances
@@ -72,7 +72,7 @@ class Comparison:
         self.settings = settings if settings.network == "vgg19" else dataclasses.replace(settings, weights=None)
         self.judge = load_network(self.reference)
         self.device = pick_device(settings.device)
-        optimize.place(self.judge, self.device, "float32")
+        optimize.prepare(self.judge, self.device, "float32")
         self.network = load_network(self.settings)
         self.prints = {"vgg19": networks.fingerprint(self.judge), "network": networks.fingerprint(self.network)}
         try:
@@ -105,7 +105,7 @@ class Comparison:
         seconds: tuple[list[float], list[float]] = ([], [])
         for _ in range(runs + 1):
             for network, found in zip((reference, self.network), seconds, strict=True):
-                optimize.place(network, self.device, self.settings.precision)
+                optimize.prepare(network, self.device, self.settings.precision)
                 found.append(self._evaluation(network))
         return Speed(self.settings.size, *(statistics.median(found[1:]) for found in seconds))
 

@@ -1,4 +1,4 @@
-"""Finished pictures of another tool: which of them belongs to which pair, and at which size it is judged."""
+"""Finished pictures of another tool: which one belongs to which pair, and at which size it is judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page on which a person chooses the better of two paintings, pair by pair, without their names."""
+"""The HTML page of a blind test: a person chooses the better of two unnamed paintings, pair by pair."""
 
 from __future__ import annotations
 

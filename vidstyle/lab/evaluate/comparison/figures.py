@@ -1,4 +1,4 @@
-"""What a comparison found, as plain data, and the tables that it prints."""
+"""The figures of a comparison, as frozen dataclasses, and the tables that it prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contact sheet: every pair's two pastiches side by side."""
+"""The contact sheet of a comparison: every pair's two pastiches side by side."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""`vidstyle measure`: what a painted clip is worth, in numbers that can be shown, whoever painted it.
+"""`vidstyle measure`: metrics of a painted clip beside its input, whichever tool painted it.
 
     from vidstyle import measure_clip
 
     found = measure_clip("ride.mp4", "painted.mp4", ["facets.jpg"])
-    found.steadiness[0].warping.mean, found.independence.warping_ratio
+    found.consistency[0].warping.mean, found.independence.warping_ratio
 
-A figure alone is cheap to fool: a blurred or frozen clip does not flicker. So they come together.
+No figure says enough alone: a blurred or frozen clip does not flicker.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vidstyle.errors import MediaError, UsageError
 from vidstyle.jobs.output.export import files_read, listed
 from vidstyle.jobs.sources import VideoSource
 from vidstyle.lab.evaluate.report import page
-from vidstyle.lab.evaluate.report.evaluation import OnStep, Painted, Session
+from vidstyle.lab.evaluate.report.evaluation import ClipEvaluation, OnStep, Painted
 from vidstyle.lab.evaluate.report.figures import Measurement
 from vidstyle.lab.evaluate.report.words import command_line
 from vidstyle.media.stills import pictures
@@ -81,10 +81,12 @@ def measure_clip(
     words += [word for style in styles for word in ("--style", Path(style).name)]
     words += ["--pairs", str(pairs)] * (pairs != 3) + ["--judge", judge] * (judge != "compact")
     source.info = dataclasses.replace(source.info, width=done.info.width, height=done.info.height)
-    session = Session(source, styles, settings, pairs=pairs, judge=judge, command=command_line(words, settings))
-    if session.rivals is not None:
-        require_memory(session.rivals.network, settings, (done.info.height, done.info.width))
-    return session.run(Painted(Path(painted).name, done.info, done.decode(), encoded=True), on_step)
+    evaluation = ClipEvaluation(
+        source, styles, settings, pairs=pairs, judge=judge, command=command_line(words, settings)
+    )
+    if evaluation.baseline is not None:
+        require_memory(evaluation.baseline.network, settings, (done.info.height, done.info.width))
+    return evaluation.run(Painted(Path(painted).name, done.info, done.decode(), encoded=True), on_step)
 
 
 def stylize_with_report(
@@ -105,8 +107,10 @@ def stylize_with_report(
         words = ["video", Path(clip).name, *(Path(style).name for style in styles)]
         words += [word for one in outputs for word in ("-o", one.name)] + ["--report"]
         source = _source(clip, settings, len(styles))
-        session = Session(source, styles, settings, pairs=3, judge="compact", command=command_line(words, settings))
-        found.append(session.run(Painted(outputs[0].name, source.info, frames, encoded=False)))
+        evaluation = ClipEvaluation(
+            source, styles, settings, pairs=3, judge="compact", command=command_line(words, settings)
+        )
+        found.append(evaluation.run(Painted(outputs[0].name, source.info, frames, encoded=False)))
 
     stylize_video(clip, styles, output, settings, on_painted=measure, **job)
     for path in files:

@@ -1,6 +1,6 @@
-"""Those who watch a painted clip go by beside its input, frame by frame, and keep numbers and a few pictures.
+"""Accumulators of streaming metrics: each takes the frames of a painted clip and of its input, one pair at a time.
 
-None of them holds more of a longer clip. Tensors are on the device that the views were made for.
+The memory that they take does not grow with the clip. Tensors are on the device that the views were made for.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from vidstyle.core.warp import warp
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.lab.evaluate import patches
 from vidstyle.lab.evaluate.report.figures import (
+    Appearance,
+    FilmstripFrame,
     FrameFigures,
-    Look,
     PairFigures,
     PatchFigures,
-    Steadiness,
-    Still,
+    TemporalConsistency,
     WorstPair,
 )
 from vidstyle.media.stills import pictures
@@ -61,8 +61,8 @@ class View:
         return to_tensor(self.pixels).to(self.device)
 
 
-class Flicker:
-    """Watches pairs of frames that lie `distance` apart.
+class FlickerAccumulator:
+    """The warping errors of pairs of frames that lie `distance` apart.
 
     Args:
         distance: in frames; the motion of neighbours comes with them, over more it is estimated directly.
@@ -77,7 +77,7 @@ class Flicker:
         self._pairs: list[PairFigures] = []
         self._waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def see(self, now: View) -> None:
+    def add(self, now: View) -> None:
         """Take the next frame."""
         index = now.frame.index
         if index in self.ends:
@@ -87,9 +87,9 @@ class Flicker:
         if index + self.distance in self.ends:
             self._waiting[index] = now.photo, now.pixels
 
-    def steadiness(self) -> Steadiness:
-        """What was seen."""
-        return Steadiness.of(self.distance, self.candidates, self._pairs)
+    def consistency(self) -> TemporalConsistency:
+        """The figures of all frames so far."""
+        return TemporalConsistency.of(self.distance, self.candidates, self._pairs)
 
     def _measure(self, photo: np.ndarray, painted: np.ndarray, now: View, motion: Motion) -> None:
         visible = motion.visible.to(now.device)
@@ -112,8 +112,8 @@ class Flicker:
             self.worst = WorstPair(pair.frame, painted, now.pixels, squares.cpu().numpy())
 
 
-class Drifting:
-    """Watches how the look changes within each shot.
+class DriftAccumulator:
+    """The drift of sharpness, luma and chroma within each shot.
 
     Args:
         shots: the first frames.
@@ -124,32 +124,32 @@ class Drifting:
         self.shots, self.times = shots, times
         self.frames: list[FrameFigures] = []
 
-    def see(self, now: View) -> None:
+    def add(self, now: View) -> None:
         """Take the next frame."""
         index = now.frame.index
-        looks = look(now.painting), look(now.image)
+        appearances = appearance(now.painting), appearance(now.image)
         if index in self.shots or not self.frames:
-            self._first, self._anchors = index, looks
-        painted, own = (one.beyond(anchor) for anchor, one in zip(self._anchors, looks, strict=True))
+            self._first, self._anchors = index, appearances
+        painted, own = (one.beyond(anchor) for anchor, one in zip(self._anchors, appearances, strict=True))
         self.frames.append(FrameFigures(index, float(self.times[index]), self._first, painted, own))
 
 
-class Filmstrip:
+class FilmstripAccumulator:
     """Keeps some frames, small."""
 
     def __init__(self, chosen: Collection[int], times: Sequence[Fraction]) -> None:
         self.chosen, self.times = frozenset(chosen), times
-        self.stills: list[Still] = []
+        self.stills: list[FilmstripFrame] = []
 
-    def see(self, now: View) -> None:
+    def add(self, now: View) -> None:
         """Take the next frame."""
         index = now.frame.index
         if index in self.chosen:
             small = (_thumb(picture) for picture in (now.photo, now.pixels))
-            self.stills.append(Still(index, float(self.times[index]), *small))
+            self.stills.append(FilmstripFrame(index, float(self.times[index]), *small))
 
 
-class Likeness:
+class PatchAccumulator:
     """Compares some frames with the styles by their colours and patches.
 
     Args:
@@ -162,7 +162,7 @@ class Likeness:
         self.chosen, self.styles, self.scale = frozenset(chosen), styles, scale
         self.frames: list[PatchFigures] = []
 
-    def see(self, now: View) -> None:
+    def add(self, now: View) -> None:
         """Take the next frame."""
         if now.frame.index not in self.chosen:
             return
@@ -175,12 +175,12 @@ class Likeness:
         self.frames.append(PatchFigures(now.frame.index, painted, photo))
 
 
-def look(image: Tensor) -> Look:
+def appearance(image: Tensor) -> Appearance:
     """Sharpness, mean luma and mean colour differences (ITU-R BT.709-6, 3.2 and 3.3) in 1/255, beside nothing yet."""
     red, green, blue = (255 * image.mean((1, 2))).tolist()
     luma = sum(weight * value for weight, value in zip(LUMINANCE, (red, green, blue), strict=True))
     cb, cr = (blue - luma) / (2 - 2 * LUMINANCE[2]), (red - luma) / (2 - 2 * LUMINANCE[0])
-    return Look(metrics.sharpness(image), luma, cb, cr)
+    return Appearance(metrics.sharpness(image), luma, cb, cr)
 
 
 def spread(candidates: Sequence[int], count: int) -> list[int]:

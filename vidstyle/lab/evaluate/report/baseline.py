@@ -1,4 +1,4 @@
-"""Frames of the input painted as if there were no others: what the flicker of a painted clip is measured against."""
+"""The per-frame baseline: frames of the input painted independently, which a painted clip is compared with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.lab.evaluate.report.accumulators import View
-from vidstyle.lab.evaluate.report.figures import Independence, Rival
+from vidstyle.lab.evaluate.report.figures import BaselinePair, Independence
 from vidstyle.lab.evaluate.report.tables import JUDGES
 from vidstyle.media.stills import pictures
 from vidstyle.settings import Settings
@@ -26,7 +26,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # that s
 CONTENT_LAYER = "relu4_2"
 
 
-class Studio:
+class FramePainter:
     """Paints frames from scratch, and judges paintings. Holds only what is constant for a job.
 
     Each frame gets the styles' colours by itself, not by the map of its shot. Content distances are from the content as
@@ -54,14 +54,14 @@ class Studio:
         self.anew = self.stylizer()
         self.device = self.anew.device
         self.critic = networks.vgg19(settings.weights) if judge == "vgg19" else networks.compact()
-        optimize.place(self.critic, self.device, "float32")
+        optimize.prepare(self.critic, self.device, "float32")
 
     def stylizer(self, **changes: Any) -> Stylizer:
         """One of its own, as a job would make it, with some settings changed."""
         return Stylizer(self.network, self.styles, dataclasses.replace(self.settings, **changes), init=self.init)
 
     def paint(self, frame: Frame) -> Tensor:
-        """As if there were no other; as a clip shows it: rounded to 8 bits."""
+        """Paint a frame from scratch, rounded to 8 bits as in a clip."""
         result, _ = self.anew.step(dataclasses.replace(frame, motion=None), None)
         return to_tensor(result.image).to(self.device)
 
@@ -76,39 +76,41 @@ class Studio:
         return metrics.content_distance(self.critic, picture, now.image, CONTENT_LAYER)
 
 
-class Rivals:
+class PerFrameBaseline:
     """Paints some pairs of neighbours, each frame from scratch, and compares them with those of the painted clip.
 
     Args:
-        studio: that paints them.
+        painter: that paints them.
         ends: the later frames of the pairs.
         paintings: those from scratch that are there already, by frame; new ones are added. None keeps none.
     """
 
-    def __init__(self, studio: Studio, ends: Collection[int], paintings: dict[int, Tensor] | None = None) -> None:
-        self.studio, self.ends = studio, frozenset(ends)
-        self.network, self.device = studio.network, studio.device
+    def __init__(
+        self, painter: FramePainter, ends: Collection[int], paintings: dict[int, Tensor] | None = None
+    ) -> None:
+        self.painter, self.ends = painter, frozenset(ends)
+        self.network, self.device = painter.network, painter.device
         self.paintings: dict[int, Tensor] = {} if paintings is None else paintings
         self._keeps = paintings is not None
         self._before: View | None = None
-        self._found: list[Rival] = []
+        self._found: list[BaselinePair] = []
 
-    def see(self, now: View) -> None:
+    def add(self, now: View) -> None:
         """Take the next frame."""
         if now.frame.index in self.ends and self._before is not None and now.frame.motion is not None:
-            self._found.append(self._rival(self._before, now))
+            self._found.append(self._pair(self._before, now))
             if not self._keeps:
                 self.paintings.clear()
         self._before = now if now.frame.index + 1 in self.ends else None
 
     def independence(self) -> Independence:
-        """What was seen."""
-        return Independence.of(self.studio.judge, self._found)
+        """The figures of all pairs so far."""
+        return Independence.of(self.painter.judge, self._found)
 
     def painting(self, frame: Frame) -> Tensor:
         """The frame from scratch, (3, H, W)."""
         if frame.index not in self.paintings:
-            self.paintings[frame.index] = self.studio.paint(frame)
+            self.paintings[frame.index] = self.painter.paint(frame)
         return self.paintings[frame.index]
 
     def warping_errors(self, before: View, now: View, motion: Motion) -> tuple[float, float]:
@@ -122,18 +124,18 @@ class Rivals:
         )
         return painted, anew
 
-    def _rival(self, before: View, now: View) -> Rival:
+    def _pair(self, before: View, now: View) -> BaselinePair:
         assert now.frame.motion is not None
         warping, independent_warping = self.warping_errors(before, now, now.frame.motion)
-        studio, later = self.studio, self.painting(now.frame)
-        return Rival(
+        painter, later = self.painter, self.painting(now.frame)
+        return BaselinePair(
             frame=now.frame.index,
             warping=warping,
             independent_warping=independent_warping,
-            style=studio.style_distance(now.painting, now),
-            independent_style=studio.style_distance(later, now),
-            content=studio.content_distance(now.painting, now),
-            independent_content=studio.content_distance(later, now),
+            style=painter.style_distance(now.painting, now),
+            independent_style=painter.style_distance(later, now),
+            content=painter.content_distance(now.painting, now),
+            independent_content=painter.content_distance(later, now),
             sharpness=metrics.sharpness(now.painting),
             independent_sharpness=metrics.sharpness(later),
         )

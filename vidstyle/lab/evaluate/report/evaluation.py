@@ -1,4 +1,4 @@
-"""One measurement: both clips go by once, and observers look at each frame."""
+"""The evaluation of a painted clip beside its input: one pass over both, in which accumulators take each frame."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from vidstyle.jobs.sources import VideoSource, ahead, to_tensor
-from vidstyle.lab.evaluate.report.accumulators import Drifting, Filmstrip, Flicker, Likeness, View, spread, undivided
-from vidstyle.lab.evaluate.report.baseline import Rivals, Studio, check_judge
+from vidstyle.lab.evaluate.report.accumulators import (
+    DriftAccumulator,
+    FilmstripAccumulator,
+    FlickerAccumulator,
+    PatchAccumulator,
+    View,
+    spread,
+    undivided,
+)
+from vidstyle.lab.evaluate.report.baseline import FramePainter, PerFrameBaseline, check_judge
 from vidstyle.lab.evaluate.report.figures import ClipFacts, Drift, Measurement
 from vidstyle.lab.evaluate.report.words import notes, used
 from vidstyle.media.stills import pictures
@@ -38,8 +46,8 @@ class Painted:
     encoded: bool  #: they come from a file, not from the painter
 
 
-class Session:
-    """One measurement: who watches what is decided at birth.
+class ClipEvaluation:
+    """One evaluation: its accumulators are chosen from the styles and the lengths of the shots.
 
     Args:
         source: the input, `info` of the size to measure at.
@@ -53,31 +61,31 @@ class Session:
         count, shots = source.info.frames, source.shots
         times = source.info.times
         near = undivided(shots, count, 1)
-        self.flickers = [Flicker(1, near, len(near))]
+        self.flickers = [FlickerAccumulator(1, near, len(near))]
         for distance in DISTANCES:
             ends = undivided(shots, count, distance)
-            self.flickers.append(Flicker(distance, spread(ends, SAMPLE), len(ends)))
-        self.drifting = Drifting(shots, times)
-        self.filmstrip = Filmstrip(spread(range(count), SAMPLE), times)
-        self.rivals = None
-        self.likeness: Likeness | None = None
+            self.flickers.append(FlickerAccumulator(distance, spread(ends, SAMPLE), len(ends)))
+        self.drifting = DriftAccumulator(shots, times)
+        self.filmstrip = FilmstripAccumulator(spread(range(count), SAMPLE), times)
+        self.baseline = None
+        self.likeness: PatchAccumulator | None = None
         if styles:
             paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
-            self.rivals = Rivals(Studio(paintings, settings, judge), spread(near, pairs))
-            self.likeness = Likeness({0, (count - 1) // 2, count - 1}, paintings, settings.style_scale)
+            self.baseline = PerFrameBaseline(FramePainter(paintings, settings, judge), spread(near, pairs))
+            self.likeness = PatchAccumulator({0, (count - 1) // 2, count - 1}, paintings, settings.style_scale)
 
     def run(self, painted: Painted, on_step: OnStep = lambda text, done, total: None) -> Measurement:
-        """Let both clips go by."""
-        device = self.rivals.device if self.rivals else pick_device(self.settings.device)
-        observers = (*self.flickers, self.drifting, self.filmstrip, self.rivals, self.likeness)
-        watching = [observer for observer in observers if observer is not None]
+        """Pass both clips through the accumulators."""
+        device = self.baseline.device if self.baseline else pick_device(self.settings.device)
+        accumulators = (*self.flickers, self.drifting, self.filmstrip, self.baseline, self.likeness)
+        active = [accumulator for accumulator in accumulators if accumulator is not None]
         with closing(ahead(self.source.frames(0))) as frames:
             for frame, pixels in zip(frames, painted.frames, strict=True):
                 now = View(frame, pixels, device)
-                anew = self.rivals is not None and frame.index in self.rivals.ends
+                anew = self.baseline is not None and frame.index in self.baseline.ends
                 on_step("painting a pair anew" if anew else "measuring", frame.index, painted.info.frames)
-                for observer in watching:
-                    observer.see(now)
+                for accumulator in active:
+                    accumulator.add(now)
         on_step("measured", painted.info.frames, painted.info.frames)
         return self._measurement(painted)
 
@@ -91,8 +99,8 @@ class Session:
             styles=tuple(Path(style).name for style in self.styles),
             settings=used(self.settings),
             shots=tuple(sorted(self.source.shots)),
-            steadiness=tuple(flicker.steadiness() for flicker in self.flickers),
-            independence=self.rivals.independence() if self.rivals else None,
+            consistency=tuple(flicker.consistency() for flicker in self.flickers),
+            independence=self.baseline.independence() if self.baseline else None,
             drift=Drift.of(frames),
             frames=frames,
             patches=tuple(self.likeness.frames) if self.likeness else (),

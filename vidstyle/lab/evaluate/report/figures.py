@@ -1,4 +1,4 @@
-"""What measuring a painted clip found, as plain data: the vocabulary of `vidstyle.lab.evaluate.report`.
+"""The figures of a painted clip, as frozen dataclasses: the schema of its JSON report.
 
 The JSON of a report is `Measurement.json()`: an object whose names are those of the fields below, nested as they are,
 with frames counted from 0, and null where there is no number (nobody asked, or nothing could be seen). Pictures are
@@ -64,7 +64,7 @@ class PairFigures:
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class TemporalConsistency:
     """How much the painted clip changes beyond the motion of the input, over a distance in time."""
 
     distance: int  #: frames from the earlier to the later one of a pair
@@ -77,7 +77,7 @@ class Steadiness:
     input_plain: Spread
 
     @classmethod
-    def of(cls, distance: int, candidates: int, pairs: Sequence[PairFigures]) -> Steadiness:
+    def of(cls, distance: int, candidates: int, pairs: Sequence[PairFigures]) -> TemporalConsistency:
         """Of measured pairs."""
         names = ("warping", "plain", "input_warping", "input_plain")
         spreads = [Spread.of({pair.frame: getattr(pair, name) for pair in pairs}) for name in names]
@@ -85,8 +85,8 @@ class Steadiness:
 
 
 @dataclass(frozen=True)
-class Rival:
-    """A pair of frames that was painted once more, both from scratch, each as if there were no other."""
+class BaselinePair:
+    """Two neighbouring frames of the painted clip, and the same two painted independently, each from scratch."""
 
     frame: int  #: the later one
     warping: float  #: that of the painted clip
@@ -104,32 +104,32 @@ class Independence:
     """The painted clip beside frames painted independently with the same settings: means over the pairs."""
 
     judge: str  #: the network that distances are measured with: compact or vgg19
-    rivals: tuple[Rival, ...]
+    pairs: tuple[BaselinePair, ...]
     warping: float  #: of the painted clip
     independent_warping: float
-    warping_ratio: float  #: the one / the other: 0 = no flicker, 1 = as much as without any memory
+    warping_ratio: float  #: the one / the other: 0 = no flicker, 1 = as much as in independent frames
     style: float  #: mean over the layers: 0 = the style, 1 = as far from it as the input
     independent_style: float
-    style_ratio: float  #: above 1: steadiness has been paid for in style
+    style_ratio: float  #: above 1: consistency costs style
     content: float  #: 0 = the input's features, 1 = as far from them as their mean
     independent_content: float
-    content_ratio: float  #: above 1: steadiness has been paid for in likeness
+    content_ratio: float  #: above 1: consistency costs content
     sharpness: float
     independent_sharpness: float
-    sharpness_ratio: float  #: below 1: steadiness has been paid for in crispness
+    sharpness_ratio: float  #: below 1: consistency costs sharpness
 
     @classmethod
-    def of(cls, judge: str, rivals: Sequence[Rival]) -> Independence:
+    def of(cls, judge: str, pairs: Sequence[BaselinePair]) -> Independence:
         """Of the pairs that were painted."""
 
         def both(name: str) -> tuple[float, float, float]:
             one, other = (
                 mean([mean(value.values()) if isinstance(value, dict) else value for value in column])
-                for column in ([getattr(rival, prefix + name) for rival in rivals] for prefix in ("", "independent_"))
+                for column in ([getattr(pair, prefix + name) for pair in pairs] for prefix in ("", "independent_"))
             )
             return one, other, one / other if other else math.nan
 
-        return cls(judge, tuple(rivals), *both("warping"), *both("style"), *both("content"), *both("sharpness"))
+        return cls(judge, tuple(pairs), *both("warping"), *both("style"), *both("content"), *both("sharpness"))
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class PatchFigures:
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """A frame beside the first one of its shot."""
 
     sharpness: float  #: `metrics.sharpness`, as a multiple of the first frame's
@@ -155,10 +155,10 @@ class Look:
         """Length of the drift in the plane of Cb and Cr, in 1/255."""
         return math.hypot(self.cb, self.cr)
 
-    def beyond(self, other: Look) -> Look:
+    def beyond(self, other: Appearance) -> Appearance:
         """This drift without the other one; the sharpness as a multiple of the other one."""
         sharpness = self.sharpness / other.sharpness if other.sharpness else math.nan
-        return Look(sharpness, self.luma - other.luma, self.cb - other.cb, self.cr - other.cr)
+        return Appearance(sharpness, self.luma - other.luma, self.cb - other.cb, self.cr - other.cr)
 
 
 @dataclass(frozen=True)
@@ -168,12 +168,12 @@ class FrameFigures:
     frame: int
     seconds: float  #: when it is shown, from the first
     first: int  #: the first frame of its shot
-    painted: Look
-    input: Look
+    painted: Appearance
+    input: Appearance
 
     @property
-    def beyond(self) -> Look:
-        """The painted look, without what the input does itself."""
+    def beyond(self) -> Appearance:
+        """The painted appearance, without what the input does itself."""
         return self.painted.beyond(self.input)
 
 
@@ -194,7 +194,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Drift:
-    """How the look changes within the shots; units as in `Look`. Corrected: as in `Look.beyond` the input's own."""
+    """The drift of appearance within the shots; units as in `Appearance`. Corrected: without the input's own drift."""
 
     sharpness: Range
     input_sharpness: Range
@@ -229,7 +229,7 @@ class WorstPair:
 
 
 @dataclass(frozen=True, eq=False)
-class Still:
+class FilmstripFrame:
     """A frame of both clips for the filmstrip."""
 
     frame: int
@@ -240,7 +240,7 @@ class Still:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Everything that is known of a painted clip."""
+    """All figures of a painted clip."""
 
     vidstyle: str  #: version
     command: str  #: that measures the same again, file names without their folders
@@ -249,14 +249,14 @@ class Measurement:
     styles: tuple[str, ...]  #: file names
     settings: dict[str, Any]  #: of the job, as the independent frames were painted
     shots: tuple[int, ...]  #: first frames
-    steadiness: tuple[Steadiness, ...]  #: over 1 frame, and over the longer distances
+    consistency: tuple[TemporalConsistency, ...]  #: over 1 frame, and over the longer distances
     independence: Independence | None  #: None without a style
     drift: Drift
     frames: tuple[FrameFigures, ...]
     patches: tuple[PatchFigures, ...] = ()  #: of the first, a middle and the last frame; empty without a style
     notes: tuple[str, ...] = ()  #: sentences: what was left out, and what the figures must not be taken for
     worst: WorstPair | None = field(default=None, repr=False, compare=False)  #: None if there is no pair
-    stills: tuple[Still, ...] = field(default=(), repr=False, compare=False)
+    stills: tuple[FilmstripFrame, ...] = field(default=(), repr=False, compare=False)
 
     def json(self) -> dict[str, Any]:
         """All but the pictures, as JSON knows it."""

@@ -1,4 +1,4 @@
-"""A measurement as one page of HTML that needs nothing else: pictures and plots are in it."""
+"""The HTML page of a measurement, with its pictures and plots embedded."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _plots(found: Measurement) -> str:
 
 def _lines(found: Measurement) -> Iterator[tuple[str, list[Line], float | None]]:
     """Title, lines and floor of each plot."""
-    near = {pair.frame: pair for pair in found.steadiness[0].pairs}
+    near = {pair.frame: pair for pair in found.consistency[0].pairs}
     pairs = [near.get(one.frame) for one in found.frames]
     names = {"painted": "warping", "input": "input_warping"}
     yield (

@@ -1,4 +1,4 @@
-"""Lines over time as SVG, and errors as colours. Colours of lines are classes, which the page gives to them."""
+"""Line plots over time as SVG, and error maps as colours. The page gives colours to the classes of lines."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from vidstyle.lab.evaluate.report.figures import (
     PatchFigures,
     Range,
     Spread,
-    Steadiness,
+    TemporalConsistency,
 )
 
 JUDGES = {"compact": "the compact network", "vgg19": "VGG-19"}
@@ -38,7 +38,7 @@ class Grid:
 def grids(found: Measurement) -> Iterator[Grid]:
     """Everything in a measurement but the figures of each frame, in the order in which it is read."""
     yield clips(found)
-    yield flicker(found.steadiness)
+    yield flicker(found.consistency)
     if found.independence is not None:
         yield beside(found.independence)
     if found.patches:
@@ -77,10 +77,10 @@ def clips(found: Measurement) -> Grid:
     return Grid("The clips", ("", "pixels", "frames", "a second", "length"), rows, shots)
 
 
-def flicker(steadiness: tuple[Steadiness, ...]) -> Grid:
+def flicker(consistency: tuple[TemporalConsistency, ...]) -> Grid:
     """Warping errors and plain differences."""
     rows: list[tuple[str, ...]] = []
-    for one in steadiness:
+    for one in consistency:
         if not one.pairs:
             continue
         count = f"{len(one.pairs)}" if len(one.pairs) == one.candidates else f"{len(one.pairs)} of {one.candidates}"
@@ -100,7 +100,7 @@ def flicker(steadiness: tuple[Steadiness, ...]) -> Grid:
 
 def beside(one: Independence) -> Grid:
     """The painted clip and independent paintings."""
-    pairs = f"{len(one.rivals)} pair{'s' * (len(one.rivals) != 1)}"
+    pairs = f"{len(one.pairs)} pair{'s' * (len(one.pairs) != 1)}"
     rows = (
         ("warping error", number(one.warping), number(one.independent_warping), number(one.warping_ratio)),
         (
@@ -116,10 +116,10 @@ def beside(one: Independence) -> Grid:
         f"Beside frames painted independently, with the same settings ({pairs})",
         ("", "painted clip", "independent", "ratio"),
         rows,
-        "Warping error: a ratio of 1 is as much flicker as without any memory, 0 is none. Style distance: 0 = the "
+        "Warping error: a ratio of 1 is as much flicker as in independent frames, 0 is none. Style distance: 0 = the "
         "style, 1 = as far from it as the input; mean over relu1_1 to relu5_1. Content distance: 0 = the input, 1 = as "
         "far from it as its mean feature; relu4_2. A ratio above 1 in either, or below 1 in sharpness, means that "
-        "steadiness was paid for in paint.",
+        "consistency has a cost in paint.",
     )
 
 

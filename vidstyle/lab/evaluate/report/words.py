@@ -1,4 +1,4 @@
-"""Words beside the figures of a painted clip: the command that gives them, and what they must not be taken for."""
+"""Sentences of a report: the command that gives the same figures, and what the figures must not be taken for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidstyle.lab.evaluate.report.figures import Measurement, Steadiness
+from vidstyle.lab.evaluate.report.figures import Measurement, TemporalConsistency
 from vidstyle.lab.evaluate.report.tables import number, share
 from vidstyle.settings import Job, Settings, option_name, typed
 
@@ -47,7 +47,7 @@ def command_line(words: Sequence[str], settings: Settings) -> str:
 
 def headline(found: Measurement) -> Iterator[tuple[str, str]]:
     """The few figures that say most: a number and what it is."""
-    near, drift, beside = found.steadiness[0], found.drift, found.independence
+    near, drift, beside = found.consistency[0], found.drift, found.independence
     if beside is not None:
         yield f"{number(100 * beside.warping_ratio)} %", "of the flicker of independently painted frames"
         yield f"{number(beside.style_ratio)} times", "the distance from the style that independent frames have"
@@ -64,7 +64,7 @@ def notes(found: Measurement, *, encoded: bool) -> Iterator[str]:
     Args:
         encoded: the painted frames come from a file, not from the painter.
     """
-    clip, painted, near = found.input, found.painted, found.steadiness[0]
+    clip, painted, near = found.input, found.painted, found.consistency[0]
     if not found.styles:
         yield (
             "No style was given, so there is no style distance and no comparison with independently painted frames; "
@@ -75,7 +75,7 @@ def notes(found: Measurement, *, encoded: bool) -> Iterator[str]:
             "The painted clip was encoded and the independent frames were not: what the encoding did counts against "
             "the clip. `vidstyle video --report` measures the frames as they are painted."
         )
-    for one in found.steadiness:
+    for one in found.consistency:
         if not one.candidates:
             yield f"No shot is longer than {one.distance} frame{'s' * (one.distance > 1)}: no error over that distance."
         elif math.isnan(one.warping.mean):
@@ -91,8 +91,8 @@ def notes(found: Measurement, *, encoded: bool) -> Iterator[str]:
     yield from _suspicions(found, near)
 
 
-def _suspicions(found: Measurement, near: Steadiness) -> Iterator[str]:
-    """What makes a figure look better than the clip."""
+def _suspicions(found: Measurement, near: TemporalConsistency) -> Iterator[str]:
+    """Conditions under which a figure is better than the clip."""
     if near.plain.mean < min(STILL * near.input_plain.mean, near.warping.mean):
         yield "The painted clip stands still while the input moves: its plain difference is low for that reason alone."
     if near.warping.mean < near.input_warping.mean:

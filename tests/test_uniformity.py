@@ -1,4 +1,4 @@
-"""What is measured of how evenly a balance animation changes."""
+"""What is measured of the perceptual uniformity of a balance animation."""
 
 import json
 import statistics
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from conftest import pixels, texture
 from PIL import Image
-from test_balance import film as painted
+from test_balance import frames_of
 from typer.testing import CliRunner
 
 from vidstyle import Settings, animate_balance
 from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.core.metrics import feature_distance
-from vidstyle.lab.bench.figures import Evenness, Pace, StyleEvenness
+from vidstyle.lab.bench.figures import AnimationFigures, StyleUniformity, Uniformity
 from vidstyle.lab.chart import EIGHTHS
 
 FAST = ["--size", 64, "--seconds", 1, "--fps", 8, "--iterations", 8, "--first-iterations", 8, "--device", "cpu"]
@@ -29,7 +29,7 @@ def pictures(tmp_path):
 
 
 def run(network, *arguments):
-    return CliRunner().invoke(app, ["evenness", *map(str, (*FAST, "--network", network, *arguments))])
+    return CliRunner().invoke(app, ["uniformity", *map(str, (*FAST, "--network", network, *arguments))])
 
 
 def figures(tmp_path, network, *arguments):
@@ -45,39 +45,43 @@ def names(figure):
 def test_it_tells_everything(tmp_path, network, pictures):
     done = run(network, *pictures, "-o", tmp_path / "e.json")
     assert done.exit_code == 0, done.output
-    for words in ("style.png, even", "other.png, even", "  linear", "unevenness", "boiling", "rehearsal", "one way"):
+    for words in ("style.png, even", "other.png, even", "  linear", "variation", "boiling", "pilot", "one way"):
         assert words in done.output
     assert any(block in done.output for block in EIGHTHS[1:])
     found = json.loads((tmp_path / "e.json").read_text())
-    assert set(found) == names(Evenness)
+    assert set(found) == names(Uniformity)
     assert (found["picture"], found["judge"], found["settings"]["space"]) == ("photo.png", "painter", "even")
     assert (found["width"], found["height"], found["fps"], found["frames"]) == (64, 48, 8, 5)
     assert [one["style"] for one in found["styles"]] == ["style.png", "other.png"]
     for one in found["styles"]:
-        assert set(one) == names(StyleEvenness)
+        assert set(one) == names(StyleUniformity)
         assert (one["other"], one["apart"], one["hysteresis"]) == (None, [], None)
-        assert [pace["space"] for pace in one["paces"]] == ["even", "linear"]
-        for pace in one["paces"]:
-            assert set(pace) == names(Pace)
-            steps = pace["steps"]
-            assert (len(steps), len(pace["alpha"])) == (4, 5)
-            assert (pace["alpha"][0], pace["alpha"][-1], pace["direction"]) == (1, 0, "forward")
-            assert pace["mean"] == pytest.approx(statistics.fmean(steps))
-            assert pace["unevenness"] == pytest.approx(np.std(steps) / np.mean(steps))
-            assert (pace["least"], pace["greatest"]) == pytest.approx([f(steps) / pace["mean"] for f in (min, max)])
-            assert 0 < pace["straight"] <= 1
-            assert pace["boiling"] >= 1 - 1e-6  # nothing is shorter than the straight way
-            assert 5 <= pace["evaluations"] <= 1 + 4 * 8
-            assert pace["rehearsal_share"] == pytest.approx(pace["rehearsal_seconds"] / pace["seconds"], abs=1e-3)
-            assert (pace["rehearsal_seconds"] > 0) == (pace["space"] == "even")
-        assert one["paces"][1]["alpha"] == pytest.approx([1, 0.75, 0.5, 0.25, 0])
+        assert [animation["space"] for animation in one["animations"]] == ["even", "linear"]
+        for animation in one["animations"]:
+            assert set(animation) == names(AnimationFigures)
+            steps = animation["steps"]
+            assert (len(steps), len(animation["alpha"])) == (4, 5)
+            assert (animation["alpha"][0], animation["alpha"][-1], animation["direction"]) == (1, 0, "forward")
+            assert animation["mean"] == pytest.approx(statistics.fmean(steps))
+            assert animation["step_variation"] == pytest.approx(np.std(steps) / np.mean(steps))
+            assert (animation["least"], animation["greatest"]) == pytest.approx(
+                [f(steps) / animation["mean"] for f in (min, max)]
+            )
+            assert 0 < animation["straight"] <= 1
+            assert animation["boiling"] >= 1 - 1e-6  # nothing is shorter than the straight way
+            assert 5 <= animation["evaluations"] <= 1 + 4 * 8
+            assert animation["pilot_share"] == pytest.approx(
+                animation["pilot_seconds"] / animation["seconds"], abs=1e-3
+            )
+            assert (animation["pilot_seconds"] > 0) == (animation["space"] == "even")
+        assert one["animations"][1]["alpha"] == pytest.approx([1, 0.75, 0.5, 0.25, 0])
 
 
 @pytest.mark.clips
 @pytest.mark.parametrize(("judge", "direction"), [("painter", "forward"), ("compact", "backward")])
 def test_it_measures_the_animation_that_balance_paints(tmp_path, network, pictures, judge, direction):
     (one,) = figures(tmp_path, network, *pictures[:2], "--judge", judge, "--direction", direction)["styles"]
-    even = one["paces"][0]
+    even = one["animations"][0]
     settings = Settings(
         size=64,
         seconds=1,
@@ -89,20 +93,21 @@ def test_it_measures_the_animation_that_balance_paints(tmp_path, network, pictur
         network=str(network),
     )
     animate_balance(pictures[0], pictures[1:2], tmp_path / "a.png", settings, keep_job=True)
-    film = painted(tmp_path / "a.png.job")[:5]
+    frames = frames_of(tmp_path / "a.png.job")[:5]
     critic = networks.compact(str(network) if judge == "painter" else None)
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
-    steps = [feature_distance(critic, *pair, layers) for pair in pairwise(film)]
+    steps = [feature_distance(critic, *pair, layers) for pair in pairwise(frames)]
     assert even["steps"] == pytest.approx(steps, rel=1e-4)
-    assert even["straight"] == pytest.approx(feature_distance(critic, film[0], film[-1], layers) / sum(steps), rel=1e-4)
-    squares = [float((after - before).square().mean()) for before, after in pairwise(film)]
-    fade = float((film[-1] - film[0]).square().mean()) / 4**2
+    straight = feature_distance(critic, frames[0], frames[-1], layers) / sum(steps)
+    assert even["straight"] == pytest.approx(straight, rel=1e-4)
+    squares = [float((after - before).square().mean()) for before, after in pairwise(frames)]
+    fade = float((frames[-1] - frames[0]).square().mean()) / 4**2
     assert even["boiling"] == pytest.approx(statistics.fmean(squares) / fade, rel=1e-4)
 
 
 def test_vgg19_judges_what_another_network_paints(tmp_path, network, weights, pictures):
     own, other = (
-        figures(tmp_path, network, *pictures[:2], "--no-beside", *options)["styles"][0]["paces"][0]
+        figures(tmp_path, network, *pictures[:2], "--no-beside", *options)["styles"][0]["animations"][0]
         for options in ([], ["--judge", "vgg19", "--weights", weights])
     )
     assert own["alpha"] == other["alpha"]
@@ -111,18 +116,18 @@ def test_vgg19_judges_what_another_network_paints(tmp_path, network, weights, pi
 
 def test_what_is_beside_it_is_left_out_if_asked_for(tmp_path, network, pictures):
     (one,) = figures(tmp_path, network, *pictures[:2], "--no-beside")["styles"]
-    assert [pace["space"] for pace in one["paces"]] == ["even"]
+    assert [animation["space"] for animation in one["animations"]] == ["even"]
     (linear,) = figures(tmp_path, network, *pictures[:2], "--space", "linear")["styles"]
-    assert [pace["space"] for pace in linear["paces"]] == ["linear"]
+    assert [animation["space"] for animation in linear["animations"]] == ["linear"]
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_both_directions(tmp_path, network, pictures, direction):
     options = *pictures[:2], "--both-directions", "--direction", direction
     (one,) = figures(tmp_path, network, *options)["styles"]
-    first, other = one["paces"][0], one["other"]
+    first, other = one["animations"][0], one["other"]
     assert {first["direction"], other["direction"]} == {"forward", "backward"}
-    assert (first["direction"], one["paces"][1]["direction"]) == (direction, direction)
+    assert (first["direction"], one["animations"][1]["direction"]) == (direction, direction)
     assert first["alpha"] == other["alpha"]
     assert len(one["apart"]) == 5
     assert one["hysteresis"] == pytest.approx(statistics.fmean(one["apart"]) / first["mean"])
@@ -138,17 +143,17 @@ def test_a_timelapse(tmp_path, network, pictures):
     found = figures(tmp_path, network, *pictures[:2], "--timelapse", "--alpha", 0.2)
     (one,) = found["styles"]
     assert found["settings"]["timelapse"]
-    for pace in one["paces"]:
-        assert pace["alpha"] == [0.2] * 5
-        assert len(pace["steps"]) == 4
+    for animation in one["animations"]:
+        assert animation["alpha"] == [0.2] * 5
+        assert len(animation["steps"]) == 4
     assert "a timelapse" in run(network, *pictures[:2], "--timelapse").output
 
 
 def test_where_nothing_changes_there_are_no_ratios(tmp_path, network, pictures):
     (one,) = figures(tmp_path, network, *pictures[:2], "--from", 1, "--to", 1)["styles"]
-    for pace in one["paces"]:
-        assert pace["steps"] == [0] * 4
-        assert pace["unevenness"] is pace["boiling"] is pace["straight"] is None
+    for animation in one["animations"]:
+        assert animation["steps"] == [0] * 4
+        assert animation["step_variation"] is animation["boiling"] is animation["straight"] is None
     assert run(network, *pictures[:2], "--from", 1, "--to", 1).exit_code == 0
 
 
@@ -171,7 +176,7 @@ def test_refusals(tmp_path, network, pictures):
         (2, "it takes two", [photo, style, "--fps", 1]),
     ]
     for code, words, arguments in cases:
-        done = CliRunner().invoke(app, ["evenness", *map(str, ("--network", network, *FAST, *arguments)), "-q"])
+        done = CliRunner().invoke(app, ["uniformity", *map(str, ("--network", network, *FAST, *arguments)), "-q"])
         assert (done.exit_code, done.stdout) == (code, ""), (arguments, done.output)
         assert words in done.output
         assert len(done.output.strip().splitlines()) == 1

@@ -10,17 +10,17 @@ from conftest import texture
 
 from vidstyle.core import metrics, temporal, warp
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.jobs.sources import FilmSource, to_tensor
+from vidstyle.jobs.sources import SequenceSource, to_tensor
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
 from vidstyle.settings import Settings
-from vidstyle.types import ClipInfo, Frame, Motion, Onward, State
+from vidstyle.types import ClipInfo, Frame, LoopClosure, Motion, State
 
 CPU = torch.device("cpu")
 
 
 class Pictures:
-    """A film of pictures (3, H, W) in [0, 1]."""
+    """A sequence of pictures (3, H, W) in [0, 1]."""
 
     def __init__(self, images):
         self.frames = [image.mul(255).round().byte().permute(1, 2, 0).contiguous().numpy() for image in images]
@@ -39,17 +39,17 @@ def wide_pan(frames, step, width=96, height=64, seed=3):
 def crossing(frames, hidden, first=3):
     """A still ground on which a block appears, hides a place for `hidden` frames, and is gone."""
     ground, block = texture(64, 96, seed=3), texture(24, 24, seed=8).flip(0)
-    film = []
+    sequence = []
     for number in range(frames):
         picture = ground.clone()
         if first <= number < first + hidden:
             picture[:, 20:44, 36:60] = block
-        film.append(picture)
-    return film
+        sequence.append(picture)
+    return sequence
 
 
-def paint(network, style, film, settings):
-    source, state, states = FilmSource(film, settings, (1.0,)), None, []
+def paint(network, style, sequence, settings):
+    source, state, states = SequenceSource(sequence, settings, (1.0,)), None, []
     stylizer = Stylizer(network, [style], settings)
     for frame in source.frames(0):
         result, state = stylizer.step(frame, state)
@@ -59,7 +59,7 @@ def paint(network, style, film, settings):
 
 def half_hidden(*hidden):
     """Nothing moves, and these columns cannot be seen."""
-    motion = flow.still(8, 12)
+    motion = flow.no_motion(8, 12)
     for columns in hidden:
         motion.visible[:, :, columns] = 0
     return motion
@@ -78,19 +78,19 @@ def test_what_the_last_frame_hides_comes_from_the_nearest_one_that_shows_it():
         earlier={2: half_hidden(left), 4: half_hidden(left, middle), 8: half_hidden(slice(0, 2))},
         reach=8,
     )
-    painting, known = temporal.recalled(frame, state, CPU)
+    painting, known = temporal.warp_history(frame, state, CPU)
     assert (painting[:, :, middle] == 0).all() and (painting[:, :, right] == 1 / 8).all()
     assert (painting[:, :, 2:4] == 7 / 8).all() and (known[:, :, 2:] == 1).all()
     assert (known[:, :, :2] == 0).all()
-    assert temporal.remembered(frame, state) == tuple(pastiches[:7])
-    assert temporal.remembered(dataclasses.replace(frame, motion=None), state) == ()
+    assert temporal.update_history(frame, state) == tuple(pastiches[:7])
+    assert temporal.update_history(dataclasses.replace(frame, motion=None), state) == ()
 
 
 def test_a_film_looks_back_only_for_what_is_hidden():
     settings = Settings(size=0)
-    moving = [frame.earlier for frame in FilmSource(Pictures([texture(64, 96, 3)] * 6), settings, (1.0,)).frames(0)]
+    moving = [frame.earlier for frame in SequenceSource(Pictures([texture(64, 96, 3)] * 6), settings, (1.0,)).frames(0)]
     assert not any(moving)
-    frames = list(FilmSource(Pictures(crossing(12, 4)), settings, (1.0,)).frames(0))
+    frames = list(SequenceSource(Pictures(crossing(12, 4)), settings, (1.0,)).frames(0))
     back = frames[7]  # the block is gone, and has been there for four frames
     assert set(back.earlier) == {3, 6}  # there is no ninth before it
 
@@ -98,11 +98,11 @@ def test_a_film_looks_back_only_for_what_is_hidden():
 @pytest.mark.parametrize("hidden", [1, 4])
 def test_a_place_comes_back_as_it_was_painted(tiny_network, style, hidden):
     settings = Settings(size=0, device="cpu", first_iterations=30, iterations=6, alpha=0.2)
-    film = Pictures(crossing(9 + hidden, hidden, first=8))
-    states = paint(tiny_network, style, film, settings)
+    sequence = Pictures(crossing(9 + hidden, hidden, first=8))
+    states = paint(tiny_network, style, sequence, settings)
     place = (slice(None), slice(24, 40), slice(40, 56))
     before, after = states[7][2].pastiche[place], states[8 + hidden][2].pastiche[place]
-    forgetful = paint(tiny_network, style, film, dataclasses.replace(settings, long_term=()))
+    forgetful = paint(tiny_network, style, sequence, dataclasses.replace(settings, long_term=()))
     without = forgetful[8 + hidden][2].pastiche[place]
     assert (after - before).square().mean() < 0.15 * (without - before).square().mean()
 
@@ -140,24 +140,24 @@ def test_carrying_along_no_motion_changes_nothing(picture):
 
 def test_a_repeated_picture_costs_one_evaluation_and_stays(tiny_network, style):
     first, second, third = wide_pan(3, 2)
-    film = Pictures([first, second, second, second, third])
+    sequence = Pictures([first, second, second, second, third])
     settings = Settings(size=0, device="cpu", first_iterations=8, iterations=6)
-    states = paint(tiny_network, style, film, settings)
+    states = paint(tiny_network, style, sequence, settings)
     assert [result.iterations for _, result, _ in states][2:4] == [1, 1]
     assert torch.equal(states[1][2].pastiche, states[3][2].pastiche)
     assert states[4][1].iterations > 1
 
 
 def test_warm_starts(tiny_network, style):
-    film = Pictures(wide_pan(3, 4))
+    sequence = Pictures(wide_pan(3, 4))
     settings = Settings(size=0, device="cpu", first_iterations=8, iterations=1)
     apart = dataclasses.replace(settings, warm_start="none", iterations=Settings.iterations)
-    none = paint(tiny_network, style, film, apart)
+    none = paint(tiny_network, style, sequence, apart)
     alone = [paint(tiny_network, style, Pictures([one]), settings)[0] for one in wide_pan(3, 4)]
     assert all(np.array_equal(one[1].image, other[1].image) for one, other in zip(none, alone, strict=True))
-    previous = paint(tiny_network, style, film, dataclasses.replace(settings, warm_start="previous"))
+    previous = paint(tiny_network, style, sequence, dataclasses.replace(settings, warm_start="previous"))
     assert np.array_equal(previous[0][1].image, previous[2][1].image)  # one evaluation: as it was
-    warped = paint(tiny_network, style, film, settings)
+    warped = paint(tiny_network, style, sequence, settings)
     moved = np.abs(warped[2][1].image[8:-8, 8:-24].astype(float) - warped[0][1].image[8:-8, 16:-16]).mean()
     stuck = np.abs(warped[2][1].image[8:-8, 8:-24].astype(float) - warped[0][1].image[8:-8, 8:-24]).mean()
     assert moved < stuck / 3
@@ -165,11 +165,11 @@ def test_warm_starts(tiny_network, style):
 
 def test_a_loop_ends_as_it_began(tiny_network, style):
     there = wide_pan(24, 2)
-    film = Pictures([*there, *there[-2:0:-1]])
+    sequence = Pictures([*there, *there[-2:0:-1]])
     settings = Settings(size=0, device="cpu", first_iterations=20, iterations=5, alpha=0.1, tolerance=0.0)
     seams, pairs = {}, {}
     for loop in (False, True):
-        states = paint(tiny_network, style, film, dataclasses.replace(settings, loop=loop))
+        states = paint(tiny_network, style, sequence, dataclasses.replace(settings, loop=loop))
         pastiches = [state.pastiche for _, _, state in states]
 
         def error(before, after, step):
@@ -187,9 +187,9 @@ def test_a_loop_ends_as_it_began(tiny_network, style):
 
 def test_a_loop_takes_what_it_does_not_know_from_its_beginning():
     state = State(7, torch.full((3, 8, 12), 0.25), 0.0, first=torch.full((3, 8, 12), 0.75))
-    onward = Onward(half_hidden(slice(0, 0)), 0.5)
-    frame = Frame(8, torch.zeros(3, 8, 12), half_hidden(slice(0, 4)), 0.3, (1.0,), onward=onward)
-    painting, known = temporal.recalled(frame, state, CPU)
+    loop_closure = LoopClosure(half_hidden(slice(0, 0)), 0.5)
+    frame = Frame(8, torch.zeros(3, 8, 12), half_hidden(slice(0, 4)), 0.3, (1.0,), loop_closure=loop_closure)
+    painting, known = temporal.warp_history(frame, state, CPU)
     assert (painting[:, :, :4] == 0.75).all() and (painting[:, :, 4:] == 0.5).all() and (known == 1).all()
 
 
@@ -197,7 +197,8 @@ def test_new_areas_begin_in_the_colours_of_the_painting(picture):
     painting = (picture.flip(0) * 0.5).clamp(0, 1)
     known = torch.ones(1, 72, 96)
     known[:, :, 80:] = 0
-    start = temporal.begun(Frame(1, picture, Motion(torch.zeros(2, 72, 96), known), 0.3, (1.0,)), painting, known)
+    frame = Frame(1, picture, Motion(torch.zeros(2, 72, 96), known), 0.3, (1.0,))
+    start = temporal.initial_image(frame, painting, known)
     assert torch.equal(start[:, :, :80], painting[:, :, :80])
     new, old, photo = (one.mean((1, 2)) for one in (start[:, :, 80:], painting, picture[:, :, 80:]))
     assert (new - old).norm() < (photo - old).norm()

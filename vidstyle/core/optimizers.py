@@ -1,8 +1,8 @@
-"""How a picture goes down the gradient of its loss: L-BFGS and Adam, an evaluation of the loss at a time.
+"""The optimisers L-BFGS and Adam, which change a picture to lower its loss, one evaluation at a time.
 
-A descent keeps everything that changes in tensors of its own, writes into them in place, and decides with `torch.where`
-on the device. So `evaluate_start` and `advance` are the same kernels on the same memory at every call, and
-`vidstyle.core.optimize` can record them once and play them back.
+An optimiser keeps everything that changes in tensors of its own, writes into them in place, and decides with
+`torch.where` on the device. So `evaluate_start` and `advance` are the same kernels on the same memory at every call,
+and `vidstyle.core.optimize` can record them once and play them back.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-HISTORY = 6  # curvature pairs that L-BFGS remembers; of 4, 8, 12, 20 none lowers a loss by 2 % more than another
+HISTORY = 6  # curvature pairs that L-BFGS keeps; of 4, 8, 12, 20 none lowers a loss by 2 % more than another
 KNEE = 0.03  # cycles per pixel, above which a step falls with the frequency
 FIRST_STEP = 0.02  # root mean square change of a pixel (of 1) in the very first step
 LONGEST_STEP = 0.1  # and the most that any step may change
-SHORTEST_STEP = 1e-4  # that measures curvature worth handing on; what shorter ones measure is rounding
+SHORTEST_STEP = 1e-4  # that measures an inverse curvature worth handing on; what shorter ones measure is rounding
 CURVATURE_FLOOR = 1e-4  # least cosine between a step and the change of its gradient for the pair to be believed
 ADAM_BETAS = (0.9, 0.99)
 
@@ -25,17 +25,17 @@ Evaluation = tuple[Tensor, Tensor, Tensor]  # value (), gradient like the pictur
 Evaluate = Callable[[Tensor], Evaluation]
 
 
-class Descent(Protocol):
+class Optimizer(Protocol):
     """A minimisation in progress. The attributes are the same tensors from birth on."""
 
     image: Tensor  #: (1, 3, H, W) in [0, 1]: the best picture so far; it never gets worse
     value: Tensor  #: (), its loss
     terms: Tensor  #: (K,), the parts of its loss
     tried_value: Tensor  #: (), the loss of the last picture tried
-    curvature: Tensor  #: (), step per gradient of the last step worth the name that was taken, 0 if unknown
+    inverse_curvature: Tensor  #: (), step per gradient of the last accepted step above SHORTEST_STEP, 0 if unknown
 
-    def start(self, image: Tensor, curvature: float, caution: float) -> None:
-        """Forget everything and begin at `image`."""
+    def start(self, image: Tensor, inverse_curvature: float, caution: float) -> None:
+        """Forget all earlier steps and start from `image`."""
         ...
 
     def evaluate_start(self) -> None:
@@ -48,9 +48,10 @@ class Descent(Protocol):
 
 
 class Lbfgs:
-    """Limited-memory BFGS without a line search: a step that does not lower the loss is undone, its curvature is kept.
+    """Limited-memory BFGS without a line search: a step that does not lower the loss is undone.
 
-    After a refused step the next one is a quarter as long, after an accepted one it may be twice as long again.
+    Its curvature pair is kept all the same. After a refused step the next one is a quarter as long, after an accepted
+    one it may be twice as long again.
 
     Args:
         evaluate: of a picture, the loss, its gradient and its terms.
@@ -61,23 +62,24 @@ class Lbfgs:
     def __init__(self, evaluate: Evaluate, like: Tensor, terms: int) -> None:
         self.evaluate = evaluate
         self.image, self.gradient = torch.zeros_like(like), torch.zeros_like(like)
-        self.value, self.tried_value, self.curvature, self.radius, self.longest, self.first = like.new_zeros(6).unbind()
-        self.gamma = torch.zeros_like(self.curvature)  # step per gradient of the last pair that was believed
+        self.value, self.tried_value, self.inverse_curvature = like.new_zeros(3).unbind()
+        self.radius, self.longest, self.first = like.new_zeros(3).unbind()
+        self.gamma = torch.zeros_like(self.inverse_curvature)  # step per gradient of the last pair that was believed
         self.terms = like.new_zeros(terms)
-        self.smooth = CoarseFirst(like)
+        self.precondition = Preconditioner(like)
         # The last steps s and the changes y of the gradient over them: memory is HISTORY pictures, twice.
         self.steps = like.new_zeros(HISTORY, like.numel())  # S^T
-        self.changes = like.new_zeros(HISTORY, like.numel())  # (P Y)^T, for P = CoarseFirst
+        self.changes = like.new_zeros(HISTORY, like.numel())  # (P Y)^T, for P = Preconditioner
         small = torch.float32 if like.device.type == "mps" else torch.float64
         self.sy, self.ypy = like.new_zeros(2, HISTORY, HISTORY, dtype=small).unbind()  # S^T Y and Y^T P Y
         self.rows = torch.arange(HISTORY, device=like.device)
         self.count = torch.zeros_like(self.rows[:1])  # pairs seen, (1,)
 
-    def start(self, image: Tensor, curvature: float, caution: float) -> None:
-        """See `Descent`. `caution` divides the length of every step that is not derived from measured curvature."""
+    def start(self, image: Tensor, inverse_curvature: float, caution: float) -> None:
+        """See `Optimizer`. `caution` divides the length of steps that no measured inverse curvature tells."""
         self.image.copy_(image)
-        self.curvature.fill_(curvature)
-        self.gamma.fill_(curvature)
+        self.inverse_curvature.fill_(inverse_curvature)
+        self.gamma.fill_(inverse_curvature)
         self.longest.fill_(LONGEST_STEP / caution)
         self.first.fill_(FIRST_STEP / caution)
         self.radius.copy_(self.longest)
@@ -85,7 +87,7 @@ class Lbfgs:
             memory.zero_()
 
     def evaluate_start(self) -> None:
-        """See `Descent`."""
+        """See `Optimizer`."""
         value, gradient, terms = self.evaluate(self.image)
         self.value.copy_(value)
         self.tried_value.copy_(value)
@@ -93,23 +95,23 @@ class Lbfgs:
         self.terms.copy_(terms)
 
     def advance(self) -> None:
-        """See `Descent`."""
+        """See `Optimizer`."""
         step = -self.newton(self.gradient)
         step = step * (self.radius / rms(step)).clamp(max=1)
         tried = (self.image + step).clamp(0, 1)
         value, gradient, terms = self.evaluate(tried)
-        self.remember(tried - self.image, gradient - self.gradient)
+        self.store_pair(tried - self.image, gradient - self.gradient)
         better = value < self.value  # false for NaN
         self.tried_value.copy_(value)
         measured = better & (rms(tried - self.image) > SHORTEST_STEP)
-        self.curvature.copy_(torch.where(measured, self.gamma, self.curvature))
+        self.inverse_curvature.copy_(torch.where(measured, self.gamma, self.inverse_curvature))
         self.radius.copy_(torch.where(better, torch.minimum(2 * self.radius, self.longest), rms(step) / 4))
         for kept, new in ((self.image, tried), (self.value, value), (self.gradient, gradient), (self.terms, terms)):
             kept.copy_(torch.where(better, new, kept))
 
-    def remember(self, step: Tensor, change: Tensor) -> None:
-        """Keep a pair if its curvature is positive, and that curvature: gamma = s.y / y.Py."""
-        s, y, p = step.flatten(), change.flatten(), self.smooth(change).flatten()
+    def store_pair(self, step: Tensor, change: Tensor) -> None:
+        """Keep a pair if its curvature is positive, and its inverse curvature gamma = s.y / y.Py."""
+        s, y, p = step.flatten(), change.flatten(), self.precondition(change).flatten()
         ss, sy, yy, yp = s @ s, s @ y, y @ y, y @ p
         believed = sy > CURVATURE_FLOOR * (ss * yy).sqrt()  # false for NaN
         length = torch.where(believed, ss.sqrt(), 1)
@@ -132,8 +134,8 @@ class Lbfgs:
         with tall matrices and some small operations. While gamma is unknown, it is such that the step has the length
         of a first one.
         """
-        smooth = self.smooth(gradient)
-        gamma = torch.where(self.gamma > 0, self.gamma, self.first / rms(smooth))
+        preconditioned = self.precondition(gradient)
+        gamma = torch.where(self.gamma > 0, self.gamma, self.first / rms(preconditioned))
         g = gradient.flatten()
         order = (self.rows + self.count) % HISTORY  # oldest first
         sg, yg = ((rows @ g)[order].to(self.sy) for rows in (self.steps, self.changes))
@@ -145,11 +147,11 @@ class Lbfgs:
         p = torch.linalg.solve_triangular(r.T, right, upper=False)
         back = (self.rows - self.count) % HISTORY  # undoes that order
         p, q = p[back, 0].to(g.dtype), q[back, 0].to(g.dtype)
-        product: Tensor = gamma * smooth + (p @ self.steps - gamma * (q @ self.changes)).view_as(gradient)
+        product: Tensor = gamma * preconditioned + (p @ self.steps - gamma * (q @ self.changes)).view_as(gradient)
         return product
 
 
-class CoarseFirst:
+class Preconditioner:
     """Divides the spectrum of a gradient by sqrt(1 + (f / KNEE)^2): what spans many pixels moves further.
 
     A step along the plain gradient is mostly fine grain. Olah et al. 2017, "Feature visualization",
@@ -174,11 +176,11 @@ class Adam:
         self.evaluate = evaluate
         self.image, self.last = torch.zeros_like(like), torch.zeros_like(like)
         self.gradient, self.mean, self.square = (torch.zeros_like(like) for _ in range(3))
-        self.value, self.tried_value, self.curvature, self.length, self.count = like.new_zeros(5).unbind()
+        self.value, self.tried_value, self.inverse_curvature, self.length, self.count = like.new_zeros(5).unbind()
         self.terms = like.new_zeros(terms)
 
-    def start(self, image: Tensor, curvature: float, caution: float) -> None:
-        """See `Descent`; `curvature` is not used."""
+    def start(self, image: Tensor, inverse_curvature: float, caution: float) -> None:
+        """See `Optimizer`; `inverse_curvature` is not used."""
         for kept in (self.image, self.last):
             kept.copy_(image)
         self.length.fill_(FIRST_STEP / caution)
@@ -186,7 +188,7 @@ class Adam:
             memory.zero_()
 
     def evaluate_start(self) -> None:
-        """See `Descent`."""
+        """See `Optimizer`."""
         value, gradient, terms = self.evaluate(self.image)
         for kept, new in (
             (self.value, value),
@@ -197,7 +199,7 @@ class Adam:
             kept.copy_(new)
 
     def advance(self) -> None:
-        """See `Descent`."""
+        """See `Optimizer`."""
         self.count += 1
         self.mean.lerp_(self.gradient, 1 - ADAM_BETAS[0])
         self.square.lerp_(self.gradient.square(), 1 - ADAM_BETAS[1])
@@ -212,7 +214,7 @@ class Adam:
             kept.copy_(torch.where(better, new, kept))
 
 
-DESCENTS: dict[str, Callable[[Evaluate, Tensor, int], Descent]] = {"lbfgs": Lbfgs, "adam": Adam}
+OPTIMIZERS: dict[str, Callable[[Evaluate, Tensor, int], Optimizer]] = {"lbfgs": Lbfgs, "adam": Adam}
 
 
 def rms(x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""A clip and a style picture made of numbers, for a benchmark that needs no files. The same ones at every call.
+"""Synthetic inputs of a benchmark: a generated clip and a generated style picture, the same at every call.
 
-The clip has detail at all sizes, a camera that pans by fractions of a pixel, and a disc before it that goes its own
-way: so there is flow to estimate, something hidden and something uncovered.
+The clip has detail at all sizes, a camera that pans by fractions of a pixel, and a moving disc in front: so there is
+flow to estimate, with occlusion and disocclusion.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def write_style(folder: Path, size: int) -> Path:
     return path
 
 
-class Drawn:
-    """The same clip as a `types.Film` that is neither encoded nor decoded, where there is nothing to do so.
+class GeneratedClip:
+    """The same clip as a `types.FrameSequence` that needs no encoder or decoder.
 
     The pictures wait in files of `folder`, so that they count neither as work nor as memory of the job.
     """

@@ -1,17 +1,17 @@
 import torch
 from conftest import texture
 
-from vidstyle.lab.distill.pool import Easel
+from vidstyle.lab.distill.pool import PastichePool
 from vidstyle.settings import Settings
 
 
-def easel(seed):
+def pastiche_pool(seed):
     contents, styles = (torch.stack([texture(32, 32, seed=s) for s in (seed + k, seed + k + 1)]) for k in (0, 10))
-    return Easel.begun(contents, styles, torch.tensor([0.0, 1.0]))
+    return PastichePool.initial(contents, styles, torch.tensor([0.0, 1.0]))
 
 
 def test_pastiches_are_carried_on_and_the_rest_stays(tiny_network):
-    before = easel(1)
+    before = pastiche_pool(1)
     after = before.carried_on(tiny_network, Settings(iterations=6, tolerance=0, device="cpu"))
     assert torch.equal(after.contents, before.contents)
     assert not torch.equal(after.pastiches[0], before.pastiches[0])
@@ -27,8 +27,10 @@ def test_pastiches_are_carried_on_and_the_rest_stays(tiny_network):
 
 
 def test_chosen_pastiches_are_renewed():
-    old, new = easel(1), easel(5)
-    mixed = old.renewed(torch.tensor([False, True]), Easel(**{name: value[:1] for name, value in vars(new).items()}))
+    old, new = pastiche_pool(1), pastiche_pool(5)
+    mixed = old.renewed(
+        torch.tensor([False, True]), PastichePool(**{name: value[:1] for name, value in vars(new).items()})
+    )
     assert torch.equal(mixed.pastiches[0], old.pastiches[0])
     for name, value in vars(mixed).items():
         assert torch.equal(value[1], getattr(new, name)[0])

@@ -16,8 +16,8 @@ from vidstyle.api import plan_balance, plan_video
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
 from vidstyle.jobs.balance import Animation, PictureSource
-from vidstyle.jobs.curves import Course
-from vidstyle.jobs.sources import FilmSource, VideoSource
+from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.sources import SequenceSource, VideoSource
 from vidstyle.lab.chart import drawn
 from vidstyle.settings import typed
 from vidstyle.types import Budget, ClipInfo, Frame
@@ -27,7 +27,7 @@ TIMES = [Fraction(number, 4) for number in range(5)]
 
 
 class Still:
-    """A film of one picture shown again and again."""
+    """A sequence of one picture, repeated."""
 
     def __init__(self, frames, timestamps=None):
         self.frame = pixels(noise(48, 64, seed=4))
@@ -63,32 +63,32 @@ def test_settings_keep_numbers_and_the_shortest_spelling():
     assert typed(Settings(mix=(FALL, 1)).mix) == "0s:1, end:0; 1"
     with pytest.raises(UsageError, match=r"--alpha is 1\.5; it must be at least 0 and at most 1"):
         Settings(alpha="1.5")
-    with pytest.raises(UsageError, match="--keep-color: 2 is out of range"):
-        Settings(keep_color="0s:0, end:2")
+    with pytest.raises(UsageError, match="--preserve-color: 2 is out of range"):
+        Settings(preserve_color="0s:0, end:2")
     with pytest.raises(UsageError, match="--mix must not be all zeros"):
         Settings(mix=("0", "0s:0"))
 
 
 def test_shares_sum_to_one_in_every_frame():
-    course = Course.of(TIMES, Fraction(4), alpha=0.3, mix=("0s:3, end:1", 1.0))
-    assert course.mix == ((0.75, 0.25), *course.mix[1:4], (0.5, 0.5))
-    assert [sum(shares) for shares in course.mix] == pytest.approx([1] * 5)
+    curves = ParameterCurves.of(TIMES, Fraction(4), alpha=0.3, mix=("0s:3, end:1", 1.0))
+    assert curves.mix == ((0.75, 0.25), *curves.mix[1:4], (0.5, 0.5))
+    assert [sum(shares) for shares in curves.mix] == pytest.approx([1] * 5)
     with pytest.raises(UsageError, match=r"no style a share in frame 2, at 0\.5 s"):
-        Course.of(TIMES, Fraction(4), alpha=0.3, mix=("0s:1, 50%:0, end:1",) * 2)
+        ParameterCurves.of(TIMES, Fraction(4), alpha=0.3, mix=("0s:1, 50%:0, end:1",) * 2)
 
 
 def test_frames_of_a_film_carry_the_numbers_of_their_time():
-    numbers = {"alpha": FALL, "keep_color": "0s:0 step, 2f:1", "temporal_weight": "0s:0.1, 1s:0.5"}
+    numbers = {"alpha": FALL, "preserve_color": "0s:0 step, 2f:1", "temporal_weight": "0s:0.1, 1s:0.5"}
     settings = Settings(size=0, **numbers)
-    source = FilmSource(Still(5, tuple(Fraction(n, 4) for n in (0, 1, 2, 3, 8))), settings, (FALL, "0s:0, end:1"))
+    source = SequenceSource(Still(5, tuple(Fraction(n, 4) for n in (0, 1, 2, 3, 8))), settings, (FALL, "0s:0, end:1"))
     whole = list(source.frames(0))
     assert [frame.alpha for frame in whole] == [1, 0.875, 0.75, 0.625, 0]
     assert [frame.mix for frame in whole] == [(a, 1 - a) for a in (1, 0.875, 0.75, 0.625, 0)]
-    assert [frame.keep_color for frame in whole] == [0, 0, 1, 1, 1]
+    assert [frame.preserve_color for frame in whole] == [0, 0, 1, 1, 1]
     assert [frame.temporal_weight for frame in whole] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert [frame.alpha for frame in source.frames(3)] == [0.625, 0]
     plain = dataclasses.replace(settings, warm_start="previous", temporal_weight=Settings.temporal_weight)
-    unwarped = FilmSource(Still(5), plain, (1.0, 1.0))
+    unwarped = SequenceSource(Still(5), plain, (1.0, 1.0))
     assert [frame.temporal_weight for frame in unwarped.frames(0)] == [0] * 5
 
 
@@ -96,9 +96,9 @@ def test_a_repeated_picture_is_done_already_unless_something_else_is_wanted_of_i
     done = Budget(1, 0.0)
 
     def budgets(mix=(1.0,), **numbers):
-        return [frame.budget for frame in FilmSource(Still(4), Settings(size=0, **numbers), mix).frames(0)]
+        return [frame.budget for frame in SequenceSource(Still(4), Settings(size=0, **numbers), mix).frames(0)]
 
-    assert budgets() == budgets(keep_color="0s:0, end:1") == [None, done, done, done]
+    assert budgets() == budgets(preserve_color="0s:0, end:1") == [None, done, done, done]
     assert budgets(alpha=FALL) == budgets(mix=(FALL, 1.0)) == [None] * 4
     assert budgets(alpha="0s:1 step, 2f:0") == [None, done, None, done]
 
@@ -106,14 +106,14 @@ def test_a_repeated_picture_is_done_already_unless_something_else_is_wanted_of_i
 def test_an_animation_follows_a_schedule_there_and_back():
     picture = np.zeros((32, 48, 3), np.float32)
     settings = Settings(
-        seconds=2, fps=4, space="linear", animation_alpha="0s:1, 50%:0.6 step, end:0", keep_color="0s:0, 0.5s:1"
+        seconds=2, fps=4, space="linear", animation_alpha="0s:1, 50%:0.6 step, end:0", preserve_color="0s:0, 0.5s:1"
     )
     source = PictureSource(picture, settings, Animation(settings, (1.0,)).plan())
     frames = list(source.frames(0))
     assert [frame.alpha for frame in frames] == pytest.approx([1, 0.8, 0.6, 0.6, 0])
-    assert [frame.keep_color for frame in frames] == [0, 0.5, 1, 1, 1]
+    assert [frame.preserve_color for frame in frames] == [0, 0.5, 1, 1, 1]
     one_way = Animation(dataclasses.replace(settings, bounce=False, animation_alpha=FALL), (1.0,)).plan()
-    assert list(one_way.course.alpha) == pytest.approx([1 - n / 7 for n in range(8)])
+    assert list(one_way.curves.alpha) == pytest.approx([1 - n / 7 for n in range(8)])
     with pytest.raises(UsageError, match="without them"):
         Settings(animation_alpha=FALL, alpha_from=0.5)
 
@@ -147,7 +147,7 @@ def stop_after(frame):
 
 def test_resuming_in_the_middle_of_a_schedule_gives_the_same_bytes(clip, pictures, settings, tmp_path):
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
-    settings = dataclasses.replace(settings, alpha=FALL, keep_color="0s:1, end:0", mix=(FALL, "0s:0, end:1"))
+    settings = dataclasses.replace(settings, alpha=FALL, preserve_color="0s:1, end:0", mix=(FALL, "0s:0, end:1"))
     stylize_video(clip, pictures[:2], whole, settings)
     for frame in (2, 5):
         with pytest.raises(Stop):
@@ -174,7 +174,7 @@ def test_an_alpha_over_time_is_that_of_an_animation_from_python_too(pictures, se
 
 
 def test_a_still_refuses_to_change(pictures, settings, tmp_path):
-    for name, value in {"alpha": FALL, "keep_color": FALL, "mix": (FALL, 1.0)}.items():
+    for name, value in {"alpha": FALL, "preserve_color": FALL, "mix": (FALL, 1.0)}.items():
         changed = dataclasses.replace(settings, **{name: value})
         with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} is .* a still has no time"):
             stylize_image(pictures[0], pictures[1:], tmp_path / "out.png", changed)
@@ -187,9 +187,9 @@ def test_a_plan_takes_the_times_of_the_clip(clip, pictures):
 
 
 def test_a_chart_by_hand():
-    curves = {"alpha": (1, 0.75, 0.5, 0.25, 0), "keep-color": (0.2,) * 5, "weight": (0, 0.01, 0.02, 0.03, 0.04)}
+    curves = {"alpha": (1, 0.75, 0.5, 0.25, 0), "preserve-color": (0.2,) * 5, "weight": (0, 0.01, 0.02, 0.03, 0.04)}
     assert list(drawn(curves, TIMES, 25)) == [
-        "keep-color: 0.2 all the time",
+        "preserve-color: 0.2 all the time",
         "",
         "alpha: 1 at the start, 0 at the end, between 0 and 1",
         "  1 │█████",
@@ -241,7 +241,14 @@ def test_plot_schedule_draws_and_stops(vidstyle, clip, pictures, tmp_path):
 def test_scheduled_jobs_from_the_command_line(vidstyle, pictures, network, tmp_path):
     out = tmp_path / "out.gif"
     options = ["--network", network, "--size", 64, "--first-iterations", 3, "--iterations", 2, "--device", "cpu"]
-    alpha = ["--alpha", "0s:1, 50%:0.4 ease, end:0", "--mix", "0s:1, end:0; 0s:0, end:1", "--keep-color", "0s:1, end:0"]
+    alpha = [
+        "--alpha",
+        "0s:1, 50%:0.4 ease, end:0",
+        "--mix",
+        "0s:1, end:0; 0s:0, end:1",
+        "--preserve-color",
+        "0s:1, end:0",
+    ]
     done = vidstyle("balance", *pictures, "-o", out, "--seconds", 1, "--fps", 5, "--no-bounce", *alpha, *options)
     assert done.exit_code == 0, done.output
     with Image.open(out) as gif:
@@ -263,7 +270,7 @@ def test_scheduled_jobs_from_the_command_line(vidstyle, pictures, network, tmp_p
         ("video", ["--alpha", "9s:1, end:0"], ["--alpha: this is at 0.2917 s, before the key", 8 * " " + "^"]),
         ("video", ["--alpha", "a lot"], ["--alpha: this is no number", "  a lot", "  ^"]),
         ("balance", ["--alpha", "0s:1, end:0", "--to", "0.2"], ["--alpha says all that --from and --to do"]),
-        ("balance", ["--keep-color", "0s:0 loop"], ["a loop needs two keys", 7 * " " + "^"]),
+        ("balance", ["--preserve-color", "0s:0 loop"], ["a loop needs two keys", 7 * " " + "^"]),
         ("image", ["--alpha", "0s:1, end:0"], ["--alpha is '0s:1, end:0', but a still has no time"]),
     ],
 )  # fmt: skip
@@ -280,6 +287,6 @@ def test_refuses_with_a_caret(vidstyle, clip, pictures, tmp_path, command, optio
 def test_the_colours_that_are_kept_are_those_of_the_frame(tiny_network, settings):
     stylizer = Stylizer(tiny_network, [noise(64, 64, seed=2)], settings)
     frame = Frame(0, noise(48, 64, seed=1), None, 0.1, (1.0,))
-    plain, kept = (stylizer.step(dataclasses.replace(frame, keep_color=share), None) for share in (0.0, 1.0))
+    plain, kept = (stylizer.step(dataclasses.replace(frame, preserve_color=share), None) for share in (0.0, 1.0))
     assert torch.equal(plain[1].pastiche, kept[1].pastiche)
     assert not np.array_equal(plain[0].image, kept[0].image)

@@ -1,4 +1,4 @@
-"""Sizes as people write them, and what the places take where moving pictures are shown."""
+"""File sizes as people write them, and the limits of sites that show moving pictures (`--for`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ LOOKED_UP = "2026-11-25"
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a place takes, and who says so; looked up on the day `LOOKED_UP`."""
+class Site:
+    """What a site takes, and who says so; looked up on the day `LOOKED_UP`."""
 
     max_size: str
     width: int  #: pixels; more are not shown
@@ -23,25 +23,25 @@ class Place:
     source: str  #: its address
 
 
-PLACES: dict[str, Place] = {
-    "github": Place(
+SITES: dict[str, Site] = {
+    "github": Site(
         max_size="5MB",
         width=838,
         words="'GitHub caps them at 5MB', says the author of the proxy through which pictures in a README go; "
         "attachments may have 10 MB (docs.github.com, Attaching files). The width is ours: about a README's column.",
         source="https://github.com/atmos/camo/issues/95",
     ),
-    "slack": Place(
+    "slack": Site(
         max_size="2MB",
         width=480,
         words="'Heard back from Slack that approximately 2MB is the threshold they use for whether to display a "
         "preview of an animated gif on iOS.' The width is ours: a conversation shows little more.",
         source="https://github.com/andyet/face.camp/issues/34",
     ),
-    "web": Place(
+    "web": Site(
         max_size="1MB",
         width=800,
-        words="Both ours: no place forbids more, but Lighthouse measures a whole page against 1,600 KiB.",
+        words="Both ours: no site forbids more, but Lighthouse measures a whole page against 1,600 KiB.",
         source="https://developer.chrome.com/docs/lighthouse/performance/total-byte-weight/",
     ),
 }

@@ -1,4 +1,4 @@
-"""What is measured on films whose motion is known."""
+"""What is measured on synthetic clips with ground-truth motion."""
 
 import json
 from statistics import fmean
@@ -23,13 +23,13 @@ def pictures(tmp_path):
 
 
 def run(network, *arguments):
-    return CliRunner().invoke(app, ["steadiness", *map(str, (*FAST, "--network", network, *arguments))])
+    return CliRunner().invoke(app, ["consistency", *map(str, (*FAST, "--network", network, *arguments))])
 
 
 def figures(tmp_path, network, *arguments):
     done = run(network, *arguments, "-q", "-o", tmp_path / "s.json", "-y")
     assert (done.exit_code, done.output) == (0, "")
-    return json.loads((tmp_path / "s.json").read_text())["films"]
+    return json.loads((tmp_path / "s.json").read_text())["clips"]
 
 
 def test_it_needs_no_files_and_tells_everything(tmp_path, network):
@@ -38,31 +38,31 @@ def test_it_needs_no_files_and_tells_everything(tmp_path, network):
     for words in ("slow-pan", "previous", "÷ anew", "returns", "estimated motion", "evals", "generated"):
         assert words in done.output
     found = json.loads((tmp_path / "s.json").read_text())
-    assert set(found) == {"vidstyle", "picture", "styles", "settings", "films"}
+    assert set(found) == {"vidstyle", "picture", "styles", "settings", "clips"}
     assert (found["picture"], found["styles"]) == ("generated", ["generated"])
-    films = found["films"]
-    assert [(one["film"], one["warm_start"]) for one in films] == [
+    clips = found["clips"]
+    assert [(one["clip"], one["warm_start"]) for one in clips] == [
         (name, start) for name in ("slow-pan", "occlusion") for start in ("warped", "previous")
     ]
-    for one in films:
+    for one in clips:
         assert (one["frames"], one["width"], one["height"]) == (7, 64, 36)
-        assert [pair["frame"] for pair in one["steadiness"]["pairs"]] == list(range(1, 7))
-        assert [rival["frame"] for rival in one["independence"]["rivals"]] == [5, 6]
+        assert [pair["frame"] for pair in one["consistency"]["pairs"]] == list(range(1, 7))
+        assert [pair["frame"] for pair in one["independence"]["pairs"]] == [5, 6]
         beside = one["independence"]["independent_warping"]
-        assert one["warping_ratio"] == pytest.approx(one["steadiness"]["warping"]["mean"] / beside)
+        assert one["warping_ratio"] == pytest.approx(one["consistency"]["warping"]["mean"] / beside)
         assert all(one["independence"][f"{name}_ratio"] > 0 for name in ("style", "content", "sharpness"))
-        assert len(one["looks"]) == 7
-        assert one["drift"]["sharpness"]["last"] == one["looks"][-1]["painted"]["sharpness"]
+        assert len(one["frame_figures"]) == 7
+        assert one["drift"]["sharpness"]["last"] == one["frame_figures"][-1]["painted"]["sharpness"]
         assert 0 < one["evaluations"] <= 8
         assert one["flow_seconds"] > 0
         both = one["flow_seconds"] + one["warp_seconds"]
         assert one["motion_share"] == pytest.approx(both / (one["flow_seconds"] + one["seconds"]))
-        assert [back["frame"] for back in one["returns"]] == ([5, 6] if one["film"] == "occlusion" else [])
-        assert (one["return_ratio"] is None) == (one["film"] == "slow-pan")
+        assert [back["frame"] for back in one["returns"]] == ([5, 6] if one["clip"] == "occlusion" else [])
+        assert (one["return_ratio"] is None) == (one["clip"] == "slow-pan")
         assert (one["flow_error"]["mean"] is None) == (one["warm_start"] == "previous")
-    assert films[0]["flow_error"]["mean"] < 0.2
-    rivals = [[rival["independent_warping"] for rival in one["independence"]["rivals"]] for one in films[:2]]
-    assert rivals[0] == rivals[1]  # painted once
+    assert clips[0]["flow_error"]["mean"] < 0.2
+    pairs = [[pair["independent_warping"] for pair in one["independence"]["pairs"]] for one in clips[:2]]
+    assert pairs[0] == pairs[1]  # painted once
 
 
 def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, network, pictures, monkeypatch):
@@ -70,7 +70,7 @@ def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, netwo
     (warped,) = figures(tmp_path, network, *options)
     (anew,) = figures(tmp_path, network, *options, "--warm-start", "none", "--iterations", Settings.iterations)
     assert warped["warping_ratio"] < 0.2
-    pairs = [pair["warping"] for pair in anew["steadiness"]["pairs"]]  # all of them, over the two painted anew
+    pairs = [pair["warping"] for pair in anew["consistency"]["pairs"]]  # all of them, over the two painted anew
     assert anew["warping_ratio"] == pytest.approx(fmean(pairs) / fmean(pairs[-2:]))
     assert anew["independence"]["warping_ratio"] == anew["independence"]["style_ratio"] == 1
     step = Stylizer.step
@@ -82,7 +82,7 @@ def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, netwo
 
     monkeypatch.setattr(Stylizer, "step", frozen)
     (still,) = figures(tmp_path, network, *options)
-    assert still["steadiness"]["plain"]["mean"] == 0
+    assert still["consistency"]["plain"]["mean"] == 0
     assert still["warping_ratio"] > 5 * warped["warping_ratio"]
     assert still["drift"]["sharpness"] == {"least": 1, "most": 1, "last": 1}
 
