@@ -255,7 +255,7 @@ def test_scheduled_jobs_from_the_command_line(vidstyle, pictures, network, tmp_p
         assert gif.n_frames == 5
         first = np.asarray(gif.convert("RGB"), dtype=float)
     photo = np.asarray(Image.open(pictures[0]), dtype=float)
-    assert np.abs(first - photo).mean() < 6  # a GIF has few colours
+    assert np.abs(first - photo).mean() < 9  # a GIF has few colours, and all frames share them
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "jobs": (*LOW, *PAINTING),
     "api": (*LOW, "jobs"),
     "lab": (*LOW, *PAINTING, "jobs", "api"),
-    "guide": ("errors", "system"),
+    "guide": (),
     "cli": (*LOW, "api", "lab", "guide"),
     "__main__": ("system", "cli"),
     "": (*LOW, "api", "lab"),  # the package itself, which re-exports

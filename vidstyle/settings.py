@@ -53,7 +53,7 @@ class Settings:
     """
 
     alpha: OverTime = setting(
-        0.5, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1, only=("video", "image")
+        0.4, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1, only=("video", "image")
     )
     alphas: tuple[float, ...] = setting(
         (),

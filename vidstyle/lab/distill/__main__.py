@@ -86,8 +86,6 @@ def run(chosen: argparse.Namespace) -> None:
             distiller.export(chosen.out)
 
     train(distiller, checkpoint, on_round=on_round)
-    distiller.solve_readouts()
-    print(f"held out, read-outs solved: {_table(distiller.validate())}", flush=True)
     weight, slope = distiller.calibrate()
     print(f"content weight {weight:.2f}, slope {slope:.2f}", flush=True)
     distiller.export(chosen.out, weight, slope)
