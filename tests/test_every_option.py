@@ -257,7 +257,7 @@ CASES = {
     "--bits": Case("--bits 16", lambda run: run.out.read_bytes()[24] == 16),
     "--shots": Case("--shots", says("length s")),
     "--report": Case("--report", lambda run: {"o.report.json", "o.report.html"} <= set(os.listdir(run.out.parent))),
-    "--plot-schedule": Case("--plot-schedule", plotted("alpha: 0.5 all the time")),
+    "--plot-schedule": Case("--plot-schedule", plotted("alpha: 0.4 all the time")),
     # How an animation is painted
     ("balance", "--plot-schedule"): Case("--plot-schedule", plotted("alpha: 1 at the start")),
     ("balance", "--alpha"): Case("--alpha '0s:.2, end:.9'", other),
