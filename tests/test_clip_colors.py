@@ -186,7 +186,9 @@ def test_what_cannot_be_converted_is_refused(tmp_path):
 def test_dolby_vision_profile_5_is_refused(tmp_path):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:pools=none:frame-threads=1"})
+        stream = container.add_stream(
+            "libx265", rate=25, options={"x265-params": "log-level=none:pools=none:frame-threads=1"}
+        )
         stream.codec_context.codec_tag = "hvc1"
         stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p10le"
         for number, pixels in enumerate(numbered(2)):
