@@ -29,6 +29,7 @@ RATE = Fraction(25)  # pictures a second, where nothing else is said
 NUMBERED = re.compile(r"%(0?)(\d*)d")
 FINEST = 1_000_000  # the largest denominator of times that were written as decimal numbers
 TICK = Fraction(1, 1000)  # the clock of WebP
+BAND = 1 << 20  # pixels that are composited at once
 UNTIMED = Fraction(1, 10)  # seconds for which browsers show a frame that says 0
 
 
@@ -279,5 +280,16 @@ def _webp_frames(path: Path, start: int, stop: int) -> Generator[np.ndarray]:
             if image.mode == "RGB":
                 yield np.array(image)
             else:
-                rgba = image.convert("RGBA")  # composited as bytes: floats take ten times as long
-                yield np.array(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
+                yield _over_white_in_bands(image)
+
+
+def _over_white_in_bands(image: Image.Image) -> np.ndarray:  # -> (H, W, 3) uint8
+    """Composited over white as bytes, some rows at a time: floats take ten times as long, and much memory."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(BAND // width, 1)
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
+        white = Image.new("RGBA", band.size, "white")
+        pixels[top : top + rows] = np.asarray(Image.alpha_composite(white, band).convert("RGB"))
+    return pixels
