@@ -129,7 +129,9 @@ def test_programs_run(program, tiny, monkeypatch):
     of_files = set() if "stylize_frames" not in program else {"animation_iterations", "fps", "end"}  # refused there
     cheaper = {**{name: value for name, value in CHEAPER.items() if name not in of_files}, "network": str(tiny)}
     monkeypatch.setattr(vidstyle_package, "Settings", lambda **given: Settings(**{**given, **cheaper}))
+    before = set(Path().iterdir())
     exec(compile(program, "page", "exec"), {})
+    assert set(Path().iterdir()) - before  # each writes something
 
 
 @pytest.mark.clips

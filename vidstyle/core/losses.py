@@ -36,12 +36,12 @@ def project(features: Tensor, readout: Tensor | None = None) -> Tensor:
 
 
 def joined_means(parts: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
-    """A mean over the positions of a picture, like its Gram matrix, from those of its strips."""
+    """A mean over the positions of a picture, like its Gram matrix, from those of its bands of rows."""
     return torch.stack([part * height for part, height in zip(parts, heights, strict=True)]).sum(0) / sum(heights)
 
 
 def joined_features(parts: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
-    """The projected features of a picture, from those of its strips from top to bottom."""
+    """The projected features of a picture, from those of its bands of rows from top to bottom."""
     assert len(parts) == len(heights)
     return torch.cat(list(parts))
 

@@ -38,8 +38,8 @@ FILE_FORMAT = "vidstyle-network-1"
 COMPACT_FILE = "compact.safetensors"
 NAMES = ("compact", "vgg19")  # that --network knows
 LEAST_SHARE = 0.01  # of content or style, below which the content weight changes no more
-STRIPS = 8  # that a picture is cut into where memory is short
-BLOCKS_IN_STRIPS = 3  # the lowest ones, where most of the memory goes
+BANDS = 8  # that a picture is cut into where memory is short
+BLOCKS_IN_BANDS = 3  # the lowest ones, where most of the memory goes
 
 
 class Tap(NamedTuple):
@@ -47,7 +47,7 @@ class Tap(NamedTuple):
 
     layer: str
     function: Callable[[Tensor], Tensor]  #: of features (N, C, H, W)
-    join: Join | None = None  #: makes the value of a whole picture from those of its strips and their heights
+    join: Join | None = None  #: makes the value of a whole picture from those of its bands and their heights
 
 
 class FeatureNetwork(nn.Module):
@@ -123,7 +123,7 @@ class FeatureNetwork(nn.Module):
         Args:
             image, hand_on: as `forward` takes them.
             low_memory: keep no activations of the lower blocks, where most of the memory goes, for the gradient, and
-                compute them once more, in strips: the same within rounding, in a third more time. Every tap needs its
+                compute them once more, in bands: the same within rounding, in a third more time. Every tap needs its
                 `join`.
         """
         self.require(tap.layer for tap in taps)
@@ -132,8 +132,8 @@ class FeatureNetwork(nn.Module):
         x = (image - self.mean) / self.std if self.normalize else image
         for block in range(1, int(last[0]) + 1):
             run = functools.partial(self._block, block, last, taps, hand_on)
-            if low_memory and block <= BLOCKS_IN_STRIPS:
-                x, seen = _in_strips(run, x, taps, reach=len(self.blocks[block - 1]))
+            if low_memory and block <= BLOCKS_IN_BANDS:
+                x, seen = _in_bands(run, x, taps, reach=len(self.blocks[block - 1]))
             else:
                 x, seen = run(x)
             found |= seen
@@ -213,17 +213,17 @@ def _identity(features: Tensor) -> Tensor:
     return features
 
 
-def _in_strips(
+def _in_bands(
     block: Callable[..., tuple[Tensor, dict[int, Tensor]]], x: Tensor, taps: Sequence[Tap], reach: int
 ) -> tuple[Tensor, dict[int, Tensor]]:
     """What `FeatureNetwork._block` makes of `x`, with nothing kept for the gradient.
 
     Args:
-        reach: rows above and below that a row of the result depends on. Each strip is computed with that many more,
+        reach: rows above and below that a row of the result depends on. Each band is computed with that many more,
             whose own results, wrong because they lack their neighbours, are cut off.
     """
-    height, halo = x.shape[2], reach + reach % 2  # even, so that the strip's rows keep their partners when halved
-    rows_each = 2 * math.ceil(height / (2 * STRIPS))
+    height, halo = x.shape[2], reach + reach % 2  # even, so that the band's rows keep their partners when halved
+    rows_each = 2 * math.ceil(height / (2 * BANDS))
     halves, heights = [], []
     parts: dict[int, list[Tensor]] = {}
     for top in range(0, height, rows_each):

@@ -29,7 +29,7 @@ PART, MOST_PARTS = 256, 1024
 class StyleMetric:
     """A statistic of the features at a layer, and the distance of two such statistics.
 
-    A statistic is a mean over positions, so that of several pictures, or strips of one, it is their weighted mean.
+    A statistic is a mean over positions, so that of several pictures, or bands of one, it is their weighted mean.
     """
 
     statistic: Callable[[Tensor], Tensor]  #: of features (1, C, H, W)

@@ -134,8 +134,8 @@ def contact_sheet(source: VideoSource, width: int | None = None) -> np.ndarray:
             for shot, middle in zip(shots, numbers, strict=True)
         ]
     frames = _pictures(source, {number for some in numbers for number in some})
-    strips = [side_by_side([frames[number] for number in some], max(map(len, numbers))) for some in numbers]
-    sheet = cards(strips, [f"shot {number}: {', '.join(_when(shot))}" for number, shot in enumerate(shots, 1)])
+    rows = [side_by_side([frames[number] for number in some], max(map(len, numbers))) for some in numbers]
+    sheet = cards(rows, [f"shot {number}: {', '.join(_when(shot))}" for number, shot in enumerate(shots, 1)])
     return resize(sheet, *reversed(shrunk(sheet.shape[:2], width)))
 
 

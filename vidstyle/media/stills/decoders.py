@@ -204,7 +204,9 @@ class LightPicture(Still):
 def over_white(rgba: np.ndarray) -> np.ndarray:
     """(H, W, 4) float in [0, 1], the last channel how opaque, not premultiplied -> (H, W, 3) on a white ground."""
     alpha: np.ndarray = rgba[:, :, 3:]
-    return np.asarray(rgba[:, :, :3] * alpha + (1 - alpha))
+    composited: np.ndarray = rgba[:, :, :3] * alpha
+    composited += 1 - alpha  # in place: of a large picture each copy takes a gigabyte
+    return composited
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

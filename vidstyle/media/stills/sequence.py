@@ -20,7 +20,13 @@ from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.media.stills.filekinds import check_file, kind_of
-from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, load_picture, picture_size, require_pixels
+from vidstyle.media.stills.pictures import (
+    MAX_FRAME_PIXELS,
+    PICTURE_SUFFIXES,
+    load_picture,
+    picture_size,
+    require_pixels,
+)
 from vidstyle.types import ClipInfo
 
 TIMING = "timing.json"  # beside the frames of a folder that vidstyle wrote
@@ -257,7 +263,7 @@ def _webp_times(path: Path) -> list[Fraction]:
     times = [Fraction(0)]
     try:
         with Image.open(path, formats=("WEBP",)) as image:
-            require_pixels(path, *image.size)
+            require_pixels(path, *image.size, MAX_FRAME_PIXELS)
             for number in range(int(getattr(image, "n_frames", 1))):
                 image.seek(number)
                 image.load()

@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from vidstyle.errors import MediaError
+from vidstyle.media.stills.pictures import MAX_FRAME_PIXELS
 from vidstyle.media.video.clock import Clock
 from vidstyle.media.video.colors import Colors
 from vidstyle.media.video.containers import cut_short, open_container, sound_tracks
@@ -18,7 +19,6 @@ from vidstyle.media.video.fields import Deinterlacer, Timed
 from vidstyle.settings import Deinterlace, Hdr
 
 BEGIN_ANYWHERE = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")  # formats
-MAX_PIXELS = 40_000_000  # of a frame: 8K; a decoder holds a dozen of them
 
 
 class Reader:
@@ -54,7 +54,7 @@ class Reader:
             # The built-in decoders of VP8 and VP9 ignore transparency.
             self._decoder = av.CodecContext.create(f"libvpx{'-vp9' if self._decoder.name == 'vp9' else ''}", "r")
         self._decoder.thread_type = "AUTO"
-        self._decoder.options = {"max_pixels": str(MAX_PIXELS)}  # where a size is only known once it is decoded
+        self._decoder.options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # where a size is only known once it is decoded
 
     def __enter__(self) -> Reader:
         return self
@@ -177,10 +177,10 @@ class Reader:
         return width, height
 
     def _require_pixels(self, width: int, height: int) -> None:
-        if width * height > MAX_PIXELS:
+        if width * height > MAX_FRAME_PIXELS:
             raise MediaError(
-                f"{self.path} has frames of {width}x{height} pixels; at most {MAX_PIXELS // 10**6} megapixels (8K) can "
-                "be read: make it smaller first"
+                f"{self.path} has frames of {width}x{height} pixels; at most {MAX_FRAME_PIXELS // 10**6} megapixels (8K) "
+                "can be read: make it smaller first"
             )
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
