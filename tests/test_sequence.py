@@ -7,6 +7,7 @@ from clips import make_clip, number_of, numbered, pan, probe
 from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.media.stills.pictures import load_picture
 from vidstyle.media.stills.sequence import input_files, is_sequence, survey_sequence
 
 WAITS = (40, 40, 120, 33, 200, 2000)  # milliseconds of the frames of a clip
@@ -120,6 +121,8 @@ class TestAnimatedWebp:
         (tmp_path / "a.webp").write_bytes(large)
         with pytest.raises(MediaError, match="6400x6400 pixels; at most 40 megapixels"):
             survey_sequence(tmp_path / "a.webp")
+        with pytest.raises(MediaError, match="6400x6400 pixels; at most 40 megapixels"):
+            load_picture(tmp_path / "a.webp")
 
     def test_stills_are_none_and_damage_is_said(self, tmp_path):
         Image.new("RGB", (64, 48)).save(tmp_path / "still.webp")

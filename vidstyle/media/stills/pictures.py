@@ -94,7 +94,9 @@ def _opened(path: Path) -> Iterator[Still]:
         warnings.simplefilter("ignore")  # Pillow warns of what is checked here or does not matter
         try:
             with opened(path) as still:
-                require_pixels(path, *still.size)
+                width, height = still.size
+                frame = width * height > MAX_FRAME_PIXELS and still.moves  # asked last: frames may have to be counted
+                require_pixels(path, width, height, MAX_FRAME_PIXELS if frame else MAX_PIXELS)
                 yield still
         except (MediaError, MemoryError):
             raise

@@ -179,8 +179,8 @@ class Reader:
     def _require_pixels(self, width: int, height: int) -> None:
         if width * height > MAX_FRAME_PIXELS:
             raise MediaError(
-                f"{self.path} has frames of {width}x{height} pixels; at most {MAX_FRAME_PIXELS // 10**6} megapixels (8K) "
-                "can be read: make it smaller first"
+                f"{self.path} has frames of {width}x{height} pixels; "
+                f"at most {MAX_FRAME_PIXELS // 10**6} megapixels (8K) can be read: make it smaller first"
             )
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
