@@ -21,8 +21,7 @@ from torch.autograd.function import FunctionCtx
 # has less than that, its variance counts as zero. Without it the gradient has no bound where a variance is 0.
 VARIANCE_FLOOR = 1e-3
 ROUNDING = 1e-6  # of float32 second moments, as a share of the squared mean that is subtracted from them
-# Positions whose products are summed in bfloat16: what that rounds off must be less than the quiet directions have.
-PART, MOST_PARTS = 256, 1024
+BAND = 4096  # positions that are converted to float32 at once: fits the cache, and takes little memory
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,20 @@ class _Moments(torch.autograd.Function):
 
 
 def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
-    """F^T F, summed in float32 whatever the features are."""
+    """F^T F, in float32 whatever the features are: rounded to bfloat16, it would be wrong by up to .4 %.
+
+    On a CPU a product has the type of its factors, so these are converted first, which takes 3 % of an evaluation with
+    the compact network and 5 % with VGG-19.
+    """
     if f.dtype == torch.float32:
         return f.T @ f
-    parts = min(max(len(f) // PART, 1), MOST_PARTS)
-    whole = len(f) // parts * parts
-    split = f[:whole].view(parts, -1, f.shape[1])
-    rest = f[whole:]
-    return torch.bmm(split.mT, split).float().sum(0) + (rest.T @ rest).float()
+    if f.is_cuda:
+        return torch.mm(f.T, f, out_dtype=torch.float32)
+    products = f.new_zeros(f.shape[1], f.shape[1], dtype=torch.float32)
+    for band in f.split(BAND):
+        wide = band.float()
+        products.addmm_(wide.T, wide)
+    return products
 
 
 def positions(features: Tensor) -> Tensor:  # (1, C, H, W) -> (H W, C), a view of channels_last memory
