@@ -268,3 +268,15 @@ def test_alpha_is_moved_towards_the_wanted_distance():
     law = [(alpha, 2.0 * ((1 - alpha) / alpha) ** 0.3) for alpha in (0.3, 0.4, 0.6)]
     assert next_alpha(law[:2], law[2][1]) == pytest.approx(0.6)
     assert 0 < next_alpha([(0.3, 1.0)], 1e-9) < 1
+    assert 0 < next_alpha([(0, 1.0)], 0.1) < next_alpha([(0, 1.0)], 0.01) < 1  # the ends of the range
+    assert 1 > next_alpha([(1, 0.1)], 1.0) > next_alpha([(1, 0.1)], 2.0) > 0
+
+
+@pytest.mark.parametrize("alpha", ["0", "1"])
+def test_both_ends_of_the_balance_can_be_compared(tmp_path, weights, network, folders, alpha):
+    contents, styles = folders
+    words = ("--alpha", alpha, "--network", network, "--weights", weights, "--pairs", 1, "--tries", 1, *FAST)
+    done = run(contents, styles, "-o", tmp_path / "out", *words)
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert found["alpha"] == float(alpha)

@@ -175,7 +175,8 @@ def next_alpha(seen: Sequence[tuple[float, float]], wanted: float) -> float:
     A straight line in the logarithms of the odds (1 - alpha) / alpha and of the distance: through the last two points,
     or through the only one with the usual slope.
     """
-    points = [(math.log((1 - alpha) / alpha), math.log(max(distance, NO_DISTANCE))) for alpha, distance in seen]
+    within = [(min(max(alpha, ALPHAS[0]), ALPHAS[1]), distance) for alpha, distance in seen]  # 0 and 1 have no odds
+    points = [(math.log((1 - alpha) / alpha), math.log(max(distance, NO_DISTANCE))) for alpha, distance in within]
     odds, distance = points[-1]
     slope = SLOPE
     if len(points) > 1 and abs(odds - points[-2][0]) > 1e-6:
