@@ -55,6 +55,16 @@ def test_it_goes_there_and_back():
     assert alphas[1:] == alphas[:0:-1]
 
 
+@pytest.mark.parametrize("frames", [2, 3, 9, 15])
+@pytest.mark.parametrize("direction", ["forward", "backward", "both"])
+def test_an_odd_number_of_frames_is_kept(frames, direction):
+    settings = Settings(seconds=frames / 3, fps=3, direction=direction)
+    alphas = shown(settings)
+    assert len(alphas) == frames
+    assert (alphas[0], alphas[frames // 2], alphas[(frames + 1) // 2]) == (1, 0, 0)
+    assert alphas[1:] == alphas[:0:-1]  # so it loops: the first picture follows the second
+
+
 def test_one_way():
     settings = Settings(seconds=1, fps=5, bounce=False, alpha_from=0.8, alpha_to=0.2)
     assert shown(settings) == pytest.approx([0.8, 0.65, 0.5, 0.35, 0.2])

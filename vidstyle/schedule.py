@@ -196,9 +196,9 @@ def values(
     return tuple(Schedule.parse(str(number), name).values(times, fps, remapped_times))
 
 
-def there_and_back(count: int) -> tuple[int, ...]:
-    """The order 0, 1, … count-1, … 1 in which frames make a loop without a seam: neither end is shown twice."""
-    return (*range(count), *range(count - 2, 0, -1))
+def there_and_back(shown: int) -> tuple[int, ...]:
+    """The order 0, 1, … 1 in which frames make a loop of so many: of an odd number the turning point is shown twice."""
+    return tuple(min(number, shown - number) for number in range(shown))
 
 
 class _Reader:

@@ -81,6 +81,7 @@ class Animation:
 
     Attributes:
         times: seconds of the frames on the way there.
+        shown: their numbers in the order in which they are shown.
     """
 
     def __init__(self, settings: Settings, mix: Sequence[OverTime]) -> None:
@@ -93,7 +94,8 @@ class Animation:
         if settings.direction == "both" and not settings.bounce:
             raise UsageError("--direction both is for an animation that goes there and back; leave out --no-bounce")
         self.fps = Fraction(settings.fps).limit_denominator(1001)
-        count = shown // 2 + 1 if settings.bounce else shown
+        self.shown = there_and_back(shown) if settings.bounce else tuple(range(shown))
+        count = max(self.shown) + 1
         self.times = tuple(number / self.fps for number in range(count))
         alpha = settings.animation_alpha
         if settings.timelapse:
@@ -127,7 +129,7 @@ class Animation:
             curves = _growing(curves, remapped_times or self.times)
         count = len(self.times)
         there = range(count)
-        shown = there_and_back(count) if settings.bounce else tuple(there)
+        shown = self.shown
         if settings.direction == "both":
             return Plan(curves, self.fps, shown, tuple(range(len(shown))))
         if settings.timelapse or (curves.alpha[0] >= curves.alpha[-1]) == (settings.direction == "forward"):
