@@ -8,7 +8,8 @@ import pytest
 import torch
 from clips import make_clip, pan
 
-from vidstyle.jobs.sources import SequenceSource, VideoSource, ahead
+from vidstyle.jobs import sources
+from vidstyle.jobs.sources import AHEAD, ALWAYS, Ahead, SequenceSource, VideoSource, ahead
 from vidstyle.settings import Settings
 from vidstyle.types import ClipInfo
 
@@ -87,6 +88,50 @@ def test_a_range_of_seconds(tmp_path):
     part = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64, start=0.125, end=0.25), (1.0,))
     assert part.info.frames == 3  # frames 3, 4 and 5 at 24 a second: the end is exclusive
     assert torch.equal(next(part.frames(0)).image, next(whole.frames(3)).image)
+
+
+@pytest.mark.parametrize(("processors", "megabytes", "made"), [(1, 1000, 5), (16, 1000, 9), (16, 3, 3), (64, 0.1, 1)])
+def test_frames_ahead_are_bounded_by_their_bytes(monkeypatch, processors, megabytes, made):
+    """However many processors there are, no more frames are made than a share of the free memory holds."""
+    monkeypatch.setattr(sources, "processors", lambda: processors)
+    monkeypatch.setattr(sources.limits, "available", lambda: int(8e6 * megabytes))
+    decoded = []
+
+    class Counted(Pictures):
+        def decode(self, start=0):
+            for number, picture in enumerate(super().decode(start), start):
+                decoded.append(number)
+                yield picture
+
+    source = SequenceSource(Counted(pan(12, 128, 64, speed=1)), Settings(size=0), (1.0,))
+    frames = source.frames(0)
+    first = next(frames)
+    assert len(decoded) == made
+    assert [frame.index for frame in (first, *frames)] == list(range(12))
+    pixels = 128 * 64
+    assert source.ahead.bytes(pixels) == pytest.approx(
+        max(ALWAYS * 63 * pixels, min(1e6 * megabytes, (ALWAYS + max(AHEAD, processors // 2)) * 63 * pixels))
+        + 15 * 9 * pixels
+    )  # a picture and four motions of three floats, and the decoded picture; nine frames back
+
+
+def test_a_frame_takes_no_more_than_is_counted():
+    frames = list(SequenceSource(Pictures(pan(12, 128, 64, speed=40)), Settings(size=0), (1.0,)).frames(0))
+    for frame in frames:
+        tensors = [frame.image]
+        motions = [frame.motion] if frame.motion else []
+        tensors += [part for motion in (*motions, *frame.earlier.values()) for part in (motion.flow, motion.visible)]
+        held = sum(tensor.untyped_storage().nbytes() for tensor in tensors)
+        assert held <= Ahead.of(Settings(), 9).frame_bytes * 128 * 64
+    assert max(len(frame.earlier) for frame in frames) > 0
+
+
+def test_processors_are_those_of_the_affinity(monkeypatch):
+    monkeypatch.setattr(sources.os, "sched_getaffinity", lambda pid: {3}, raising=False)
+    monkeypatch.setattr(sources.os, "cpu_count", lambda: 64)
+    assert (sources.processors(), sources.motion_workers()) == (1, 1)
+    monkeypatch.delattr(sources.os, "sched_getaffinity")
+    assert (sources.processors(), sources.motion_workers()) == (64, 32)
 
 
 def numbers(closed, count=1000, fail_at=None):

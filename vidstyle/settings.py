@@ -77,13 +77,16 @@ class Settings:
     )
     network: str = setting("compact", "compact (embedded), vgg19, or a file made by vidstyle.lab.distill.")
     weights: str | None = setting(None, "VGG-19 weights: a torchvision checkpoint or a features-only safetensors file.")
-    device: Device = setting("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
+    device: Device = setting("auto", "Where to compute; auto takes CUDA, else the CPU.")
     precision: Precision = setting(
         "auto",
         "Number format inside the network: float32 (TF32 on CUDA), bfloat16, or auto: bfloat16 where it is native.",
     )
     cuda_graphs: bool = setting(True, "On CUDA, record an iteration once as a CUDA graph and replay it.", paints=False)
     low_memory: bool = setting(False, "Keep fewer activations: larger pictures fit the memory, in a third more time.")
+    memory: str | None = setting(
+        None, "Memory of the device that may be used, like 6GB, instead of what is counted as free.", paints=False
+    )
     seed: int = setting(0, "Seed of the random numbers.", low=0, high=2**32 - 1)
     iterations: int = setting(
         40, "Evaluations of the loss for a warm-started frame, at most.", low=1, high=LARGEST, only=("video",)
@@ -329,6 +332,8 @@ class Settings:
         _require_together(self)
         if self.max_size is not None:
             bytes_of(self.max_size)
+        if self.memory is not None:
+            bytes_of(self.memory, "--memory")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Settings:
@@ -343,6 +348,11 @@ class Settings:
         site = SITES.get(self.site)
         text = self.max_size or (site.max_size if site else None)
         return bytes_of(text) if text else None
+
+    @property
+    def memory_limit(self) -> int | None:
+        """The bytes of the device's memory that may be used; None for what is free."""
+        return None if self.memory is None else bytes_of(self.memory, "--memory")
 
     def shares(self, styles: int) -> tuple[OverTime, ...]:
         """The share of each of `styles` style images. Raises `UsageError` if `mix` has another length."""

@@ -31,8 +31,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("--poster", "--figure", "--report", "--crf", "--bits", "--sound"),
     ),
     "Machine": (
-        *("--device", "--precision", "--low-memory", "--weights", "--cuda-graphs", "--restart", "--quiet", "--verbose"),
-        "--help",
+        *("--device", "--precision", "--low-memory", "--memory", "--weights", "--cuda-graphs", "--restart"),
+        *("--quiet", "--verbose", "--help"),
     ),
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -37,10 +39,6 @@ class Need:
         """For a picture of so many pixels."""
         return self.fixed + self.per_pixel * pixels
 
-    def pixels(self, size: float) -> int:
-        """Of the largest picture that `size` bytes suffice for; 0 if there is none."""
-        return max(0, math.floor((size - self.fixed) / self.per_pixel))
-
 
 def measured(network: FeatureNetwork, settings: Settings) -> Need:
     """The memory that painting with a network needs, cold and warm-started."""
@@ -55,12 +53,25 @@ def measured(network: FeatureNetwork, settings: Settings) -> Need:
     return Need(OVERHEAD[device.type] * fixed, OVERHEAD[device.type] * slope)
 
 
-def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> None:
-    """Raise `MemoryLimitError`, with a sentence that says what would do, if pictures of `size` do not fit."""
+def no_bytes(pixels: int) -> float:
+    """What painting a picture takes beside the stylizer: hardly anything."""
+    return 0.0
+
+
+def require_memory(
+    network: FeatureNetwork, settings: Settings, size: Size, beside: Callable[[int], float] = no_bytes
+) -> None:
+    """Raise `MemoryLimitError`, with a sentence that says what would do, if pictures of `size` do not fit.
+
+    Args:
+        beside: bytes of the CPU's memory that pictures of so many pixels take outside the stylizer; not decreasing.
+    """
     height, width = size
     device = pick_device(settings.device)
-    if memory.available(device) is None or height * width <= SIDES[1] ** 2:
+    if _free(settings, device) is None or height * width <= SIDES[1] ** 2:
         return
+    if device.type != "cpu":
+        beside = no_bytes  # it has a memory of its own
     try:
         need = measured(network, settings)
     except MemoryLimitError as error:
@@ -68,10 +79,15 @@ def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> N
             f"not even {SIDES[1]}x{SIDES[1]} pixels fit the memory of {device.type} that is free; end other programs, "
             "or raise the limit that is set"
         ) from error
-    free = memory.available(device)  # after the libraries have taken theirs
-    if free is None or need.bytes(height * width) <= free:
+
+    def taken(pixels: int) -> float:
+        return need.bytes(pixels) + beside(pixels)
+
+    free = _free(settings, device)  # after the libraries have taken theirs
+    if free is None or taken(height * width) <= free:
         return
-    largest = math.floor(max(size) * math.sqrt(need.pixels(SAFE * free) / (height * width)))
+    pixels = bisect_right(range(height * width), SAFE * free, key=taken)
+    largest = math.floor(max(size) * math.sqrt(max(pixels - 1, 0) / (height * width)))
     more = [
         text
         for text, used in (
@@ -81,15 +97,20 @@ def require_memory(network: FeatureNetwork, settings: Settings, size: Size) -> N
         if not used
     ]
     raise MemoryLimitError(
-        f"{width}x{height} pixels need about {need.bytes(height * width) / 1e9:.2f} GB of memory on {device.type} and "
-        f"{free / 1e9:.2f} GB are free; "
+        f"{width}x{height} pixels need about {taken(height * width) / 1e9:.2f} GB of memory on {device.type} and "
+        f"{free / 1e9:.2f} GB are {'free' if settings.memory is None else 'allowed by --memory'}; "
         + (
             f"the largest --size that fits is {largest}"
             if largest >= SMALLEST_SIZE
-            else "end other programs or raise the limit"
+            else ("end other programs or raise the limit" if settings.memory is None else "allow more")
         )
         + (f", and a larger one with {' or '.join(more)}" if more and largest >= SMALLEST_SIZE else "")
     )
+
+
+def _free(settings: Settings, device: torch.device) -> int | None:
+    """Bytes that may be taken on `device`; None where the system does not say."""
+    return settings.memory_limit or memory.available(device)
 
 
 def _paint(stylizer: Stylizer, side: int) -> None:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from vidstyle.core.probe import require_memory
+from vidstyle.core.probe import no_bytes, require_memory
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.jobs.balance import PictureSource, still_plan
@@ -22,7 +22,7 @@ from vidstyle.settings import Settings, option_name
 from vidstyle.types import ClipInfo, Source
 
 OF_FILES = ("start", "end", "deinterlace", "hdr", "input_fps", "bits")  # settings of how files are read and written
-OF_MACHINE = ("cuda_graphs",)  # the only ones that do not change a painting and yet are read
+OF_MACHINE = ("cuda_graphs", "memory")  # the only ones that do not change a painting and yet are read
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,8 @@ def _painted(source: Source, stylizer: Stylizer) -> Iterator[np.ndarray]:
 
 def _stylizer(source: Source, styles: Sequence[np.ndarray], settings: Settings) -> Stylizer:
     network = load_network(settings)
-    require_memory(network, settings, (source.info.height, source.info.width))
+    beside = source.ahead.bytes if isinstance(source, SequenceSource) else no_bytes
+    require_memory(network, settings, (source.info.height, source.info.width), beside)
     init = None
     if settings.init not in ("content", "noise"):
         init = to_tensor(pictures.load_picture(settings.init, enough=settings.size))

@@ -23,7 +23,7 @@ from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
 from vidstyle.settings import Settings
-from vidstyle.system import libraries
+from vidstyle.system import libraries, limits
 from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
 from vidstyle.system.stopwatch import each, stage
@@ -32,7 +32,9 @@ from vidstyle.types import Budget, Frame, FrameSequence, LoopClosure, Motion
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
 
-AHEAD = 4  # frames that may wait for the device
+AHEAD = 4  # frames whose motion is estimated while others are painted, where one processor does that
+AHEAD_SHARE, MOST_AHEAD = 0.125, 2e9  # of the free memory, and bytes, that frames may take while they wait
+ALWAYS = 3  # frames that are there at once at least: one is painted, one waits, and one is made
 CLOSING = 24  # frames in which a loop goes over to its beginning
 NEGLIGIBLE = 0.002  # share of a picture that is not looked for in earlier frames
 
@@ -48,6 +50,36 @@ class _FrameInputs:
     seen: np.ndarray  #: the picture that motion is estimated from: in a flash, the last one before it
     before: tuple[np.ndarray, ...]  #: those seen in the frames before it in its shot, newest first
     repeats: bool  #: it is the same picture as that of the frame before
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How far a source runs ahead of the painting, bounded by frames and by bytes."""
+
+    frame_bytes: float  #: a pixel, of a frame with its motion
+    kept_bytes: float  #: a pixel, of the pictures and paintings of earlier frames
+    most_frames: int  #: at once, if the memory allows
+    most_bytes: float  #: of all frames at once, if they are more than `ALWAYS`
+
+    @classmethod
+    def of(cls, settings: Settings, reach: int) -> Ahead:
+        """For a source with these settings whose frames look back `reach` frames."""
+        lags = {"none": 0, "previous": 1, "warped": 1 + len(settings.long_term)}[settings.warm_start] + settings.loop
+        allowed = settings.memory_limit if pick_device(settings.device).type == "cpu" else None
+        free = allowed or limits.available()
+        most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
+        # Three numbers of four bytes for the picture, and for each motion; three bytes more for the decoded picture.
+        return cls(12 * (1 + lags) + 3, 15 * reach, ALWAYS + max(AHEAD, motion_workers()), most)
+
+    def pending(self, pixels: int) -> int:
+        """How many frames of so many pixels a source makes before it waits until one is taken."""
+        room = int(self.most_bytes / (self.frame_bytes * pixels))
+        return max(min(room, self.most_frames) - ALWAYS, 0)
+
+    def bytes(self, pixels: int) -> float:
+        """Bytes that frames of so many pixels take at most, with what is kept of earlier ones."""
+        frames = min(self.most_frames * self.frame_bytes * pixels, self.most_bytes)
+        return max(ALWAYS * self.frame_bytes * pixels, frames) + self.kept_bytes * pixels
 
 
 class SequenceSource:
@@ -92,13 +124,15 @@ class SequenceSource:
             temporal_weight=settings.temporal_weight if settings.warm_start == "warped" else 0.0,
         )
         self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
+        self.ahead = Ahead.of(settings, self.reach)
 
     def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on. Decodes from those before it that their motion is estimated from.
 
         Where there are processors to spare, the motion of several frames is estimated at once.
         """
-        first, workers = self._first_needed(start), motion_workers()
+        first, ahead = self._first_needed(start), self.ahead.pending(self.info.width * self.info.height)
+        workers = max(1, min(ahead, motion_workers()))
         previous: np.ndarray | None = None
         before: deque[np.ndarray] = deque(maxlen=self.reach)
         opening = self._opening()
@@ -119,7 +153,7 @@ class SequenceSource:
                         pending.append(motions.submit(self._frame, inputs, opening))
                     before.appendleft(seen)
                     previous = pixels
-                    if len(pending) > workers:
+                    if len(pending) > ahead:
                         yield pending.popleft().result()
                 while pending:
                     yield pending.popleft().result()
@@ -237,7 +271,12 @@ def estimator_of(settings: Settings) -> flow.Estimator:
 
 def motion_workers() -> int:
     """Frames whose motion is estimated at once: half the processors, since the flow uses more than one."""
-    return max(1, (os.cpu_count() or 1) // 2)
+    return max(1, processors() // 2)
+
+
+def processors() -> int:
+    """Processors that this process may use, by its affinity (`taskset`) where the system has one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
@@ -246,7 +285,7 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(unit))
 
 
-def ahead(items: Generator[T], depth: int = AHEAD) -> Generator[T]:
+def ahead(items: Generator[T], depth: int = 1) -> Generator[T]:
     """The same items, made in a thread that runs at most `depth` ahead.
 
     What the thread raises is raised here; closing this generator stops and joins the thread.

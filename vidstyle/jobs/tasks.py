@@ -21,7 +21,7 @@ from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import as_painted
 from vidstyle.core import color, networks
 from vidstyle.core.optimize import pick_precision
-from vidstyle.core.probe import require_memory
+from vidstyle.core.probe import no_bytes, require_memory
 from vidstyle.core.stylizer import Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
 from vidstyle.jobs.balance import Animation, PictureSource
@@ -105,7 +105,14 @@ class Task:
         self.estimator = estimator_of(settings) if job == "video" else None
 
     def picture(self) -> np.ndarray:
-        """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1]. Raises `MediaError`."""
+        """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1].
+
+        Raises:
+            MediaError: it cannot be read.
+            MemoryLimitError: it cannot be painted at that size, which is known before it is decoded.
+        """
+        width, height = pictures.fit(*pictures.picture_size(self.content), self.settings.size)
+        require_memory(self.network, self.settings, (height, width))
         return pictures.load_content(self.content, self.settings.size)
 
     @property
@@ -180,7 +187,9 @@ class Task:
         """
         frames = max(source.playback) + 1
         require_space(self.outputs, source.info, frames, len(source.playback))
-        require_memory(self.network, self.settings, (source.info.height, source.info.width))
+        if not isinstance(source, PictureSource):  # of a picture it is known before that is decoded
+            beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
+            require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
         self._note_size(source)
         manifest = self._manifest(frames)
         with open_job(self.outputs[0], manifest, restart=self.call.restart) as job, _told(job):

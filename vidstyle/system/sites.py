@@ -47,17 +47,21 @@ SITES: dict[str, Site] = {
 }
 
 
-def bytes_of(text: str) -> int:
+def bytes_of(text: str, name: str = "--max-size") -> int:
     """The bytes that a text like "5MB", "900 kB", "1.5MiB" or "300000" says.
 
-    Raises `UsageError` if it says none, or so few that no moving picture fits.
+    Args:
+        name: of the option, for messages.
+
+    Raises:
+        UsageError: it says none, or so few that no moving picture fits.
     """
     found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)", text.strip().lower())
     if found is None or found[2] not in UNITS:
-        raise UsageError(f"--max-size is {text!r}; give a size like 5MB, 900kB, 2MiB or a number of bytes")
+        raise UsageError(f"{name} is {text!r}; give a size like 5MB, 900kB, 2MiB or a number of bytes")
     size = int(min(float(found[1]) * UNITS[found[2]], MOST))
     if size < LEAST:
-        raise UsageError(f"--max-size is {text!r}; no moving picture fits into less than {LEAST} bytes")
+        raise UsageError(f"{name} is {text!r}; no moving picture fits into less than {LEAST} bytes")
     return size
 
 
