@@ -159,6 +159,16 @@ def test_unavailable_device_is_a_sentence():
         pick_device("cuda")
 
 
+def test_mps_is_taken_only_when_asked_for(monkeypatch):
+    """No test has run there."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device("auto").type == "cpu"
+    assert pick_device("mps").type == "mps"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto").type == "cuda"
+
+
 def test_an_accelerator_is_one_threads_at_a_time_and_left_as_it_was():
     cudnn, device = torch.backends.cudnn, torch.device("cuda")  # nothing is computed there: it need not exist
     before = cudnn.deterministic, cudnn.allow_tf32

@@ -63,9 +63,9 @@ def _device() -> Finding:
         free, total = torch.cuda.mem_get_info()
         name = torch.cuda.get_device_name()
         return Finding("device", f"cuda, {name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
-    if torch.backends.mps.is_available():
-        return Finding("device", f"mps, {torch.mps.recommended_max_memory() / 1e9:.1f} GB")
     text = f"cpu, {torch.get_num_threads()} threads; no CUDA device (torch {torch.__version__})"
+    if torch.backends.mps.is_available():
+        return Finding("device", text, mend="maybe faster: --device mps, on which no test has run")
     return Finding("device", text, mend="faster: a CUDA device, and the torch build that fits its driver")
 
 

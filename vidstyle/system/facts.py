@@ -100,7 +100,7 @@ def _device() -> str:
         return (
             f"cuda, {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
         )
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "cpu; mps is there, for --device mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _memory() -> str:

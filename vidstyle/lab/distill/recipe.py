@@ -39,7 +39,7 @@ class Recipe:
     lr_rest: float = number(2e-3, "Highest learning rate of biases and read-outs (Adam).")
     calibration: int = number(8, "Pairs painted in the end to find what alpha means; 0 leaves that out.")
     seed: int = number(0, "Seed of everything random.")
-    device: Device = number("auto", "Where to compute; auto takes CUDA, then MPS, then the CPU.")
+    device: Device = number("auto", "Where to compute; auto takes CUDA, else the CPU.")
     precision: Precision = number("bfloat16", "Number format of the teacher's and the student's convolutions.")
 
     def __post_init__(self) -> None:
