@@ -193,6 +193,12 @@ class TestMemory:
         assert said == ""
         assert megabytes < most
 
+    def test_a_large_picture_of_all_its_pixels_with_opacity(self, peak, tmp_path):
+        Image.new("RGBA", (6000, 4000), (200, 100, 50, 128)).save(tmp_path / "a.png", compress_level=1)
+        megabytes, said = peak(tmp_path / "a.png", 0)
+        assert said == ""
+        assert megabytes < 24 * (4 + 4 + 12) * 1.1  # as bytes, twice in Pillow, and as the numbers that it becomes
+
 
 class TestEnough:
     @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])

@@ -36,6 +36,7 @@ ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 BITS_PER_SAMPLE, SUBFILE, DNG_VERSION = 258, 254, 50706  # tags of TIFF
 LIGHT = {RADIANCE: "opencv", EXR: "pyav"}  # linear light, and the door of imageio
 BRIGHTEST = 10_000 / REFERENCE_WHITE  # linear light: the most that HDR displays are made for
+BAND = 256  # rows that are converted at once: as numbers a large picture takes gigabytes
 HEADER = 1 << 16  # bytes in which the size of such a picture is looked for
 
 
@@ -122,18 +123,21 @@ class PillowPicture(Still):
         white = self._white()
         profile = image.info.get("icc_profile") if tags is None else None
         if white > 255 and not profile and (samples := self._deep(white)) is not None:
-            rgb = _to_float(_reduced(samples, size), white)
+            samples = _reduced(samples, size)
         elif image.mode in SIXTEEN_BITS or (image.format == "PPM" and image.mode == "I"):
             image.load()
-            grey = _to_float(_reduced(np.asarray(image).astype(np.uint16), size), 65535)
-            rgb = np.repeat(grey[:, :, None], 3, axis=2)
+            grey, white = _reduced(np.asarray(image).astype(np.uint16), size), 65535
+            samples = np.repeat(grey[:, :, None], 3, axis=2)
         elif image.mode in ("I", "F"):
             raise ValueError("32 bits a channel have no known scale")
         else:
-            rgb = _eight_bits(image, profile, size)
-        if tags is not None:
-            rgb = np.dstack([to_srgb(rgb[:, :, :3], tags), rgb[:, :, 3:]])
-        return over_white(rgb) if rgb.shape[2] == 4 else rgb
+            samples, white = _eight_bits(image, profile, size), 255
+        if tags is not None and tags.hdr:  # its tone mapping depends on the whole picture
+            return _converted(samples, white, tags)
+        result = np.empty((*samples.shape[:2], 3), np.float32)
+        for top in range(0, len(samples), BAND):
+            result[top : top + BAND] = _converted(samples[top : top + BAND], white, tags)
+        return result
 
     def _tags(self) -> ColorTags | None:
         """The colours that the file says in numbers; None where an ICC profile or nothing does."""
@@ -201,6 +205,14 @@ class LightPicture(Still):
         return to_srgb(light, ColorTags(transfer=LINEAR))
 
 
+def _converted(samples: np.ndarray, white: int, tags: ColorTags | None) -> np.ndarray:
+    """(H, W, 3 or 4) samples up to `white`, in the colours of `tags` -> (H, W, 3) float32 sRGB on a white ground."""
+    rgb = _to_float(samples, white)
+    if tags is not None:
+        rgb = np.dstack([to_srgb(rgb[:, :, :3], tags), rgb[:, :, 3:]])
+    return over_white(rgb) if rgb.shape[2] == 4 else rgb
+
+
 def over_white(rgba: np.ndarray) -> np.ndarray:
     """(H, W, 4) float in [0, 1], the last channel how opaque, not premultiplied -> (H, W, 3) on a white ground."""
     alpha: np.ndarray = rgba[:, :, 3:]
@@ -221,7 +233,7 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _eight_bits(image: Image.Image, profile: bytes | None, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, 3 or 4) float32 in [0, 1]; with a profile, in sRGB."""
+    """(H, W, 3 or 4) uint8; with a profile, in sRGB."""
     if size != image.size and image.format in ("JPEG", "MPO"):
         _draft(image, size)
     image.load()
@@ -231,6 +243,8 @@ def _eight_bits(image: Image.Image, profile: bytes | None, size: tuple[int, int]
         image = image.convert("L" if image.mode == "1" else "RGB")
     if size != image.size:
         image = _averaged(image, size)
+    if image.mode == "RGBA" and not profile:
+        return np.asarray(image)
     alpha = None
     if image.mode in ("LA", "RGBA"):
         alpha, image = image.getchannel("A"), image.convert("L" if image.mode == "LA" else "RGB")
@@ -240,8 +254,8 @@ def _eight_bits(image: Image.Image, profile: bytes | None, size: tuple[int, int]
             image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass  # broken, or of another kind of picture: left aside, as browsers do
-    rgb = _to_float(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), 255)
-    return rgb if alpha is None else np.dstack([rgb, _to_float(np.asarray(alpha), 255)])
+    rgb = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return rgb if alpha is None else np.dstack([rgb, np.asarray(alpha)])
 
 
 def _to_float(samples: np.ndarray, white: int) -> np.ndarray:
