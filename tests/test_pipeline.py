@@ -59,6 +59,25 @@ def test_stopped_after_every_frame_gives_the_same_bytes(tmp_path, style, setting
     assert out.read_bytes() == whole.read_bytes()
 
 
+def test_a_loop_keeps_its_first_pastiche_once(tmp_path, style, settings, monkeypatch):
+    """It is written with the first frame, and not again; and where it gets lost, painting begins anew."""
+    clip = make_clip(tmp_path / "clip.mp4", pan(8), rate=24)
+    settings, sizes = dataclasses.replace(settings, long_term=()), {}
+    for loop in (False, True):
+        out = tmp_path / f"{loop}.mp4"
+        with pytest.raises(Stop):
+            stylize_video(clip, [style], out, dataclasses.replace(settings, loop=loop), on_frame=stop_after(6))
+        states = sorted((tmp_path / f"{loop}.mp4.job" / "states").iterdir())
+        sizes[loop] = {int(path.stem): path.stat().st_size for path in states}
+    assert sizes[True].keys() - sizes[False].keys() == {0}
+    assert max(sizes[True].values()) <= max(sizes[False].values()) + 100  # not a picture more
+    (tmp_path / "True.mp4.job" / "states" / "000000.safetensors").unlink()
+    painted = []
+    looped = dataclasses.replace(settings, loop=True)
+    stylize_video(clip, [style], tmp_path / "True.mp4", looped, on_frame=lambda result, _: painted.append(result.index))
+    assert painted == list(range(8))
+
+
 def test_other_settings_and_inputs_do_not_continue_a_job(tmp_path, style, settings):
     clip = make_clip(tmp_path / "clip.mp4", pan(4), rate=24)
     out = tmp_path / "out.mp4"
