@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from test_checkpoint import FRAMES, MANIFEST, paint, paint_until, pictures
 
 from vidstyle.errors import DiskError, JobError
-from vidstyle.jobs.folder import locks
+from vidstyle.jobs.folder import checkpoint, locks
 from vidstyle.jobs.folder.opening import open_job, reopen_job
 
 OTHER = dataclasses.replace(MANIFEST, settings={"alpha": 0.5}, frames=5)
@@ -76,14 +77,14 @@ class TestWithoutFrames:
     def test_a_manifest_of_before(self, tmp_path):
         paint_until(tmp_path / "a", 1)
         file = tmp_path / "a.job" / "manifest.json"
-        file.write_bytes(file.read_bytes().replace(b"vidstyle-job-4", b"vidstyle-job-3"))
-        words = "started by another version of vidstyle .*vidstyle-job-3.*vidstyle-job-4.*or paint anew with --restart"
+        file.write_bytes(file.read_bytes().replace(b"vidstyle-job-5", b"vidstyle-job-4"))
+        words = "started by another version of vidstyle .*vidstyle-job-4.*vidstyle-job-5.*or paint anew with --restart"
         refuse(tmp_path / "a", words)
         with pytest.raises(JobError, match=words), reopen_job(tmp_path / "a.job"):
             pass
         with open_job(tmp_path / "a", MANIFEST, restart=True) as job:
             assert job.done == 0 and not list((job.path / "frames").iterdir())
-        file.write_bytes(file.read_bytes().replace(b"vidstyle-job-4", b"vidstyle-job-3"))
+        file.write_bytes(file.read_bytes().replace(b"vidstyle-job-5", b"vidstyle-job-4"))
         with open_job(tmp_path / "a", MANIFEST) as job:
             assert job.done == 0
 
@@ -147,6 +148,30 @@ class TestLocks:
             wait_until(lambda: job._require_lock() is not None)
             with pytest.raises(JobError, match="taken over by another vidstyle"):
                 job.save(*paint(0, None))
+
+    def test_where_no_open_file_can_be_removed_the_lock_is_released_first(self, tmp_path, monkeypatch):
+        """As on Windows, where a file that is open cannot be removed."""
+        held, real = set(), Path.unlink
+
+        def unlink(path, missing_ok=False):
+            if path.name in held:
+                raise PermissionError(errno.EACCES, "it is used by another process", str(path))
+            real(path, missing_ok=missing_ok)
+
+        def release(self, force=False):
+            held.clear()
+            return real_release(self, force)
+
+        real_release = FileLock.release
+        monkeypatch.setattr(checkpoint, "OPEN_FILES_GO", False)
+        monkeypatch.setattr(Path, "unlink", unlink)
+        monkeypatch.setattr(FileLock, "release", release)
+        with open_job(tmp_path / "a", MANIFEST) as job:
+            held.add("lock")
+            job.save(*paint(0, None))
+            job.discard()
+            assert [path.name for path in job.path.iterdir() if path.name != "job.log"]  # the lock at least
+        assert not held and not list(tmp_path.iterdir())
 
     def test_any_other_error_is_that_of_a_disk(self, tmp_path, monkeypatch):
         def flock(descriptor, operation):

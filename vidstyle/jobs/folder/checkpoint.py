@@ -3,7 +3,7 @@
     OUT.job/
         manifest.json           what the frames depend on; another one means another job. And how they are shown
         frames/000000.png       painted frames, lossless
-        states/000000.safetensors   what later frames need; only the last few are kept
+        states/000000.safetensors   what later frames need; only the last few are kept, and of a loop the first
         journal.jsonl           one line for each finished frame, with the hashes of its two files
         job.log                 what a report of a bug needs
         lock, owner.json        held by the running process (see `locks`)
@@ -54,6 +54,7 @@ FOLDERS = ("frames", "states")
 OURS = re.compile(r"(manifest\.json|journal\.jsonl|job\.log|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?")
 FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
 REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
+OPEN_FILES_GO = os.name != "nt"  # whether a file can be removed that is open, as that of a held lock is
 MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class JobFolder:
     ) -> None:
         self.path, self.manifest, self._require_lock = path, there or manifest, still_held
         self.done, self.state = 0, None  # type: int, State | None
+        self._last: Path | None = None  # what is left of a folder that is being removed
         if there is None:
             self._remove(keep=MANIFEST)  # until the new one is there the folder is known to be ours
         self._write_manifest()
@@ -191,10 +193,21 @@ class JobFolder:
             except OSError:  # a file of that name is not ours, or so long a name is none
                 last = manifest
                 last.unlink(missing_ok=True)
+        self._last = last
+        if OPEN_FILES_GO:  # while the lock is held: nobody else then holds one on a file that goes
+            self.released()
+
+    def released(self) -> None:
+        """Remove what is left of a discarded folder, at the latest when its lock is released."""
+        if self._last is None:
+            return
+        with self._disk():
             for name in REST:
-                (self.path / name).unlink(missing_ok=True)
+                with suppress(*(() if OPEN_FILES_GO else (PermissionError,))):  # another process has the lock by now
+                    (self.path / name).unlink(missing_ok=True)
             remove_empty(self.path)
-            last.unlink(missing_ok=True)
+            self._last.unlink(missing_ok=True)
+        self._last = None
 
     def _files(self) -> list[Path]:
         """Files that vidstyle made, the journal first: without it no frame counts."""
@@ -236,30 +249,33 @@ class JobFolder:
         return done, state, painted - done
 
     def _state_after(self, index: int) -> State | None:
-        """The state after a frame, its history from the files of the frames before; None if one of them is not good."""
+        """The state after a frame, with pastiches from the files of the frames before; None if one is not good."""
         try:
-            state, history = self._saved_state(index)
+            state, history, loops = self._saved_state(index)
             earlier = tuple(self._saved_state(index - back)[0].pastiche for back in range(1, history + 1))
+            first = self._saved_state(0)[0].pastiche if loops else None
         except ValueError:
             return None
-        if state.index != index or any(one.shape != state.pastiche.shape for one in earlier):
+        others = earlier if first is None else (*earlier, first)
+        if state.index != index or any(one.shape != state.pastiche.shape for one in others):
             return None
-        return dataclasses.replace(state, history=earlier)
+        return dataclasses.replace(state, history=earlier, first=first)
 
-    def _saved_state(self, index: int) -> tuple[State, int]:
+    def _saved_state(self, index: int) -> tuple[State, int, bool]:
         """What `states.read_state` finds. Raises `ValueError` if the file is not as it was saved."""
         if index not in self._journal or not self._holds(STATE.format(index), self._journal[index].state):
             raise ValueError(f"the state after frame {index} is missing or damaged")
         return states.read_state(self.path / STATE.format(index))
 
     def _forget(self, state: State) -> None:
-        """Remove the files of the states before those that `state` remembers, back to the first gap.
+        """Remove the files of the states before those that `state` remembers, back to the first gap or a loop's first.
 
         The oldest goes first: if that is interrupted, there is no gap before which some would stay for ever.
         """
         number, files = state.index - len(state.history) - MARGIN - 1, []
+        least = 0 if state.first is None else 1
         with self._disk():
-            while (file := self.path / STATE.format(number)).is_file():
+            while number >= least and (file := self.path / STATE.format(number)).is_file():
                 files.append(file)
                 number -= 1
             for file in reversed(files):

@@ -17,7 +17,7 @@ from vidstyle.jobs.folder.records import as_json, parsed, read
 from vidstyle.settings import Job
 from vidstyle.types import ClipInfo
 
-FORMAT = "vidstyle-job-4"
+FORMAT = "vidstyle-job-5"
 FORMATS = re.compile(r"vidstyle-job-\d+")  # of all versions of vidstyle
 SIGNATURE = re.compile(rb'"format":\s*"vidstyle-job-\d')  # in all their manifests
 HASH = re.compile(r"[0-9a-f]{64}")

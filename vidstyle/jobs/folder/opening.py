@@ -40,10 +40,12 @@ def open_job(output: Path, manifest: Manifest, *, restart: bool = False) -> Iter
             raise DiskError(f"there is no folder {path.parent}; make it, or choose another output")
         _require_ours(path)
         path.mkdir(exist_ok=True)
-    with _held(path) as still_held:
+    with ExitStack() as stack, _held(path) as still_held:
         _restore(path)
         there = None if restart else _continued(path, manifest)
-        yield JobFolder(path, manifest, there, still_held)
+        job = JobFolder(path, manifest, there, still_held)
+        stack.callback(job.released)
+        yield job
 
 
 @contextmanager
