@@ -1,5 +1,6 @@
 """RAFT beside DIS: torchvision's network, whatever file its weights come in. All but one test do without real ones."""
 
+import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -138,6 +139,21 @@ def test_a_download_is_checked_and_says_what_to_do(tmp_path, monkeypatch):
     path.write_bytes(b"not what was promised")
     with pytest.raises(WeightsError, match="hash"):
         raft.Raft(kind, None, CPU)
+
+
+def test_a_download_is_a_note_and_no_bar(tmp_path, monkeypatch, caplog, capfd):
+    """The library prints nothing; the command line shows notes, and with -q none."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    torch.save(untrained(raft.SMALL, seed=1).state_dict(), tmp_path / "raft_small.pth")
+    digest = hashlib.sha256((tmp_path / "raft_small.pth").read_bytes()).hexdigest()
+    path = (tmp_path / "raft_small.pth").rename(tmp_path / f"raft_small-{digest[:8]}.pth")
+    kind = raft.SMALL._replace(url=path.as_uri())
+    for _ in range(2):
+        raft.Raft(kind, None, CPU)
+    assert [record.message for record in caplog.records if record.name == "vidstyle.notes"] == [
+        f"the RAFT weights are downloaded, once, from {path.as_uri()}"
+    ]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_too_little_memory_is_a_sentence(files, monkeypatch):

@@ -291,7 +291,7 @@ def vgg19(
 
     Args:
         weights: a torchvision checkpoint or a safetensors file with the `features.*` keys; None downloads torchvision's
-            weights once, with a progress bar and a checked hash.
+            weights once, with a note and a checked hash.
 
     Raises:
         WeightsError: the file is missing, unreadable or of another network, or the download failed.

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from vidstyle.errors import WeightsError
+from vidstyle.system.notes import tell
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -63,7 +64,7 @@ def matched(
 
 
 def download(url: str, name: str, instead: str) -> dict[str, Tensor]:
-    """The tensors of a checkpoint that is downloaded once, with a progress bar and a hash that its own name tells.
+    """The tensors of a checkpoint that is downloaded once, with a note before that and a hash that its own name tells.
 
     Args:
         name: of the network, for the text of an error.
@@ -72,12 +73,15 @@ def download(url: str, name: str, instead: str) -> dict[str, Tensor]:
     Raises:
         WeightsError: the download failed, or what came is something else.
     """
+    path = downloaded(url)
     try:
-        return torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", check_hash=True, weights_only=True, progress=True
-        )
+        if not path.exists():
+            tell(f"the {name} weights are downloaded, once, from {url}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), promised(url), progress=False)
     except (OSError, RuntimeError) as error:
         raise WeightsError(f"the {name} weights could not be downloaded ({error}); {instead}") from error
+    return read(path)
 
 
 def downloaded(url: str) -> Path:
