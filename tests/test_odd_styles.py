@@ -9,6 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from vidstyle.cli import app
+from vidstyle.errors import UsageError
+from vidstyle.jobs import tasks
 
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 PHOTO = pixels(texture(48, 64, 1))
@@ -48,3 +50,44 @@ def test_a_style_that_says_little(name, metric, tmp_path):
     if name in ("one colour", "grey"):  # its shapes are still there
         seen = np.corrcoef(painted.mean(2).ravel(), PHOTO.mean(2).ravel())[0, 1]
         assert seen > 0.5
+
+
+@pytest.mark.parametrize("size", [(1000, 100), (100, 1000), (2000, 20), (600, 16)], ids=str)
+@pytest.mark.parametrize("content", [(512, 340), (64, 48)], ids=str)
+def test_a_panoramic_style_at_every_scale(tmp_path, size, content):
+    """Coarse-to-fine begins at 64 pixels, where such a style would be too narrow for the deepest layer."""
+    for file, (width, height), seed in (("photo", content, 1), ("style", size, 2)):
+        Image.fromarray(pixels(texture(height, width, seed))).save(tmp_path / f"{file}.png")
+    words = ["image", tmp_path / "photo.png", tmp_path / "style.png", "-o", tmp_path / "o.png", "--device", "cpu"]
+    done = CliRunner().invoke(app, [*map(str, words), "--first-iterations", "2", "-q"])
+    assert (done.exit_code, done.output) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.png", "photo.png", "style.png"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["image", "photo.png", "style.png", "-o", "o.png"],
+        ["balance", "photo.png", "style.png", "-o", "o.gif", "--space", "linear"],
+        ["balance", "photo.png", "style.png", "-o", "o.gif"],
+        ["sheet", "photo.png", "style.png", "-o", "o.png"],
+        ["video", "frames", "style.png", "-o", "o.gif"],
+    ],
+    ids=lambda words: " ".join(words[:1] + words[5:]),
+)
+def test_a_job_that_is_refused_before_its_first_frame_leaves_no_folder(tmp_path, monkeypatch, words):
+    """Whatever is refused once the folder has been made; then the mended command finds nothing in its way."""
+    (tmp_path / "frames").mkdir()
+    for file in ("photo", "style", "frames/1", "frames/2"):
+        Image.fromarray(pixels(texture(48, 64, len(file)))).save(tmp_path / f"{file}.png")
+    before = sorted(tmp_path.rglob("*"))
+
+    def refused(*arguments, **options):
+        assert list(tmp_path.glob("*.job")), "there is no folder yet"
+        raise UsageError("refused late")
+
+    monkeypatch.setattr(tasks, "Stylizer", refused)
+    places = [tmp_path / word if word.endswith((".png", ".gif", "frames")) else word for word in words]
+    done = CliRunner().invoke(app, [*map(str, places), "--device", "cpu", "-q"])
+    assert (done.exit_code, done.output) == (2, "vidstyle: refused late\n")
+    assert sorted(tmp_path.rglob("*")) == before

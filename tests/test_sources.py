@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from clips import make_clip, pan
+from PIL import Image
 
+from vidstyle.api import plan_video
 from vidstyle.jobs import sources
 from vidstyle.jobs.sources import AHEAD, ALWAYS, Ahead, SequenceSource, VideoSource, ahead
 from vidstyle.settings import Settings
@@ -132,6 +134,30 @@ def test_processors_are_those_of_the_affinity(monkeypatch):
     assert (sources.processors(), sources.motion_workers()) == (1, 1)
     monkeypatch.delattr(sources.os, "sched_getaffinity")
     assert (sources.processors(), sources.motion_workers()) == (64, 32)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0])
+def test_nothing_is_decoded_that_is_behind_the_end(tmp_path, monkeypatch, seconds):
+    """Neither by a survey nor by a job that only draws its schedules: the frames wanted, and those on their way."""
+    reader = pytest.importorskip("vidstyle.media.video.reader")
+    Image.fromarray(next(pan(1))).save(tmp_path / "style.png")
+    make_clip(tmp_path / "a.mp4", pan(200, 64, 48), rate=25)
+    decoded, real = [], reader.Reader._decoded
+
+    def counted(self, until):
+        for frame in real(self, until):
+            decoded.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(reader.Reader, "_decoded", counted)
+    settings, wanted = Settings(end=seconds, size=64), round(25 * seconds)
+    for read in (
+        lambda: VideoSource(str(tmp_path / "a.mp4"), settings, (1.0,)).curves,
+        lambda: plan_video(tmp_path / "a.mp4", [tmp_path / "style.png"], settings),
+    ):
+        decoded.clear()
+        assert len(read().times) == wanted
+        assert wanted <= len(decoded) <= wanted + 20
 
 
 def numbers(closed, count=1000, fail_at=None):
