@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from clips import make_clip, pan
@@ -81,14 +82,14 @@ def test_a_call_that_is_interrupted_leaves_nothing_running(files, kind):
 
 
 def drift(count, folder, network):
-    """Paint so many frames; of each tenth of them: bytes held, handles, threads."""
+    """Paint so many frames; of each tenth of them: bytes held, handles, threads, seconds of the processor so far."""
     clip = make_clip(folder / "long.mp4", pan(count, height=48, width=64, speed=1))
     Image.fromarray(pixels(texture(40, 40, seed=2))).save(folder / "style.png")
     us, found = psutil.Process(), []
 
     def look(result, total):
         if result.index % (count // 10) == count // 20:
-            found.append((us.memory_info().rss, us.num_fds(), us.num_threads()))
+            found.append((us.memory_info().rss, us.num_fds(), us.num_threads(), sum(us.cpu_times()[:2])))
 
     settings = Settings(network=str(network), iterations=1, first_iterations=1, device="cpu")
     stylize_video(clip, [folder / "style.png"], folder / "out.mp4", settings, on_frame=look)
@@ -99,11 +100,14 @@ def drift(count, folder, network):
 @pytest.mark.parametrize("count", [100, pytest.param(3000, marks=pytest.mark.soak)])
 def test_memory_handles_and_threads_are_flat(tmp_path, network, count):
     found = drift(count, tmp_path, network)
-    _, handles, threads = found[1]
-    for _, handles_then, threads_then in found[2:]:
+    _, handles, threads, _ = found[1]
+    for _, handles_then, threads_then, _ in found[2:]:
         assert handles_then <= handles + 3  # a frame is saved, and one decoded, meanwhile
         assert threads_then <= threads + 1  # fewer, once all is decoded
     assert found[-1][0] - found[1][0] < 40 * 2**20
+    took = np.diff([seconds for *_, seconds in found])
+    if count >= 3000:  # of the processor, which other programs hardly lengthen
+        assert np.median(took[-3:]) < 1.5 * np.median(took[:3])
 
 
 def test_one_picture_in_many_threads(tmp_path, network):

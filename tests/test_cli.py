@@ -1,5 +1,6 @@
 """The tool as its users meet it: the three jobs, what is refused, and with which words and exit codes."""
 
+import io
 import json
 import signal
 import subprocess
@@ -13,7 +14,9 @@ from clips import clicks, heard_clicks, make_clip, pan, probe
 from conftest import pixels, texture
 from held import held
 from PIL import Image
+from rich.console import Console
 
+from vidstyle.cli import progress
 from vidstyle.core import networks
 
 FAST = ["--size", "96", "--first-iterations", "8", "--device", "cpu", "--precision", "float32"]
@@ -315,3 +318,24 @@ def test_killed_while_painting_and_encoding_gives_the_same_bytes(vidstyle, clip,
     assert vidstyle("video", clip, style, "-o", out, *options).exit_code == 0
     assert out.read_bytes() == whole.read_bytes()
     assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
+@pytest.mark.clips
+@pytest.mark.parametrize("command", ["video", "balance", "image", "sheet", "measure"])
+def test_quiet_shows_no_bar_even_on_a_terminal(vidstyle, clip, content, style, network, tmp_path, monkeypatch, command):
+    """On a terminal a bar is drawn while it runs; without -q there is one here, too."""
+    words = {
+        "video": ["video", clip, style, "-o", tmp_path / "o.gif"],
+        "balance": ["balance", content, style, "-o", tmp_path / "o.gif", "--seconds", 1, "--fps", 4],
+        "image": ["image", content, style, "-o", tmp_path / "o.png"],
+        "sheet": ["sheet", content, style, "-o", tmp_path / "o.png"],
+        "measure": ["measure", clip, clip, "--style", style],
+    }[command]
+    for quiet in (True, False):
+        screen = io.StringIO()
+        monkeypatch.setattr(progress, "console", Console(file=screen, force_terminal=True))
+        more = ["-q"] if quiet else [] if command == "measure" else ["-y"]
+        done = vidstyle(*words, *more, "--network", network, *FAST)
+        assert done.exit_code == 0, done.output
+        assert bool(screen.getvalue()) != quiet
+        assert not (quiet and done.output)

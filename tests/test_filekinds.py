@@ -8,6 +8,7 @@ import pytest
 from clips import make_clip, pan
 from PIL import Image
 
+from vidstyle.jobs.folder import inputs
 from vidstyle.media.stills.filekinds import described
 
 STYLE = "swirls.jpg"
@@ -110,6 +111,28 @@ class TestGoodFilesInTheWrongPlace:
         for command, output in (("video", "o.gif"), ("image", "o.png")):
             done = vidstyle(command, tmp_path / "a.mp4", samples / STYLE, "-o", tmp_path / output)
             assert (done.exit_code, "index (moov)" in done.output) == (3, True)
+
+
+@pytest.mark.parametrize("command", ["video", "image", "balance", "sheet"])
+def test_ten_gigabytes_are_not_read_before_they_are_refused(vidstyle, tmp_path, samples, command, monkeypatch):
+    """Hashed for half a minute, such a file was refused as no input only then."""
+    with open(tmp_path / "a.mp4", "wb") as file:
+        file.truncate(10**10)  # a hole, where the file system has such
+    monkeypatch.setattr(inputs, "file_hash", lambda path: pytest.fail("it is hashed"))
+    output = tmp_path / ("o.gif" if command in ("video", "balance") else "o.png")
+    done = vidstyle(command, tmp_path / "a.mp4", samples / STYLE, "-o", output, "-q")
+    assert (done.exit_code, done.output.count("\n")) == (3, 1), done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_that_gigabytes_are_read_is_said_before(tmp_path, monkeypatch, caplog):
+    (tmp_path / "small.mp4").write_bytes(bytes(100))
+    with open(tmp_path / "large.mp4", "wb") as file:
+        file.truncate(10**10)
+    monkeypatch.setattr(inputs, "file_hash", lambda path: caplog.messages and str(path))
+    assert inputs.Inputs({"style 1": [tmp_path / "small.mp4"]}).hashes and not caplog.messages
+    assert inputs.Inputs({"content": [tmp_path / "large.mp4"]}).hashes["content"] == str(tmp_path / "large.mp4")
+    assert caplog.messages == ["10 GB of inputs are read to the end first, to know them again: some seconds a gigabyte"]
 
 
 def test_a_good_file_is_never_of_an_unknown_kind(files):

@@ -240,6 +240,7 @@ class TestEncode:
             (2, "at most 60", ["encode", "{}/out.mp4.job", "-o", "{}/o.gif", "--hold-last", "90"]),
             (2, "64 pixels", ["encode", "{}/out.mp4.job", "-o", "{}/o.gif", "--width", "100"]),
             (2, "forever or once", ["encode", "{}/out.mp4.job", "-o", "{}/o.gif", "--plays", "often"]),
+            (2, "--plays is '--5'; give a number", ["encode", "{}/out.mp4.job", "-o", "{}/o.gif", "--plays=--5"]),
             (2, "--plays is for", ["encode", "{}/out.mp4.job", "-o", "{}/o.mp4", "--plays", "3"]),
             (2, "at most 120", ["encode", "{}/out.mp4.job", "-o", "{}/o.mp4", "--fps", "500"]),
             (2, "--plays is for", ["video", "{}/clip.mp4", "{}/style.png", "-o", "{}/o.mp4", "--plays", "once"]),

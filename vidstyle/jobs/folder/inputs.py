@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vidstyle.errors import MediaError
+from vidstyle.system.notes import tell
+from vidstyle.system.sites import said
 
+MUCH = 2 * 10**9  # bytes of inputs: reading so many is said before
 FileStats = tuple[tuple[int, ...], ...]  # what the file system says of files; it changes when they do
 
 
@@ -28,6 +31,9 @@ class Inputs:
     @functools.cached_property
     def hashes(self) -> Mapping[str, str]:
         """SHA-256 of each input. Reads all of them. Raises `MediaError` if one has changed since birth."""
+        size = sum(stats[2] for found in self._stats.values() for stats in found)
+        if size > MUCH:
+            tell(f"{said(size)} of inputs are read to the end first, to know them again: some seconds a gigabyte")
         hashes = {role: _hash(paths) for role, paths in self.files.items()}
         for role, paths in self.files.items():
             if _stats(paths) != self._stats[role]:
