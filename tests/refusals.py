@@ -30,8 +30,10 @@ class Refusal(NamedTuple):
 def refusals() -> Iterator[Refusal]:
     """All of them, in the order of the files."""
     for path in sorted(FOLDER.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and (error := _error_of(node)) and (text := _text(node.args)):
+        tree = ast.parse(path.read_text())
+        helpers = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (error := _error_of(node)) and (text := _text(node.args, helpers)):
                 yield Refusal(CLASSES[error], error, path.relative_to(FOLDER).as_posix(), node.lineno, text)
 
 
@@ -41,9 +43,12 @@ def _error_of(call: ast.Call) -> str | None:
     return name if name in CLASSES else HELPERS.get(name)
 
 
-def _text(arguments: list[ast.expr]) -> str:
-    """The longest text among the arguments of a call: its sentence."""
-    return max((text for text in map(_written, arguments)), key=len, default="")
+def _text(arguments: list[ast.expr], helpers: dict[str, ast.FunctionDef]) -> str:
+    """The longest text among the arguments of a call: its sentence, which a function of the same file may make."""
+    called = [helpers.get(getattr(one.func, "id", "")) for one in arguments if isinstance(one, ast.Call)]
+    returned = [node for one in called if one for node in ast.walk(one) if isinstance(node, ast.Return)]
+    texts = map(_written, [*arguments, *(node.value for node in returned if node.value)])
+    return max(texts, key=len, default="")
 
 
 def _written(node: ast.expr) -> str:

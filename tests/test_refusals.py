@@ -63,9 +63,6 @@ def test_a_refusal(vidstyle, tmp_path, monkeypatch, code):
 def test_every_refusal_has_a_sentence():
     """No full stop ends one: it may be quoted in another."""
     found = list(refusals())
-    assert {refusal.error for refusal in found} >= set(CLASSES) - {
-        "VidstyleError",
-        "SizeError",
-    }  # a bug; and one put together before
+    assert {refusal.error for refusal in found} >= set(CLASSES) - {"VidstyleError"}  # which is a bug
     for refusal in found:
         assert not refusal.text.endswith("."), refusal
