@@ -199,15 +199,15 @@ class JobFolder:
 
     def released(self) -> None:
         """Remove what is left of a discarded folder, at the latest when its lock is released."""
-        if self._last is None:
+        last, self._last = self._last, None
+        if last is None:
             return
         with self._disk():
             for name in REST:
                 with suppress(*(() if OPEN_FILES_GO else (PermissionError,))):  # another process has the lock by now
                     (self.path / name).unlink(missing_ok=True)
             remove_empty(self.path)
-            self._last.unlink(missing_ok=True)
-        self._last = None
+            last.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         """Files that vidstyle made, the journal first: without it no frame counts."""
