@@ -10,6 +10,7 @@ import sys
 import textwrap
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ class TestNothingPaintedIsLost:
     def test_a_full_disk_and_the_command_that_it_names(self, vidstyle, tmp_path, style, settings):
         clip, output = make_clip(tmp_path / "clip.mp4", pan(4, 64, 48), rate=24), tmp_path / "a b.png"
         with no_file_above(3000) as limit, pytest.raises(DiskError, match="disk is full") as caught:
-            stylize_video(clip, [style], output, settings, on_painted=lambda frames: limit())
+            stylize_video(clip, [style], output, settings, on_painted=lambda _: Mock(done=limit))
         text = str(caught.value)
         assert not output.exists()
         left = sorted(path.name for path in tmp_path.iterdir())

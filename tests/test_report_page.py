@@ -1,5 +1,6 @@
 """The reports of a measurement: what the commands write, what they refuse, and the page."""
 
+import importlib
 import itertools
 import json
 import math
@@ -14,10 +15,12 @@ from typer.testing import CliRunner
 
 from vidstyle import Settings, measure_clip, stylize_video
 from vidstyle.cli import app
+from vidstyle.jobs import sources
 from vidstyle.lab.evaluate import patches
 from vidstyle.lab.evaluate.report import page, plots, tables
 from vidstyle.lab.evaluate.report.plots import Line, heat, line_plot, ticks
 from vidstyle.lab.evaluate.report.words import command_line
+from vidstyle.motion import flow
 
 FAST = ["--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--precision", "float32"]
 VOID = {"meta", "img", "br"}
@@ -183,7 +186,7 @@ def test_an_interrupted_report_is_gone_on_with(tmp_path, clip, style, network, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("vidstyle.lab.evaluate.report.evaluation.ClipEvaluation.run", interrupted)
+        patch.setattr("vidstyle.lab.evaluate.report.evaluation.ClipEvaluation.measured", interrupted)
         assert run(*job).exit_code == 130
     assert not (tmp_path / "o.mp4").exists()
     done = run(*job)
@@ -205,11 +208,75 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, clip, monkeypatch):
 
 
 @pytest.mark.clips
-def test_the_painted_frames_are_handed_over_once_all_are_there(tmp_path, clip, style, network):
+@pytest.mark.parametrize("stop", [None, 0, 2, 3])
+def test_each_frame_is_handed_over_with_its_painting_wherever_it_was_interrupted(tmp_path, clip, style, network, stop):
     settings = Settings(network=str(network), first_iterations=2, iterations=2, device="cpu", size=64)
-    seen = []
-    stylize_video(clip, [style], tmp_path / "o.mp4", settings, on_painted=lambda frames: seen.extend(frames))
-    assert [(frame.shape, frame.dtype) for frame in seen] == [((42, 64, 3), np.uint8)] * 4
+    out = tmp_path / "o.png"
+
+    class Seen:
+        def __init__(self, source):
+            self.source, self.frames, self.end = source, [], 0
+
+        def add(self, frame, painting):
+            self.frames.append((frame, painting))
+
+        def done(self):
+            assert not out.exists()
+            self.end = len(self.frames)
+
+    def interrupt(result, total):
+        if result.index == stop:
+            raise KeyboardInterrupt
+
+    if stop is not None:
+        with pytest.raises(KeyboardInterrupt):
+            stylize_video(clip, [style], out, settings, on_frame=interrupt)
+    observers = []
+    stylize_video(
+        *(clip, [style], out, settings), on_painted=lambda s: observers.append(Seen(s)) or observers[0], keep_job=True
+    )
+    (seen,) = observers
+    assert (seen.end, seen.source.info.frames) == (4, 4)
+    for (frame, painting), path in zip(seen.frames, sorted((tmp_path / "o.png.job/frames").iterdir()), strict=True):
+        assert path.stem == f"{frame.index:06d}"
+        assert np.array_equal(painting, np.asarray(Image.open(path)))
+        assert (frame.motion is None) == (frame.index == 0)
+
+
+@pytest.mark.clips
+@pytest.mark.parametrize("options", [[], ["--warm-start", "previous"]], ids=["along the flow", "along none"])
+def test_a_report_decodes_and_estimates_nothing_that_the_painting_has(
+    tmp_path, clip, style, network, monkeypatch, options
+):
+    """And says the same as a measurement of the frames from the beginning, with flow of its own."""
+    decoded, estimated = [], []
+    decode, estimator = sources.VideoSource.frames, flow.estimator
+    survey = importlib.import_module("vidstyle.media.video").survey
+
+    class Counted:
+        def __init__(self, *arguments):
+            self.real = estimator(*arguments)
+            self.fingerprint = self.real.fingerprint
+
+        def __call__(self, *pair):
+            estimated.append(1)
+            return self.real(*pair)
+
+    monkeypatch.setattr(sources.VideoSource, "frames", lambda self, start: decoded.append(start) or decode(self, start))
+    monkeypatch.setattr("vidstyle.media.video.survey", lambda *a, **k: decoded.append("survey") or survey(*a, **k))
+    monkeypatch.setattr(flow, "estimator", Counted)
+    words = [clip, style, "-o", tmp_path / "o.png", "--network", network, *FAST, "--size", 64, "--long-term", ""]
+    words = words[:-2] if options else words
+    done = run("video", *words, *options, "--report", "--keep-job")
+    assert done.exit_code == 0, done.output
+    if not options:
+        assert decoded == ["survey", 0]
+        assert len(estimated) == 3  # of four frames
+    done = run("measure", clip, tmp_path / "o.png", "--style", style, "-o", tmp_path / "m.json", *words[4:], *options)
+    assert done.exit_code == 0, done.output
+    ours, theirs = (json.loads((tmp_path / name).read_text()) for name in ("o.report.json", "m.json"))
+    for part in ("consistency", "independence", "drift", "frames", "patches"):
+        assert ours[part] == theirs[part]
 
 
 @pytest.mark.clips

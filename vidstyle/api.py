@@ -75,7 +75,8 @@ def stylize_video(
         keep_job: keep the job folder, with every frame as a PNG, when the output is complete.
         on_frame: called after each painted frame with its `Result` and the number of frames in all.
         on_fitted: called with what each output gave up for `settings.max_size`.
-        on_painted: called with all painted frames, (H, W, 3) uint8 each, before they are encoded.
+        on_painted: called, before the painting, with the source of the frames; what it returns has a method `add`,
+            called with each `Frame` and its painting, (H, W, 3) uint8, and `done`, called before they are encoded.
 
     Returns:
         The path of the output; of several, of the first.

@@ -34,7 +34,7 @@ from vidstyle.jobs.output.export import OnFitted, Outputs, export, files_read, f
 from vidstyle.jobs.output.figure import write_companions
 from vidstyle.jobs.output.space import announced, require_space
 from vidstyle.jobs.output.targets import Targets
-from vidstyle.jobs.rendering import OnFrame, Watched, render
+from vidstyle.jobs.rendering import Observer, OnFrame, Watched, render
 from vidstyle.jobs.retiming import OnStep, expected_times, retime
 from vidstyle.jobs.sheets import Sheet
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
@@ -54,7 +54,7 @@ from vidstyle.types import Source
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
 
-OnPainted = Callable[[Iterator[np.ndarray]], None]
+OnPainted = Callable[[VideoSource], Observer]
 File = str | Path
 
 
@@ -208,10 +208,10 @@ class Task:
         if size not in (Settings.size, Settings.sheet_size) and size - max(info.width, info.height) > 1:
             tell(f"--size {size} is more than the input has; it is not enlarged: {info.width}x{info.height} is painted")
 
-    def paint(self, job: JobFolder, source: Source, on_frame: OnFrame | None) -> None:
+    def paint(self, job: JobFolder, source: Source, on_frame: OnFrame | None, observer: Observer | None = None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-        render(Watched(source, self.inputs), stylizer, job, on_frame)
+        render(Watched(source, self.inputs), stylizer, job, on_frame, observer)
         self.inputs.require_unchanged()
 
     def finish(
@@ -227,9 +227,12 @@ class Task:
         if self.targets.all_made and on_painted is None:
             return
         job.describe(played=self._played(source, sound))
-        self.paint(job, source, on_frame)
-        if on_painted is not None:
-            on_painted(job.images(source.playback))
+        observer = None
+        if on_painted is not None and isinstance(source, VideoSource):
+            observer = on_painted(source)
+        self.paint(job, source, on_frame, observer)
+        if observer is not None:
+            observer.done()
         compositor, settings, leave = self.compositor(source), self.settings, self.call.overwrite
         heard = sound if settings.sound else None
         deep = _deep(job, source) if settings.bits == 16 else None

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from vidstyle.media.stills import pictures
 from vidstyle.settings import Settings
 from vidstyle.system.files import check_writable, write_whole
 from vidstyle.system.outofmemory import memory_errors
+from vidstyle.types import Frame
 
 WRITERS: dict[str, Callable[[Measurement], str]] = {
     ".json": lambda found: json.dumps(found.json(), indent=1, allow_nan=False) + "\n",
@@ -103,19 +105,38 @@ def stylize_with_report(
         check_report(path, overwrite=overwrite, inputs=read)
     found: list[Measurement] = []
 
-    def measure(frames: Iterator[np.ndarray]) -> None:
+    def measured(source: VideoSource) -> _Report:
         words = ["video", Path(clip).name, *(Path(style).name for style in styles)]
         words += [word for one in outputs for word in ("-o", one.name)] + ["--report"]
-        source = _source(clip, settings, len(styles))
         evaluation = ClipEvaluation(
             source, styles, settings, pairs=3, judge="compact", command=command_line(words, settings)
         )
-        found.append(evaluation.run(Painted(outputs[0].name, source.info, frames, encoded=False)))
+        painted_along_it = settings.flow == "dis" and settings.warm_start == "warped"
+        plain = None if painted_along_it else _source(clip, settings, len(styles)).frames(0)
+        return _Report(evaluation, Painted(outputs[0].name, source.info, iter(()), encoded=False), found, plain)
 
-    stylize_video(clip, styles, output, settings, on_painted=measure, **job)
+    stylize_video(clip, styles, output, settings, on_painted=measured, **job)
     for path in files:
         save(found[0], path, overwrite=overwrite)
     return found[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Report:
+    """Measures the frames of a job as they are painted, along the flow that they are painted along."""
+
+    evaluation: ClipEvaluation
+    painted: Painted
+    found: list[Measurement]  #: the measurement is added in the end
+    plain: Generator[Frame] | None  #: the same frames with their motion, where they are painted along none or another
+
+    def add(self, frame: Frame, painting: np.ndarray) -> None:
+        self.evaluation.add(frame if self.plain is None else next(self.plain), painting)
+
+    def done(self) -> None:
+        if self.plain is not None:
+            self.plain.close()
+        self.found.append(self.evaluation.measured(self.painted))
 
 
 def report_files(output: Path) -> list[Path]:

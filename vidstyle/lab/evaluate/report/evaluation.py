@@ -27,7 +27,7 @@ from vidstyle.media.stills import pictures
 from vidstyle.settings import Settings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.version import __version__
-from vidstyle.types import ClipInfo
+from vidstyle.types import ClipInfo, Frame
 
 DISTANCES = (10, 30)  # frames of the long-range errors
 SAMPLE = 8  # pairs of each long distance; frames of the filmstrip
@@ -68,28 +68,40 @@ class ClipEvaluation:
         self.drifting = DriftAccumulator(shots, times)
         self.filmstrip = FilmstripAccumulator(spread(range(count), SAMPLE), times)
         self.baseline = None
+        self._pairs: list[View] = []  # of the baseline
         self.likeness: PatchAccumulator | None = None
         if styles:
             paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
             self.baseline = PerFrameBaseline(FramePainter(paintings, settings, judge), spread(near, pairs))
             self.likeness = PatchAccumulator({0, (count - 1) // 2, count - 1}, paintings, settings.style_scale)
+        self.device = self.baseline.device if self.baseline else pick_device(settings.device)
 
     def run(self, painted: Painted, on_step: OnStep = lambda text, done, total: None) -> Measurement:
         """Pass both clips through the accumulators."""
-        device = self.baseline.device if self.baseline else pick_device(self.settings.device)
-        accumulators = (*self.flickers, self.drifting, self.filmstrip, self.baseline, self.likeness)
-        active = [accumulator for accumulator in accumulators if accumulator is not None]
         with closing(ahead(self.source.frames(0))) as frames:
             for frame, pixels in zip(frames, painted.frames, strict=True):
-                now = View(frame, pixels, device)
-                anew = self.baseline is not None and frame.index in self.baseline.ends
-                on_step("painting a pair anew" if anew else "measuring", frame.index, painted.info.frames)
-                for accumulator in active:
-                    accumulator.add(now)
+                on_step("measuring", frame.index, painted.info.frames)
+                self.add(frame, pixels)
+        on_step("painting pairs anew", painted.info.frames, painted.info.frames)
+        found = self.measured(painted)
         on_step("measured", painted.info.frames, painted.info.frames)
-        return self._measurement(painted)
+        return found
 
-    def _measurement(self, painted: Painted) -> Measurement:
+    def add(self, frame: Frame, pixels: np.ndarray) -> None:
+        """Take the next frame and its painting, (H, W, 3) uint8."""
+        now = View(frame, pixels, self.device)
+        for accumulator in (*self.flickers, self.drifting, self.filmstrip, self.likeness):
+            if accumulator is not None:
+                accumulator.add(now)
+        if self.baseline is not None and {frame.index, frame.index + 1} & self.baseline.ends:
+            self._pairs.append(now)
+
+    def measured(self, painted: Painted) -> Measurement:
+        """The figures, once all frames are there. Paints the pairs of the baseline: not beside another painting."""
+        for now in self._pairs:
+            assert self.baseline is not None
+            self.baseline.add(now)
+        self._pairs.clear()
         frames = tuple(self.drifting.frames)
         found = Measurement(
             vidstyle=__version__,
