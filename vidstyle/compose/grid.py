@@ -14,7 +14,8 @@ import numpy as np
 from vidstyle.compose.layouts import GROUND, INK
 from vidstyle.compose.lettering import ELLIPSIS, LINE_HEIGHT, draw, legible, width_of
 from vidstyle.errors import UsageError
-from vidstyle.media.stills.pictures import MAX_PIXELS, resize
+from vidstyle.media.stills.decoders import MAX_PIXELS
+from vidstyle.media.stills.pictures import resize
 
 READABLE, SHOWN = 14, 800  # pixels of the letters where a sheet is shown so wide
 SMALL, SMALLEST = 13, 9  # pixels of the letters of a small sheet, and where there is no room for these

@@ -34,9 +34,12 @@ ANIMATED = ("GIF", "PNG", "AVIF", "WEBP")  # formats of pictures whose animation
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 BITS_PER_SAMPLE, SUBFILE, DNG_VERSION = 258, 254, 50706  # tags of TIFF
+ANIMATION = 0x02  # the flag of an animated WebP
 LIGHT = {RADIANCE: "opencv", EXR: "pyav"}  # linear light, and the door of imageio
 BRIGHTEST = 10_000 / REFERENCE_WHITE  # linear light: the most that HDR displays are made for
 BAND = 256  # rows that are converted at once: as numbers a large picture takes gigabytes
+MAX_PIXELS = 100_000_000  # of a still
+MAX_FRAME_PIXELS = 40_000_000  # of a frame of a clip: 8K; a decoder holds a dozen of them
 HEADER = 1 << 16  # bytes in which the size of such a picture is looked for
 
 
@@ -84,7 +87,7 @@ def opened(path: Path) -> Iterator[Still]:
 
         pillow_heif.register_heif_opener()
         formats = (HEIF,)
-    with Image.open(path, formats=formats) as image:
+    with opened_by_pillow(path, formats) as image:
         if image.format == "TGA" and not _signed_tga(path) and path.suffix.lower() != ".tga":
             raise UnidentifiedImageError(path)  # TGA has no mark at its start: nearly anything could be taken for one
         tags = getattr(image, "tag_v2", {})
@@ -93,6 +96,44 @@ def opened(path: Path) -> Iterator[Still]:
                 f"{path} is {RAW.name}, of which only a preview can be read; develop it to TIFF or PNG first"
             )
         yield PillowPicture(path, image.size, image)
+
+
+@contextmanager
+def opened_by_pillow(path: Path, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """A picture, its header read; a WebP that is too large is refused first, as Pillow takes memory for all of it then.
+
+    Raises `MediaError` for that, and what Pillow raises.
+    """
+    canvas = _webp_canvas(path)
+    if canvas is not None:
+        width, height, moves = canvas
+        require_pixels(path, width, height, MAX_FRAME_PIXELS if moves else MAX_PIXELS)
+    with Image.open(path, formats=formats) as image:
+        yield image
+
+
+def _webp_canvas(path: Path) -> tuple[int, int, bool] | None:
+    """Width, height and whether it moves, from the header of a WebP picture (RFC 9649); None of any other file."""
+    with open(path, "rb") as file:
+        head = file.read(30)
+    if len(head) < 30 or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
+        return None
+    if head[12:16] == b"VP8X":
+        width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
+        return width, height, bool(head[20] & ANIMATION)
+    if head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), False
+    width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return width, height, False
+
+
+def require_pixels(path: Path, width: int, height: int, most: int = MAX_PIXELS) -> None:
+    """Raise `MediaError` if the picture or frame in `path` has more than so many pixels."""
+    if width * height > most:
+        raise MediaError(
+            f"{path} has {width}x{height} pixels; at most {most // 10**6} megapixels can be read: make it smaller first"
+        )
 
 
 def require_decoder(path: Path, kind: Kind, library: str, command: str) -> None:

@@ -12,13 +12,19 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vidstyle.errors import MediaError
-from vidstyle.media.stills.decoders import Still, opened, over_white, upright
+from vidstyle.media.stills.decoders import (
+    MAX_FRAME_PIXELS,
+    MAX_PIXELS,
+    Still,
+    opened,
+    over_white,
+    require_pixels,
+    upright,
+)
 from vidstyle.media.stills.filekinds import check_file, described
 from vidstyle.system.opencv import cv2
 
 __all__ = ["check_file", "described", "over_white"]
-MAX_PIXELS = 100_000_000  # of a still
-MAX_FRAME_PIXELS = 40_000_000  # of a frame of a clip: 8K; a decoder holds a dozen of them
 MIN_SIDE = 16
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".exr", ".tga")
 
@@ -150,11 +156,3 @@ def in_folder(path: str | Path) -> list[Path]:
     if not found:
         raise MediaError(f"the folder {path} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
     return found
-
-
-def require_pixels(path: Path, width: int, height: int, most: int = MAX_PIXELS) -> None:
-    """Raise `MediaError` if the picture or frame in `path` has more than so many pixels."""
-    if width * height > most:
-        raise MediaError(
-            f"{path} has {width}x{height} pixels; at most {most // 10**6} megapixels can be read: make it smaller first"
-        )

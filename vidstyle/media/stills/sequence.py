@@ -19,14 +19,9 @@ import numpy as np
 from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.media.stills.decoders import opened_by_pillow
 from vidstyle.media.stills.filekinds import check_file, kind_of
-from vidstyle.media.stills.pictures import (
-    MAX_FRAME_PIXELS,
-    PICTURE_SUFFIXES,
-    load_picture,
-    picture_size,
-    require_pixels,
-)
+from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, load_picture, picture_size
 from vidstyle.types import ClipInfo
 
 TIMING = "timing.json"  # beside the frames of a folder that vidstyle wrote
@@ -252,7 +247,7 @@ def _pixels(file: Path) -> np.ndarray:
 def _webp_count(path: Path) -> int:
     """The frames of a WebP; 0 if it is damaged."""
     try:
-        with Image.open(path, formats=("WEBP",)) as image:
+        with opened_by_pillow(path, ("WEBP",)) as image:
             return int(getattr(image, "n_frames", 1))
     except Exception:  # Pillow raises a dozen kinds; whoever reads it is told what is wrong
         return 0
@@ -262,8 +257,7 @@ def _webp_times(path: Path) -> list[Fraction]:
     """When each frame of an animated WebP is shown, and where the last one ends; each is decoded for it."""
     times = [Fraction(0)]
     try:
-        with Image.open(path, formats=("WEBP",)) as image:
-            require_pixels(path, *image.size, MAX_FRAME_PIXELS)
+        with opened_by_pillow(path, ("WEBP",)) as image:
             for number in range(int(getattr(image, "n_frames", 1))):
                 image.seek(number)
                 image.load()
@@ -277,7 +271,7 @@ def _webp_times(path: Path) -> list[Fraction]:
 
 def _webp_frames(path: Path, start: int, stop: int) -> Generator[np.ndarray]:
     """Frames of an animated WebP, (H, W, 3) uint8, transparency over white."""
-    with Image.open(path, formats=("WEBP",)) as image:
+    with opened_by_pillow(path, ("WEBP",)) as image:
         for number in range(stop):
             image.seek(number)
             if number < start:

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from vidstyle.errors import MediaError
-from vidstyle.media.stills.pictures import MAX_FRAME_PIXELS
+from vidstyle.media.stills.decoders import MAX_FRAME_PIXELS
 from vidstyle.media.video.clock import Clock
 from vidstyle.media.video.colors import Colors
 from vidstyle.media.video.containers import cut_short, open_container, sound_tracks
