@@ -133,15 +133,16 @@ def test_what_is_not_finite_stays_so():
     assert torch.isnan(distance(style, style * float("inf"))) and torch.isnan(distance(style * float("nan"), style))
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 @pytest.mark.parametrize("size", [(256, 256), (90, 101), (5, 7)])
 @pytest.mark.parametrize("statistic", [gram, moments])
-def test_statistics_of_bfloat16_features_are_not_rounded_to_it(statistic, size):
+def test_statistics_of_bfloat16_features_are_not_rounded_to_it(statistic, size, device):
     """The products themselves, in float64, are what is wanted: rounded to bfloat16 they would differ by 2e-3."""
     height, width = size
     f = features_of(16, 5, positions=height * width) * torch.logspace(0, -1.5, 16)[:, None] + 2
     features = f.float().view(1, 16, height, width).contiguous(memory_format=torch.channels_last).bfloat16()
     plain = positions(features).double()
-    wanted, found = plain.T @ plain / len(plain), statistic(features)
+    wanted, found = plain.T @ plain / len(plain), statistic(features.to(device)).cpu()
     assert found.dtype == torch.float32
     assert torch.allclose(found[:, :16].double(), wanted, rtol=1e-5, atol=0)
     assert not torch.allclose(wanted.bfloat16().double(), wanted, rtol=1e-3, atol=0)
