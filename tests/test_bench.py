@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -17,10 +18,10 @@ from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
-from vidstyle.lab import bench
-from vidstyle.lab.bench import baseline, machine, synthetic_inputs, tables, trials
+from vidstyle.lab import bench, synthetic, tables
+from vidstyle.lab.bench import baseline, machine, trials
 from vidstyle.settings import PRESETS, Settings
-from vidstyle.types import Frame
+from vidstyle.types import ClipInfo, Frame
 
 FAST = ["--size", 64, "--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--frames", 3]
 
@@ -136,7 +137,7 @@ def test_the_textbook_program_is_raced(tmp_path, weights):
     assert [race["judge"] for race in found["races"]] == ["vidstyle", "baseline"]
     for race in found["races"]:
         assert race["reached"] == (race["loss"] <= race["wanted"])
-        assert race["evaluations"] in bench.LADDER
+        assert race["evaluations"] in baseline.LADDER
         assert race["speedup"] == pytest.approx(found["seconds"] / race["seconds"])
 
 
@@ -145,8 +146,8 @@ def test_growth_stops_where_the_memory_or_the_patience_ends(network, monkeypatch
         if max(size) > 48:
             raise MemoryLimitError("it is full")
 
-    monkeypatch.setattr(bench, "SIZES", (32, 48, 64, 96))
-    monkeypatch.setattr(bench, "require_memory", no_more)
+    monkeypatch.setattr(trials, "SIZES", (32, 48, 64, 96))
+    monkeypatch.setattr(trials, "require_memory", no_more)
     styles, out = tmp_path / "style.png", tmp_path / "bench.json"
     Image.fromarray(pixels(texture(40, 64, 3))).save(styles)
     small = ["--network", network, *FAST, "--size", 40, "-o", out, "-y"]
@@ -159,7 +160,7 @@ def test_growth_stops_where_the_memory_or_the_patience_ends(network, monkeypatch
     assert [point["styles"] for point in found["styles"]] == [1, 2, 4]
     assert all(point["seconds"] > 0 for point in found["sizes"] + found["styles"])
     assert all(abs(point["pixels"] / point["size"] ** 2 - 0.8) < 0.05 for point in found["sizes"])  # 40x32
-    monkeypatch.setattr(bench, "PATIENCE", 0.0)
+    monkeypatch.setattr(trials, "PATIENCE", 0.0)
     assert run("--scaling", *small).exit_code == 0
     found = json.loads(out.read_text())["scaling"]
     assert [point["size"] for point in found["sizes"]] == [32]
@@ -249,11 +250,11 @@ def test_numbers_that_are_not_finite_are_none_in_json():
 
 
 def test_the_generated_clip_moves_in_two_ways_and_is_always_the_same(tmp_path):
-    first, again = (list(synthetic_inputs.pictures(128, 72, 4)) for _ in range(2))
+    first, again = (list(synthetic.generated_frames(ClipInfo(128, 72, Fraction(25), 4))) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
     assert first[0].shape == (72, 128, 3)
     assert all(np.abs(one.astype(int) - other).mean() > 1 for one, other in itertools.pairwise(first))
-    with Image.open(synthetic_inputs.write_style(tmp_path, 20)) as picture:
+    with Image.open(synthetic.write_style(tmp_path, 20)) as picture:
         assert picture.size == (32, 32)
 
 
@@ -287,8 +288,8 @@ def test_numbers_get_a_prefix():
 
 
 def test_bars_are_as_long_as_they_should_be():
-    assert [bar.end for bar in tables.linear_bars([1.0, 4.0])] == [1.0, 4.0]
-    low, middle, high = (bar.end / bar.size for bar in tables.log_bars([1.0, 8.0, 64.0]))
+    assert [bar.end for bar in tables.bars([1.0, 4.0])] == [1.0, 4.0]
+    low, middle, high = (bar.end / bar.size for bar in tables.bars([1.0, 8.0, 64.0], logarithmic=True))
     assert high == 1.0
     assert middle - low == pytest.approx(high - middle)
     assert low > 0

@@ -15,7 +15,7 @@ from PIL import Image
 import vidstyle
 from vidstyle.errors import UsageError
 from vidstyle.jobs.sources import SequenceSource
-from vidstyle.lab.bench import synthetic_inputs
+from vidstyle.lab import synthetic
 from vidstyle.settings import Settings
 from vidstyle.system import libraries
 
@@ -101,8 +101,8 @@ def test_what_is_missing_is_named():
 
 
 def test_a_drawn_film_is_the_generated_clip_and_can_be_entered_anywhere(tmp_path):
-    clip = synthetic_inputs.GeneratedClip(tmp_path, 64, 4)
-    wanted = list(synthetic_inputs.pictures(clip.info.width, clip.info.height, 4))
+    clip = synthetic.GeneratedClip(tmp_path, 64, 4)
+    wanted = list(synthetic.pictures(clip.info.width, clip.info.height, 4))
     assert clip.info.frames == 4
     for start in range(5):
         assert all(np.array_equal(*pair) for pair in zip(clip.decode(start), wanted[start:], strict=True))

@@ -1,4 +1,4 @@
-"""Timings of one job in its parts: an evaluation, a still, warm-started frames, the whole job.
+"""Timings of one job in its parts: an evaluation, a still, warm-started frames, the whole job; and its scaling.
 
 Every time ends when the device has done its work.
 """
@@ -6,8 +6,8 @@ Every time ends when the device has done its work.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-import math
 import statistics
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,20 +20,35 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.core.networks import FeatureNetwork
-from vidstyle.core.stylizer import Stylizer, scales, size_of
+from vidstyle.core.probe import require_memory
+from vidstyle.core.stylizer import Stylizer, resized, scales, size_of
+from vidstyle.errors import MemoryLimitError
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import open_job
 from vidstyle.jobs.rendering import render
 from vidstyle.jobs.sources import SequenceSource, VideoSource
 from vidstyle.lab.bench import machine
-from vidstyle.lab.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
+from vidstyle.lab.bench.figures import (
+    Evaluation,
+    JobSpeed,
+    Scaling,
+    SizePoint,
+    Stage,
+    Still,
+    StylesPoint,
+    WarmStart,
+)
 from vidstyle.lab.bench.machine import Machine
+from vidstyle.lab.results import ratio
 from vidstyle.settings import Settings
 from vidstyle.system.devices import engine, pick_device
 from vidstyle.system.stopwatch import recording
 from vidstyle.types import ClipInfo, Frame, Result
 
 IN_A_ROW = {"cuda": 50, "mps": 20, "cpu": 8}  # iterations, to time one
+SIZES = (256, 512, 1024, 2048, 4096)  # pixels of the long side
+STYLES = (1, 2, 4)
+PATIENCE = 20.0  # seconds of an evaluation after which no larger size is tried
 ORDER = ("decode", "flow", "wait", "warp", "optimise", "save")  # of the stages of a frame
 BESIDE = {"decode": "ahead", "flow": "ahead", "save": "behind"}  # those that run in other threads
 
@@ -248,8 +263,47 @@ class _Beginning:
             yield from itertools.islice(found, len(self.playback) - start)
 
 
-def ratio(part: float, whole: float) -> float:
-    """part / whole; 1 if both are zero."""
-    if whole:
-        return part / whole
-    return math.inf if part else 1.0
+def scaling_of(subject: Subject, on_part: Callable[[str], None]) -> Scaling:
+    """Time an evaluation at increasing sizes, up to the limits of memory and `PATIENCE`; and with several styles."""
+    sizes: list[SizePoint] = []
+    left_out = ""
+    for size in SIZES:
+        on_part(f"an evaluation at {size} pixels")
+        try:
+            sizes.append(size_point(subject, size))
+        except MemoryLimitError as error:
+            left_out = str(error)
+            break
+        if sizes[-1].seconds > PATIENCE:
+            left_out = f"an evaluation at {size} pixels took {sizes[-1].seconds:.0f} s"
+            break
+    missing = dict.fromkeys(SIZES[len(sizes) :], left_out)
+    on_part("more styles")
+    return Scaling(sizes, missing, [styles_point(subject, count) for count in STYLES])
+
+
+def size_point(subject: Subject, size: int) -> SizePoint:
+    """An evaluation of the still enlarged or shrunk to `size`. Raises `MemoryLimitError` if it would not fit."""
+    device = subject.device
+    machine.forget_peak(device)
+    height, width = (round(side * size / max(size_of(subject.still.image))) for side in size_of(subject.still.image))
+    image = resized(subject.still.image[None], (height, width)).clamp(0, 1)[0]
+    require_memory(subject.network, subject.settings, (height, width))
+    stylizer = subject.stylizer()
+    with engine(device):
+        evaluate = evaluator(stylizer, dataclasses.replace(subject.still, image=image))
+        seconds = machine.seconds_of(evaluate, device, least=1, most=1, warm_up=False)[0]
+        if seconds < PATIENCE / 5:
+            seconds = machine.median_seconds(evaluate, device)
+    return SizePoint(size, width * height, seconds, machine.peak(device))
+
+
+def styles_point(subject: Subject, count: int) -> StylesPoint:
+    """Prepare and evaluate the still in so many styles: the first one, rolled to be different pictures."""
+    styles = [subject.styles[0].roll(97 * number, dims=2) for number in range(count)]
+    stylizer = Stylizer(subject.network, styles, subject.settings)
+    frame = dataclasses.replace(subject.still, mix=(1 / count,) * count)
+    with engine(subject.device):
+        objective = functools.partial(stylizer.objective, frame)
+        prepare = machine.seconds_of(objective, subject.device, least=1, most=1, warm_up=False)[0]
+        return StylesPoint(count, prepare, machine.median_seconds(evaluator(stylizer, frame), subject.device))

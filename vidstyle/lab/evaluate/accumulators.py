@@ -1,6 +1,7 @@
 """Accumulators of streaming metrics: each takes the frames of a painted clip and of its input, one pair at a time.
 
 The memory that they take does not grow with the clip. Tensors are on the device that the views were made for.
+The per-frame baseline is one of them: it paints frames of the input independently, to compare the clip with.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +23,18 @@ from vidstyle.core.stylizer import scaled_style, to_pixels
 from vidstyle.core.warp import warp
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.lab.evaluate import patches
-from vidstyle.lab.evaluate.report.figures import (
+from vidstyle.lab.evaluate.figures import (
     Appearance,
+    BaselinePair,
     FilmstripFrame,
     FrameFigures,
+    Independence,
     PairFigures,
     PatchFigures,
     TemporalConsistency,
     WorstPair,
 )
+from vidstyle.lab.painter import CONTENT_LAYER, STYLE_LAYERS, Painter
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
 from vidstyle.types import Frame, Motion
@@ -145,7 +150,7 @@ class FilmstripAccumulator:
         """Take the next frame."""
         index = now.frame.index
         if index in self.chosen:
-            small = (_thumb(picture) for picture in (now.photo, now.pixels))
+            small = (shrunk(picture, THUMB) for picture in (now.photo, now.pixels))
             self.stills.append(FilmstripFrame(index, float(self.times[index]), *small))
 
 
@@ -175,6 +180,61 @@ class PatchAccumulator:
         self.frames.append(PatchFigures(now.frame.index, painted, photo))
 
 
+class PerFrameBaseline:
+    """Paints some pairs of neighbours, each frame from scratch, and compares them with those of the painted clip.
+
+    Content distances are from the content as it is in the clip.
+
+    Args:
+        painter: that paints and judges them; each frame gets the styles' colours by itself, not by those of its shot.
+        ends: the later frames of the pairs.
+        paintings: those from scratch that are there already, by frame; new ones are added. None keeps none.
+    """
+
+    def __init__(self, painter: Painter, ends: Collection[int], paintings: dict[int, Tensor] | None = None) -> None:
+        self.painter, self.ends, self.device = painter, frozenset(ends), painter.independent.device
+        self.paintings: dict[int, Tensor] = {} if paintings is None else paintings
+        self._keeps = paintings is not None
+        self._before: View | None = None
+        self._found: list[BaselinePair] = []
+
+    def add(self, now: View) -> None:
+        """Take the next frame."""
+        if now.frame.index in self.ends and self._before is not None and now.frame.motion is not None:
+            errors = self.warping_errors(self._before, now, now.frame.motion)
+            later, (size, scale) = self.painting(now.frame), (now.pixels.shape[:2], self.painter.settings.style_scale)
+            styles = [scaled_style(style, size, scale)[0].to(self.device) for style in self.painter.styles]
+            shown, critic, mix = (now.painting, later), self.painter.critic, now.frame.mix
+            style = [metrics.style_distance(critic, one, now.image, styles, STYLE_LAYERS, mix) for one in shown]
+            content = [metrics.content_distance(critic, one, now.image, CONTENT_LAYER) for one in shown]
+            figures: list[Any] = [*errors, *style, *content, *map(metrics.sharpness, shown)]
+            self._found.append(BaselinePair(now.frame.index, *figures))
+            if not self._keeps:
+                self.paintings.clear()
+        self._before = now if now.frame.index + 1 in self.ends else None
+
+    def independence(self) -> Independence:
+        """The figures of all pairs so far."""
+        return Independence.of(self.painter.judge, self._found)
+
+    def painting(self, frame: Frame) -> Tensor:
+        """The frame from scratch, (3, H, W)."""
+        if frame.index not in self.paintings:
+            self.paintings[frame.index] = self.painter.paint(frame)
+        return self.paintings[frame.index]
+
+    def warping_errors(self, before: View, now: View, motion: Motion) -> tuple[float, float]:
+        """Between two frames of the painted clip along `motion`, and between the same two painted from scratch."""
+        visible = motion.visible.to(self.device)
+        earlier, later = (self.painting(view.frame) for view in (before, now))
+        carried = warp(torch.cat([before.painting, earlier]), motion.flow).clamp(0, 1).split(3)
+        painted, anew = (
+            metrics.warping_error(one, picture, visible)
+            for one, picture in zip(carried, (now.painting, later), strict=True)
+        )
+        return painted, anew
+
+
 def appearance(image: Tensor) -> Appearance:
     """Sharpness, mean luma and mean colour differences (ITU-R BT.709-6, 3.2 and 3.3) in 1/255, beside nothing yet."""
     red, green, blue = (255 * image.mean((1, 2))).tolist()
@@ -199,7 +259,8 @@ def undivided(shots: Collection[int], frames: int, distance: int) -> list[int]:
     return found
 
 
-def _thumb(picture: np.ndarray) -> np.ndarray:
+def shrunk(picture: np.ndarray, long_side: int) -> np.ndarray:
+    """A picture whose long side has so many pixels at the most."""
     height, width = picture.shape[:2]
-    factor = min(1.0, THUMB / max(height, width))
+    factor = min(1.0, long_side / max(height, width))
     return pictures.resize(picture, max(1, round(width * factor)), max(1, round(height * factor)))

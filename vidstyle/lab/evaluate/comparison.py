@@ -11,11 +11,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +31,9 @@ from vidstyle.jobs.output.export import files_read
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.lab.evaluate import patches
-from vidstyle.lab.evaluate.comparison.beside import Finished, Names, find_finished
-from vidstyle.lab.evaluate.comparison.blind import blind_page
-from vidstyle.lab.evaluate.comparison.figures import Judgement, Pair, Report, Speed
-from vidstyle.lab.evaluate.comparison.sheet import contact_sheet
+from vidstyle.lab.evaluate.comparison_report import Judgement, Pair, Report, Speed, blind_page, contact_sheet
+from vidstyle.lab.evaluate.finished import Finished, Names, find_finished
+from vidstyle.lab.tables import VGG19
 from vidstyle.media.stills import pictures
 from vidstyle.media.writers.sinks import write_still
 from vidstyle.schedule import constant
@@ -47,7 +45,7 @@ AGREEMENT = 0.05  # content distances this close to each other count as equal
 SLOPE = 0.4  # d log(content distance) / d log((1 - alpha) / alpha), roughly, for the first guess of an equal alpha
 ALPHAS = (0.005, 0.995)  # between which alpha is moved
 NO_DISTANCE = 1e-6  # a content distance below which a picture is its content
-NAMES = {"vgg19": "VGG-19"}  # of networks; a file goes by its own
+NAMES = {VGG19: "VGG-19"}  # of networks; a file goes by its own
 
 
 class Comparison:
@@ -95,7 +93,8 @@ class Comparison:
         for _ in range(tries):
             if not _apart(seen[-1], reference) > AGREEMENT:
                 break
-            alpha = next_alpha([(_alpha(one), one.content) for one in seen], reference.content)
+            known = [(one.alpha, one.content) for one in seen if one.alpha is not None]
+            alpha = next_alpha(known, reference.content)
             seen.append(self._painted(content, style, dataclasses.replace(self.settings, alpha=alpha)))
         return Pair(content, style, reference, same_alpha, min(seen, key=lambda one: _apart(one, reference)))
 
@@ -164,11 +163,6 @@ def _apart(one: Judgement, other: Judgement) -> float:
     return abs(math.log(max(one.content, NO_DISTANCE) / max(other.content, NO_DISTANCE)))
 
 
-def _alpha(one: Judgement) -> float:
-    assert one.alpha is not None
-    return one.alpha
-
-
 def next_alpha(seen: Sequence[tuple[float, float]], wanted: float) -> float:
     """The alpha to try next for a content distance of `wanted`, from pairs of an alpha and its content distance.
 
@@ -221,11 +215,11 @@ def compare(
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    made = {"sheet": output / "sheet.png", "report": output / "report.json"} | (
-        {"blind": output / "blind.html"} if blind else {}
-    )
-    read: list[str | Path] = [contents, styles, *([beside] if beside else []), *files_read(settings)]
-    _check_made(output, made.values(), read, overwrite=overwrite)
+    sheet, figures, page = (output / name for name in ("sheet.png", "report.json", "blind.html"))
+    made = [sheet, figures, page] if blind else [sheet, figures]
+    check_apart(made, [contents, styles, *([beside] if beside else []), *files_read(settings)])
+    for path in made if output.is_dir() else ():
+        check_writable(path, overwrite=overwrite)
     all_pairs = list(in_turn(*(pictures.in_folder(path) for path in (contents, styles))))
     chosen = all_pairs[:limit]
     finished = None if beside is None else find_finished(beside, output, all_pairs, chosen, settings.size)
@@ -237,20 +231,11 @@ def compare(
             on_pair(pairs[-1], len(chosen))
     speed = comparison.speed() if beside is None else None
     report = Report(pairs, *_names(settings, beside), constant(settings.alpha), beside, speed)
-    write_still(contact_sheet(pairs), [made["sheet"]], overwrite=overwrite)
+    write_still(contact_sheet(pairs), [sheet], overwrite=overwrite)
     if blind:
-        write_whole(made["blind"], blind_page(report), overwrite=overwrite)
-    write_whole(made["report"], json.dumps(report.json(), indent=1), overwrite=overwrite)
+        write_whole(page, blind_page(report), overwrite=overwrite)
+    report.save(figures, overwrite=overwrite)
     return report
-
-
-def _check_made(output: Path, made: Iterable[Path], read: Sequence[str | Path], *, overwrite: bool) -> None:
-    """Find out before any painting whether the files can be written. Raises as `check_writable` does."""
-    made = list(made)
-    check_apart(made, read)
-    if output.is_dir():
-        for path in made:
-            check_writable(path, overwrite=overwrite)
 
 
 def _names(settings: Settings, beside: Path | None) -> tuple[str, str]:

@@ -6,27 +6,15 @@ import dataclasses
 import math
 import shlex
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
-from vidstyle.lab.evaluate.report.figures import Measurement, TemporalConsistency
-from vidstyle.lab.evaluate.report.tables import number, share
-from vidstyle.settings import Job, Settings, option_name, typed
+from vidstyle.lab.evaluate.figures import Measurement, TemporalConsistency
+from vidstyle.lab.results import used
+from vidstyle.lab.tables import counted, number, share
+from vidstyle.settings import Settings, option_name, typed
 
-FILES = ("weights", "flow_weights", "network", "init")  # settings that may name one
 STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less
 BLUNT = 0.75  # share of the sharpness of the first frame, beyond what the input does itself
 SKEW = 0.02  # difference of the proportions
-
-
-def used(settings: Settings, job: Job = "video") -> dict[str, Any]:
-    """The settings that a job reads; of files the names only."""
-    values = {
-        option.name: getattr(settings, option.name)
-        for option in dataclasses.fields(settings)
-        if job in option.metadata["only"]
-    }
-    return values | {name: Path(values[name]).name for name in FILES if values.get(name)}
 
 
 def command_line(words: Sequence[str], settings: Settings) -> str:
@@ -77,9 +65,9 @@ def notes(found: Measurement, *, encoded: bool) -> Iterator[str]:
         )
     for one in found.consistency:
         if not one.candidates:
-            yield f"No shot is longer than {one.distance} frame{'s' * (one.distance > 1)}: no error over that distance."
+            yield f"No shot is longer than {counted(one.distance, 'frame')}: no error over that distance."
         elif math.isnan(one.warping.mean):
-            yield f"Nothing can be followed over {one.distance} frame{'s' * (one.distance > 1)}: no error over that."
+            yield f"Nothing can be followed over {counted(one.distance, 'frame')}: no error over that."
     if (clip.width, clip.height) != (painted.width, painted.height):
         sizes = f"{clip.width}x{clip.height} pixels to the {painted.width}x{painted.height}"
         yield f"The input was resized from {sizes} of the painted clip."

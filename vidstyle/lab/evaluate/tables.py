@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
-from rich import box
 from rich.console import RenderableType
-from rich.table import Table
 
-from vidstyle.lab.evaluate.patches import LABELS, MEANING, PatchDistances
-from vidstyle.lab.evaluate.report.figures import (
-    ClipFacts,
+from vidstyle.lab.evaluate.figures import (
     Drift,
     Independence,
     Measurement,
@@ -21,18 +15,15 @@ from vidstyle.lab.evaluate.report.figures import (
     Spread,
     TemporalConsistency,
 )
+from vidstyle.lab.evaluate.patches import LABELS, MEANING, PatchDistances
+from vidstyle.lab.tables import JUDGES, Grid, counted, number, share, signed
 
-JUDGES = {"compact": "the compact network", "vgg19": "VGG-19"}
 
-
-@dataclass(frozen=True)
-class Grid:
-    """A table in words; its first column says what a row is, the others are numbers."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str
+def tables(found: Measurement) -> Iterator[RenderableType]:
+    """Everything for a terminal, with the notes."""
+    for grid in grids(found):
+        yield from (grid.shown(), "")
+    yield from found.notes
 
 
 def grids(found: Measurement) -> Iterator[Grid]:
@@ -46,40 +37,20 @@ def grids(found: Measurement) -> Iterator[Grid]:
     yield drifting(found.drift)
 
 
-def tables(found: Measurement) -> Iterator[RenderableType]:
-    """The same for a terminal, with the notes."""
-    for grid in grids(found):
-        yield shown(grid)
-        yield ""
-    yield from found.notes
-
-
-def shown(grid: Grid) -> Table:
-    """A table for a terminal."""
-    table = Table(title=grid.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.caption, table.caption_justify = grid.caption, "left"
-    for place, column in enumerate(grid.columns):
-        table.add_column(column, justify="right" if place else "left", no_wrap=place > 0)
-    for row in grid.rows:
-        table.add_row(*row)
-    return table
-
-
 def clips(found: Measurement) -> Grid:
     """What was looked at."""
-    columns: tuple[tuple[str, ClipFacts], ...] = (("input", found.input), ("painted", found.painted))
-    rows = tuple(
+    rows = [
         (f"{role}: {one.name}", f"{one.width}x{one.height}", f"{one.frames}", f"{one.fps:.4g}", f"{one.seconds:.2f} s")
-        for role, one in columns
-    )
-    cuts = len(found.shots) - 1
+        for role, one in (("input", found.input), ("painted", found.painted))
+    ]
+    cuts = len(found.shots) > 1
     shots = f"{len(found.shots)} shots; pairs of frames across a cut are left out." if cuts else "One shot."
     return Grid("The clips", ("", "pixels", "frames", "a second", "length"), rows, shots)
 
 
-def flicker(consistency: tuple[TemporalConsistency, ...]) -> Grid:
+def flicker(consistency: Sequence[TemporalConsistency]) -> Grid:
     """Warping errors and plain differences."""
-    rows: list[tuple[str, ...]] = []
+    rows = []
     for one in consistency:
         if not one.pairs:
             continue
@@ -90,7 +61,7 @@ def flicker(consistency: tuple[TemporalConsistency, ...]) -> Grid:
     return Grid(
         "Flicker: warping error",
         ("frames apart", "pairs", "mean", "median", "worst", "at frame", "input"),
-        tuple(rows),
+        rows,
         "Mean squared difference per channel, RGB in [0, 1], with the earlier frame carried along the motion of the "
         "input; what was hidden does not count (Lai et al. 2018). The input's own is what the flow cannot explain: "
         "noise, changing light, faults of the flow. A clip that differs little without flow and much with it stands "
@@ -100,22 +71,19 @@ def flicker(consistency: tuple[TemporalConsistency, ...]) -> Grid:
 
 def beside(one: Independence) -> Grid:
     """The painted clip and independent paintings."""
-    pairs = f"{len(one.pairs)} pair{'s' * (len(one.pairs) != 1)}"
-    rows = (
-        ("warping error", number(one.warping), number(one.independent_warping), number(one.warping_ratio)),
-        (
-            f"style distance, judged by {JUDGES[one.judge]}",
-            number(one.style),
-            number(one.independent_style),
-            number(one.style_ratio),
-        ),
-        ("content distance", number(one.content), number(one.independent_content), number(one.content_ratio)),
-        ("sharpness", number(one.sharpness), number(one.independent_sharpness), number(one.sharpness_ratio)),
-    )
+    names = {
+        "warping": "warping error",
+        "style": f"style distance, judged by {JUDGES[one.judge]}",
+        "content": "content distance",
+        "sharpness": "sharpness",
+    }
     return Grid(
-        f"Beside frames painted independently, with the same settings ({pairs})",
+        f"Beside frames painted independently, with the same settings ({counted(len(one.pairs), 'pair')})",
         ("", "painted clip", "independent", "ratio"),
-        rows,
+        [
+            (label, *(number(getattr(one, each)) for each in (name, f"independent_{name}", f"{name}_ratio")))
+            for name, label in names.items()
+        ],
         "Warping error: a ratio of 1 is as much flicker as in independent frames, 0 is none. Style distance: 0 = the "
         "style, 1 = as far from it as the input; mean over relu1_1 to relu5_1. Content distance: 0 = the input, 1 = as "
         "far from it as its mean feature; relu4_2. A ratio above 1 in either, or below 1 in sharpness, means that "
@@ -123,56 +91,34 @@ def beside(one: Independence) -> Grid:
     )
 
 
-def likeness(frames: tuple[PatchFigures, ...]) -> Grid:
+def likeness(frames: Sequence[PatchFigures]) -> Grid:
     """Colours and patches beside the style's, without a network."""
     columns = [one.painted for one in frames] + [PatchDistances.average(one.input for one in frames)]
-    rows = tuple((label, *(number(getattr(one, name)) for one in columns)) for name, label in LABELS.items())
     return Grid(
         "Colours and patches beside the style's, judged without a network",
         ("", *(f"frame {one.frame}" for one in frames), "input"),
-        rows,
+        [(label, *(number(getattr(one, name)) for one in columns)) for name, label in LABELS.items()],
         f"{MEANING} The input: the same frames before they were painted.",
     )
 
 
 def drifting(drift: Drift) -> Grid:
     """What changes within the shots."""
-    rows = (
-        ("sharpness", *_range(drift.sharpness, share)),
-        ("  the input's own", *_range(drift.input_sharpness, share)),
-        ("  as a multiple of that", *_range(drift.corrected_sharpness, share)),
-        ("luma", *_range(drift.luma, signed)),
-        ("  minus the input's own", *_range(drift.corrected_luma, signed)),
-        ("chroma", *_range(drift.chroma, number)),
-        ("  minus the input's own", *_range(drift.corrected_chroma, number)),
-    )
     return Grid(
         "Drift since the first frame of the shot",
         ("", "least", "most", "last frame"),
-        rows,
+        [
+            ("sharpness", *_range(drift.sharpness, share)),
+            ("  the input's own", *_range(drift.input_sharpness, share)),
+            ("  as a multiple of that", *_range(drift.corrected_sharpness, share)),
+            ("luma", *_range(drift.luma, signed)),
+            ("  minus the input's own", *_range(drift.corrected_luma, signed)),
+            ("chroma", *_range(drift.chroma, number)),
+            ("  minus the input's own", *_range(drift.corrected_chroma, number)),
+        ],
         "Sharpness: mean length of the gradient, as a share of the first frame's. Luma and chroma: means of Y' and of "
         "Cb and Cr (BT.709) against the first frame, in 1/255.",
     )
-
-
-def number(value: float) -> str:
-    """Three digits, like 0.00123, 0.105, 12.3; a dash if there is no number."""
-    if math.isnan(value):
-        return "–"
-    if value == 0:
-        return "0"
-    digits = 2 - math.floor(math.log10(abs(value)))
-    return f"{value:.1e}" if digits > 7 else f"{value:.{max(digits, 0)}f}"
-
-
-def share(value: float) -> str:
-    """In per cent."""
-    return "–" if math.isnan(value) else f"{value:.0%}"
-
-
-def signed(value: float) -> str:
-    """With one decimal and its sign."""
-    return "–" if math.isnan(value) else f"{round(value, 1) + 0:+.1f}"  # no minus before a zero
 
 
 def _spread(one: Spread) -> tuple[str, ...]:
