@@ -173,10 +173,10 @@ def test_operations_are_those_of_a_hand_count():
     # 48 positions below the halving, 12 above; conv2_2 is not needed.
     convolutions = 48 * 9 * (3 * 2 + 2 * 3) + 12 * 9 * 3 * 4
     grams = 48 * 3 * 3 + 12 * 4 * 4
-    assert trials.operations(network, layers, layers, 8, 6) == 4 * (convolutions + grams)
-    assert trials.operations(network, layers, layers[:1], 8, 6) == 4 * (convolutions + 48 * 3 * 3)
-    assert trials.least_traffic(network, layers, 8, 6) == 4 * 4 * (48 * (2 + 3) + 12 * 4)
-    assert trials.least_traffic(network.bfloat16(), layers, 8, 6) == 2 * 4 * (48 * (2 + 3) + 12 * 4)
+    traffic = 4 * (48 * (2 + 3) + 12 * 4)  # values
+    assert trials.work(network, layers, layers, 8, 6) == (4 * (convolutions + grams), 4 * traffic)
+    assert trials.work(network, layers, layers[:1], 8, 6) == (4 * (convolutions + 48 * 3 * 3), 4 * traffic)
+    assert trials.work(network.bfloat16(), layers, layers, 8, 6)[1] == 2 * traffic
 
 
 @pytest.mark.parametrize("skip", [False, True])
@@ -188,7 +188,7 @@ def test_operations_are_those_that_torch_counts(skip, picture, style):
     with FlopCounterMode(display=False) as counter:
         evaluate()
     layers = (*settings.content_layers, *settings.style_layers)
-    counted = trials.operations(network, layers, settings.style_layers, *picture.shape[1:])
+    counted, _ = trials.work(network, layers, settings.style_layers, *picture.shape[1:])
     assert counted == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 

@@ -16,7 +16,7 @@ from vidstyle import Settings, measure_clip, stylize_video
 from vidstyle.cli import app
 from vidstyle.lab import plots
 from vidstyle.lab.evaluate import page, patches, tables
-from vidstyle.lab.evaluate.words import command_line
+from vidstyle.lab.evaluate.tables import command_line
 from vidstyle.lab.plots import Line, heat, line_plot, ticks
 from vidstyle.lab.tables import number, share, signed
 

@@ -22,18 +22,7 @@ from vidstyle.core.color import LUMINANCE
 from vidstyle.core.stylizer import scaled_style, to_pixels
 from vidstyle.core.warp import warp
 from vidstyle.jobs.sources import to_tensor
-from vidstyle.lab.evaluate import patches
-from vidstyle.lab.evaluate.figures import (
-    Appearance,
-    BaselinePair,
-    FilmstripFrame,
-    FrameFigures,
-    Independence,
-    PairFigures,
-    PatchFigures,
-    TemporalConsistency,
-    WorstPair,
-)
+from vidstyle.lab.evaluate import figures, patches
 from vidstyle.lab.painter import CONTENT_LAYER, STYLE_LAYERS, Painter
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
@@ -77,9 +66,9 @@ class FlickerAccumulator:
 
     def __init__(self, distance: int, ends: Collection[int], candidates: int) -> None:
         self.distance, self.ends, self.candidates = distance, frozenset(ends), candidates
-        self.worst: WorstPair | None = None
+        self.worst: figures.WorstPair | None = None
         self._most = -1.0
-        self._pairs: list[PairFigures] = []
+        self._pairs: list[figures.PairFigures] = []
         self._waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, now: View) -> None:
@@ -92,16 +81,16 @@ class FlickerAccumulator:
         if index + self.distance in self.ends:
             self._waiting[index] = now.photo, now.pixels
 
-    def consistency(self) -> TemporalConsistency:
+    def consistency(self) -> figures.TemporalConsistency:
         """The figures of all frames so far."""
-        return TemporalConsistency.of(self.distance, self.candidates, self._pairs)
+        return figures.TemporalConsistency.of(self.distance, self.candidates, self._pairs)
 
     def _measure(self, photo: np.ndarray, painted: np.ndarray, now: View, motion: Motion) -> None:
         visible = motion.visible.to(now.device)
         before = torch.cat([to_tensor(painted), to_tensor(photo)]).to(now.device)
         painting, image = warp(before, motion.flow).clamp(0, 1).split(3)
         everything = torch.ones_like(visible)
-        pair = PairFigures(
+        pair = figures.PairFigures(
             frame=now.frame.index,
             visible=float(visible.mean()),
             warping=metrics.warping_error(painting, now.painting, visible),
@@ -114,7 +103,7 @@ class FlickerAccumulator:
             self._most = pair.warping
             squares = visible[0] * (now.painting - painting).square().mean(0)
             squares[visible[0] == 0] = math.nan
-            self.worst = WorstPair(pair.frame, painted, now.pixels, squares.cpu().numpy())
+            self.worst = figures.WorstPair(pair.frame, painted, now.pixels, squares.cpu().numpy())
 
 
 class DriftAccumulator:
@@ -127,7 +116,7 @@ class DriftAccumulator:
 
     def __init__(self, shots: Collection[int], times: Sequence[Fraction]) -> None:
         self.shots, self.times = shots, times
-        self.frames: list[FrameFigures] = []
+        self.frames: list[figures.FrameFigures] = []
 
     def add(self, now: View) -> None:
         """Take the next frame."""
@@ -136,7 +125,7 @@ class DriftAccumulator:
         if index in self.shots or not self.frames:
             self._first, self._anchors = index, appearances
         painted, own = (one.beyond(anchor) for anchor, one in zip(self._anchors, appearances, strict=True))
-        self.frames.append(FrameFigures(index, float(self.times[index]), self._first, painted, own))
+        self.frames.append(figures.FrameFigures(index, float(self.times[index]), self._first, painted, own))
 
 
 class FilmstripAccumulator:
@@ -144,14 +133,14 @@ class FilmstripAccumulator:
 
     def __init__(self, chosen: Collection[int], times: Sequence[Fraction]) -> None:
         self.chosen, self.times = frozenset(chosen), times
-        self.stills: list[FilmstripFrame] = []
+        self.stills: list[figures.FilmstripFrame] = []
 
     def add(self, now: View) -> None:
         """Take the next frame."""
         index = now.frame.index
         if index in self.chosen:
             small = (shrunk(picture, THUMB) for picture in (now.photo, now.pixels))
-            self.stills.append(FilmstripFrame(index, float(self.times[index]), *small))
+            self.stills.append(figures.FilmstripFrame(index, float(self.times[index]), *small))
 
 
 class PatchAccumulator:
@@ -165,7 +154,7 @@ class PatchAccumulator:
 
     def __init__(self, chosen: Collection[int], styles: Sequence[Tensor], scale: float) -> None:
         self.chosen, self.styles, self.scale = frozenset(chosen), styles, scale
-        self.frames: list[PatchFigures] = []
+        self.frames: list[figures.PatchFigures] = []
 
     def add(self, now: View) -> None:
         """Take the next frame."""
@@ -177,7 +166,7 @@ class PatchAccumulator:
             patches.distances(picture.astype(np.float32) / 255, wanted, shares=now.frame.mix)
             for picture in (now.pixels, now.photo)
         )
-        self.frames.append(PatchFigures(now.frame.index, painted, photo))
+        self.frames.append(figures.PatchFigures(now.frame.index, painted, photo))
 
 
 class PerFrameBaseline:
@@ -196,7 +185,7 @@ class PerFrameBaseline:
         self.paintings: dict[int, Tensor] = {} if paintings is None else paintings
         self._keeps = paintings is not None
         self._before: View | None = None
-        self._found: list[BaselinePair] = []
+        self._found: list[figures.BaselinePair] = []
 
     def add(self, now: View) -> None:
         """Take the next frame."""
@@ -207,15 +196,15 @@ class PerFrameBaseline:
             shown, critic, mix = (now.painting, later), self.painter.critic, now.frame.mix
             style = [metrics.style_distance(critic, one, now.image, styles, STYLE_LAYERS, mix) for one in shown]
             content = [metrics.content_distance(critic, one, now.image, CONTENT_LAYER) for one in shown]
-            figures: list[Any] = [*errors, *style, *content, *map(metrics.sharpness, shown)]
-            self._found.append(BaselinePair(now.frame.index, *figures))
+            found: list[Any] = [*errors, *style, *content, *map(metrics.sharpness, shown)]
+            self._found.append(figures.BaselinePair(now.frame.index, *found))
             if not self._keeps:
                 self.paintings.clear()
         self._before = now if now.frame.index + 1 in self.ends else None
 
-    def independence(self) -> Independence:
+    def independence(self) -> figures.Independence:
         """The figures of all pairs so far."""
-        return Independence.of(self.painter.judge, self._found)
+        return figures.Independence.of(self.painter.judge, self._found)
 
     def painting(self, frame: Frame) -> Tensor:
         """The frame from scratch, (3, H, W)."""
@@ -235,12 +224,12 @@ class PerFrameBaseline:
         return painted, anew
 
 
-def appearance(image: Tensor) -> Appearance:
+def appearance(image: Tensor) -> figures.Appearance:
     """Sharpness, mean luma and mean colour differences (ITU-R BT.709-6, 3.2 and 3.3) in 1/255, beside nothing yet."""
     red, green, blue = (255 * image.mean((1, 2))).tolist()
     luma = sum(weight * value for weight, value in zip(LUMINANCE, (red, green, blue), strict=True))
     cb, cr = (blue - luma) / (2 - 2 * LUMINANCE[2]), (red - luma) / (2 - 2 * LUMINANCE[0])
-    return Appearance(metrics.sharpness(image), luma, cb, cr)
+    return figures.Appearance(metrics.sharpness(image), luma, cb, cr)
 
 
 def spread(candidates: Sequence[int], count: int) -> list[int]:

@@ -14,8 +14,7 @@ from PIL import Image
 
 from vidstyle.lab.evaluate.accumulators import shrunk
 from vidstyle.lab.evaluate.figures import Measurement
-from vidstyle.lab.evaluate.tables import grids
-from vidstyle.lab.evaluate.words import headline
+from vidstyle.lab.evaluate.tables import grids, headline
 from vidstyle.lab.plots import Line, heat, line_plot
 from vidstyle.lab.tables import number
 

@@ -24,19 +24,10 @@ from vidstyle.core.probe import require_memory
 from vidstyle.errors import MediaError
 from vidstyle.jobs.output.export import files_read, listed
 from vidstyle.jobs.sources import VideoSource, ahead
-from vidstyle.lab.evaluate import page
-from vidstyle.lab.evaluate.accumulators import (
-    DriftAccumulator,
-    FilmstripAccumulator,
-    FlickerAccumulator,
-    PatchAccumulator,
-    PerFrameBaseline,
-    View,
-    spread,
-    undivided,
-)
+from vidstyle.lab.evaluate import accumulators, page
+from vidstyle.lab.evaluate.accumulators import View, spread, undivided
 from vidstyle.lab.evaluate.figures import ClipFacts, Drift, Measurement
-from vidstyle.lab.evaluate.words import command_line, notes
+from vidstyle.lab.evaluate.tables import command_line, notes
 from vidstyle.lab.painter import Painter, check_judge, load_styles
 from vidstyle.lab.results import check_report, used
 from vidstyle.lab.tables import COMPACT
@@ -177,23 +168,25 @@ class ClipEvaluation:
         self.source, self.styles, self.settings, self.command = source, styles, settings, command
         count, shots, times = source.info.frames, source.shots, source.info.times
         near = undivided(shots, count, 1)
-        self.flickers = [FlickerAccumulator(1, near, len(near))]
+        self.flickers = [accumulators.FlickerAccumulator(1, near, len(near))]
         for distance in DISTANCES:
             ends = undivided(shots, count, distance)
-            self.flickers.append(FlickerAccumulator(distance, spread(ends, SAMPLE), len(ends)))
-        self.drifting = DriftAccumulator(shots, times)
-        self.filmstrip = FilmstripAccumulator(spread(range(count), SAMPLE), times)
+            self.flickers.append(accumulators.FlickerAccumulator(distance, spread(ends, SAMPLE), len(ends)))
+        self.drifting = accumulators.DriftAccumulator(shots, times)
+        self.filmstrip = accumulators.FilmstripAccumulator(spread(range(count), SAMPLE), times)
         self.baseline, self.likeness = None, None
         if styles:
             paintings = load_styles(styles)
-            self.baseline = PerFrameBaseline(Painter(paintings, settings, judge), spread(near, pairs))
-            self.likeness = PatchAccumulator({0, (count - 1) // 2, count - 1}, paintings, settings.style_scale)
+            self.baseline = accumulators.PerFrameBaseline(Painter(paintings, settings, judge), spread(near, pairs))
+            self.likeness = accumulators.PatchAccumulator(
+                {0, (count - 1) // 2, count - 1}, paintings, settings.style_scale
+            )
 
     def run(self, painted: Painted, on_step: OnStep = lambda text, done, total: None) -> Measurement:
         """Pass both clips through the accumulators."""
         device = self.baseline.device if self.baseline else pick_device(self.settings.device)
-        accumulators = (*self.flickers, self.drifting, self.filmstrip, self.baseline, self.likeness)
-        active = [accumulator for accumulator in accumulators if accumulator is not None]
+        chosen = (*self.flickers, self.drifting, self.filmstrip, self.baseline, self.likeness)
+        active = [accumulator for accumulator in chosen if accumulator is not None]
         with closing(ahead(self.source.frames(0))) as frames:
             for frame, pixels in zip(frames, painted.frames, strict=True):
                 now = View(frame, pixels, device)
