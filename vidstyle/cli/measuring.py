@@ -239,13 +239,13 @@ def doctor(
         if job is not None and not report:
             raise UsageError("doctor looks at a job folder only with --report")
         lines = doctor.report(job) if report else []
-        findings = [] if report else doctor.examine()
+        findings = {} if report else doctor.examine()
     for line in lines:
         typer.echo(line)
-    for finding in findings:
+    for subject, finding in findings.items():
         mark = "ok     " if finding.ok else "MISSING"
-        typer.echo(f"{mark} {finding.subject}: {finding.text}")
+        typer.echo(f"{mark} {subject}: {finding.text}")
         if finding.mend:
             typer.echo(f"        {finding.mend}")
-    if not all(finding.ok for finding in findings):
+    if not all(finding.ok for finding in findings.values()):
         raise typer.Exit(1)
