@@ -31,7 +31,7 @@ from typer.testing import CliRunner
 
 from vidstyle.cli import app
 from vidstyle.core import networks
-from vidstyle.lab.bench import baseline, machine, trials
+from vidstyle.lab.bench import baseline, machine, timings
 from vidstyle.lab.distill import __main__ as distill
 from vidstyle.lab.evaluate import patches
 from vidstyle.settings import Settings, option_name
@@ -482,8 +482,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "BUDGET", 0.0)
     monkeypatch.setattr(machine, "MATRIX_SIDE", {"cpu": 64})
     monkeypatch.setattr(machine, "COPIED_BYTES", 2**16)
-    monkeypatch.setattr(trials, "IN_A_ROW", {"cpu": 2})
-    monkeypatch.setattr(trials, "SIZES", (32,))
+    monkeypatch.setattr(timings, "IN_A_ROW", {"cpu": 2})
+    monkeypatch.setattr(timings, "SIZES", (32,))
     monkeypatch.setattr(patches, "COUNT", 100)
     monkeypatch.setattr(networks, "VGG19_BLOCKS", SLIM_VGG19)
     monkeypatch.setattr(baseline, "cfgs", {"E": SLIM_CFG})

@@ -27,8 +27,8 @@ from vidstyle import stylize_image
 from typer.testing import CliRunner
 from vidstyle.cli import app
 if "bench" in sys.argv[1]:
-    from vidstyle.lab.bench import machine, trials
-    machine.BUDGET, machine.MATRIX_SIDE, machine.COPIED_BYTES, trials.IN_A_ROW = 0.0, {"cpu": 64}, 2**16, {"cpu": 2}
+    from vidstyle.lab.bench import machine, timings
+    machine.BUDGET, machine.MATRIX_SIDE, machine.COPIED_BYTES, timings.IN_A_ROW = 0.0, {"cpu": 64}, 2**16, {"cpu": 2}
 done = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
 print(json.dumps([(one.exit_code, " ".join(one.output.split())) for one in done]))
 """

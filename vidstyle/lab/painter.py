@@ -24,6 +24,8 @@ from vidstyle.types import Frame
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # that distances are the mean of
 CONTENT_LAYER = "relu4_2"
 
+OnStep = Callable[[str, int, int], None]  # told what is done, after how many steps of how many
+
 
 class Painter:
     """Paints as a job does, and judges in full precision. Holds only what is constant for a job.
@@ -81,3 +83,7 @@ def check_judge(judge: str, known: Iterable[str] = JUDGES) -> None:
 def load_styles(styles: Iterable[str | Path]) -> list[Tensor]:
     """Pictures as tensors, (3, H, W). Raises `MediaError`."""
     return [to_tensor(pictures.load_picture(style)) for style in styles]
+
+
+def silent(text: str, done: int, total: int) -> None:
+    """Tell nobody."""

@@ -20,7 +20,7 @@ from vidstyle.jobs.tasks import load_network
 from vidstyle.lab import synthetic
 from vidstyle.lab.bench import baseline, machine
 from vidstyle.lab.bench.figures import Report
-from vidstyle.lab.bench.trials import Subject, evaluation, job_speed, painting, scaling_of
+from vidstyle.lab.bench.timings import Subject, evaluation, job_speed, painting, scaling_of
 from vidstyle.lab.painter import load_styles
 from vidstyle.lab.results import used
 from vidstyle.schedule import OverTime

@@ -23,7 +23,7 @@ from vidstyle.errors import MemoryLimitError
 from vidstyle.jobs.tasks import load_network
 from vidstyle.lab.bench import machine
 from vidstyle.lab.bench.figures import BaselineSpeed, Evaluation, Race
-from vidstyle.lab.bench.trials import Subject
+from vidstyle.lab.bench.timings import Subject
 from vidstyle.schedule import constant
 from vidstyle.settings import PRESETS, Settings
 from vidstyle.system.devices import engine

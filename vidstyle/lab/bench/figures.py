@@ -20,9 +20,9 @@ class Evaluation:
     height: int  #: pixels
     seconds: float  #: median of one evaluation alone
     iteration_seconds: float  #: of an evaluation with its step, as a job runs them (on CUDA: a graph, played back)
-    flops: float  #: floating-point operations of an evaluation, see `trials.work`
+    flops: float  #: floating-point operations of an evaluation, see `timings.work`
     peak_fraction: float  #: their rate / that of the fastest matrix product, by the shorter of both times
-    traffic: float  #: bytes that an evaluation moves at the least, see `trials.work`
+    traffic: float  #: bytes that an evaluation moves at the least, see `timings.work`
     bandwidth_fraction: float  #: their rate / that of the fastest copy
     peak_bytes: int | None  #: memory at the most
 

@@ -21,7 +21,7 @@ from vidstyle.jobs.sources import SequenceSource, to_tensor
 from vidstyle.lab import synthetic
 from vidstyle.lab.evaluate.accumulators import DriftAccumulator, FlickerAccumulator, PerFrameBaseline, View, spread
 from vidstyle.lab.evaluate.figures import Drift, FrameFigures, Independence, Spread, TemporalConsistency
-from vidstyle.lab.painter import Painter, check_judge, load_styles
+from vidstyle.lab.painter import OnStep, Painter, check_judge, load_styles, silent
 from vidstyle.lab.results import Results, mean, ratio, used
 from vidstyle.lab.synthetic import FINER, FPS, HIDDEN, MARGIN, SCENES, SyntheticClip, synthetic_clip
 from vidstyle.lab.tables import COMPACT, Grid, duration, number, share, signed, spaced
@@ -37,8 +37,6 @@ PLAIN: dict[str, Any] = {
     "warm_start": "previous",
 }
 PAIRS = 2  # of neighbours that are painted from scratch
-
-OnStep = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def measure(
     names: Sequence[str] = (),
     beside: bool = True,
     judge: str = COMPACT,
-    on_step: OnStep = lambda text, done, total: None,
+    on_step: OnStep = silent,
 ) -> ConsistencyReport:
     """Paint synthetic clips as a `video` job would, with estimated flow, and measure them along the exact flow.
 
@@ -139,12 +137,12 @@ def measure(
         on_step(f"{name}, {start}", len(found) * frames + done, len(runs) * frames)
 
     for name, start in runs:
-        found.append(_Trial(name, clips[name], painter, start, anew[name]).run(on_frame))
+        found.append(_ClipRun(name, clips[name], painter, start, anew[name]).run(on_frame))
     words = picture.name if picture else "generated", [style.name for style in styles] or ["generated"]
     return ConsistencyReport(__version__, *words, used(settings), found)
 
 
-class _Trial:
+class _ClipRun:
     """One synthetic clip, painted with one warm start, and its accumulators.
 
     Args:

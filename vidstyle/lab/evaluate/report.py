@@ -11,7 +11,7 @@ No figure says enough alone: a blurred or frozen clip does not flicker.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from vidstyle.lab.evaluate import accumulators, page
 from vidstyle.lab.evaluate.accumulators import View, spread, undivided
 from vidstyle.lab.evaluate.figures import ClipFacts, Drift, Measurement
 from vidstyle.lab.evaluate.tables import command_line, notes
-from vidstyle.lab.painter import Painter, check_judge, load_styles
+from vidstyle.lab.painter import OnStep, Painter, check_judge, load_styles, silent
 from vidstyle.lab.results import check_report, used
 from vidstyle.lab.tables import COMPACT
 from vidstyle.media.stills import pictures
@@ -45,7 +45,6 @@ DISTANCES = (10, 30)  # frames of the long-range errors
 SAMPLE = 8  # pairs of each long distance; frames of the filmstrip
 
 File = str | Path
-OnStep = Callable[[str, int, int], None]
 
 
 @memory_errors()
@@ -57,7 +56,7 @@ def measure_clip(
     *,
     pairs: int = PAIRS,
     judge: str = COMPACT,
-    on_step: OnStep = lambda text, done, total: None,
+    on_step: OnStep = silent,
 ) -> Measurement:
     """Measure a painted clip, made by vidstyle or by any other tool, beside its input.
 
@@ -182,7 +181,7 @@ class ClipEvaluation:
                 {0, (count - 1) // 2, count - 1}, paintings, settings.style_scale
             )
 
-    def run(self, painted: Painted, on_step: OnStep = lambda text, done, total: None) -> Measurement:
+    def run(self, painted: Painted, on_step: OnStep = silent) -> Measurement:
         """Pass both clips through the accumulators."""
         device = self.baseline.device if self.baseline else pick_device(self.settings.device)
         chosen = (*self.flickers, self.drifting, self.filmstrip, self.baseline, self.likeness)

@@ -7,7 +7,7 @@ import functools
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -25,7 +25,7 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.retiming import retime
 from vidstyle.jobs.sources import to_tensor
-from vidstyle.lab.painter import CONTENT_LAYER, STYLE_LAYERS, Painter, check_judge, load_styles
+from vidstyle.lab.painter import CONTENT_LAYER, STYLE_LAYERS, OnStep, Painter, check_judge, load_styles, silent
 from vidstyle.lab.plots import text_plots
 from vidstyle.lab.results import Results, ratio, used
 from vidstyle.lab.tables import JUDGES, PAINTER, Grid, duration, number, share, spaced
@@ -35,8 +35,6 @@ from vidstyle.system.version import __version__
 from vidstyle.types import Result
 
 ALL_JUDGES = {PAINTER: "the network that paints", **JUDGES}
-
-OnStep = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def measure(
     beside: bool = True,
     both_directions: bool = False,
     judge: str = PAINTER,
-    on_step: OnStep = lambda text, done, total: None,
+    on_step: OnStep = silent,
 ) -> Uniformity:
     """Paint the way there of a balance animation, or a timelapse, in each style, as `balance` would, and measure it.
 
@@ -135,8 +133,8 @@ def measure(
     spaces: list[Space] = [settings.space]
     if beside and settings.space != "linear":
         spaces.append("linear")
-    trials = [
-        _Trial(style.name, painting, photo, animation, painter, layers, on_step)
+    runs = [
+        _StyleRun(style.name, painting, photo, animation, painter, layers, on_step)
         for style, painting in zip(styles, paintings, strict=True)
     ]
     return Uniformity(
@@ -149,7 +147,7 @@ def measure(
         height=info.height,
         fps=float(animation.fps),
         frames=len(animation.times),
-        styles=tuple(trial.run(spaces, both_directions) for trial in trials),
+        styles=tuple(run.paint(spaces, both_directions) for run in runs),
     )
 
 
@@ -165,7 +163,7 @@ class _Rendered:
 
 
 @dataclass(frozen=True, eq=False)
-class _Trial:
+class _StyleRun:
     """The animation in one style; `on_step` is told as `measure` says."""
 
     name: str
@@ -176,7 +174,7 @@ class _Trial:
     layers: Sequence[str]  #: of the distances
     on_step: OnStep
 
-    def run(self, spaces: Sequence[Space], both_directions: bool) -> StyleUniformity:
+    def paint(self, spaces: Sequence[Space], both_directions: bool) -> StyleUniformity:
         """Paint and measure; the first of `spaces` in the other direction, too, if that is asked for."""
         direction = self.animation.settings.direction
         animations: list[AnimationFigures] = []
