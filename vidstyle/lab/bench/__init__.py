@@ -43,19 +43,10 @@ def measure(
     scaling: bool = False,
     on_part: OnPart = lambda _: None,
 ) -> Report:
-    """Measure everything.
+    """Measure the `video` job of these settings in its parts.
 
-    Args:
-        clip: None for a generated one.
-        styles: pictures; none for a generated one.
-        settings: of the job.
-        frames: of the clip, at most, for the whole job.
-        baseline_steps: outer steps of the textbook program; None leaves it out.
-        scaling: measure how the cost grows, too.
-        on_part: told what is measured next.
-
-    Raises:
-        VidstyleError: of the class that `vidstyle.errors` draws.
+    The arguments are the options of the command: without `clip` or `styles` generated ones are taken; `baseline_steps`
+    is None to leave the textbook program out; `on_part` is told what is measured next. Raises `VidstyleError`.
     """
     if baseline_steps is not None and settings.network != "vgg19":
         raise UsageError(f"--baseline paints with VGG-19, not with {settings.network!r}; give --network vgg19 with it")

@@ -64,11 +64,6 @@ class Subject:
         """The first frame."""
         return self.frames[0]
 
-    @property
-    def decoded(self) -> bool:
-        """Whether the pictures come out of a clip; else there is no decoding to measure."""
-        return isinstance(self.source, VideoSource)
-
     def stylizer(self, **changes: Any) -> Stylizer:
         """A new stylizer, as a job would make it, with some settings changed."""
         settings = dataclasses.replace(self.settings, **changes)
@@ -179,13 +174,14 @@ def job_speed(subject: Subject, frames: int) -> figures.JobSpeed:
     with recording() as seconds, open_job(subject.folder / "bench.mp4", Manifest(frames)) as job:
         render(source, stylizer, job, on_frame)
     wall, later = time.perf_counter() - began, frames - 1
-    if not subject.decoded:
+    decoded = isinstance(subject.source, VideoSource)  # else the pictures were there
+    if not decoded:
         del seconds["decode"]
     in_first["optimise"] = in_first["optimise"] - in_first.get("warp", 0.0)
     seconds["optimise"] = seconds["optimise"] - seconds.get("warp", 0.0)
     return figures.JobSpeed(
         frames=frames,
-        decoded=subject.decoded,
+        decoded=decoded,
         seconds=wall,
         frames_per_second=frames / wall,
         first_frame_seconds=after[1],

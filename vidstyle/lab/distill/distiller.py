@@ -230,9 +230,6 @@ class Distiller:
         """Begin to learn from the weights as they are: read-outs solved, the average and the optimisers afresh."""
         batches = (self.crops(self.recipe.batch) for _ in range(SETTLING))
         self.student.solve_readouts((batch, self.ask(batch)) for batch in batches)
-        self._restart()
-
-    def _restart(self) -> None:
         self.average.load_state_dict(self.student.state_dict())
         self.averaged = 0
         weights = [convolution.weight for convolution in self.student.convolutions]
@@ -247,8 +244,12 @@ class Distiller:
 
         A run that is prolonged, or began with a network, does not go back.
         """
-        first, second = self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
-        return max(self.phase, int(self.progress >= first) + int(self.progress >= second))
+        return max(self.phase, sum(self.progress >= end for end in self._ends))
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        """The progress at which the first and the second phase end."""
+        return self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
 
     def _led(self, phase: int) -> set[str]:
         return {0: set(self.learnt), 1: set(self.layers) - {self.content}, 2: set()}[phase]
@@ -285,8 +286,7 @@ class Distiller:
 
     def _cooling(self) -> float:
         """Share of the highest learning rate: half a cosine in each phase."""
-        first, second = self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
-        begin, end = ((0.0, first), (first, second), (second, 1.0))[self.phase]
+        begin, end = (0.0, *self._ends, 1.0)[self.phase : self.phase + 2]
         part = min(1.0, max(0.0, (self.progress - begin) / max(end - begin, 1e-9)))
         high, low = COOLING[self.phase]
         return low + (high - low) * 0.5 * (1 + math.cos(math.pi * part))

@@ -1,4 +1,4 @@
-"""Accumulators of streaming metrics: each takes the frames of a painted clip and of its input, one pair at a time.
+"""Accumulators of streaming metrics: to each `add` gives the next frame of a painted clip and of its input.
 
 The memory that they take does not grow with the clip. Tensors are on the device that the views were made for.
 The per-frame baseline is one of them: it paints frames of the input independently, to compare the clip with.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -72,7 +72,6 @@ class FlickerAccumulator:
         self._waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, now: View) -> None:
-        """Take the next frame."""
         index = now.frame.index
         if index in self.ends:
             photo, painted = self._waiting.pop(index - self.distance)
@@ -106,20 +105,15 @@ class FlickerAccumulator:
             self.worst = figures.WorstPair(pair.frame, painted, now.pixels, squares.cpu().numpy())
 
 
+@dataclass
 class DriftAccumulator:
-    """The drift of sharpness, luma and chroma within each shot.
+    """The drift of sharpness, luma and chroma within each shot."""
 
-    Args:
-        shots: the first frames.
-        times: seconds of each frame.
-    """
-
-    def __init__(self, shots: Collection[int], times: Sequence[Fraction]) -> None:
-        self.shots, self.times = shots, times
-        self.frames: list[figures.FrameFigures] = []
+    shots: Collection[int]  #: the first frames
+    times: Sequence[Fraction]  #: seconds of each frame
+    frames: list[figures.FrameFigures] = field(default_factory=list)
 
     def add(self, now: View) -> None:
-        """Take the next frame."""
         index = now.frame.index
         appearances = appearance(now.painting), appearance(now.image)
         if index in self.shots or not self.frames:
@@ -128,36 +122,31 @@ class DriftAccumulator:
         self.frames.append(figures.FrameFigures(index, float(self.times[index]), self._first, painted, own))
 
 
+@dataclass
 class FilmstripAccumulator:
     """Keeps some frames, small."""
 
-    def __init__(self, chosen: Collection[int], times: Sequence[Fraction]) -> None:
-        self.chosen, self.times = frozenset(chosen), times
-        self.stills: list[figures.FilmstripFrame] = []
+    chosen: Collection[int]
+    times: Sequence[Fraction]  #: seconds of each frame
+    stills: list[figures.FilmstripFrame] = field(default_factory=list)
 
     def add(self, now: View) -> None:
-        """Take the next frame."""
         index = now.frame.index
         if index in self.chosen:
             small = (shrunk(picture, THUMB) for picture in (now.photo, now.pixels))
             self.stills.append(figures.FilmstripFrame(index, float(self.times[index]), *small))
 
 
+@dataclass
 class PatchAccumulator:
-    """Compares some frames with the styles by their colours and patches.
+    """Compares some frames with the styles by their colours and patches."""
 
-    Args:
-        chosen: their numbers.
-        styles: pictures, (3, H, W) on the CPU.
-        scale: size of the styles relative to the painting, as the settings have it.
-    """
-
-    def __init__(self, chosen: Collection[int], styles: Sequence[Tensor], scale: float) -> None:
-        self.chosen, self.styles, self.scale = frozenset(chosen), styles, scale
-        self.frames: list[figures.PatchFigures] = []
+    chosen: Collection[int]
+    styles: Sequence[Tensor]  #: (3, H, W) on the CPU
+    scale: float  #: size of the styles relative to the painting, as the settings have it
+    frames: list[figures.PatchFigures] = field(default_factory=list)
 
     def add(self, now: View) -> None:
-        """Take the next frame."""
         if now.frame.index not in self.chosen:
             return
         scaled = [scaled_style(style, now.pixels.shape[:2], self.scale)[0] for style in self.styles]
@@ -188,7 +177,6 @@ class PerFrameBaseline:
         self._found: list[figures.BaselinePair] = []
 
     def add(self, now: View) -> None:
-        """Take the next frame."""
         if now.frame.index in self.ends and self._before is not None and now.frame.motion is not None:
             errors = self.warping_errors(self._before, now, now.frame.motion)
             later, (size, scale) = self.painting(now.frame), (now.pixels.shape[:2], self.painter.settings.style_scale)

@@ -62,17 +62,17 @@ class Comparison:
     """
 
     def __init__(self, folder: Path, settings: Settings, finished: dict[Names, Finished] | None = None) -> None:
-        if settings.network == "vgg19" and finished is None:
+        if settings.network == VGG19 and finished is None:
             raise UsageError("--network is vgg19, which the network is compared with; give another, or --beside")
         require_still(settings)
         self.folder, self.finished = folder, finished
-        self.reference = dataclasses.replace(settings, network="vgg19")
-        self.settings = settings if settings.network == "vgg19" else dataclasses.replace(settings, weights=None)
+        self.reference = dataclasses.replace(settings, network=VGG19)
+        self.settings = settings if settings.network == VGG19 else dataclasses.replace(settings, weights=None)
         self.judge = load_network(self.reference)
         self.device = pick_device(settings.device)
         optimize.prepare(self.judge, self.device, "float32")
         self.network = load_network(self.settings)
-        self.prints = {"vgg19": networks.fingerprint(self.judge), "network": networks.fingerprint(self.network)}
+        self.prints = {VGG19: networks.fingerprint(self.judge), "network": networks.fingerprint(self.network)}
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -124,7 +124,7 @@ class Comparison:
 
     def _painted(self, content: Path, style: Path, settings: Settings) -> Judgement:
         """Paint a pair, unless the folder holds it, and judge it."""
-        name = "vgg19" if settings.network == "vgg19" else "network"
+        name = VGG19 if settings.network == VGG19 else "network"
         precision = optimize.pick_precision(settings.precision, self.device)
         lasting = dataclasses.replace(settings, weights=None, network="compact", device="auto", precision=precision)
         key = repr((self.prints[name], lasting, file_hash(content), file_hash(style)))
@@ -200,20 +200,9 @@ def compare(
 ) -> Report:
     """Compare a network with VGG-19 or another tool; `output` gets the pictures, `sheet.png` and `report.json`.
 
-    Args:
-        contents, styles: a picture or a folder of pictures; every content is painted in every style.
-        output: a folder; pictures that it holds from an earlier call with the same inputs are not painted again.
-        settings: `network` names the one that is judged, `weights` are VGG-19's.
-        tries: times that alpha is moved to make the content distances of a pair agree; 0 leaves it.
-        limit: pairs to stop after; the first ones show every content, in different styles.
-        beside: a folder of finished pictures, one for each pair, as `beside.find_finished` finds them. They take the
-            place of VGG-19's, which then only judges.
-        blind: write `blind.html`, too, on which a person chooses between the two pastiches without their names.
-        overwrite: replace these files, which an earlier call has left; pictures are used again in any case.
-        on_pair: called after each pair with it and the number of pairs in all.
-
-    Raises:
-        VidstyleError: of the class that `vidstyle.errors` draws.
+    The arguments are the options of the command: `settings.network` is judged, `settings.weights` are VGG-19's, the
+    first `limit` pairs show every content, `beside` holds pictures as `finished.find_finished` finds them; `on_pair` is
+    told each pair and the number of pairs in all. Raises `VidstyleError`.
     """
     sheet, figures, page = (output / name for name in ("sheet.png", "report.json", "blind.html"))
     made = [sheet, figures, page] if blind else [sheet, figures]
@@ -241,5 +230,5 @@ def compare(
 def _names(settings: Settings, beside: Path | None) -> tuple[str, str]:
     """What the reference and the network are called; never the same."""
     network = NAMES.get(settings.network) or Path(settings.network).name
-    reference = NAMES["vgg19"] if beside is None else beside.resolve().name or f"{beside}"
+    reference = NAMES[VGG19] if beside is None else beside.resolve().name or f"{beside}"
     return (f"{reference} (beside)" if reference == network else reference), network

@@ -98,18 +98,8 @@ def measure(
 ) -> ConsistencyReport:
     """Paint synthetic clips as a `video` job would, with estimated flow, and measure them along the exact flow.
 
-    Args:
-        picture: that the clips are made of; None for a generated one.
-        styles: pictures; none for a generated one.
-        settings: of the job.
-        frames: of each clip.
-        names: of the clips, out of `synthetic.SCENES`; all of them when empty.
-        beside: paint each with the plain warm start, too.
-        judge: the network of the distances, compact or vgg19, which takes its weights from `settings.weights`.
-        on_step: told what is done, after how many frames of how many.
-
-    Raises:
-        VidstyleError: of the class that `vidstyle.errors` draws.
+    The arguments are the options of the command: without `picture` or `styles` generated ones are taken, without
+    `names` all of `synthetic.SCENES`; `beside` paints each with the plain warm start, too. Raises `VidstyleError`.
     """
     if settings.start or settings.end is not None:
         raise UsageError("--start and --end select frames of a clip, and these are made of a picture; leave them out")
@@ -221,7 +211,6 @@ class _Returning:
         self.found: list[Return] = []
 
     def add(self, now: View) -> None:
-        """Take the next frame."""
         index = now.frame.index
         self._views.append(now)
         motion = self.clip.returning(index) if index in self.baseline.ends else None

@@ -101,18 +101,8 @@ def measure(
 ) -> Uniformity:
     """Paint the way there of a balance animation, or a timelapse, in each style, as `balance` would, and measure it.
 
-    Args:
-        picture: that is painted.
-        styles: pictures, each on its own.
-        settings: of the job.
-        beside: paint each at equal steps of alpha (`--space linear`), too.
-        both_directions: paint the same alphas in the other direction, too.
-        judge: the network of the distances: painter (that of the job), compact or vgg19; the latter takes its weights
-            from `settings.weights`.
-        on_step: told what is done, after how many paintings of how many: of the pilot renders, or of an animation.
-
-    Raises:
-        VidstyleError: of the class that `vidstyle.errors` draws.
+    The arguments are the options of the command: `beside` paints each at equal steps of alpha (`--space linear`), too,
+    `both_directions` the same alphas in the other direction. Raises `VidstyleError`.
     """
     if not styles:
         raise UsageError("no style was given; give at least one picture")
