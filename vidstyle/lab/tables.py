@@ -28,7 +28,7 @@ class Grid:
     def shown(self) -> Table:
         """The table for a terminal: text is wrapped, or else the first column."""
         table = Table(title=self.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-        table.caption, table.caption_justify = self.caption, "left"
+        table.caption, table.caption_justify = self.caption or None, "left"
         texts = {place for place, column in enumerate(self.columns) if column.startswith("<")}
         for place, column in enumerate(self.columns):
             side = "left" if place in {0, *texts} else "right"
