@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -17,10 +18,10 @@ from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
-from vidstyle.lab import bench
-from vidstyle.lab.bench import baseline, machine, synthetic_inputs, tables, trials
+from vidstyle.lab import bench, synthetic, tables
+from vidstyle.lab.bench import baseline, machine, timings
 from vidstyle.settings import PRESETS, Settings
-from vidstyle.types import Frame
+from vidstyle.types import ClipInfo, Frame
 
 FAST = ["--size", 64, "--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--frames", 3]
 
@@ -31,7 +32,7 @@ def hurried(monkeypatch):
     monkeypatch.setattr(machine, "BUDGET", 0.0)
     monkeypatch.setattr(machine, "MATRIX_SIDE", {"cpu": 64})
     monkeypatch.setattr(machine, "COPIED_BYTES", 2**16)
-    monkeypatch.setattr(trials, "IN_A_ROW", {"cpu": 2})
+    monkeypatch.setattr(timings, "IN_A_ROW", {"cpu": 2})
 
 
 def run(*arguments):
@@ -136,7 +137,7 @@ def test_the_textbook_program_is_raced(tmp_path, weights):
     assert [race["judge"] for race in found["races"]] == ["vidstyle", "baseline"]
     for race in found["races"]:
         assert race["reached"] == (race["loss"] <= race["wanted"])
-        assert race["evaluations"] in bench.LADDER
+        assert race["evaluations"] in baseline.LADDER
         assert race["speedup"] == pytest.approx(found["seconds"] / race["seconds"])
 
 
@@ -145,8 +146,8 @@ def test_growth_stops_where_the_memory_or_the_patience_ends(network, monkeypatch
         if max(size) > 48:
             raise MemoryLimitError("it is full")
 
-    monkeypatch.setattr(bench, "SIZES", (32, 48, 64, 96))
-    monkeypatch.setattr(bench, "require_memory", no_more)
+    monkeypatch.setattr(timings, "SIZES", (32, 48, 64, 96))
+    monkeypatch.setattr(timings, "require_memory", no_more)
     styles, out = tmp_path / "style.png", tmp_path / "bench.json"
     Image.fromarray(pixels(texture(40, 64, 3))).save(styles)
     small = ["--network", network, *FAST, "--size", 40, "-o", out, "-y"]
@@ -159,7 +160,7 @@ def test_growth_stops_where_the_memory_or_the_patience_ends(network, monkeypatch
     assert [point["styles"] for point in found["styles"]] == [1, 2, 4]
     assert all(point["seconds"] > 0 for point in found["sizes"] + found["styles"])
     assert all(abs(point["pixels"] / point["size"] ** 2 - 0.8) < 0.05 for point in found["sizes"])  # 40x32
-    monkeypatch.setattr(bench, "PATIENCE", 0.0)
+    monkeypatch.setattr(timings, "PATIENCE", 0.0)
     assert run("--scaling", *small).exit_code == 0
     found = json.loads(out.read_text())["scaling"]
     assert [point["size"] for point in found["sizes"]] == [32]
@@ -172,10 +173,10 @@ def test_operations_are_those_of_a_hand_count():
     # 48 positions below the halving, 12 above; conv2_2 is not needed.
     convolutions = 48 * 9 * (3 * 2 + 2 * 3) + 12 * 9 * 3 * 4
     grams = 48 * 3 * 3 + 12 * 4 * 4
-    assert trials.operations(network, layers, layers, 8, 6) == 4 * (convolutions + grams)
-    assert trials.operations(network, layers, layers[:1], 8, 6) == 4 * (convolutions + 48 * 3 * 3)
-    assert trials.least_traffic(network, layers, 8, 6) == 4 * 4 * (48 * (2 + 3) + 12 * 4)
-    assert trials.least_traffic(network.bfloat16(), layers, 8, 6) == 2 * 4 * (48 * (2 + 3) + 12 * 4)
+    traffic = 4 * (48 * (2 + 3) + 12 * 4)  # values
+    assert timings.work(network, layers, layers, 8, 6) == (4 * (convolutions + grams), 4 * traffic)
+    assert timings.work(network, layers, layers[:1], 8, 6) == (4 * (convolutions + 48 * 3 * 3), 4 * traffic)
+    assert timings.work(network.bfloat16(), layers, layers, 8, 6)[1] == 2 * traffic
 
 
 @pytest.mark.parametrize("skip", [False, True])
@@ -183,24 +184,24 @@ def test_operations_are_those_that_torch_counts(skip, picture, style):
     network = networks.FeatureNetwork(((4, 4), (6, 6), (8, 8), (8, 8), (8,)), skip=skip).requires_grad_(False)
     settings = Settings(device="cpu", precision="float32")
     stylizer = Stylizer(network, [style], settings)
-    evaluate = trials.evaluator(stylizer, Frame(0, picture, None, 0.5, (1.0,)))
+    evaluate = timings.evaluator(stylizer, Frame(0, picture, None, 0.5, (1.0,)))
     with FlopCounterMode(display=False) as counter:
         evaluate()
     layers = (*settings.content_layers, *settings.style_layers)
-    counted = trials.operations(network, layers, settings.style_layers, *picture.shape[1:])
+    counted, _ = timings.work(network, layers, settings.style_layers, *picture.shape[1:])
     assert counted == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 
 def test_a_sum_of_stages():
     seconds = {"save": 1.0, "flow": 6.0, "decode": 8.0, "optimise": 10.0, "wait": 0.5, "new": 2.0}
-    found = {stage.name: stage for stage in trials.stages_of(seconds, {"optimise": 4.0, "wait": 0.5, "save": 0.1}, 4)}
+    found = {stage.name: stage for stage in timings.stages_of(seconds, {"optimise": 4.0, "wait": 0.5, "save": 0.1}, 4)}
     assert list(found) == ["decode", "flow", "wait", "optimise", "save", "new"]
     assert found["decode"].frame_seconds == 2.0  # four frames were decoded, and saved
     assert found["save"].frame_seconds == 0.25
     assert found["flow"].frame_seconds == 2.0  # between them are three motions
     assert found["optimise"].frame_seconds == 2.0  # after the first frame
     assert found["wait"].frame_seconds == 0.0
-    assert all(stage.frame_seconds is None for stage in trials.stages_of(seconds, {}, 1))
+    assert all(stage.frame_seconds is None for stage in timings.stages_of(seconds, {}, 1))
 
 
 def test_the_textbook_gram_matrix():
@@ -249,11 +250,11 @@ def test_numbers_that_are_not_finite_are_none_in_json():
 
 
 def test_the_generated_clip_moves_in_two_ways_and_is_always_the_same(tmp_path):
-    first, again = (list(synthetic_inputs.pictures(128, 72, 4)) for _ in range(2))
+    first, again = (list(synthetic.generated_frames(ClipInfo(128, 72, Fraction(25), 4))) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
     assert first[0].shape == (72, 128, 3)
     assert all(np.abs(one.astype(int) - other).mean() > 1 for one, other in itertools.pairwise(first))
-    with Image.open(synthetic_inputs.write_style(tmp_path, 20)) as picture:
+    with Image.open(synthetic.write_style(tmp_path, 20)) as picture:
         assert picture.size == (32, 32)
 
 
@@ -287,8 +288,8 @@ def test_numbers_get_a_prefix():
 
 
 def test_bars_are_as_long_as_they_should_be():
-    assert [bar.end for bar in tables.linear_bars([1.0, 4.0])] == [1.0, 4.0]
-    low, middle, high = (bar.end / bar.size for bar in tables.log_bars([1.0, 8.0, 64.0]))
+    assert [bar.end for bar in tables.bars([1.0, 4.0])] == [1.0, 4.0]
+    low, middle, high = (bar.end / bar.size for bar in tables.bars([1.0, 8.0, 64.0], logarithmic=True))
     assert high == 1.0
     assert middle - low == pytest.approx(high - middle)
     assert low > 0

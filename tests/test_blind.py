@@ -14,9 +14,7 @@ import pytest
 from conftest import pixels, texture
 from PIL import Image, features
 
-from vidstyle.lab.evaluate.comparison import blind
-from vidstyle.lab.evaluate.comparison.blind import blind_page
-from vidstyle.lab.evaluate.comparison.figures import Judgement, Pair, Report
+from vidstyle.lab.evaluate.comparison_report import Judgement, Pair, Report, blind_page, pair_data
 from vidstyle.lab.evaluate.patches import PatchDistances
 
 Z = 1.959963984540054
@@ -104,7 +102,7 @@ def test_the_page_holds_all_and_needs_nothing_else(report, monkeypatch, webp):
 
 def test_large_pictures_of_content_and_style_are_small(report, tmp_path):
     Image.fromarray(pixels(texture(900, 600, 5))).save(report.pairs[0].content)
-    shown = blind._shown(report.pairs[0])
+    shown = pair_data(report.pairs[0])
     assert decoded(shown["content"]["image"]).shape == (320, 214, 3)
 
 

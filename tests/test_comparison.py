@@ -16,8 +16,8 @@ from vidstyle.core import networks
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.lab.evaluate import comparison, patches
 from vidstyle.lab.evaluate.comparison import next_alpha
-from vidstyle.lab.evaluate.comparison.beside import find_finished
-from vidstyle.lab.evaluate.comparison.figures import Judgement, Pair, Report, Speed
+from vidstyle.lab.evaluate.comparison_report import Judgement, Pair, Report, Speed
+from vidstyle.lab.evaluate.finished import find_finished
 from vidstyle.lab.evaluate.patches import PatchDistances
 from vidstyle.settings import Settings
 

@@ -18,7 +18,7 @@ from vidstyle.errors import JobError, UsageError
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.sources import SequenceSource, VideoSource
-from vidstyle.lab.chart import drawn
+from vidstyle.lab.plots import text_plots
 from vidstyle.settings import typed
 from vidstyle.types import Budget, ClipInfo, Frame
 
@@ -188,7 +188,7 @@ def test_a_plan_takes_the_times_of_the_clip(clip, pictures):
 
 def test_a_chart_by_hand():
     curves = {"alpha": (1, 0.75, 0.5, 0.25, 0), "preserve-color": (0.2,) * 5, "weight": (0, 0.01, 0.02, 0.03, 0.04)}
-    assert list(drawn(curves, TIMES, 25)) == [
+    assert list(text_plots(curves, TIMES, 25)) == [
         "preserve-color: 0.2 all the time",
         "",
         "alpha: 1 at the start, 0 at the end, between 0 and 1",
@@ -215,7 +215,7 @@ def test_a_chart_by_hand():
 
 def test_a_chart_keeps_its_width_except_where_there_is_none():
     for width in (0, 24, 80):
-        lines = list(drawn({"alpha": (1, 0)}, [Fraction(0), Fraction(99999)], width))[2:]
+        lines = list(text_plots({"alpha": (1, 0)}, [Fraction(0), Fraction(99999)], width))[2:]
         assert max(map(len, lines)) == max(width, 24)
         assert lines[-1].endswith("1e+05 s")
 

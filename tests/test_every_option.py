@@ -31,8 +31,7 @@ from typer.testing import CliRunner
 
 from vidstyle.cli import app
 from vidstyle.core import networks
-from vidstyle.lab import bench
-from vidstyle.lab.bench import machine, trials
+from vidstyle.lab.bench import baseline, machine, timings
 from vidstyle.lab.distill import __main__ as distill
 from vidstyle.lab.evaluate import patches
 from vidstyle.settings import Settings, option_name
@@ -485,11 +484,11 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "BUDGET", 0.0)
     monkeypatch.setattr(machine, "MATRIX_SIDE", {"cpu": 64})
     monkeypatch.setattr(machine, "COPIED_BYTES", 2**16)
-    monkeypatch.setattr(trials, "IN_A_ROW", {"cpu": 2})
-    monkeypatch.setattr(bench, "SIZES", (32,))
+    monkeypatch.setattr(timings, "IN_A_ROW", {"cpu": 2})
+    monkeypatch.setattr(timings, "SIZES", (32,))
     monkeypatch.setattr(patches, "COUNT", 100)
     monkeypatch.setattr(networks, "VGG19_BLOCKS", SLIM_VGG19)
-    monkeypatch.setattr(bench.baseline, "cfgs", {"E": SLIM_CFG})
+    monkeypatch.setattr(baseline, "cfgs", {"E": SLIM_CFG})
 
 
 @pytest.mark.parametrize(("command", "option"), [one for one in OPTIONS if case_of(*one) is not None])

@@ -15,7 +15,7 @@ from PIL import Image
 import vidstyle
 from vidstyle.errors import UsageError
 from vidstyle.jobs.sources import SequenceSource
-from vidstyle.lab.bench import synthetic_inputs
+from vidstyle.lab import synthetic
 from vidstyle.settings import Settings
 from vidstyle.system import libraries
 
@@ -27,8 +27,8 @@ from vidstyle import stylize_image
 from typer.testing import CliRunner
 from vidstyle.cli import app
 if "bench" in sys.argv[1]:
-    from vidstyle.lab.bench import machine, trials
-    machine.BUDGET, machine.MATRIX_SIDE, machine.COPIED_BYTES, trials.IN_A_ROW = 0.0, {"cpu": 64}, 2**16, {"cpu": 2}
+    from vidstyle.lab.bench import machine, timings
+    machine.BUDGET, machine.MATRIX_SIDE, machine.COPIED_BYTES, timings.IN_A_ROW = 0.0, {"cpu": 64}, 2**16, {"cpu": 2}
 done = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
 print(json.dumps([(one.exit_code, " ".join(one.output.split())) for one in done]))
 """
@@ -101,8 +101,8 @@ def test_what_is_missing_is_named():
 
 
 def test_a_drawn_film_is_the_generated_clip_and_can_be_entered_anywhere(tmp_path):
-    clip = synthetic_inputs.GeneratedClip(tmp_path, 64, 4)
-    wanted = list(synthetic_inputs.pictures(clip.info.width, clip.info.height, 4))
+    clip = synthetic.GeneratedClip(tmp_path, 64, 4)
+    wanted = list(synthetic.pictures(clip.info.width, clip.info.height, 4))
     assert clip.info.frames == 4
     for start in range(5):
         assert all(np.array_equal(*pair) for pair in zip(clip.decode(start), wanted[start:], strict=True))

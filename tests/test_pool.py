@@ -1,7 +1,7 @@
 import torch
 from conftest import texture
 
-from vidstyle.lab.distill.pool import PastichePool
+from vidstyle.lab.distill.pastiches import PastichePool
 from vidstyle.settings import Settings
 
 

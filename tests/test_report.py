@@ -14,10 +14,9 @@ from PIL import Image
 
 from vidstyle import Settings, measure_clip
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.lab.evaluate import patches
-from vidstyle.lab.evaluate.report import accumulators
-from vidstyle.lab.evaluate.report.accumulators import FlickerAccumulator, View, spread, undivided
-from vidstyle.lab.evaluate.report.figures import Appearance, Range, Spread
+from vidstyle.lab.evaluate import accumulators, patches
+from vidstyle.lab.evaluate.accumulators import FlickerAccumulator, View, spread, undivided
+from vidstyle.lab.evaluate.figures import Appearance, Range, Spread
 from vidstyle.types import Frame, Motion
 
 pytestmark = pytest.mark.clips

@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 from vidstyle import Settings, measure_clip, stylize_video
 from vidstyle.cli import app
 from vidstyle.jobs import sources
-from vidstyle.lab.evaluate import patches
-from vidstyle.lab.evaluate.report import page, plots, tables
-from vidstyle.lab.evaluate.report.plots import Line, heat, line_plot, ticks
-from vidstyle.lab.evaluate.report.words import command_line
+from vidstyle.lab import plots
+from vidstyle.lab.evaluate import page, patches, tables
+from vidstyle.lab.evaluate.tables import command_line
+from vidstyle.lab.plots import Line, heat, line_plot, ticks
+from vidstyle.lab.tables import number, share, signed
 from vidstyle.motion import flow
 
 FAST = ["--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--precision", "float32"]
@@ -186,7 +187,7 @@ def test_an_interrupted_report_is_gone_on_with(tmp_path, clip, style, network, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("vidstyle.lab.evaluate.report.evaluation.ClipEvaluation.measured", interrupted)
+        patch.setattr("vidstyle.lab.evaluate.report.ClipEvaluation.measured", interrupted)
         assert run(*job).exit_code == 130
     assert not (tmp_path / "o.mp4").exists()
     done = run(*job)
@@ -200,7 +201,7 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, clip, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vidstyle.lab.evaluate.report.evaluation.ClipEvaluation.run", interrupted)
+    monkeypatch.setattr("vidstyle.lab.evaluate.report.ClipEvaluation.run", interrupted)
     done = run("measure", clip, clip, "-o", tmp_path / "m.json")
     assert done.exit_code == 130
     assert "nothing was written" in done.output
@@ -304,10 +305,10 @@ def test_numbers_are_round():
         told = list(ticks(low, high))
         assert [word for _, word in told] == words.split()
         assert [number for number, _ in told] == pytest.approx(list(map(float, words.split())))
-    assert (tables.signed(-0.04), tables.signed(-1.26)) == ("+0.0", "-1.3")
+    assert (signed(-0.04), signed(-1.26)) == ("+0.0", "-1.3")
     for value, words in ((0.00123, "0.00123"), (12.345, "12.3"), (1234, "1234"), (1e-9, "1.0e-09"), (0, "0")):
-        assert tables.number(value) == words
-    assert tables.number(math.nan) == tables.signed(math.nan) == tables.share(math.nan) == "–"
+        assert number(value) == words
+    assert number(math.nan) == signed(math.nan) == share(math.nan) == "–"
 
 
 def moves(plot, kind):

@@ -10,7 +10,7 @@ from conftest import texture
 from vidstyle.core import metrics, warp
 from vidstyle.errors import UsageError
 from vidstyle.jobs.sources import to_tensor
-from vidstyle.lab.evaluate.synthetic import DRIFT, EDGE, HIDDEN, SCENES, SyntheticClip, synthetic_clip
+from vidstyle.lab.synthetic import DRIFT, EDGE, HIDDEN, SCENES, SyntheticClip, synthetic_clip
 from vidstyle.motion import flow
 
 PICTURE = texture(180, 320, seed=1).permute(1, 2, 0).numpy()

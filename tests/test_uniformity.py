@@ -15,8 +15,8 @@ from vidstyle import Settings, animate_balance
 from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.core.metrics import feature_distance
-from vidstyle.lab.bench.figures import AnimationFigures, StyleUniformity, Uniformity
-from vidstyle.lab.chart import EIGHTHS
+from vidstyle.lab.evaluate.uniformity import AnimationFigures, StyleUniformity, Uniformity
+from vidstyle.lab.plots import EIGHTHS
 
 FAST = ["--size", 64, "--seconds", 1, "--fps", 8, "--iterations", 8, "--first-iterations", 8, "--device", "cpu"]
 

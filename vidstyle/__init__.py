@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         stylize_image,
         stylize_video,
     )
+    from vidstyle.lab.evaluate.figures import Measurement
     from vidstyle.lab.evaluate.report import measure_clip
-    from vidstyle.lab.evaluate.report.figures import Measurement
 
 __all__ = [
     "Measurement",

@@ -49,7 +49,7 @@ def compare(
     its sheet.png, report.json and blind.html replaced, only with -y.
     """
     from vidstyle.lab.evaluate import comparison
-    from vidstyle.lab.evaluate.comparison.figures import Pair
+    from vidstyle.lab.evaluate.comparison_report import Pair
 
     done = 0
 
@@ -94,6 +94,7 @@ def bench(
     """Measure how fast vidstyle is on this machine, which should do nothing else meanwhile. Needs no files."""
     from vidstyle.lab import bench
     from vidstyle.lab.bench.tables import tables
+    from vidstyle.lab.results import check_report
 
     began = time.perf_counter()
 
@@ -101,14 +102,14 @@ def bench(
         console.print(f"{time.perf_counter() - began:4.0f} s  {text}", markup=False, soft_wrap=True)
 
     if output is not None:
-        bench.check_report(output, overwrite=overwrite, inputs=[*([clip] if clip else []), *(styles or [])])
+        check_report(output, overwrite=overwrite, inputs=[*([clip] if clip else []), *(styles or [])])
     steps = baseline_steps if baseline else None
     with all_or_nothing():
         report = bench.measure(
             clip, styles or [], frames=frames, baseline_steps=steps, scaling=scaling, on_part=on_part, **job
         )
     if output is not None:
-        bench.save(report, output, overwrite=overwrite)
+        report.save(output, overwrite=overwrite)
     shown = Console(highlight=False)
     for table in tables(report):
         shown.print(table, markup=False)
@@ -129,21 +130,20 @@ def consistency(
     **job: Any,
 ) -> None:
     """Measure temporal consistency on synthetic clips with ground-truth motion. Needs no files."""
-    from vidstyle.lab import bench
-    from vidstyle.lab.bench import tables
-    from vidstyle.lab.evaluate.consistency import measure as measured
+    from vidstyle.lab.evaluate import consistency
+    from vidstyle.lab.results import check_report
 
     if output is not None:
-        bench.check_report(output, overwrite=overwrite, inputs=[*([picture] if picture else []), *(styles or [])])
+        check_report(output, overwrite=overwrite, inputs=[*([picture] if picture else []), *(styles or [])])
     names = [name.strip() for name in clips.split(",") if name.strip()]
     with all_or_nothing(), bar(quiet) as on_step:
-        found = measured(
+        found = consistency.measure(
             picture, styles or [], frames=frames, names=names, beside=beside, judge=judge, on_step=on_step, **job
         )
     if output is not None:
-        bench.save(found, output, overwrite=overwrite)
+        found.save(output, overwrite=overwrite)
     shown = Console(highlight=False, quiet=quiet)
-    for table in tables.consistency(found):
+    for table in consistency.tables(found):
         shown.print(table, markup=False)
 
 
@@ -170,14 +170,13 @@ def uniformity(
     **job: Any,
 ) -> None:
     """Measure the perceptual uniformity of a balance animation, painted one way, and its cost. Writes no animation."""
-    from vidstyle.lab import bench
-    from vidstyle.lab.evaluate.uniformity import measure as measured
-    from vidstyle.lab.evaluate.uniformity_tables import tables
+    from vidstyle.lab.evaluate import uniformity
+    from vidstyle.lab.results import check_report
 
     if output is not None:
-        bench.check_report(output, overwrite=overwrite, inputs=[picture, *(styles or [])])
+        check_report(output, overwrite=overwrite, inputs=[picture, *(styles or [])])
     with all_or_nothing(), bar(quiet) as on_step:
-        found = measured(
+        found = uniformity.measure(
             picture,
             styles or [],
             beside=beside,
@@ -187,9 +186,9 @@ def uniformity(
             **job,
         )
     if output is not None:
-        bench.save(found, output, overwrite=overwrite)
+        found.save(output, overwrite=overwrite)
     shown = Console(highlight=False, quiet=quiet)
-    for table in tables(found, min(shown.width, 80)):
+    for table in uniformity.tables(found, min(shown.width, 80)):
         shown.print(table, markup=False)
 
 
@@ -214,10 +213,11 @@ def measure(
 ) -> None:
     """Measure a painted clip: flicker, style, colours, crispness, drift. The options are those of its job."""
     from vidstyle.lab.evaluate import report
-    from vidstyle.lab.evaluate.report.tables import tables
+    from vidstyle.lab.evaluate.tables import tables
+    from vidstyle.lab.results import check_report
 
     for output in outputs or ():
-        report.check_report(output, overwrite=overwrite, inputs=[clip, painted, *(styles or [])])
+        check_report(output, report.SUFFIXES, overwrite=overwrite, inputs=[clip, painted, *(styles or [])])
     with all_or_nothing(), bar(quiet) as on_step:
         found = report.measure_clip(clip, painted, styles or [], pairs=pairs, judge=judge, on_step=on_step, **job)
     for output in outputs or ():
@@ -239,13 +239,13 @@ def doctor(
         if job is not None and not report:
             raise UsageError("doctor looks at a job folder only with --report")
         lines = doctor.report(job) if report else []
-        findings = [] if report else doctor.examine()
+        findings = {} if report else doctor.examine()
     for line in lines:
         typer.echo(line)
-    for finding in findings:
+    for subject, finding in findings.items():
         mark = "ok     " if finding.ok else "MISSING"
-        typer.echo(f"{mark} {finding.subject}: {finding.text}")
+        typer.echo(f"{mark} {subject}: {finding.text}")
         if finding.mend:
             typer.echo(f"        {finding.mend}")
-    if not all(finding.ok for finding in findings):
+    if not all(finding.ok for finding in findings.values()):
         raise typer.Exit(1)

@@ -121,7 +121,7 @@ def _list(shots: list[Shot]) -> None:
 
 
 def _draw(curves: ParameterCurves) -> None:
-    from vidstyle.lab.chart import drawn
+    from vidstyle.lab.plots import text_plots
 
-    for line in drawn(curves.by_name(), curves.times, min(console.width, 80)):
+    for line in text_plots(curves.by_name(), curves.times, min(console.width, 80)):
         typer.echo(line)

@@ -7,8 +7,9 @@ pastiche through all sixteen convolutions, in float32, and torch's L-BFGS runs w
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,13 +18,22 @@ from torch.nn import functional
 from torchvision.models.vgg import cfgs, make_layers
 
 from vidstyle.core.networks import FeatureNetwork
+from vidstyle.core.stylizer import Stylizer, resized, size_of
+from vidstyle.errors import MemoryLimitError
+from vidstyle.jobs.tasks import load_network
 from vidstyle.lab.bench import machine
+from vidstyle.lab.bench.figures import BaselineSpeed, Evaluation, Race
+from vidstyle.lab.bench.timings import Subject
+from vidstyle.schedule import constant
+from vidstyle.settings import PRESETS, Settings
+from vidstyle.system.devices import engine
 
 CONTENT_LAYER = "conv2_2"
 STYLE_LAYERS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1")
 STYLE_WEIGHT = 1000.0  # of a Gram matrix, inside the square
 SMALLEST_SIDE = 32  # pixels: there are five halvings
 STEPS = 31  # calls of the optimiser; each makes up to 20 iterations
+LADDER = (1, 2, 3, 5, 8, 12, 20, 40, 80, 160, 320, 640)  # vidstyle's evaluations at each scale, tried in turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,3 +128,71 @@ def paint(
         machine.synchronise(content.device)
         seconds += time.perf_counter() - began
         yield Progress(step, pastiche.detach().clamp(0, 1), history[-1], len(history), seconds)
+
+
+def raced(subject: Subject, steps: int, ours: Evaluation, on_part: Callable[[str], None]) -> BaselineSpeed:
+    """Paint the still with the textbook program, then time vidstyle until its picture has as low a loss.
+
+    Two losses judge: vidstyle's, which the baseline knows nothing of, and the baseline's own, which vidstyle then
+    minimises. Both programs are given the style at the size of the still. What `optimize.prepare` does for the memory
+    of this process helps the baseline, too.
+    """
+    device, settings = subject.device, subject.settings
+    size = size_of(subject.still.image)
+    style = resized(subject.styles[0][None], size).clamp(0, 1)
+    blog = PRESETS["blog"]
+    alpha = subject.still.alpha if settings.objective == "blog" else blog["alpha"]
+    layers = textbook_vgg19(load_network(settings)).to(device)
+    content = subject.still.image[None].to(device)
+    progress: list[Progress] = []
+    try:
+        for one in paint(layers, content, style.to(device), alpha=alpha, steps=steps, seed=settings.seed):
+            progress.append(one)
+            on_part(f"the baseline: step {one.step} of {steps}, loss {one.loss:.4g}, {one.seconds:.0f} s")
+    except torch.OutOfMemoryError as error:
+        raise MemoryLimitError(f"the baseline does not fit the memory of {device}; give a smaller --size") from error
+    end = progress[-1]
+    names = ("content_layers", "style_layers", "objective")
+    own = dataclasses.replace(settings, mix=(), alpha=subject.still.alpha)
+    raw = {name: blog[name] for name in names} | {
+        name: getattr(Settings, name) for name in ("style_metric", "content_focus", "recolor")
+    }
+    theirs = dataclasses.replace(own, alpha=alpha, style_layer_weights=(), tv_weight=0.0, **raw)
+    races = []
+    if bool(end.pastiche.isfinite().all()):
+        for judge, rules in {"vidstyle": own, "baseline": theirs}.items():
+            on_part(f"vidstyle against the baseline, judged by the loss of {judge}")
+            races.append(race(rules, subject, style[0], end, judge))
+    return BaselineSpeed(
+        steps=steps,
+        evaluations=end.evaluations,
+        seconds=end.seconds,
+        alpha=alpha,
+        first_loss=progress[0].loss,
+        last_loss=end.loss,
+        evaluation_ratio=end.seconds / end.evaluations / ours.seconds,
+        races=races,
+    )
+
+
+def race(settings: Settings, subject: Subject, style: Tensor, end: Progress, judge: str) -> Race:
+    """Paint the still with increasing numbers of evaluations until its loss is that of the baseline's picture.
+
+    Or until that takes longer than the baseline took. Both pictures are judged in float32.
+    """
+    frame = dataclasses.replace(subject.still, alpha=constant(settings.alpha), mix=(1.0,))
+    exact = Stylizer(load_network(settings), [style], dataclasses.replace(settings, precision="float32"))
+
+    def judged(pastiche: Tensor) -> float:
+        with torch.no_grad(), engine(subject.device):
+            return float(exact.objective(frame)(pastiche)[0])
+
+    network, wanted = load_network(settings), judged(end.pastiche)
+    for evaluations in LADDER:
+        began = time.perf_counter()
+        rules = dataclasses.replace(settings, first_iterations=evaluations, tolerance=0.0)
+        _, state = Stylizer(network, [style], rules).step(frame, None)
+        seconds, loss = time.perf_counter() - began, judged(state.pastiche[None])
+        if loss <= wanted or seconds > end.seconds:
+            break
+    return Race(judge, wanted, loss <= wanted, loss, evaluations, seconds, end.seconds / seconds)

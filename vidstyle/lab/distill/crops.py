@@ -39,8 +39,7 @@ def random_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.Gene
     wide = round(smallest * (largest / smallest) ** size)
     y, x = round(top * (image.shape[0] - wide)), round(left * (image.shape[1] - wide))
     how = cv2.INTER_AREA if wide > side else cv2.INTER_CUBIC
-    square = cv2.resize(image[y : y + wide, x : x + wide], (side, side), interpolation=how)
-    crop = torch.from_numpy(square).permute(2, 0, 1).float() / 255
+    crop = _tensor(cv2.resize(image[y : y + wide, x : x + wide], (side, side), interpolation=how))
     crop = crop.flip(2) if flip < 0.5 else crop
     return crop.rot90(1 + int(turn * 15), (1, 2)) if turn < 0.2 else crop
 
@@ -67,8 +66,13 @@ def disturbed_crop(pictures: Sequence[np.ndarray], side: int, generator: torch.G
     return crop.clamp(0, 1)
 
 
-def middle_square(image: np.ndarray) -> np.ndarray:  # (H, W, 3) -> (S, S, 3)
-    height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return image[top : top + side, left : left + side]
+def middle_square(image: np.ndarray, side: int) -> Tensor:  # (H, W, 3) -> (3, side, side)
+    """The middle of a picture, as large as can be, at another size; sRGB in [0, 1]."""
+    least = min(image.shape[:2])
+    top, left = ((length - least) // 2 for length in image.shape[:2])
+    square = image[top : top + least, left : left + least]
+    return _tensor(cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA))
+
+
+def _tensor(picture: np.ndarray) -> Tensor:  # (H, W, 3) uint8 -> (3, H, W)
+    return torch.from_numpy(picture).permute(2, 0, 1).float() / 255

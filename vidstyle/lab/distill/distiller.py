@@ -21,16 +21,14 @@ from torch import Tensor
 from vidstyle.core import optimize
 from vidstyle.core.networks import FeatureNetwork, save_compact
 from vidstyle.errors import JobError, UsageError
-from vidstyle.lab.distill.calibration import calibrate
 from vidstyle.lab.distill.crops import disturbed_crop, middle_square
 from vidstyle.lab.distill.muon import Muon
-from vidstyle.lab.distill.pool import PastichePool
+from vidstyle.lab.distill.pastiches import PastichePool, calibrate
 from vidstyle.lab.distill.recipe import Recipe, written
 from vidstyle.lab.distill.student import Answers, Student, TeacherScale, width_at
 from vidstyle.settings import Settings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.files import failure, made_whole, write_whole
-from vidstyle.system.opencv import cv2
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  #: the saved network answers these
 CONTENT = "relu4_2"  #: the layer that the pastiches keep near their content
@@ -44,6 +42,7 @@ MEASURED = 64  #: crops that the teacher's units are measured on
 COOLING = ((1.0, 0.2), (0.4, 0.2), (0.35, 0.0))  #: share of the learning rate as each phase begins and ends
 CALIBRATION_SIDE, CALIBRATION_EVALUATIONS = 192, 40  #: pixels, and evaluations at each scale, for the content weight
 RENEWED = 0.12  #: share of the pastiches that are started anew in a round
+COUNTED = ("step", "averaged", "phase", "seconds")  #: numbers that a checkpoint holds
 
 
 class Distiller:
@@ -129,7 +128,7 @@ class Distiller:
     @torch.no_grad()
     def validate(self, side: int = 192) -> dict[str, tuple[float, float]]:
         """How well the averaged weights predict held-out pictures, layer by layer: `Student.losses`, averaged."""
-        return self._examine(torch.stack([self._square(image, side) for image in self.held_out]).to(self.device))
+        return self._examine(torch.stack([middle_square(image, side) for image in self.held_out]).to(self.device))
 
     @torch.no_grad()
     def examine_pastiches(self) -> dict[str, tuple[float, float]]:
@@ -148,7 +147,7 @@ class Distiller:
         pairs = self.recipe.calibration
         if not pairs:
             return 1.0, 0.0
-        squares = [self._square(image, CALIBRATION_SIDE) for image in self.held_out]
+        squares = [middle_square(image, CALIBRATION_SIDE) for image in self.held_out]
         squares = [squares[number * (len(squares) - 1) // (2 * pairs - 1)] for number in range(2 * pairs)]
         settings = self._painting_settings(CALIBRATION_EVALUATIONS)
         return calibrate(self.average.export(self.layers), self.teacher, squares[pairs:], squares[:pairs], settings)
@@ -164,19 +163,14 @@ class Distiller:
         """All that the next round depends on."""
         return {
             "recipe": _lasting(self.recipe),
-            "step": self.step,
-            "averaged": self.averaged,
-            "phase": self.phase,
-            "seconds": self.seconds,
+            **{name: getattr(self, name) for name in COUNTED},
             "student": self.student.state_dict(),
             "average": self.average.state_dict(),
             **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "generator": self.generator.get_state(),
             "pastiche_pool": vars(self.pastiche_pool),
             "memory": [images for images, _ in self.memory],
-            "teacher_scales": {
-                layer: teacher_scale.state_dict() for layer, teacher_scale in self.teacher_scales.items()
-            },
+            "teacher_scales": {layer: vars(scale) for layer, scale in self.teacher_scales.items()},
         }
 
     def save(self, path: Path) -> None:
@@ -199,23 +193,19 @@ class Distiller:
             raise JobError(f"the checkpoint {path} is of another version of vidstyle; remove it to start anew")
         if state["recipe"] != _lasting(self.recipe):
             raise JobError(f"{path} is of another recipe ({state['recipe']}); repeat its options or remove it")
-        self.phase = state["phase"]
+        for name in COUNTED:
+            setattr(self, name, state[name])
         self.student.led, self.average.led = self._led(self.phase), self._led(self.phase)
         self.student.load_state_dict(state["student"])
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state[name])
         self.generator.set_state(state["generator"].cpu())
-        self.step, self.averaged, self.seconds = state["step"], state["averaged"], state["seconds"]
         self.pastiche_pool = PastichePool(**state["pastiche_pool"])
-        for layer, teacher_scale in self.teacher_scales.items():
-            teacher_scale.load_state_dict(state["teacher_scales"][layer])
+        for layer, scale in self.teacher_scales.items():
+            vars(scale).update(state["teacher_scales"][layer])
         self.memory = []
         self._remember(state["memory"])
-
-    def _square(self, image: np.ndarray, side: int) -> Tensor:  # (H, W, 3) -> (3, side, side)
-        square = cv2.resize(middle_square(image), (side, side), interpolation=cv2.INTER_AREA)
-        return torch.from_numpy(square).permute(2, 0, 1).float() / 255
 
     @torch.no_grad()
     def _examine(self, images: Tensor) -> dict[str, tuple[float, float]]:
@@ -240,9 +230,6 @@ class Distiller:
         """Begin to learn from the weights as they are: read-outs solved, the average and the optimisers afresh."""
         batches = (self.crops(self.recipe.batch) for _ in range(SETTLING))
         self.student.solve_readouts((batch, self.ask(batch)) for batch in batches)
-        self._restart()
-
-    def _restart(self) -> None:
         self.average.load_state_dict(self.student.state_dict())
         self.averaged = 0
         weights = [convolution.weight for convolution in self.student.convolutions]
@@ -257,8 +244,12 @@ class Distiller:
 
         A run that is prolonged, or began with a network, does not go back.
         """
-        first, second = self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
-        return max(self.phase, int(self.progress >= first) + int(self.progress >= second))
+        return max(self.phase, sum(self.progress >= end for end in self._ends))
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        """The progress at which the first and the second phase end."""
+        return self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
 
     def _led(self, phase: int) -> set[str]:
         return {0: set(self.learnt), 1: set(self.layers) - {self.content}, 2: set()}[phase]
@@ -295,8 +286,7 @@ class Distiller:
 
     def _cooling(self) -> float:
         """Share of the highest learning rate: half a cosine in each phase."""
-        first, second = self.recipe.apprenticeship, self.recipe.apprenticeship + self.recipe.stages
-        begin, end = ((0.0, first), (first, second), (second, 1.0))[self.phase]
+        begin, end = (0.0, *self._ends, 1.0)[self.phase : self.phase + 2]
         part = min(1.0, max(0.0, (self.progress - begin) / max(end - begin, 1e-9)))
         high, low = COOLING[self.phase]
         return low + (high - low) * 0.5 * (1 + math.cos(math.pi * part))
@@ -318,16 +308,16 @@ class Distiller:
 
     def _begin(self, count: int) -> PastichePool:
         contents, styles = self.crops(count), self.crops(count)
-        return PastichePool.initial(
-            contents, styles, torch.rand(count, generator=self.generator).square().to(self.device)
-        )
+        alphas = torch.rand(count, generator=self.generator).square().to(self.device)
+        return PastichePool.initial(contents, styles, alphas)
 
     def _paint(self) -> None:
         """Carry the pastiches on by the averaged student's own judgement; now and then begin one anew."""
-        recipe, network = self.recipe, self.average.export(self.layers)
-        fresh = (torch.rand(recipe.pastiches, generator=self.generator) < RENEWED).to(self.device)
-        pastiche_pool = self.pastiche_pool.renewed(fresh, self._begin(int(fresh.sum())))
-        self.pastiche_pool = pastiche_pool.carried_on(network, self._painting_settings(recipe.paint))
+        fresh = (torch.rand(self.recipe.pastiches, generator=self.generator) < RENEWED).to(self.device)
+        pool = self.pastiche_pool.renewed(fresh, self._begin(int(fresh.sum())))
+        self.pastiche_pool = pool.carried_on(
+            self.average.export(self.layers), self._painting_settings(self.recipe.paint)
+        )
 
     def _painting_settings(self, evaluations: int) -> Settings:
         return Settings(

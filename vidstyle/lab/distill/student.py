@@ -51,7 +51,7 @@ Answers = Mapping[str, Answer]
 
 
 class TeacherScale:
-    """The principal components and the scale of one layer of a teacher, measured on some pictures.
+    """The principal components and the scale of one layer of a teacher, measured on some pictures; its state is `vars`.
 
     Regression divides each component by a number halfway (geometrically) between its own deviation and the layer's: the
     loudest would drown the others, while equalised ones spend the student on what no statistic shows. Style distances
@@ -62,8 +62,6 @@ class TeacherScale:
         width: components to keep, K at most.
         styled: whether styles are compared at this layer.
     """
-
-    NUMBERS = ("components", "scale", "variance", "mean_moments", "apart", "handed")
 
     def __init__(self, features: Tensor, width: int, *, styled: bool = True) -> None:
         flat, self.styled = flatten(features).float(), styled
@@ -77,15 +75,6 @@ class TeacherScale:
         self.apart = self._distances(self.mean_moments.expand(len(flat), -1, -1), answer).mean()  # ()
         # What an apprentice's next convolution sees: components so divided that their mean square is 1.
         self.handed = 1 / (self.scale * (answer.features / self.scale).square().mean().sqrt())  # (width,)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """All numbers; `load_state_dict` takes them back."""
-        return {name: getattr(self, name) for name in self.NUMBERS}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take over these numbers."""
-        for name in self.NUMBERS:
-            setattr(self, name, state[name])
 
     def read(self, features: Tensor) -> Answer:
         """Features (N, K, H, W) of the teacher as an answer."""
@@ -182,9 +171,8 @@ class Student(nn.Module):
                 squares[layer] = squares.get(layer, 0) + product(own, own).sum(dim=0)
                 products[layer] = products.get(layer, 0) + product(answers[layer].features, own).sum(dim=0)
         for layer, left in squares.items():
-            left = left.double() + (RIDGE * left.double().diagonal().mean() + 1e-12) * torch.eye(len(left)).to(
-                left.device
-            )
+            left = left.double()
+            left = left + (RIDGE * left.diagonal().mean() + 1e-12) * torch.eye(len(left), device=left.device)
             readout = torch.linalg.solve(left, products[layer].double().mT).mT.float()
             self.readouts[layer].copy_(readout / self.teacher_scales[layer].scale[:, None])
 

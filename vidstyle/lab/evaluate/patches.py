@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vidstyle.lab.results import ratio
 from vidstyle.system.opencv import cv2
 
 COUNT = 4000  # patches of each picture
@@ -66,8 +67,7 @@ class PatchDistances:
 
     def over(self, other: PatchDistances) -> PatchDistances:
         """Each number as a multiple of the other's; nan beside a zero."""
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return PatchDistances(*(one / two if two else float("nan") for one, two in pairs))
+        return PatchDistances(*map(ratio, dataclasses.astuple(self), dataclasses.astuple(other)))
 
 
 def distances(

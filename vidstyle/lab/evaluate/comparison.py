@@ -11,11 +11,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +31,9 @@ from vidstyle.jobs.output.export import files_read
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.lab.evaluate import patches
-from vidstyle.lab.evaluate.comparison.beside import Finished, Names, find_finished
-from vidstyle.lab.evaluate.comparison.blind import blind_page
-from vidstyle.lab.evaluate.comparison.figures import Judgement, Pair, Report, Speed
-from vidstyle.lab.evaluate.comparison.sheet import contact_sheet
+from vidstyle.lab.evaluate.comparison_report import Judgement, Pair, Report, Speed, blind_page, contact_sheet
+from vidstyle.lab.evaluate.finished import Finished, Names, find_finished
+from vidstyle.lab.tables import VGG19
 from vidstyle.media.stills import pictures
 from vidstyle.media.writers.sinks import write_still
 from vidstyle.schedule import constant
@@ -47,7 +45,7 @@ AGREEMENT = 0.05  # content distances this close to each other count as equal
 SLOPE = 0.4  # d log(content distance) / d log((1 - alpha) / alpha), roughly, for the first guess of an equal alpha
 ALPHAS = (0.005, 0.995)  # between which alpha is moved
 NO_DISTANCE = 1e-6  # a content distance below which a picture is its content
-NAMES = {"vgg19": "VGG-19"}  # of networks; a file goes by its own
+NAMES = {VGG19: "VGG-19"}  # of networks; a file goes by its own
 
 
 class Comparison:
@@ -64,17 +62,17 @@ class Comparison:
     """
 
     def __init__(self, folder: Path, settings: Settings, finished: dict[Names, Finished] | None = None) -> None:
-        if settings.network == "vgg19" and finished is None:
+        if settings.network == VGG19 and finished is None:
             raise UsageError("--network is vgg19, which the network is compared with; give another, or --beside")
         require_still(settings)
         self.folder, self.finished = folder, finished
-        self.reference = dataclasses.replace(settings, network="vgg19")
-        self.settings = settings if settings.network == "vgg19" else dataclasses.replace(settings, weights=None)
+        self.reference = dataclasses.replace(settings, network=VGG19)
+        self.settings = settings if settings.network == VGG19 else dataclasses.replace(settings, weights=None)
         self.judge = load_network(self.reference)
         self.device = pick_device(settings.device)
         optimize.prepare(self.judge, self.device, "float32")
         self.network = load_network(self.settings)
-        self.prints = {"vgg19": networks.fingerprint(self.judge), "network": networks.fingerprint(self.network)}
+        self.prints = {VGG19: networks.fingerprint(self.judge), "network": networks.fingerprint(self.network)}
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -95,7 +93,8 @@ class Comparison:
         for _ in range(tries):
             if not _apart(seen[-1], reference) > AGREEMENT:
                 break
-            alpha = next_alpha([(_alpha(one), one.content) for one in seen], reference.content)
+            known = [(one.alpha, one.content) for one in seen if one.alpha is not None]
+            alpha = next_alpha(known, reference.content)
             seen.append(self._painted(content, style, dataclasses.replace(self.settings, alpha=alpha)))
         return Pair(content, style, reference, same_alpha, min(seen, key=lambda one: _apart(one, reference)))
 
@@ -125,7 +124,7 @@ class Comparison:
 
     def _painted(self, content: Path, style: Path, settings: Settings) -> Judgement:
         """Paint a pair, unless the folder holds it, and judge it."""
-        name = "vgg19" if settings.network == "vgg19" else "network"
+        name = VGG19 if settings.network == VGG19 else "network"
         precision = optimize.pick_precision(settings.precision, self.device)
         lasting = dataclasses.replace(settings, weights=None, network="compact", device="auto", precision=precision)
         key = repr((self.prints[name], lasting, file_hash(content), file_hash(style)))
@@ -162,11 +161,6 @@ class Comparison:
 def _apart(one: Judgement, other: Judgement) -> float:
     """How far the content distances are from each other, as the logarithm of their ratio."""
     return abs(math.log(max(one.content, NO_DISTANCE) / max(other.content, NO_DISTANCE)))
-
-
-def _alpha(one: Judgement) -> float:
-    assert one.alpha is not None
-    return one.alpha
 
 
 def next_alpha(seen: Sequence[tuple[float, float]], wanted: float) -> float:
@@ -207,26 +201,15 @@ def compare(
 ) -> Report:
     """Compare a network with VGG-19 or another tool; `output` gets the pictures, `sheet.png` and `report.json`.
 
-    Args:
-        contents, styles: a picture or a folder of pictures; every content is painted in every style.
-        output: a folder; pictures that it holds from an earlier call with the same inputs are not painted again.
-        settings: `network` names the one that is judged, `weights` are VGG-19's.
-        tries: times that alpha is moved to make the content distances of a pair agree; 0 leaves it.
-        limit: pairs to stop after; the first ones show every content, in different styles.
-        beside: a folder of finished pictures, one for each pair, as `beside.find_finished` finds them. They take the
-            place of VGG-19's, which then only judges.
-        blind: write `blind.html`, too, on which a person chooses between the two pastiches without their names.
-        overwrite: replace these files, which an earlier call has left; pictures are used again in any case.
-        on_pair: called after each pair with it and the number of pairs in all.
-
-    Raises:
-        VidstyleError: of the class that `vidstyle.errors` draws.
+    The arguments are the options of the command: `settings.network` is judged, `settings.weights` are VGG-19's, the
+    first `limit` pairs show every content, `beside` holds pictures as `finished.find_finished` finds them; `on_pair` is
+    told each pair and the number of pairs in all. Raises `VidstyleError`.
     """
-    made = {"sheet": output / "sheet.png", "report": output / "report.json"} | (
-        {"blind": output / "blind.html"} if blind else {}
-    )
-    read: list[str | Path] = [contents, styles, *([beside] if beside else []), *files_read(settings)]
-    _check_made(output, made.values(), read, overwrite=overwrite)
+    sheet, figures, page = (output / name for name in ("sheet.png", "report.json", "blind.html"))
+    made = [sheet, figures, page] if blind else [sheet, figures]
+    check_apart(made, [contents, styles, *([beside] if beside else []), *files_read(settings)])
+    for path in made if output.is_dir() else ():
+        check_writable(path, overwrite=overwrite)
     all_pairs = list(in_turn(*(pictures.in_folder(path) for path in (contents, styles))))
     chosen = all_pairs[:limit]
     finished = None if beside is None else find_finished(beside, output, all_pairs, chosen, settings.size)
@@ -238,24 +221,15 @@ def compare(
             on_pair(pairs[-1], len(chosen))
     speed = comparison.speed() if beside is None else None
     report = Report(pairs, *_names(settings, beside), constant(settings.alpha), beside, speed)
-    write_still(contact_sheet(pairs), [made["sheet"]], overwrite=overwrite)
+    write_still(contact_sheet(pairs), [sheet], overwrite=overwrite)
     if blind:
-        write_whole(made["blind"], blind_page(report), overwrite=overwrite)
-    write_whole(made["report"], json.dumps(report.json(), indent=1), overwrite=overwrite)
+        write_whole(page, blind_page(report), overwrite=overwrite)
+    report.save(figures, overwrite=overwrite)
     return report
-
-
-def _check_made(output: Path, made: Iterable[Path], read: Sequence[str | Path], *, overwrite: bool) -> None:
-    """Find out before any painting whether the files can be written. Raises as `check_writable` does."""
-    made = list(made)
-    check_apart(made, read)
-    if output.is_dir():
-        for path in made:
-            check_writable(path, overwrite=overwrite)
 
 
 def _names(settings: Settings, beside: Path | None) -> tuple[str, str]:
     """What the reference and the network are called; never the same."""
     network = NAMES.get(settings.network) or Path(settings.network).name
-    reference = NAMES["vgg19"] if beside is None else beside.resolve().name or f"{beside}"
+    reference = NAMES[VGG19] if beside is None else beside.resolve().name or f"{beside}"
     return (f"{reference} (beside)" if reference == network else reference), network

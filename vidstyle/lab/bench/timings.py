@@ -1,4 +1,4 @@
-"""Timings of one job in its parts: an evaluation, a still, warm-started frames, the whole job.
+"""Timings of one job in its parts: an evaluation, a still, warm-started frames, the whole job; and its scaling.
 
 Every time ends when the device has done its work.
 """
@@ -6,11 +6,11 @@ Every time ends when the device has done its work.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-import math
 import statistics
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,20 +20,25 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.core.networks import FeatureNetwork
-from vidstyle.core.stylizer import Stylizer, scales, size_of
+from vidstyle.core.probe import require_memory
+from vidstyle.core.stylizer import Stylizer, resized, scales, size_of
+from vidstyle.errors import MemoryLimitError
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import open_job
 from vidstyle.jobs.rendering import render
 from vidstyle.jobs.sources import SequenceSource, VideoSource
-from vidstyle.lab.bench import machine
-from vidstyle.lab.bench.figures import Evaluation, JobSpeed, Stage, Still, WarmStart
+from vidstyle.lab.bench import figures, machine
 from vidstyle.lab.bench.machine import Machine
+from vidstyle.lab.results import ratio
 from vidstyle.settings import Settings
 from vidstyle.system.devices import engine, pick_device
 from vidstyle.system.stopwatch import recording
 from vidstyle.types import ClipInfo, Frame, Result
 
 IN_A_ROW = {"cuda": 50, "mps": 20, "cpu": 8}  # iterations, to time one
+SIZES = (256, 512, 1024, 2048, 4096)  # pixels of the long side
+STYLES = (1, 2, 4)
+PATIENCE = 20.0  # seconds of an evaluation after which no larger size is tried
 ORDER = ("decode", "flow", "wait", "warp", "optimise", "save")  # of the stages of a frame
 BESIDE = {"decode": "ahead", "flow": "ahead", "save": "behind"}  # those that run in other threads
 
@@ -59,18 +64,13 @@ class Subject:
         """The first frame."""
         return self.frames[0]
 
-    @property
-    def decoded(self) -> bool:
-        """Whether the pictures come out of a clip; else there is no decoding to measure."""
-        return isinstance(self.source, VideoSource)
-
     def stylizer(self, **changes: Any) -> Stylizer:
         """A new stylizer, as a job would make it, with some settings changed."""
         settings = dataclasses.replace(self.settings, **changes)
         return Stylizer(self.network, self.styles, settings)
 
 
-def evaluation(subject: Subject, limits: Machine) -> Evaluation:
+def evaluation(subject: Subject, limits: Machine) -> figures.Evaluation:
     """Time the loss with its gradient, alone and as the iteration of a job, and compare with the machine's limits."""
     device, settings = subject.device, subject.settings
     height, width = size_of(subject.still.image)
@@ -83,10 +83,9 @@ def evaluation(subject: Subject, limits: Machine) -> Evaluation:
     row = machine.median_seconds(lambda: stylizer.step(subject.still, None), device, least=2)
     iteration = (row - preparation) / in_a_row
     layers = (*settings.content_layers, *settings.style_layers)
-    flops = operations(subject.network, layers, settings.style_layers, height, width)
-    traffic = least_traffic(subject.network, layers, height, width)
+    flops, traffic = work(subject.network, layers, settings.style_layers, height, width)
     shorter = min(alone, iteration)
-    return Evaluation(
+    return figures.Evaluation(
         width=width,
         height=height,
         seconds=alone,
@@ -110,62 +109,40 @@ def evaluator(stylizer: Stylizer, frame: Frame) -> Callable[[], Tensor]:
     return evaluate
 
 
-def operations(
+def work(
     network: FeatureNetwork, layers: Sequence[str], style_layers: Sequence[str], height: int, width: int
-) -> float:
-    """Floating-point operations of a loss and its gradient: convolutions up to the last of `layers`, Gram matrices.
+) -> tuple[float, float]:
+    """The floating-point operations of a loss and its gradient, and the bytes that they move at the least.
 
-    A convolution is 2 operations a multiplication, and as many again for the gradient; so is a Gram matrix. All else
-    (read-outs, ReLUs, averages) is below one in a hundred of that and not counted.
+    Counted are convolutions up to the last of `layers` and Gram matrices, 2 operations a multiplication, as many again
+    for the gradient; all else is below one in a hundred of that. Bytes are those of each convolution's result and its
+    gradient, in and out, with everything else done in passing, as no library does it.
     """
-    total, channels = 0, {}
-    for name, convolution, positions in convolutions_of(network, layers, height, width):
-        total += 4 * positions * convolution.weight.numel()
-        channels[name] = (convolution.out_channels, positions)
-    for layer in style_layers:
-        width_of_layer, positions = channels["conv" + layer[4:]]
-        total += 4 * positions * width_of_layer**2
-    return float(total)
-
-
-def least_traffic(network: FeatureNetwork, layers: Sequence[str], height: int, width: int) -> float:
-    """Bytes that a loss and its gradient move at the least: each convolution's result and its gradient, in and out.
-
-    That is with everything else done in passing, as no library does it: ReLUs, pooling, Gram matrices.
-    """
-    return float(
-        sum(
-            4 * positions * convolution.out_channels * convolution.weight.element_size()
-            for _, convolution, positions in convolutions_of(network, layers, height, width)
-        )
-    )
-
-
-def convolutions_of(
-    network: FeatureNetwork, layers: Sequence[str], height: int, width: int
-) -> Iterator[tuple[str, nn.Conv2d, int]]:
-    """Name, module and positions (H * W) of each convolution that `layers` need of a picture."""
-    last = max(layer[4:] for layer in layers)
+    operations, traffic, last = 0, 0, max(layer[4:] for layer in layers)
     for name, convolution in network.convolutions.items():
         if name[4:] <= last and isinstance(convolution, nn.Conv2d):
-            halvings = int(name[4]) - 1
-            yield name, convolution, (height >> halvings) * (width >> halvings)
+            weight, channels, halvings = convolution.weight, convolution.out_channels, int(name[4]) - 1
+            positions = (height >> halvings) * (width >> halvings)
+            grams = sum(layer[4:] == name[4:] for layer in style_layers)
+            operations += 4 * positions * (weight.numel() + grams * channels**2)
+            traffic += 4 * positions * channels * weight.element_size()
+    return float(operations), float(traffic)
 
 
-def painting(subject: Subject) -> tuple[Still, WarmStart]:
+def painting(subject: Subject) -> tuple[figures.Still, figures.WarmStart]:
     """Paint the first frame, those that follow, and the last of them once more as if it had no predecessor."""
     began = time.perf_counter()
     stylizer = subject.stylizer()
     first, state = stylizer.step(subject.still, None)
     sizes = scales(size_of(subject.still.image)) if subject.settings.coarse_to_fine else [None]
-    still = Still(time.perf_counter() - began, len(sizes), first.iterations, first.losses)
+    still = figures.Still(time.perf_counter() - began, len(sizes), first.iterations, first.losses)
     results: list[Result] = []
     for frame in subject.frames[1:]:
         result, state = stylizer.step(frame, state)
         results.append(result)
     cold, _ = stylizer.step(dataclasses.replace(subject.frames[-1], motion=None), None)
     seconds = statistics.median(result.seconds for result in results)
-    warm = WarmStart(
+    warm = figures.WarmStart(
         frames=len(results),
         seconds=seconds,
         evaluations=statistics.median(result.iterations for result in results),
@@ -178,7 +155,7 @@ def painting(subject: Subject) -> tuple[Still, WarmStart]:
     return still, warm
 
 
-def job_speed(subject: Subject, frames: int) -> JobSpeed:
+def job_speed(subject: Subject, frames: int) -> figures.JobSpeed:
     """Run a whole job, from decoding to saved frames, and see where its time goes."""
     after: dict[int, float] = {}
     peaks: dict[int, int | None] = {}
@@ -197,13 +174,14 @@ def job_speed(subject: Subject, frames: int) -> JobSpeed:
     with recording() as seconds, open_job(subject.folder / "bench.mp4", Manifest(frames)) as job:
         render(source, stylizer, job, on_frame)
     wall, later = time.perf_counter() - began, frames - 1
-    if not subject.decoded:
+    decoded = isinstance(subject.source, VideoSource)  # else the pictures were there
+    if not decoded:
         del seconds["decode"]
     in_first["optimise"] = in_first["optimise"] - in_first.get("warp", 0.0)
     seconds["optimise"] = seconds["optimise"] - seconds.get("warp", 0.0)
-    return JobSpeed(
+    return figures.JobSpeed(
         frames=frames,
-        decoded=subject.decoded,
+        decoded=decoded,
         seconds=wall,
         frames_per_second=frames / wall,
         first_frame_seconds=after[1],
@@ -217,7 +195,7 @@ def job_speed(subject: Subject, frames: int) -> JobSpeed:
     )
 
 
-def stages_of(seconds: dict[str, float], in_first: dict[str, float], frames: int) -> list[Stage]:
+def stages_of(seconds: dict[str, float], in_first: dict[str, float], frames: int) -> list[figures.Stage]:
     """The stages of a job of `frames` frames, in the order of a frame.
 
     Args:
@@ -231,7 +209,7 @@ def stages_of(seconds: dict[str, float], in_first: dict[str, float], frames: int
         if frames > 1:
             done = 0.0 if name in BESIDE else in_first.get(name, 0.0)
             later = (seconds[name] - done) / (frames if name in ("decode", "save") else frames - 1)
-        stages.append(Stage(name, BESIDE.get(name, "loop"), seconds[name], later))
+        stages.append(figures.Stage(name, BESIDE.get(name, "loop"), seconds[name], later))
     return stages
 
 
@@ -248,8 +226,47 @@ class _Beginning:
             yield from itertools.islice(found, len(self.playback) - start)
 
 
-def ratio(part: float, whole: float) -> float:
-    """part / whole; 1 if both are zero."""
-    if whole:
-        return part / whole
-    return math.inf if part else 1.0
+def scaling_of(subject: Subject, on_part: Callable[[str], None]) -> figures.Scaling:
+    """Time an evaluation at increasing sizes, up to the limits of memory and `PATIENCE`; and with several styles."""
+    sizes: list[figures.SizePoint] = []
+    left_out = ""
+    for size in SIZES:
+        on_part(f"an evaluation at {size} pixels")
+        try:
+            sizes.append(size_point(subject, size))
+        except MemoryLimitError as error:
+            left_out = str(error)
+            break
+        if sizes[-1].seconds > PATIENCE:
+            left_out = f"an evaluation at {size} pixels took {sizes[-1].seconds:.0f} s"
+            break
+    missing = dict.fromkeys(SIZES[len(sizes) :], left_out)
+    on_part("more styles")
+    return figures.Scaling(sizes, missing, [styles_point(subject, count) for count in STYLES])
+
+
+def size_point(subject: Subject, size: int) -> figures.SizePoint:
+    """An evaluation of the still enlarged or shrunk to `size`. Raises `MemoryLimitError` if it would not fit."""
+    device = subject.device
+    machine.forget_peak(device)
+    height, width = (round(side * size / max(size_of(subject.still.image))) for side in size_of(subject.still.image))
+    image = resized(subject.still.image[None], (height, width)).clamp(0, 1)[0]
+    require_memory(subject.network, subject.settings, (height, width))
+    stylizer = subject.stylizer()
+    with engine(device):
+        evaluate = evaluator(stylizer, dataclasses.replace(subject.still, image=image))
+        seconds = machine.seconds_of(evaluate, device, least=1, most=1, warm_up=False)[0]
+        if seconds < PATIENCE / 5:
+            seconds = machine.median_seconds(evaluate, device)
+    return figures.SizePoint(size, width * height, seconds, machine.peak(device))
+
+
+def styles_point(subject: Subject, count: int) -> figures.StylesPoint:
+    """Prepare and evaluate the still in so many styles: the first one, rolled to be different pictures."""
+    styles = [subject.styles[0].roll(97 * number, dims=2) for number in range(count)]
+    stylizer = Stylizer(subject.network, styles, subject.settings)
+    frame = dataclasses.replace(subject.still, mix=(1 / count,) * count)
+    with engine(subject.device):
+        objective = functools.partial(stylizer.objective, frame)
+        prepare = machine.seconds_of(objective, subject.device, least=1, most=1, warm_up=False)[0]
+        return figures.StylesPoint(count, prepare, machine.median_seconds(evaluator(stylizer, frame), subject.device))

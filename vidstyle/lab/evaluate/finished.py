@@ -42,48 +42,36 @@ def find_finished(
         raise MediaError(f"there is no folder {folder}; --beside takes a folder of finished pictures")
     if output.is_dir() and output.samefile(folder):
         raise UsageError(f"--beside {folder} is the output, too; give another folder with -o")
-    names = _names(pairs)
+    names: dict[str, Names] = {}
+    for pair in pairs:
+        name = _name(pair)
+        if name in names:
+            one, two = (" in ".join(path.name for path in both) for both in (names[name], pair))
+            raise UsageError(f"{one} and {two} would both be {name} in --beside; rename one")
+        names[name] = pair
     owned: dict[str, list[Path]] = {name: [] for name in names}
     for picture in pictures.in_folder(folder):
         owners = [name for name in names if picture.name.startswith((f"{name}.", f"{name}-"))]
         if owners:
             owned[max(owners, key=len)].append(picture)
-    found = {}
-    for content, style in chosen:
-        picture = _only(folder, f"{content.stem}-{style.stem}", owned)
-        found[content, style] = _finished(picture, content, long_side)
-    return found
+    return {pair: _finished(folder, _name(pair), owned[_name(pair)], pair[0], long_side) for pair in chosen}
 
 
-def _names(pairs: Sequence[Names]) -> dict[str, Names]:
-    """The pairs by their names."""
-    names: dict[str, Names] = {}
-    for content, style in pairs:
-        name = f"{content.stem}-{style.stem}"
-        if name in names:
-            one, two = (" in ".join(path.name for path in pair) for pair in (names[name], (content, style)))
-            raise UsageError(f"{one} and {two} would both be {name} in --beside; rename one")
-        names[name] = content, style
-    return names
+def _name(pair: Names) -> str:
+    return f"{pair[0].stem}-{pair[1].stem}"
 
 
-def _only(folder: Path, name: str, owned: dict[str, list[Path]]) -> Path:
-    match owned[name]:
-        case [picture]:
-            return picture
-        case []:
-            raise MediaError(f"{folder} holds no picture {name}.* or {name}-*; --beside needs one for each pair")
-        case several:
-            listed = ", ".join(picture.name for picture in several)
-            raise UsageError(f"{folder} holds {len(several)} pictures of the pair {name} ({listed}); leave one of them")
-
-
-def _finished(picture: Path, content: Path, long_side: int) -> Finished:
-    """Raises `MediaError` if its proportions are not those of the pastiche, but for a pixel of rounding in each."""
-    (width, height), own = pictures.fit(*pictures.picture_size(content), long_side), pictures.picture_size(picture)
+def _finished(folder: Path, name: str, found: Sequence[Path], content: Path, long_side: int) -> Finished:
+    """The only picture of a pair; its proportions are those of the pastiche, but for a pixel of rounding in each."""
+    if not found:
+        raise MediaError(f"{folder} holds no picture {name}.* or {name}-*; --beside needs one for each pair")
+    if len(found) > 1:
+        listed = ", ".join(picture.name for picture in found)
+        raise UsageError(f"{folder} holds {len(found)} pictures of the pair {name} ({listed}); leave one of them")
+    (width, height), own = pictures.fit(*pictures.picture_size(content), long_side), pictures.picture_size(found[0])
     if abs(own[0] * height - own[1] * width) > max(own) + max(width, height):
         raise MediaError(
-            f"{picture} has {own[0]}x{own[1]} pixels and {content} is painted at {width}x{height}; "
+            f"{found[0]} has {own[0]}x{own[1]} pixels and {content} is painted at {width}x{height}; "
             "their proportions must agree: crop it, or give the content that it was painted from"
         )
-    return Finished(picture, own, (width, height))
+    return Finished(found[0], own, (width, height))

@@ -1,9 +1,4 @@
-"""The figures of a painted clip, as frozen dataclasses: the schema of its JSON report.
-
-The JSON of a report is `Measurement.json()`: an object whose names are those of the fields below, nested as they are,
-with frames counted from 0, and null where there is no number (nobody asked, or nothing could be seen). Pictures are
-not in it.
-"""
+"""The figures of a painted clip: the schema of its JSON report, see `results.Results`."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vidstyle.lab.evaluate.patches import PatchDistances
-from vidstyle.system.files import plain
+from vidstyle.lab.results import Results, mean, ratio
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,7 @@ class Independence:
                 mean([mean(value.values()) if isinstance(value, dict) else value for value in column])
                 for column in ([getattr(pair, prefix + name) for pair in pairs] for prefix in ("", "independent_"))
             )
-            return one, other, one / other if other else math.nan
+            return one, other, ratio(one, other)
 
         return cls(judge, tuple(pairs), *both("warping"), *both("style"), *both("content"), *both("sharpness"))
 
@@ -157,7 +152,7 @@ class Appearance:
 
     def beyond(self, other: Appearance) -> Appearance:
         """This drift without the other one; the sharpness as a multiple of the other one."""
-        sharpness = self.sharpness / other.sharpness if other.sharpness else math.nan
+        sharpness = ratio(self.sharpness, other.sharpness)
         return Appearance(sharpness, self.luma - other.luma, self.cb - other.cb, self.cr - other.cr)
 
 
@@ -207,15 +202,13 @@ class Drift:
     @classmethod
     def of(cls, frames: Sequence[FrameFigures]) -> Drift:
         """Of all frames of a clip."""
-        return cls(
-            sharpness=Range.of([one.painted.sharpness for one in frames]),
-            input_sharpness=Range.of([one.input.sharpness for one in frames]),
-            corrected_sharpness=Range.of([one.beyond.sharpness for one in frames]),
-            luma=Range.of([one.painted.luma for one in frames]),
-            corrected_luma=Range.of([one.beyond.luma for one in frames]),
-            chroma=Range.of([one.painted.chroma for one in frames]),
-            corrected_chroma=Range.of([one.beyond.chroma for one in frames]),
-        )
+        views = {"": "painted", "input_": "input", "corrected_": "beyond"}
+        ranges = {
+            prefix + name: Range.of([getattr(getattr(one, view), name) for one in frames])
+            for prefix, view in views.items()
+            for name in ("sharpness", "luma", "chroma")
+        }
+        return cls(**{one.name: ranges[one.name] for one in dataclasses.fields(cls)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +232,7 @@ class FilmstripFrame:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(Results):
     """All figures of a painted clip."""
 
     vidstyle: str  #: version
@@ -257,15 +250,3 @@ class Measurement:
     notes: tuple[str, ...] = ()  #: sentences: what was left out, and what the figures must not be taken for
     worst: WorstPair | None = field(default=None, repr=False, compare=False)  #: None if there is no pair
     stills: tuple[FilmstripFrame, ...] = field(default=(), repr=False, compare=False)
-
-    def json(self) -> dict[str, Any]:
-        """All but the pictures, as JSON knows it."""
-        bare = dataclasses.replace(self, worst=None, stills=())
-        table: dict[str, Any] = plain(dataclasses.asdict(bare))
-        return {name: value for name, value in table.items() if name not in ("worst", "stills")}
-
-
-def mean(values: Any) -> float:
-    """Of those that are numbers; nan if there is none."""
-    seen = [value for value in values if not math.isnan(value)]
-    return statistics.fmean(seen) if seen else math.nan

@@ -1,42 +1,137 @@
-"""Synthetic clips with ground-truth motion: a camera moves over a picture, so that flow and occlusion are exact.
+"""Synthetic inputs, the same at every call: generated clips and styles, and clips with ground-truth motion.
 
-With estimated flow, a painting that was warped along the same estimate would flicker less than it really does.
+A camera moves over a picture, so that flow and occlusion are exact. With estimated flow, a painting that was warped
+along the same estimate would flicker less than it really does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from vidstyle.errors import UsageError
+from vidstyle.errors import DiskError, UsageError
 from vidstyle.media.stills import pictures
+from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.sinks import open_sink
 from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo, Motion
 
 FPS = Fraction(25)
+ASPECT, SMALLEST = 9 / 16, 32  # of a generated clip; pixels of a side
+PAN, DISC = (2.6, 0.7), (-1.7, 1.3)  # pixels a frame, x and y, of its background and of its disc, at 512 pixels
 FINER = 2  # times the pixels a side at which a frame is drawn before its pixels are averaged, as a sensor does
 MARGIN = 1.25  # how much more than the first frame shows the picture holds, a side; beyond it is mirrored
-HIDDEN = 4  # frames for which a point of the background is hidden by what crosses it
+HIDDEN = 4  # frames for which a point of the background is hidden by the bars
 EDGE = 2.0  # pixels to either side of an edge that show a mixture, or that interpolation mixes
 DRIFT = (0.3, 0.1)  # pixels a frame, x and y
-CROSSING = 24  # frames that what crosses takes from side to side
+CROSSING = 24  # frames that a bar takes from side to side
 
 Affine = np.ndarray  # (3, 3): an affine map, from a position in the frame to one in the picture, each from its centre
-Path = Callable[[int], Affine]  # by the number of the frame
+
+
+def clip_info(size: int, frames: int) -> ClipInfo:
+    """What the generated clip is whose long side is `size`: even sides, which H.264 needs."""
+    width, height = (2 * round(max(side, SMALLEST) / 2) for side in (size, size * ASPECT))
+    return ClipInfo(width, height, FPS, frames)
+
+
+def write_clip(folder: Path, size: int, frames: int) -> Path:
+    """Write the generated clip as a file in `folder`; its path."""
+    info, path = clip_info(size, frames), folder / "clip.mp4"
+    with open_sink(path, info, Encoding(crf=10)) as sink:
+        for picture in generated_frames(info):
+            sink.write(picture)
+    return path
+
+
+def write_style(folder: Path, size: int) -> Path:
+    """Write the generated style, square, for such a clip in `folder`; its path."""
+    side, path = clip_info(size, 1).width, folder / "style.png"
+    with open_sink(path, ClipInfo(side, side, Fraction(1), 1)) as sink:
+        sink.write(strokes(side))
+    return path
+
+
+class GeneratedClip:
+    """The generated clip as a `types.FrameSequence` that needs no encoder or decoder.
+
+    The pictures wait in files of `folder`, so that they count neither as work nor as memory of the job.
+    """
+
+    def __init__(self, folder: Path, size: int, frames: int) -> None:
+        self.info = clip_info(size, frames)
+        self.files = [folder / f"{number}.npy" for number in range(frames)]
+        try:
+            for file, picture in zip(self.files, generated_frames(self.info), strict=True):
+                np.save(file, picture)
+        except OSError as error:
+            raise DiskError(f"{folder} cannot be written ({error}); free some space") from error
+
+    def decode(self, start: int = 0) -> Generator[np.ndarray]:
+        """The pictures from number `start` on, (H, W, 3) uint8."""
+        for file in self.files[start:]:
+            yield np.load(file)
+
+
+def generated_frames(info: ClipInfo) -> Iterator[np.ndarray]:
+    """Frames, (H, W, 3) uint8, with detail at all sizes, a pan by fractions of a pixel, and a moving disc in front."""
+    width, height = info.width, info.height
+    back, front = texture(width, height, seed=1), texture(width, height, seed=2)[..., ::-1]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    for number in range(info.frames):
+        behind, before = ((number * width / 512 * x, number * width / 512 * y) for x, y in (PAN, DISC))
+        across, down = columns - width * 0.6 - before[0], rows - height * 0.4 - before[1]
+        disc = np.clip(height * 0.22 - np.hypot(across, down) + 0.5, 0, 1)[..., None]
+        picture = (1 - disc) * _moved(back, *behind) + disc * _moved(front, *before)
+        yield (picture * 255).round().astype(np.uint8)
+
+
+def _moved(picture: np.ndarray, x: float, y: float) -> np.ndarray:
+    """A picture shifted by pixels, which need not be whole; beyond its border it is mirrored."""
+    matrix, size = np.array([[1, 0, x], [0, 1, y]], np.float32), picture.shape[1::-1]
+    picture = np.ascontiguousarray(picture)
+    shifted = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(shifted, np.float32).clip(0, 1)
+
+
+def strokes(side: int) -> np.ndarray:
+    """The generated style: long bright strokes in a few colours, (side, side, 3) uint8."""
+    palette = np.array([[0.93, 0.76, 0.2], [0.85, 0.3, 0.15], [0.1, 0.25, 0.5], [0.08, 0.1, 0.2]], np.float32)
+    rows, columns = np.mgrid[:side, :side].astype(np.float32) / side
+    phase = 40 * (columns + 0.7 * rows) + 30 * texture(side, side, seed=3).mean(-1)
+    tone = (np.sin(phase) + 1) / 2 + 0.6 * (texture(side, side, seed=4).mean(-1) - 0.5)
+    nearest = np.clip(tone * len(palette), 0, len(palette) - 1).astype(int)
+    light = 0.85 + 0.3 * texture(side, side, seed=5)
+    picture: np.ndarray = (np.clip(palette[nearest] * light, 0, 1) * 255).astype(np.uint8)
+    return picture
+
+
+def texture(width: int, height: int, *, seed: int) -> np.ndarray:
+    """Coloured noise of every octave, the coarse ones strongest, (H, W, 3) float32 in [0, 1]."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3), np.float32)
+    cells, strength = 3, 1.0
+    while cells < max(width, height):
+        noise = random.standard_normal((cells, cells, 3)).astype(np.float32)
+        total += strength * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+        cells, strength = 2 * cells, 0.6 * strength
+    squeezed: np.ndarray = 1 / (1 + np.exp(-1.5 * total))
+    return squeezed
 
 
 @dataclass(frozen=True)
 class Scene:
     """What happens in a clip."""
 
-    path: Path  #: of the camera
+    path: Callable[[int], Affine]  #: of the camera, by the number of the frame
     noise: float = 0.0  #: standard deviation, in 1/255, another one in every frame
-    crossed: bool = False  #: whether something passes before the background
+    crossed: bool = False  #: whether bars pass before the background
 
 
 @dataclass(frozen=True)
