@@ -202,9 +202,8 @@ def limited(limit, *arguments):
 
 IMPORTS = """
 import cv2, torch, vidstyle.api
-for name in ("av", "scenedetect"):
-    try: __import__(name)
-    except ImportError: pass
+try: import av
+except ImportError: pass
 from vidstyle.system import limits
 print(limits._kilobytes(limits.ROOT / "proc/self/status")["VmSize"])
 """

@@ -26,7 +26,7 @@ ON_CLIPS = {
     "media.video",
     *(f"media.video.{module}" for module in ("clip", "clock", "colors", "containers", "fields", "reader")),
     *(f"media.writers.{module}" for module in ("animations", "encoders", "frame_timing", "gif", "mux", "readback")),
-    *("media.writers.soundtracks", "media.writers.subtitles", "jobs.output.trials", "system.ffmpeg", "motion.shots"),
+    *("media.writers.soundtracks", "media.writers.subtitles", "jobs.output.trials", "system.ffmpeg"),
 }  # imported where a clip is opened or written, not before
 FOLDER = Path(vidstyle.__file__).parent
 
@@ -84,7 +84,7 @@ def test_engine_runs_without_the_media_libraries():
         name = todo.pop()
         seen.add(name)
         own, others = imports(name)
-        assert not {module.split(".")[0] for module in others} & {"av", "imageio", "imageio_ffmpeg", "scenedetect"}, (
+        assert not {module.split(".")[0] for module in others} & {"av", "imageio", "imageio_ffmpeg"}, (
             name
         )
         todo |= own - seen - {""}
