@@ -21,7 +21,7 @@ from vidstyle.system import libraries
 
 BARE = """
 import json, sys
-for name in ("av", "imageio", "imageio_ffmpeg"):
+for name in ("av", "imageio_ffmpeg"):
     sys.modules[name] = None  # so that importing it fails, as if it were not installed
 from vidstyle import stylize_image
 from typer.testing import CliRunner

@@ -26,10 +26,10 @@ class CutDetector:
     """Detects cuts, and flashes and flat frames, in frames added one by one; holds a few thumbnails.
 
     What is measured is how much of a picture the motion from the one before leaves unexplained, whatever the light. A
-    cut is where that exceeds the mean of the frames around it, the rule of PySceneDetect's adaptive detector. (Of that
+    cut is where that exceeds the mean around it, which is the rule of PySceneDetect's adaptive detector. (Of that
     detector's own measure, differences of hue, saturation and value, half of the cuts between moving shots do not stand
-    out, and the ends of fades do.) A flash is no cut, since what comes after it is what was before; nor is black between
-    two halves of a shot.
+    out, and the ends of fades do.) A flash is no cut, since what comes after it is what was before; nor is black
+    between two halves of a shot.
 
     Whether there is a cut does not depend on the frames beyond the next ones: in a shot alone none is found.
     """

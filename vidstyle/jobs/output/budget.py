@@ -14,7 +14,7 @@ from vidstyle.errors import SizeError
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.output.reductions import NEAR, Measure, Reduction, Room, search, taken_back
 from vidstyle.media.stills.pictures import resize
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.containers import CONTAINERS
 from vidstyle.media.writers.sinks import open_sink
 from vidstyle.system.files import made_whole

@@ -18,8 +18,8 @@ import numpy as np
 
 from vidstyle.jobs.output.reductions import Reduction, Trial
 from vidstyle.media.stills.pictures import resize
-from vidstyle.media.writers import gif
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers import animations
+from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.palette import Reducer, choose, oklab, squared
 from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo
@@ -81,7 +81,7 @@ class GifTrials:
         kept: dict[int, np.ndarray] = {}
         samples = []
         for number, frame in enumerate(frames):
-            samples.append(gif.sample(frame, info.frames, number))
+            samples.append(animations.sample(frame, info.frames, number))
             if any(number in run for run in numbers):
                 kept[number] = _tiled(frame)
         self._samples = np.concatenate(samples)
@@ -159,8 +159,8 @@ def _runs(frames: int) -> list[range]:
 def _sizes(shown: Sequence[np.ndarray], colors: np.ndarray) -> list[int]:
     """Bytes of each picture of a GIF."""
     encoder = av.CodecContext.create("gif", "w")
-    gif.set_up(encoder, shown[0].shape[1], shown[0].shape[0])
+    animations.set_up(encoder, shown[0].shape[1], shown[0].shape[0])
     sizes = []
     for number, one in enumerate(shown):
-        sizes += [packet.size for packet in encoder.encode(gif.picture(one, colors, number))]  # type: ignore[attr-defined]
+        sizes += [packet.size for packet in encoder.encode(animations.picture(one, colors, number))]  # type: ignore[attr-defined]
     return sizes

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vidstyle.errors import DiskError
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.sinks import open_sink
 from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo
