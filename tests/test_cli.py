@@ -282,7 +282,7 @@ def test_doctor_finds_everything(vidstyle):
         assert subject in done.output
 
 
-STEP, WRITE = "vidstyle.core.stylizer:Stylizer.step", "vidstyle.media.writers.atomic:AtomicWriter.write"
+STEP, WRITE = "vidstyle.core.stylizer:Stylizer.step", "vidstyle.media.writers.base:FileSink.write"
 
 
 @pytest.mark.clips

@@ -18,10 +18,10 @@ from PIL import Image
 
 import vidstyle
 from vidstyle.errors import DiskError, OutputExistsError, UsageError
-from vidstyle.media.writers.atomic import Encoding
-from vidstyle.media.writers.folders import FolderSink, check_folder
-from vidstyle.media.writers.sinks import StillSink, check_output, write_still
-from vidstyle.system import files, renames
+from vidstyle.media.writers.base import Encoding
+from vidstyle.media.writers.sinks import check_output, write_still
+from vidstyle.media.writers.stills import FolderSink, StillSink, check_folder
+from vidstyle.system import files
 from vidstyle.types import ClipInfo
 
 ROOT = Path(vidstyle.__file__).parents[1]
@@ -114,7 +114,7 @@ class TestInTheWay:
             raise OSError(errno.EINVAL, "Invalid argument")
 
         if request.param != "as it is":
-            monkeypatch.setattr(renames, "_rename", unknown)
+            monkeypatch.setattr(files, "_rename", unknown)
         if request.param == "no links either":
             monkeypatch.setattr(os, "link", unknown)
 
@@ -182,17 +182,15 @@ class TestInTheWay:
         assert names(tmp_path / "f") == ["000000.png", "timing.json"]
 
     def test_files_that_come_at_the_last_moment_are_not_removed(self, tmp_path, system, monkeypatch):
-        from vidstyle.media.writers import folders
-
         write_folder(tmp_path / "f", 3)
-        exchange = folders.exchange
+        exchange = files.exchange
 
         def late(new, old):
-            monkeypatch.setattr(folders, "exchange", exchange)
+            monkeypatch.setattr(files, "exchange", exchange)
             (old / "thesis.txt").write_text("precious")
             return exchange(new, old)
 
-        monkeypatch.setattr(folders, "exchange", late)
+        monkeypatch.setattr(files, "exchange", late)
         with pytest.raises(DiskError, match="no frames of vidstyle"):
             write_folder(tmp_path / "f", 1)
         assert names(tmp_path / "f") == ["000000.png", "000001.png", "000002.png", "thesis.txt", "timing.json"]
@@ -310,9 +308,9 @@ class TestKilled:
         from fractions import Fraction
         from pathlib import Path
         import numpy as np
-        from vidstyle.system import files, renames
-        from vidstyle.media.writers.folders import FolderSink
-        from vidstyle.media.writers.atomic import Encoding
+        from vidstyle.system import files
+        from vidstyle.media.writers.stills import FolderSink
+        from vidstyle.media.writers.base import Encoding
         from vidstyle.media.writers.sinks import write_still
         from vidstyle.types import ClipInfo
 
@@ -352,8 +350,8 @@ class TestKilled:
             inside = sorted(place.iterdir()) if place.is_dir() else [place]
             return [(file.name, file.read_bytes()) for file in inside]
 
-        exact = renames._rename
-        renames._rename = lambda *names: (count(), exact(*names), count())  # audit hooks see no call of the C library
+        exact = files._rename
+        files._rename = lambda *names: (count(), exact(*names), count())  # audit hooks see no call of the C library
         sys.addaudithook(watch)
         old, new = MAKE[sys.argv[1]]
         new(), (wanted := [found()]), old(), wanted.append(found())
@@ -416,7 +414,7 @@ class TestAnotherUser:
     CHECK = """
         import sys
         from pathlib import Path
-        from vidstyle.media.writers.folders import check_folder
+        from vidstyle.media.writers.stills import check_folder
         from vidstyle.errors import DiskError
         from vidstyle.system.files import check_writable
         for check in (check_writable, check_folder):
@@ -438,7 +436,7 @@ class TestAnotherUser:
             folder.chmod(folder.stat().st_mode | 0o055)
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c"]
         options = {"env": {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/"}, "capture_output": True, "text": True}
-        if subprocess.run([*command, "import vidstyle.media.writers.folders"], **options).returncode:
+        if subprocess.run([*command, "import vidstyle.media.writers.stills"], **options).returncode:
             pytest.skip("another user cannot run this Python")
         done = subprocess.run([*command, textwrap.dedent(self.CHECK), str(place / "a.png")], **options)
         assert done.stdout.count(words) == 2, done.stdout + done.stderr
@@ -448,7 +446,7 @@ class TestAnotherUser:
 def _exchanges(folder):
     (folder / "one").mkdir()
     (folder / "other").mkdir()
-    done = renames.exchange(folder / "one", folder / "other")
+    done = files.exchange(folder / "one", folder / "other")
     (folder / "one").rmdir()
     (folder / "other").rmdir()
     return done

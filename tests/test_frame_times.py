@@ -11,7 +11,7 @@ from PIL import Image
 from test_animations import seen
 
 from vidstyle.media.writers import sinks
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.types import ClipInfo
 
 av, executable = pytest.importorskip("av"), pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()

@@ -21,7 +21,7 @@ from vidstyle.system import libraries
 
 BARE = """
 import json, sys
-for name in ("av", "imageio", "imageio_ffmpeg", "scenedetect"):
+for name in ("av", "imageio_ffmpeg"):
     sys.modules[name] = None  # so that importing it fails, as if it were not installed
 from vidstyle import stylize_image
 from typer.testing import CliRunner
@@ -80,7 +80,7 @@ def test_pictures_are_painted_and_clips_refused_in_one_sentence(tmp_path, networ
     assert image == [0, ""]
     with Image.open(tmp_path / "out.png") as painted:
         assert painted.size == (64, 40)
-    reading = "vidstyle: reading a clip takes av and scenedetect, not installed here; run pip install av scenedetect"
+    reading = "vidstyle: reading a clip takes av, not installed here; run pip install av"
     writing = (
         "vidstyle: writing a clip takes av and imageio_ffmpeg, not installed here; run pip install av imageio-ffmpeg"
     )
@@ -90,7 +90,7 @@ def test_pictures_are_painted_and_clips_refused_in_one_sentence(tmp_path, networ
     assert refused[2:] == [[2, writing], [2, writing]]
     assert doctor[0] == 1
     assert "MISSING clips" in doctor[1]
-    assert "pip install av imageio-ffmpeg scenedetect" in doctor[1]
+    assert "pip install av imageio-ffmpeg" in doctor[1]
 
 
 def test_what_is_missing_is_named():

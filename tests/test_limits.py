@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 import vidstyle
 from vidstyle.errors import MediaError, MemoryLimitError, UsageError, VidstyleError
-from vidstyle.system import addressspace, exits, limits, outofmemory
+from vidstyle.system import exits, limits, outofmemory
 
 GB = 10**9
 V1, V2 = "35 32 0:32 {} {} rw,relatime - cgroup cgroup rw,memory", "30 23 0:26 {} {} rw - cgroup2 cgroup2 rw"
@@ -202,9 +202,8 @@ def limited(limit, *arguments):
 
 IMPORTS = """
 import cv2, torch, vidstyle.api
-for name in ("av", "scenedetect"):
-    try: __import__(name)
-    except ImportError: pass
+try: import av
+except ImportError: pass
 from vidstyle.system import limits
 print(limits._kilobytes(limits.ROOT / "proc/self/status")["VmSize"])
 """
@@ -239,7 +238,7 @@ def paint_below(limit, large, *options):
 def test_below_a_limit_of_the_address_space_it_says_what_works_and_that_works(large, libraries_take):
     done = paint_below(0.7 * libraries_take, large)
     assert "the libraries that paint do not fit" in done.stderr
-    limit = libraries_take + limits.RESERVE + addressspace.START + 0.22 * GB
+    limit = libraries_take + limits.RESERVE + outofmemory.START + 0.22 * GB
     done = paint_below(limit, large)
     assert "the largest --size that fits is" in done.stderr
     size = done.stderr.split("fits is ")[1].split(",")[0].strip()

@@ -14,7 +14,7 @@ from soundclips import SOUNDS, damaged, sounding
 
 from vidstyle.errors import DiskError, UsageError
 from vidstyle.media.writers import miniature
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.types import ClipInfo
 
 av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))

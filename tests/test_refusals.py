@@ -8,7 +8,7 @@ from PIL import Image
 from refusals import CLASSES, refusals
 
 from vidstyle.errors import EncodingError
-from vidstyle.media.writers.atomic import AtomicWriter
+from vidstyle.media.writers.base import FileSink
 from vidstyle.system import memory
 
 # A command that is refused with each exit code. Code 1 is left: that is a bug.
@@ -26,7 +26,7 @@ MET = {
 }
 
 
-def broken_encoder(self, pixels, write=AtomicWriter.write):
+def broken_encoder(self, pixels, write=FileSink.write):
     """Breaks after the trial, which is shorter."""
     if self.info.frames == 4:
         raise EncodingError("the encoder is broken; give another suffix")
@@ -54,7 +54,7 @@ def test_a_refusal(vidstyle, tmp_path, monkeypatch, code):
     if code == 5:
         monkeypatch.setattr(memory, "available", lambda *_, **__: 10**6)
     if code == 11:
-        monkeypatch.setattr(AtomicWriter, "write", broken_encoder)
+        monkeypatch.setattr(FileSink, "write", broken_encoder)
     done = vidstyle(*MET[code].split(), "-q", "--first-iterations", 1)
     assert done.exit_code == code, done.output
     assert re.fullmatch(r"vidstyle: \S.{20,}", done.output.strip()), done.output

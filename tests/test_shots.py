@@ -8,7 +8,8 @@ import pytest
 from clips import pan
 from PIL import Image
 
-CutDetector = pytest.importorskip("vidstyle.motion.shots").CutDetector
+from vidstyle.motion.shots import CutDetector
+
 PHOTOS = ("valley", "swirls", "harbor", "facets", "woodcut", "dots")
 SIZE = (192, 108)
 

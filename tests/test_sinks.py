@@ -15,7 +15,7 @@ from PIL import Image
 
 from vidstyle.errors import DiskError, OutputExistsError, UsageError, VidstyleError
 from vidstyle.media.writers import sinks
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.types import ClipInfo
 
 av, ffmpeg, media = map(pytest.importorskip, ("av", "vidstyle.system.ffmpeg", "vidstyle.media.video"))

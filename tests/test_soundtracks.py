@@ -10,7 +10,7 @@ from clips import clicks, heard_clicks, make_clip, number_of, numbered, probe
 from soundclips import SOUNDS, damaged, ffmpeg, jittered, off, sounding
 
 from vidstyle.media.writers import sinks
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 
 av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 pytestmark = pytest.mark.clips

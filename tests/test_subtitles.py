@@ -7,7 +7,7 @@ from clips import make_clip, numbered
 from soundclips import ffmpeg
 
 from vidstyle.media.writers import sinks
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 
 av, media = map(pytest.importorskip, ("av", "vidstyle.media.video"))
 pytestmark = pytest.mark.clips

@@ -233,7 +233,7 @@ class VideoSource(SequenceSource):
         self, path: str, settings: Settings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
     ) -> None:
         self.path = path
-        libraries.require("reading a clip", "av", "scenedetect")
+        libraries.require("reading a clip", "av")
         # Not at the top: whoever has no clip needs no such library.
         from vidstyle.media.video import survey
         from vidstyle.motion.shots import CutDetector

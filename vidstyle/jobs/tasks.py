@@ -41,9 +41,10 @@ from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
 from vidstyle.jobs.threads import computing_with
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import input_files
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.miniature import try_outputs
-from vidstyle.media.writers.sinks import check_bits, write_still
+from vidstyle.media.writers.sinks import write_still
+from vidstyle.media.writers.stills import check_bits
 from vidstyle.settings import Job, Settings
 from vidstyle.system import facts
 from vidstyle.system.devices import pick_device

@@ -17,7 +17,7 @@ import torch
 
 from vidstyle.errors import DiskError, UsageError
 from vidstyle.media.stills import pictures
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.sinks import open_sink
 from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo, Motion

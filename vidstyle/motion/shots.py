@@ -11,11 +11,6 @@ import numpy as np
 
 from vidstyle.system.opencv import cv2
 
-# isort: split
-# After OpenCV: it starts an ffmpeg when it is imported, in the environment as it is then.
-from scenedetect.common import FrameTimecode
-from scenedetect.detectors import AdaptiveDetector
-
 LONG_SIDE, SHORTEST_SIDE = 160, 32  # pixels; the cost goes with the area, and OpenCV's DIS takes no shorter side
 CONTRAST = 50.0  # grey levels, standard deviation, to which pictures are brought
 FLAT = 1.5  # grey levels, standard deviation, below which a picture shows nothing
@@ -30,10 +25,11 @@ FLASH = 2  # frames of the longest flash
 class CutDetector:
     """Detects cuts, and flashes and flat frames, in frames added one by one; holds a few thumbnails.
 
-    What is measured is how much of a picture the motion from the one before leaves unexplained, whatever the light; and
-    a cut is where PySceneDetect's adaptive detector finds that to stand out. (Of its own measure, differences of hue,
-    saturation and value, half of the cuts between moving shots do not stand out, and the ends of fades do.) A flash is
-    no cut, since what comes after it is what was before; nor is black between two halves of a shot.
+    What is measured is how much of a picture the motion from the one before leaves unexplained, whatever the light. A
+    cut is where that exceeds the mean around it, which is the rule of PySceneDetect's adaptive detector. (Of that
+    detector's own measure, differences of hue, saturation and value, half of the cuts between moving shots do not stand
+    out, and the ends of fades do.) A flash is no cut, since what comes after it is what was before; nor is black
+    between two halves of a shot.
 
     Whether there is a cut does not depend on the frames beyond the next ones: in a shot alone none is found.
     """
@@ -95,13 +91,6 @@ class CutDetector:
                 free = end
 
 
-class _Adaptive(AdaptiveDetector):  # type: ignore[misc]
-    """The adaptive detector on changes measured already, which it is fed in the place of pictures."""
-
-    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: float) -> float:
-        return frame_img
-
-
 def _divided(changes: Sequence[float], first: int, end: int) -> list[int]:
     """The cuts between two frames; what cuts leave between them is looked at again, each shot for itself."""
     found = [first + number for number in _prominent([0.0, *changes[first + 1 : end]])]
@@ -112,12 +101,14 @@ def _divided(changes: Sequence[float], first: int, end: int) -> list[int]:
 
 
 def _prominent(changes: Sequence[float]) -> list[int]:
-    """Numbers of the changes that the adaptive detector takes for cuts. Before and after them nothing changes."""
-    detector = _Adaptive(adaptive_threshold=PROMINENT, min_scene_len=0, window_width=WINDOW, min_content_val=CUT)
-    padded = [*[0.0] * WINDOW, *changes, *[0.0] * WINDOW]
-    # The rate of the timecodes plays no part: everything is counted in frames.
-    timed = ((FrameTimecode(number, fps=25.0), change) for number, change in enumerate(padded))
-    return [cut.frame_num - WINDOW for time, change in timed for cut in detector.process_frame(time, change)]
+    """Numbers of the changes that stand out from those around them. Before and after all of them nothing changes."""
+    padded, found = [*[0.0] * WINDOW, *changes, *[0.0] * WINDOW], []
+    for number, change in enumerate(changes):
+        after = number + WINDOW + 1
+        around = sum(padded[number : number + WINDOW] + padded[after : after + WINDOW]) / (2 * WINDOW)
+        if change >= CUT and change >= PROMINENT * around:
+            found.append(number)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

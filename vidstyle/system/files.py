@@ -1,12 +1,19 @@
-"""Atomic files: written whole or not at all, never over another file without leave, and never over an input."""
+"""The atomic writer: files and folders appear whole or not at all, and never over another one without leave.
+
+`made_whole` and `write_whole` make a file in a hidden folder beside its place, `write_inside` in a folder that is
+locked; `put` gives what is complete its name, and `append` adds to a file all or nothing. The checks say before any
+work whether an output can be written, and that it is no input.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import math
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,15 +24,18 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from vidstyle.errors import DiskError, OutputExistsError, UsageError
-from vidstyle.system.renames import rename_new
 
 STAGING = ".vidstyle-"  # the prefix of a staging folder's name, before eight random characters
 STAGED = re.compile(re.escape(STAGING) + r"[a-z0-9_]{8}")
 LOCK = "vidstyle.lock"  # in a staging folder: held as long as somebody uses it
 PART = ".part"  # the suffix of a file that is being written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+HERE = -100  # AT_FDCWD: relative names count from the current folder
+NO_REPLACE, EXCHANGE = {"darwin": (4, 2)}.get(sys.platform, (1, 2))  # RENAME_EXCL, RENAME_SWAP; RENAME_NOREPLACE, …
+UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)  # not on this system
 
 Record = Callable[[Path, Path], None]
+Check = Callable[[Path], None]
 
 
 def check_writable(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> None:
@@ -161,27 +171,72 @@ def write_inside(path: Path, data: bytes) -> None:
         raise
 
 
-def put(part: Path, path: Path, *, overwrite: bool) -> None:
-    """Give a complete file its name, at once. When this returns it has outlived a power cut.
+def append(path: Path, data: bytes, *, flush: bool = False) -> None:
+    """Append to a file all of `data` or, with an `OSError`, nothing; `flush` makes it survive a power cut."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags, 0o666), "ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            if flush:
+                os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                file.truncate(size)
+            raise
+
+
+def put(part: Path, path: Path, *, overwrite: bool, check_old: Check = lambda path: None) -> None:
+    """Give a complete file or folder its name, at once. When this returns it has outlived a power cut.
+
+    An old folder changes places with the new one, and is left at `part`, or beside it.
+
+    Args:
+        check_old: raises for a folder that may not be replaced, because of what is in it.
 
     Raises:
         OutputExistsError: something is there, and may not be replaced.
         OSError: it cannot be done.
     """
     flush(part)
-    if overwrite:
+    if overwrite and not part.is_dir():
         os.replace(part, path)
+    elif part.is_dir() and os.path.lexists(path):
+        check_old(path)
+        if any(path.iterdir()) and not overwrite:
+            raise _appeared(path)
+        _exchange_folders(part, path, check_old)
     else:
         try:
             rename_new(part, path)
         except FileExistsError as error:
-            raise appeared(path) from error
+            raise _appeared(path) from error
     flush(path.parent)
 
 
-def appeared(path: Path) -> OutputExistsError:
-    """What to say of an output that was not there when the work began."""
-    return OutputExistsError(f"output {path} has appeared meanwhile and is left as it is; give -y to replace it")
+def rename_new(source: Path, target: Path) -> None:
+    """Rename a file or a folder to a name that is free. Raises `FileExistsError` if it is not, or another `OSError`.
+
+    No one can take the name in between, but for folders on systems that know no such renaming.
+    """
+    try:
+        _rename(source, target, NO_REPLACE)
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
+        _rename_new_plainly(source, target)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchange two names, of files or folders, at once. False if the system cannot. Raises `OSError` otherwise."""
+    try:
+        _rename(one, other, EXCHANGE)
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
+        return False
+    return True
 
 
 def flush(path: Path) -> None:
@@ -204,6 +259,18 @@ def failure(path: Path, error: OSError) -> DiskError:
     if error.errno in FULL:
         return DiskError(f"{path} cannot be written, the disk is full ({why}); free some space")
     return DiskError(f"{path} cannot be written ({why}); give another output")
+
+
+@contextmanager
+def disk_errors(path: Path, hope: str = "") -> Iterator[None]:
+    """Turn what the operating system has against using a folder of ours into a `DiskError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        advice = "free some space on that disk"
+        if error.errno not in FULL:
+            advice = "make the folder writable, or choose another output"
+        raise DiskError(f"cannot write {error.filename or path}: {error.strerror or error}; {advice}{hope}") from error
 
 
 def plain(value: Any) -> Any:
@@ -268,3 +335,59 @@ def _remove(place: Path) -> None:
                 os.unlink(entry.path)
         (place / LOCK).unlink(missing_ok=True)
         place.rmdir()
+
+
+def _appeared(path: Path) -> OutputExistsError:
+    """What to say of an output that was not there when the work began."""
+    return OutputExistsError(f"output {path} has appeared meanwhile and is left as it is; give -y to replace it")
+
+
+def _exchange_folders(new: Path, old: Path, check_old: Check) -> None:
+    """Exchange two folders, at once where the system can; not if the old one just got other files."""
+    aside = new.with_name("old")
+    if exchange(new, old):
+        aside = new
+    else:
+        os.rename(old, aside)
+        try:
+            os.rename(new, old)
+        except OSError:
+            os.rename(aside, old)
+            raise
+    try:
+        check_old(aside)
+    except DiskError:
+        if not exchange(aside, old):
+            os.rename(old, new)
+            os.rename(aside, old)
+        raise
+
+
+def _rename(source: Path, target: Path, flag: int) -> None:
+    """Rename with a flag of Linux or macOS."""
+    libc: Any = None if os.name == "nt" else ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(source), os.fsencode(target)
+    if hasattr(libc, "renameat2"):
+        failed = libc.renameat2(HERE, names[0], HERE, names[1], flag)
+    elif hasattr(libc, "renamex_np"):
+        failed = libc.renamex_np(*names, flag)
+    else:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if failed:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), os.fspath(source), None, os.fspath(target))
+
+
+def _rename_new_plainly(source: Path, target: Path) -> None:
+    if os.name == "posix" and source.is_file():
+        try:
+            os.link(source, target)  # refuses a name that is taken
+        except OSError as error:
+            if error.errno not in UNKNOWN:
+                raise
+        else:
+            os.unlink(source)
+            return
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(target))
+    os.rename(source, target)

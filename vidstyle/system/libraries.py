@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from vidstyle.errors import UsageError
 
-CLIP_LIBRARIES = ("av", "imageio_ffmpeg", "scenedetect")
+CLIP_LIBRARIES = ("av", "imageio_ffmpeg")
 
 
 def missing(names: Sequence[str] = CLIP_LIBRARIES) -> list[str]:

@@ -22,8 +22,8 @@ interrupted, the same command knows which outputs it has made, and ends as if it
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
-import io
 import logging
 import os
 import re
@@ -34,18 +34,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from vidstyle.errors import JobError
-from vidstyle.jobs.folder import durable, states
-from vidstyle.jobs.folder.durable import disk_errors, remove_empty
+from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.folder.journal import Entry, append_entry, read_journal, write_journal
 from vidstyle.jobs.folder.locks import FILES as LOCKS
 from vidstyle.jobs.folder.manifest import Made, Manifest, output_key
+from vidstyle.media.stills.codecs import decode, encode
 from vidstyle.system.facts import HOMES
-from vidstyle.system.files import PART, write_inside
-from vidstyle.system.renames import rename_new
+from vidstyle.system.files import PART, append, disk_errors, rename_new, write_inside
 from vidstyle.types import Result, State
 
 MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
@@ -55,6 +53,8 @@ OURS = re.compile(r"(manifest\.json|journal\.jsonl|job\.log|frames/\d{6,}\.png|s
 FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
 REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
 OPEN_FILES_GO = os.name != "nt"  # whether a file can be removed that is open, as that of a held lock is
+FAST = {"compress_level": 1}  # of a PNG: within a few per cent of the smallest for painted pictures
+IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR)
 MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class JobFolder:
                 f"got frame {index} with the state after frame {state.index}, in a job of {self.frames} frames"
             )
         self._require_lock()
-        files = {FRAME: _encode_png(result.image), STATE: states.encoded(state)}
+        files = {FRAME: encode(result.image, ".png", **FAST), STATE: states.encoded(state)}
         picture, after = (hashlib.sha256(data).hexdigest() for data in files.values())
         entry = Entry(index, dict(result.losses), result.iterations, result.seconds, picture, after)
         with self._disk():
@@ -158,8 +158,7 @@ class JobFolder:
                 raise JobError(f"{path} cannot be read ({error.strerror}); run the same command again") from error
             if hashlib.sha256(png).hexdigest() != self._journal[index].sha256:
                 raise JobError(f"{path} is damaged; run the same command again to paint it anew")
-            with Image.open(io.BytesIO(png)) as image:
-                yield np.array(image)
+            yield decode(png)
 
     def results(self) -> list[Entry]:
         """The journal in frame order."""
@@ -174,7 +173,7 @@ class JobFolder:
         logger.info("%s", bare)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with suppress(OSError):
-            durable.append(self.path / LOG, f"{stamp} {bare}\n".encode("utf-8", "backslashreplace"))
+            append(self.path / LOG, f"{stamp} {bare}\n".encode("utf-8", "backslashreplace"))
 
     def note(self, text: str) -> None:
         """Tell the user, and the log."""
@@ -186,7 +185,7 @@ class JobFolder:
         self._remove(keep=MANIFEST)  # as long as it stands, the folder is known to be ours
         with self._disk():
             for folder in FOLDERS:
-                remove_empty(self.path / folder)
+                _remove_empty(self.path / folder)
             manifest, last = self.path / MANIFEST, record_of(self.path)
             try:
                 rename_new(manifest, last)
@@ -206,7 +205,7 @@ class JobFolder:
             for name in REST:
                 with suppress(*(() if OPEN_FILES_GO else (PermissionError,))):  # another process has the lock by now
                     (self.path / name).unlink(missing_ok=True)
-            remove_empty(self.path)
+            _remove_empty(self.path)
             last.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
@@ -289,13 +288,15 @@ class JobFolder:
         return disk_errors(self.path, f"; the same command will continue at frame {self.done}")
 
 
-def _encode_png(image: np.ndarray) -> bytes:
-    """Lossless and fast rather than small: the fastest compression is within a few per cent for painted pictures."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "png", compress_level=1)
-    return buffer.getvalue()
-
-
 def record_of(path: Path) -> Path:
     """Where the manifest of a job folder lies while that is removed."""
     return path.with_name(path.name + ".json")
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder; one that holds something stays. Raises `OSError`."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in IN_USE:
+            raise

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidstyle.jobs.folder import durable
 from vidstyle.jobs.folder.records import as_json, parsed, read
-from vidstyle.system.files import write_inside
+from vidstyle.system.files import append, write_inside
 
 HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -55,7 +54,7 @@ def read_journal(path: Path, frames: int) -> tuple[dict[int, Entry], list[int]]:
 
 def append_entry(path: Path, entry: Entry) -> None:
     """Add a line that survives a power cut. Raises `OSError`; then the journal is as it was."""
-    durable.append(path, _line(entry), flush=True)
+    append(path, _line(entry), flush=True)
 
 
 def write_journal(path: Path, entries: Mapping[int, Entry]) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, record_of
-from vidstyle.jobs.folder.durable import disk_errors
 from vidstyle.jobs.folder.locks import locked
 from vidstyle.jobs.folder.manifest import Made, Manifest, OtherFormatError, output_key
 from vidstyle.jobs.folder.records import as_json
-from vidstyle.system.files import PART
+from vidstyle.system.files import PART, disk_errors
 
 
 def folder_of(output: Path) -> Path:

@@ -15,7 +15,7 @@ from vidstyle.compose.compositor import Compositor
 from vidstyle.errors import EncodingError, JobError, OutputExistsError, SizeError, UsageError, VidstyleError
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.output.budget import FITTED, fit
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.containers import CONTAINERS
 from vidstyle.media.writers.sinks import check_output, open_sink
 from vidstyle.settings import Settings

@@ -1,27 +1,64 @@
-"""Reductions that make an output smaller (width, frames, colours …), and the search for the least visible. Pure."""
+"""Reductions that make an output smaller (width, rate, palette, quality), and the search for the least visible one."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
-WHOLE = ("slower",)  # what is given up in whole steps only
-FINEST = 1 / 16  # of a step
-NEAR = 0.97  # of the limit: near enough
+from vidstyle.media.writers.base import Encoding
+from vidstyle.types import ClipInfo
+
+LEAST_WIDTH = 120
+LEAST_RATE, PLAINEST = (8, 6), (1.0, 4 / 3)  # that still look well; of last resort
+LEAST_COLORS, STILLEST = 32, 0.04  # of a palette that is as plain as still looks well
+PALETTES = 5  # that are tried at each rate, besides the full one
+NARROWER, PLAINER = 1 / 16, 1 / 64  # to which a reduction is found; at first a quarter step of the width does
+COARSELY = 4
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """How far each property of an output is reduced, in steps; 0 is not at all."""
+    """How far each property of an output is reduced; 0 is not at all."""
 
-    narrower: float = 0  #: each 10 % of the width
-    slower: float = 0  #: after n steps every (n + 1)-th frame is shown
-    fewer: float = 0  #: each a fifth of the colours
-    plainer: float = 0  #: each half of the dithering
-    stiller: float = 0  #: each a hundredth of the range of lightness, below which no change is shown
-    coarser: float = 0  #: each one more of crf
+    narrower: float = 0  #: steps of 10 % of the width
+    slower: int = 0  #: after n frames that are left out one is shown
+    plainer: float = 0  #: of a GIF, fewer colours, less dithering, small changes left out: 1 still looks well
+    coarser: int = 0  #: steps of crf
+
+    def size(self, info: ClipInfo) -> tuple[int, int]:
+        """Width and height of what is shown of these frames."""
+        width = max(round(info.width * math.pow(0.9, self.narrower)), min(LEAST_WIDTH, info.width))
+        return width, max(round(info.height * width / info.width), 1)
+
+    def encoding(self, full: Encoding) -> Encoding:
+        """How they are encoded."""
+        return dataclasses.replace(
+            full,
+            crf=full.crf + self.coarser,
+            colors=round(full.colors * math.pow(LEAST_COLORS / Encoding.colors, self.plainer)),
+            dither=full.dither * max(1 - self.plainer, 0),
+            still=full.still + STILLEST * self.plainer,
+        )
+
+    def in_words(self, info: ClipInfo, full: Encoding) -> Iterator[str]:
+        """It in words, one text for each property."""
+        width, less, rate = self.size(info)[0], self.encoding(full), float(info.fps)
+        if width < info.width:
+            yield f"{info.width} -> {width} px wide"
+        if self.coarser:
+            yield f"crf {full.crf} -> {less.crf}"
+        if self.slower:
+            yield f"{rate:.3g} -> {rate / (1 + self.slower):.3g} frames a second"
+        if less.colors < full.colors:
+            yield f"{full.colors} -> {less.colors} colours"
+        if less.dither < full.dither:
+            yield f"{full.dither:.0%} -> {less.dither:.0%} dithering" if less.dither else "dithering"
+        if less.still > full.still:
+            yield f"changes of less than {less.still:.1%} of lightness"
 
 
 @dataclass(frozen=True)
@@ -33,67 +70,54 @@ class Trial:
 
 
 Measure = Callable[[Reduction], Trial]
-Room = Mapping[str, float]  # how many steps of what may be given up
 
 
-def search(measure: Measure, room: Room, limit: float) -> Reduction | None:
-    """The least visible reduction of at most `limit` bytes; None if there is none.
+def largest(info: ClipInfo) -> list[Reduction]:
+    """The largest reductions of a GIF: acceptable ones, and those of last resort."""
+    narrower = math.log(min(LEAST_WIDTH / info.width, 1)) / math.log(0.9)
+    pairs = zip(LEAST_RATE, PLAINEST, strict=True)
+    return [Reduction(narrower, max(int(info.fps / rate), 1) - 1, plainer) for rate, plainer in pairs]
 
-    Step after step, whatever saves most for the error that it costs is given up; in the end as much is taken back as
-    the limit leaves room for.
+
+def search(measure: Measure, most: Reduction, limit: float) -> Reduction | None:
+    """The least visible reduction of at most `limit` bytes and no property beyond `most`; None if there is none.
+
+    At each rate and with each of some palettes the widest picture that fits is found by bisection. Of these the one
+    with the least error counts, with as much taken back as the limit leaves room for.
 
     Args:
-        measure: asked again and again; it should remember what it has measured.
-        room: of each thing, at most.
+        measure: asked again and again; it should remember what it has measured. Sizes fall as more is given up.
     """
-    reduction = Reduction()
-    while (now := measure(reduction)).size > limit:
-        stride = 2 if now.size > 2 * limit else 1
-        lesser = [one for one in _lesser(reduction, room, stride) if measure(one).size < 0.995 * now.size]
-        if not lesser:
-            return None
-        reduction = max(lesser, key=lambda one: _worth(now, measure(one), limit))
-    return taken_back(measure, reduction, limit)
+
+    def reduced(reduction: Reduction, name: str, low: float, step: float) -> Reduction:
+        """As little of one property given up as fits, at least `low`; what it gives up now does fit."""
+        high = getattr(reduction, name)
+
+        def at(number: int) -> Reduction:
+            change: dict[str, Any] = {name: min(low + number * step, high)}
+            return dataclasses.replace(reduction, **change)
+
+        return at(bisect(lambda number: measure(at(number)).size <= limit, math.ceil((high - low) / step)))
+
+    best, step = None, most.plainer / PALETTES  # type: Reduction | None, float
+    for slower, palette in product(range(most.slower + 1), range(PALETTES + 1)):
+        widest = Reduction(slower=slower, plainer=palette * step)
+        narrowest = dataclasses.replace(widest, narrower=most.narrower)
+        if (best is not None and measure(widest).error >= measure(best).error) or measure(narrowest).size > limit:
+            continue
+        found = reduced(narrowest, "narrower", 0, NARROWER * COARSELY)
+        if best is None or measure(found).error < measure(best).error:
+            best = found
+    if best is None:
+        return None
+    best = reduced(best, "narrower", max(best.narrower - NARROWER * COARSELY, 0), NARROWER)
+    return reduced(best, "plainer", max(best.plainer - step, 0), PLAINER)
 
 
-def _lesser(reduction: Reduction, room: Room, stride: int) -> Iterator[Reduction]:
-    """Each reduction that is a step larger in one property."""
-    for name, most in room.items():
-        given = getattr(reduction, name)
-        if given < most:
-            step = 1 if name in WHOLE else stride
-            yield dataclasses.replace(reduction, **{name: min(given + step, most)})
-
-
-def _worth(now: Trial, then: Trial, limit: float) -> float:
-    """The logarithmic saving down to the limit, divided by the error that it adds."""
-    return math.log(now.size / max(then.size, limit)) / max(then.error - now.error, 1e-9)
-
-
-def taken_back(measure: Measure, reduction: Reduction, limit: float) -> Reduction:
-    """The reduction with as much taken back as the limit allows, one property after another, the most visible first."""
-    while measure(reduction).size < NEAR * limit:
-        more = [_most(measure, reduction, name, limit) for name in vars(reduction) if getattr(reduction, name) > 0]
-        better = min(more, key=lambda one: measure(one).error, default=reduction)
-        if measure(better).error >= measure(reduction).error:
-            return reduction
-        reduction = better
-    return reduction
-
-
-def _most(measure: Measure, reduction: Reduction, name: str, limit: float) -> Reduction:
-    """The reduction with as little of one thing given up as the limit allows; sizes fall as more is given up."""
-
-    def fits(steps: float) -> bool:
-        return measure(dataclasses.replace(reduction, **{name: steps})).size <= limit
-
-    high, finest = getattr(reduction, name), 1.0 if name in WHOLE else FINEST
-    low = max(high - 2, 0.0)
-    if fits(low):
-        return dataclasses.replace(reduction, **{name: low})
-    while high - low > finest:
-        middle = finest * round((low + high) / 2 / finest)
-        if middle in (low, high):
-            break
+def bisect(fits: Callable[[int], bool], high: int) -> int:
+    """The least number from 0 to `high` that fits, which `high` is known to do, and those above the least do."""
+    low = -1
+    while high - low > 1:
+        middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
-    return dataclasses.replace(reduction, **{name: high})
+    return high

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.jobs.folder.checkpoint import JobFolder
-from vidstyle.jobs.folder.durable import disk_errors
 from vidstyle.jobs.folder.opening import made_before
 from vidstyle.jobs.folder.records import as_json
 from vidstyle.jobs.output.export import Outputs, check_job_folder, check_outputs, listed
 from vidstyle.jobs.output.figure import FILES, check_companions
 from vidstyle.settings import Settings
+from vidstyle.system.files import disk_errors
 
 
 class Targets:

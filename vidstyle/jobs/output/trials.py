@@ -7,8 +7,6 @@ frame to frame, so that flicker and jerks count, too.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -18,53 +16,18 @@ import numpy as np
 
 from vidstyle.jobs.output.reductions import Reduction, Trial
 from vidstyle.media.stills.pictures import resize
-from vidstyle.media.writers import gif
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers import animations
+from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.palette import Reducer, choose, oklab, squared
 from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo
 
 FULL = Encoding()
-LEAST_WIDTH = 120
-LEAST_RATE, LEAST_COLORS, STILLEST = (8, 6), (32, 16), (4, 8)  # that still look well; of last resort
 RUN = 30  # frames of a sample that follow each other: what changes slowly and is held back shows only after a while
 AT = (0.2, 0.7)  # where in the clip samples are taken
 TILES = 3, 2  # of a sample, in each direction
 PIXELS = 40_000  # of a sample
 BLUR = 1.0  # pixels of the painted size
-
-
-def width_of(reduction: Reduction, full: int) -> int:
-    """Pixels."""
-    return max(round(full * math.pow(0.9, reduction.narrower)), min(LEAST_WIDTH, full))
-
-
-def size_of(reduction: Reduction, info: ClipInfo) -> tuple[int, int]:
-    """Width and height."""
-    width = width_of(reduction, info.width)
-    return width, max(round(info.height * width / info.width), 1)
-
-
-def encoding_of(reduction: Reduction, full: Encoding) -> Encoding:
-    """How a file of that reduction is encoded."""
-    colors = max(round(full.colors * math.pow(0.8, reduction.fewer)), LEAST_COLORS[-1])
-    dither, still = full.dither * (1 - reduction.plainer / 2), full.still + reduction.stiller / 100
-    crf = full.crf + round(reduction.coarser)
-    return dataclasses.replace(full, crf=crf, colors=colors, dither=dither, still=still)
-
-
-def rooms(info: ClipInfo) -> list[dict[str, float]]:
-    """The largest reductions of a GIF: acceptable ones, and those of last resort."""
-    return [
-        {
-            "narrower": math.log(min(LEAST_WIDTH / info.width, 1)) / math.log(0.9),
-            "slower": max(int(info.fps / rate), 1) - 1,
-            "fewer": math.log(colors / FULL.colors) / math.log(0.8),
-            "plainer": 2,
-            "stiller": still,
-        }
-        for rate, colors, still in zip(LEAST_RATE, LEAST_COLORS, STILLEST, strict=True)
-    ]
 
 
 class GifTrials:
@@ -81,7 +44,7 @@ class GifTrials:
         kept: dict[int, np.ndarray] = {}
         samples = []
         for number, frame in enumerate(frames):
-            samples.append(gif.sample(frame, info.frames, number))
+            samples.append(animations.sample(frame, info.frames, number))
             if any(number in run for run in numbers):
                 kept[number] = _tiled(frame)
         self._samples = np.concatenate(samples)
@@ -98,10 +61,9 @@ class GifTrials:
 
     def _measure(self, reduction: Reduction) -> Trial:
         height, width = self._runs[0][0].shape[:2]
-        scale = width_of(reduction, self.info.width) / self.info.width
+        scale = reduction.size(self.info)[0] / self.info.width
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        step = 1 + round(reduction.slower)
-        encoding = encoding_of(reduction, FULL)
+        step, encoding = 1 + reduction.slower, reduction.encoding(FULL)
         reducer = Reducer(self._palette(encoding.colors), encoding.dither, encoding.still)
         first, later, errors = [], [], []
         for run, true in zip(self._runs, self._true, strict=True):
@@ -159,8 +121,8 @@ def _runs(frames: int) -> list[range]:
 def _sizes(shown: Sequence[np.ndarray], colors: np.ndarray) -> list[int]:
     """Bytes of each picture of a GIF."""
     encoder = av.CodecContext.create("gif", "w")
-    gif.set_up(encoder, shown[0].shape[1], shown[0].shape[0])
+    animations.set_up(encoder, shown[0].shape[1], shown[0].shape[0])
     sizes = []
     for number, one in enumerate(shown):
-        sizes += [packet.size for packet in encoder.encode(gif.picture(one, colors, number))]  # type: ignore[attr-defined]
+        sizes += [packet.size for packet in encoder.encode(animations.picture(one, colors, number))]  # type: ignore[attr-defined]
     return sizes

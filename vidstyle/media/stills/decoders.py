@@ -1,6 +1,8 @@
-"""Decoders of picture files: Pillow, or imageio where Pillow gives 8 of more bits or nothing.
+"""Decoders of picture files: Pillow itself, or imageio's plugins where Pillow gives 8 of more bits or nothing.
 
-The content of a file chooses its decoder, never its suffix, and no other program is started.
+The content of a file chooses its decoder, never its suffix, and no other program is started. imageio's plugin of Pillow
+does not serve for files of others: it tries every format (of PostScript, Pillow starts Ghostscript), does not say which
+samples were reduced to 8 bits, and neither decodes a JPEG at a smaller size nor applies a profile.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from vidstyle.errors import MediaError
+from vidstyle.media.stills.codecs import decode
 from vidstyle.media.stills.colorimetry import LINEAR, ColorTags, to_srgb
 from vidstyle.media.stills.colortags import bits_of, item_properties, nclx_tags, png_tags
 from vidstyle.media.stills.filekinds import EXR, HEIC, RADIANCE, RAW, Kind, kind_of
@@ -87,7 +90,8 @@ def opened(path: Path) -> Iterator[Still]:
 
         pillow_heif.register_heif_opener()
         formats = (HEIF,)
-    with opened_by_pillow(path, formats) as image:
+    require_canvas(path)
+    with Image.open(path, formats=formats) as image:
         if image.format == "TGA" and not _signed_tga(path) and path.suffix.lower() != ".tga":
             raise UnidentifiedImageError(path)  # TGA has no mark at its start: nearly anything could be taken for one
         tags = getattr(image, "tag_v2", {})
@@ -98,18 +102,11 @@ def opened(path: Path) -> Iterator[Still]:
         yield PillowPicture(path, image.size, image)
 
 
-@contextmanager
-def opened_by_pillow(path: Path, formats: tuple[str, ...]) -> Iterator[Image.Image]:
-    """A picture, its header read; a WebP that is too large is refused first, as Pillow takes memory for all of it then.
-
-    Raises `MediaError` for that, and what Pillow raises.
-    """
-    canvas = _webp_canvas(path)
-    if canvas is not None:
+def require_canvas(path: Path) -> None:
+    """Raise `MediaError` if a WebP picture is too large; Pillow takes memory for all of it as it opens the file."""
+    if canvas := _webp_canvas(path):
         width, height, moves = canvas
         require_pixels(path, width, height, MAX_FRAME_PIXELS if moves else MAX_PIXELS)
-    with Image.open(path, formats=formats) as image:
-        yield image
 
 
 def _webp_canvas(path: Path) -> tuple[int, int, bool] | None:
@@ -214,7 +211,7 @@ class PillowPicture(Still):
             heif = pillow_heif.open_heif(self.path, convert_hdr_to_8bit=False)
             return np.asarray(heif) >> (16 - white.bit_length())
         try:
-            samples = _through_imageio(self.path, "opencv", flags=cv2.IMREAD_UNCHANGED)
+            samples = decode(self.path, "opencv", flags=cv2.IMREAD_UNCHANGED)
         except Exception:  # an OpenCV that lacks the decoder; a damaged file is found by Pillow, which tries next
             return None
         height, width = samples.shape[:2]
@@ -231,11 +228,11 @@ class LightPicture(Still):
     def srgb(self, size: tuple[int, int]) -> np.ndarray:
         if self.door == "pyav":
             require_decoder(self.path, EXR, "av", pip_install(["av"]))
-            light = _through_imageio(self.path, "pyav", format=None)
+            light = decode(self.path, "pyav", format=None)
             if light.ndim == 3:  # FFmpeg's planes are G, B, R and opacity
                 light = np.stack([light[plane] for plane in (2, 0, 1, 3)[: len(light)]], axis=2)
         else:
-            light = _through_imageio(self.path, "opencv", flags=cv2.IMREAD_UNCHANGED)
+            light = decode(self.path, "opencv", flags=cv2.IMREAD_UNCHANGED)
         if light.dtype != np.float32 or light.shape[:2] != self.size[::-1]:
             raise ValueError("its channels are of another kind than RGB")
         light = np.repeat(light[:, :, None], 3, axis=2) if light.ndim == 2 else light
@@ -330,17 +327,6 @@ def _averaged(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _reduced(samples: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Means of pixels, as many as `size` says."""
     return samples if samples.shape[1::-1] == size else cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
-
-
-def _through_imageio(path: Path, plugin: str, **options: Any) -> np.ndarray:
-    """Decode the only picture of a file with one of imageio's plugins."""
-    import imageio.v3 as iio  # not at the top: few pictures need it
-
-    # Bytes, for PyAV: by its name a file could be taken for a numbered sequence, or for another format.
-    source = io.BytesIO(path.read_bytes()) if plugin == "pyav" else path.absolute()
-    imopen: Any = iio.imopen  # each plugin has a type of its own
-    with imopen(source, "r", plugin=plugin) as file:
-        return np.asarray(file.read(index=0, **options))
 
 
 def _light_size(path: Path) -> tuple[int, int]:

@@ -10,22 +10,24 @@ import json
 import os
 import re
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.media.stills.decoders import opened_by_pillow
+from vidstyle.media.stills import codecs
+from vidstyle.media.stills.decoders import require_canvas
 from vidstyle.media.stills.filekinds import check_file, kind_of
 from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, load_picture, picture_size
 from vidstyle.types import ClipInfo
 
-TIMING = "timing.json"  # beside the frames of a folder that vidstyle wrote
-TIMED = "vidstyle-frames-1"
+TIMING = "timing.json"  # in a folder that vidstyle wrote: says when each frame is shown
+TIMED = "vidstyle-frames-1"  # its format
 RATE = Fraction(25)  # pictures a second, where nothing else is said
 NUMBERED = re.compile(r"%(0?)(\d*)d")
 FINEST = 1_000_000  # the largest denominator of times that were written as decimal numbers
@@ -247,23 +249,19 @@ def _pixels(file: Path) -> np.ndarray:
 def _webp_count(path: Path) -> int:
     """The frames of a WebP; 0 if it is damaged."""
     try:
-        with opened_by_pillow(path, ("WEBP",)) as image:
-            return int(getattr(image, "n_frames", 1))
+        require_canvas(path)
+        return codecs.count(path)
     except Exception:  # Pillow raises a dozen kinds; whoever reads it is told what is wrong
         return 0
 
 
 def _webp_times(path: Path) -> list[Fraction]:
     """When each frame of an animated WebP is shown, and where the last one ends; each is decoded for it."""
+    require_canvas(path)
     times = [Fraction(0)]
     try:
-        with opened_by_pillow(path, ("WEBP",)) as image:
-            for number in range(int(getattr(image, "n_frames", 1))):
-                image.seek(number)
-                image.load()
-                times.append(times[-1] + (Fraction(int(image.info.get("duration", 0)), 1000) or UNTIMED))
-    except MediaError:
-        raise
+        for _, said in codecs.frames(path):
+            times.append(times[-1] + (Fraction(int(said.get("duration", 0)), 1000) or UNTIMED))
     except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged files
         raise MediaError(f"{path} is damaged after {len(times) - 1} frames ({error}); get it again") from error
     return times
@@ -271,25 +269,18 @@ def _webp_times(path: Path) -> list[Fraction]:
 
 def _webp_frames(path: Path, start: int, stop: int) -> Generator[np.ndarray]:
     """Frames of an animated WebP, (H, W, 3) uint8, transparency over white."""
-    with opened_by_pillow(path, ("WEBP",)) as image:
-        for number in range(stop):
-            image.seek(number)
-            if number < start:
-                image.load()  # each is drawn over the one before
-                continue
-            if image.mode == "RGB":
-                yield np.array(image)
-            else:
-                yield _over_white_in_bands(image)
+    with closing(codecs.frames(path)) as frames:
+        for pixels, _ in islice(frames, start, stop):  # all are decoded: each is drawn over the one before
+            yield np.array(pixels) if pixels.shape[2] == 3 else _over_white_in_bands(pixels)
 
 
-def _over_white_in_bands(image: Image.Image) -> np.ndarray:  # -> (H, W, 3) uint8
+def _over_white_in_bands(rgba: np.ndarray) -> np.ndarray:  # (H, W, 4) -> (H, W, 3) uint8
     """Composited over white as bytes, some rows at a time: floats take ten times as long, and much memory."""
-    width, height = image.size
+    height, width = rgba.shape[:2]
     pixels = np.empty((height, width, 3), np.uint8)
     rows = max(BAND // width, 1)
     for top in range(0, height, rows):
-        band = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
+        band = Image.fromarray(rgba[top : top + rows])
         white = Image.new("RGBA", band.size, "white")
         pixels[top : top + rows] = np.asarray(Image.alpha_composite(white, band).convert("RGB"))
     return pixels

@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 
@@ -38,6 +38,8 @@ CLIP_FORMATS = (
     "m4v",
     "obu",
 )
+# Tags that are no UTF-8 must not be in the way; from version 19 on, PyAV passes their bytes on.
+TAG_ERRORS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 NO_INDEX = "it has no index (moov), as an interrupted recording or download; get it again, or mend it with untrunc"
 
 
@@ -47,9 +49,10 @@ def open_container(path: Path) -> av.container.InputContainer:
     _refuse_others(path)
     options = {"format_whitelist": ",".join(CLIP_FORMATS), "protocol_whitelist": "file"}
     try:
-        return av.open("file:" + os.path.abspath(path), options=options, metadata_errors="replace")
+        container: av.container.InputContainer = av.open("file:" + os.path.abspath(path), options=options, **TAG_ERRORS)
     except (av.FFmpegError, ValueError) as error:
         raise MediaError(f"{path} is not a clip that can be read: {described(path, 'clip')}") from error
+    return container
 
 
 def sound_tracks(container: av.container.InputContainer) -> list[av.AudioStream]:

@@ -1,14 +1,17 @@
-"""Sinks of animated pictures (WebP, AVIF, APNG), silent and looping. One class for each, an entry in `ANIMATIONS`.
+"""Sinks of animated pictures (GIF, WebP, AVIF, APNG), silent and looping. One class for each, an entry in `ANIMATIONS`.
 
 Each counts time in ticks of its own. A frame is shown from the tick nearest to its time, so that rounding never adds up
-and the whole runs as long as it should. Browsers slow down frames of 10 ms and less: where frames follow each other
-faster, some are left out.
+and the whole runs as long as it should. Browsers slow down frames of 10 ms and less, and GIFs' of less than 20: where
+frames follow each other faster, some are left out. Pillow, and imageio with it, would write these formats only from all
+frames in memory at once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,15 +19,109 @@ from typing import Any, ClassVar
 import av
 import numpy as np
 
-from vidstyle.media.writers import mux
-from vidstyle.media.writers.atomic import AtomicWriter
+from vidstyle.errors import EncodingError
+from vidstyle.media.stills import codecs
+from vidstyle.media.writers import mux, readback
+from vidstyle.media.writers.base import FileSink
 from vidstyle.media.writers.encoders import Encoder, to_63
-from vidstyle.media.writers.frame_timing import FrameTiming, verify
-from vidstyle.media.writers.gif import GifSink
+from vidstyle.media.writers.palette import Reducer, choose
 from vidstyle.system import ffmpeg
+from vidstyle.types import ClipInfo
 
 SHORTEST = Fraction(11, 1000)
 WEBP_TICK = Fraction(1, 1000)
+TOLERANCE = Fraction(2, 1000)  # s; Pillow rounds to milliseconds
+GIF_TICK = Fraction(1, 100)
+SHORTEST_GIF = Fraction(2, 100)  # s; browsers show a shorter frame of a GIF for a tenth
+CLEAR = 255  # the colour of a GIF that is transparent: what ffmpeg's encoder draws where nothing has changed
+SAMPLES = 20_000  # pixels of a clip that choose its palette
+
+
+class FrameTiming:
+    """When the frames of an animation are shown.
+
+    Attributes:
+        unit: seconds of a tick.
+        starts: by the number of each frame that is kept, the tick it is shown from.
+        total: the tick at which the last one ends.
+    """
+
+    def __init__(self, info: ClipInfo, unit: Fraction, shortest: Fraction) -> None:
+        self.unit, least = unit, math.ceil(shortest / unit)
+        self.starts: dict[int, int] = {}
+        last = -least
+        for number, time in enumerate(info.times):
+            tick = round(time / unit)
+            if tick - last >= least:
+                self.starts[number] = last = tick
+        self.total = max(round(info.seconds / unit), last + least)
+
+    @property
+    def seconds(self) -> Fraction:
+        """Length of the animation."""
+        return self.total * self.unit
+
+    @property
+    def bounds(self) -> list[int]:
+        """The ticks at which the kept frames start, and the end."""
+        return [*self.starts.values(), self.total]
+
+    @property
+    def times(self) -> list[Fraction]:
+        """The same in seconds."""
+        return [tick * self.unit for tick in self.bounds]
+
+
+class GifSink(Encoder):
+    """A GIF, which counts hundredths of a second.
+
+    The palette needs all frames first, so they wait in a lossless part file.
+    """
+
+    def _start(self) -> None:
+        self._lossless = self._part(".nut")
+        self._timing = FrameTiming(self.info, GIF_TICK, SHORTEST_GIF)
+        self._samples: list[np.ndarray] = []
+        codec = ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-threads", "8"]
+        self._encode(self.info.width, self.info.height, [*codec, "-f", "nut"], self._lossless)
+
+    def _write(self, pixels: np.ndarray) -> None:
+        if self._written in self._timing.starts:
+            self._samples.append(sample(pixels, self.info.frames, self._written))
+            super()._write(pixels)
+
+    def _finish(self) -> Path:
+        self._finish_encoding()
+        part, encoding = self._part(".gif"), self.encoding
+        colors = choose(np.concatenate(self._samples), encoding.colors)
+        reducer = Reducer(colors, encoding.dither, encoding.still)
+        again = {0: 0, 1: -1}.get(encoding.plays, encoding.plays - 1)  # a GIF says how often it is repeated
+        with (
+            av.open(ffmpeg.file_url(self._lossless)) as source,
+            av.open(ffmpeg.file_url(part), "w", "gif", options={"loop": str(again)}) as out,
+        ):
+            stream: Any = out.add_stream("gif", rate=round(1 / GIF_TICK))
+            set_up(stream.codec_context, self.info.width, self.info.height)
+            stream.time_base = GIF_TICK
+            bounds = iter(self._timing.bounds)
+            start = next(bounds)
+            for packet in self._packets(source, stream, reducer):
+                end = next(bounds)
+                packet.pts = packet.dts = start
+                packet.duration, packet.time_base, packet.stream = end - start, GIF_TICK, stream
+                out.mux(packet)
+                start = end
+        size = (self.info.width, self.info.height)
+        readback.verify(part, size, self._timing.times, self._timing.unit)
+        verify_animation(part, size, self._timing.times)
+        return part
+
+    @staticmethod
+    def _packets(source: av.container.InputContainer, stream: Any, reducer: Reducer) -> Iterator[Any]:
+        for number, frame in enumerate(source.decode(video=0)):
+            pixels = reducer(frame.to_ndarray(format="rgb24"))
+            yield from stream.encode(picture(pixels, reducer.colors, number))
+        yield from stream.encode(None)
 
 
 class AvifSink(Encoder):
@@ -56,11 +153,11 @@ class AvifSink(Encoder):
         options = {"loop": str(self.encoding.plays), "fflags": "bitexact"}
         with av.open(ffmpeg.file_url(part), "w", "avif", options=options) as out:
             mux.combine(out, self._video, info)
-        verify(part, (info.width, info.height), times)
+        verify_animation(part, (info.width, info.height), times)
         return part
 
 
-class FrameByFrame(AtomicWriter):
+class FrameByFrame(FileSink):
     """An animation that PyAV encodes, each frame with its own time."""
 
     failures = (OSError, av.FFmpegError)
@@ -107,7 +204,7 @@ class FrameByFrame(AtomicWriter):
         self._out.close()
         self._out = None
         self._amend()
-        verify(self._encoded, (self.info.width, self.info.height), self._timing.times, merges=self.merges)
+        verify_animation(self._encoded, (self.info.width, self.info.height), self._timing.times, merges=self.merges)
         return self._encoded
 
     def _amend(self) -> None:
@@ -160,4 +257,53 @@ class ApngSink(FrameByFrame):
         return {"pred": "mixed"}, {"plays": str(self.encoding.plays), "final_delay": str(delay)}
 
 
-ANIMATIONS: dict[str, type[AtomicWriter]] = {".gif": GifSink, ".webp": WebpSink, ".avif": AvifSink, ".png": ApngSink}
+ANIMATIONS: dict[str, type[FileSink]] = {".gif": GifSink, ".webp": WebpSink, ".avif": AvifSink, ".png": ApngSink}
+
+
+def sample(pixels: np.ndarray, frames: int, number: int) -> np.ndarray:
+    """Pixels of frame `number` of so many, for the choice of a palette, (N, 3) uint8."""
+    flat, count = pixels.reshape(-1, 3), -(-SAMPLES // frames)
+    return flat if len(flat) <= count else flat[np.random.default_rng(number).integers(0, len(flat), count)]
+
+
+def set_up(codec: Any, width: int, height: int) -> None:
+    """Make an encoder of PyAV take what `picture` gives."""
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = width, height, "pal8", GIF_TICK
+
+
+def picture(shown: np.ndarray, colors: np.ndarray, number: int) -> av.VideoFrame:
+    """(H, W) uint8 numbers of (K, 3) uint8 colours, at most 255 of them, as a frame for the encoder."""
+    palette = np.zeros((256, 4), np.uint8)  # opacity, red, green, blue
+    palette[:CLEAR, 0] = 255
+    palette[: len(colors), 1:] = colors
+    frame = av.VideoFrame.from_ndarray((np.ascontiguousarray(shown), palette), format="pal8")  # type: ignore[arg-type]
+    frame.pts, frame.time_base = number, GIF_TICK
+    return frame
+
+
+def verify_animation(part: Path, size: tuple[int, int], times: list[Fraction], *, merges: bool = False) -> None:
+    """Let imageio decode an animation that was just written, and compare it with what it should hold.
+
+    Args:
+        size: width and height.
+        times: seconds at which the frames start, and the end.
+        merges: a frame may have become part of the one before, which it resembles.
+
+    Raises:
+        EncodingError: it cannot be decoded, or holds something else.
+    """
+    found, now, got = [], 0.0, size
+    try:
+        for pixels, said in codecs.frames(part):
+            got = pixels.shape[1], pixels.shape[0]
+            now = said.get("timestamp", now)  # in ms; a PNG says only how long each frame is shown
+            found.append(now)
+            now += said.get("duration", 0)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise EncodingError(f"the encoded file cannot be read back ({error})") from error
+    shown, end = [Fraction(start) / 1000 for start in found], Fraction(now) / 1000
+    if merges:
+        times = [*(min(times[:-1], key=lambda time: abs(time - start)) for start in shown), times[-1]]
+    if len(shown) == 1:
+        end = times[-1]  # a still has no time
+    readback.compare((got, [*shown, end]), (size, times), TOLERANCE)

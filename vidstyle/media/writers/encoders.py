@@ -11,11 +11,10 @@ import av
 import numpy as np
 
 from vidstyle.media.writers import mux
-from vidstyle.media.writers.atomic import AtomicWriter, Encoding
+from vidstyle.media.writers.base import Encoding, FileSink
 from vidstyle.media.writers.containers import MKV, MOV, MP4, WEBM, Container
 from vidstyle.media.writers.readback import Span, verify
-from vidstyle.media.writers.soundtracks import Excerpt, soundtracks
-from vidstyle.media.writers.subtitles import described, subtitles
+from vidstyle.media.writers.tracks import Excerpt, described, soundtracks, subtitles
 from vidstyle.system import ffmpeg
 
 BT709 = (
@@ -27,7 +26,7 @@ BT709 = (
 EXACT = Fraction(1, 10_000)  # s; that a container without a tick may be off, since times are multiples of its clock
 
 
-class Encoder(AtomicWriter):
+class Encoder(FileSink):
     """A sink that feeds ffmpeg, frames at a constant rate; timestamps are set afterwards."""
 
     failures = (OSError, av.FFmpegError)

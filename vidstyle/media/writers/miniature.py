@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vidstyle.errors import DiskError, UsageError, VidstyleError
-from vidstyle.media.writers.atomic import Encoding
+from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.sinks import open_sink
 from vidstyle.system.files import staging
 from vidstyle.types import ClipInfo
@@ -91,7 +91,7 @@ def _glance(encoding: Encoding) -> Encoding:
     sound = encoding.sound
     if sound is None:
         return encoding
-    from vidstyle.media.writers.soundtracks import Excerpt  # not at the top: it needs the libraries of clips
+    from vidstyle.media.writers.tracks import Excerpt  # not at the top: it needs the libraries of clips
 
     if isinstance(sound, Excerpt) or sound.end_seconds - sound.start_seconds <= SHORT:
         return encoding

@@ -6,24 +6,19 @@ output is there whole or not at all, and an old one stays until the new one is g
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, features
+from PIL import features
 
-from vidstyle.errors import EncodingError, UsageError
-from vidstyle.media.stills.pictures import load_picture
-from vidstyle.media.writers.atomic import AtomicWriter, Encoding
-from vidstyle.media.writers.folders import FolderSink, check_folder
+from vidstyle.errors import UsageError
+from vidstyle.media.writers.base import Encoding, FileSink
+from vidstyle.media.writers.stills import STILLS, FolderSink, StillFormat, StillSink, check_folder
 from vidstyle.system import libraries
 from vidstyle.system.files import Record, check_writable
-from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo, Sink
 
 SLASHES = tuple(filter(None, (os.sep, os.altsep)))
@@ -49,7 +44,7 @@ def check_output(path: str | Path, *, moving: bool, overwrite: bool) -> Path:
     if moving and folder and not suffix:
         check_folder(path, overwrite=overwrite)
         return path
-    known: Mapping[str, StillFormat | type[AtomicWriter]] = encoders() if moving else STILLS
+    known: Mapping[str, StillFormat | type[FileSink]] = encoders() if moving else STILLS
     if suffix not in known:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         as_folder = f", or frame by frame into a folder {path.stem}/" if moving else ""
@@ -90,7 +85,7 @@ def open_sink(
     return moving[suffix](path, info, encoding, overwrite=overwrite)
 
 
-def encoders() -> Mapping[str, type[AtomicWriter]]:
+def encoders() -> Mapping[str, type[FileSink]]:
     """The sinks of moving pictures, by suffix. Raises `UsageError` if a library that writes clips is not installed."""
     libraries.require("writing a clip", "av", "imageio_ffmpeg")
     # Not at the top: whoever writes no clip needs no such library.
@@ -98,67 +93,6 @@ def encoders() -> Mapping[str, type[AtomicWriter]]:
     from vidstyle.media.writers.encoders import CLIPS
 
     return {**CLIPS, **ANIMATIONS}
-
-
-@dataclass(frozen=True)
-class StillFormat:
-    """How a still is encoded."""
-
-    name: str  #: as Pillow calls the format
-    options: Mapping[str, Any]  #: of Pillow's encoder
-    lossless: bool = False  #: reads back to the bit, and can hold 16 bits a channel
-    reader: str | None = None  #: the feature of Pillow that writes and reads it, where Pillow may lack it
-
-
-PNG = StillFormat("PNG", {"optimize": True}, lossless=True)
-JPEG = StillFormat("JPEG", {"quality": 95, "subsampling": 0})
-TIFF = StillFormat("TIFF", {"compression": "tiff_lzw"}, lossless=True)
-STILLS = {
-    ".png": PNG,
-    ".jpg": JPEG,
-    ".jpeg": JPEG,
-    ".webp": StillFormat("WEBP", {"quality": 95, "method": 6, "use_sharp_yuv": True}, reader="webp"),
-    ".avif": StillFormat("AVIF", {"quality": 90, "subsampling": "4:4:4"}, reader="avif"),
-    ".tif": TIFF,
-    ".tiff": TIFF,
-}
-
-
-class StillSink(AtomicWriter):
-    """One picture, in the format of its suffix; one of 16 bits a channel, (H, W, 3) uint16, where that is lossless."""
-
-    failures = (OSError, ValueError, cv2.error)  # WebP holds sides up to 16383 pixels
-    samples = (np.dtype(np.uint8), np.dtype(np.uint16))
-
-    def _write(self, pixels: np.ndarray) -> None:
-        self._pixels = pixels
-
-    def _finish(self) -> Path:
-        kind = STILLS[self.path.suffix.lower()]
-        part = self._part(self.path.suffix)
-        part.write_bytes(_encoded(self._pixels, kind))
-        read_back = np.rint(load_picture(part) * np.iinfo(self._pixels.dtype).max)
-        if read_back.shape != self._pixels.shape or (kind.lossless and not np.array_equal(read_back, self._pixels)):
-            raise EncodingError(f"{self.path} does not read back as it was written")
-        return part
-
-
-def _encoded(pixels: np.ndarray, kind: StillFormat) -> bytes:
-    """A picture as a file; not written by the encoder, which does not notice when a disk is full."""
-    if pixels.dtype == np.uint16:  # which Pillow writes of grey only
-        _, data = cv2.imencode(f".{kind.name.lower()}", np.ascontiguousarray(pixels[:, :, ::-1]))
-        return data.tobytes()
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, kind.name, **kind.options)
-    return encoded.getvalue()
-
-
-def check_bits(paths: Iterable[Path], bits: int) -> None:
-    """Raise `UsageError` if an output cannot hold so many bits a channel."""
-    for path in paths:
-        if bits > 8 and not STILLS[path.suffix.lower()].lossless:
-            able = ", ".join(suffix for suffix, kind in STILLS.items() if kind.lossless)
-            raise UsageError(f"--bits {bits} is for {able}, and {path} holds 8; give another suffix, or leave it out")
 
 
 def write_still(

@@ -1,4 +1,4 @@
-"""The atomic writer: an output is made in a staging folder, read back, and only then renamed to its place."""
+"""The base of all sinks: an output is made in a staging folder, read back, and only then renamed to its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vidstyle.types import ClipInfo
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
-    from vidstyle.media.writers.soundtracks import Excerpt
+    from vidstyle.media.writers.tracks import Excerpt
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Encoding:
     on_note: Callable[[str], None] = lambda note: None  #: told what does not go along, and why
 
 
-class AtomicWriter:
+class FileSink:
     """Base of the sinks: encodes in a staging folder, verifies the file, then replaces the output.
 
     A context manager. Leaving it without an error finishes the file; it raises `DiskError` if the disk is full,
@@ -80,7 +80,7 @@ class AtomicWriter:
                 part = self._finish()
                 if self.encoding.record is not None:
                     self.encoding.record(self.path, part)
-                self._replace(part)
+                put(part, self._place, overwrite=self.overwrite, check_old=self._check_old)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -108,9 +108,8 @@ class AtomicWriter:
         """Complete and check the file; the part file that holds it."""
         raise NotImplementedError
 
-    def _replace(self, part: Path) -> None:
-        """Put what is complete in its place."""
-        put(part, self._place, overwrite=self.overwrite)
+    def _check_old(self, path: Path) -> None:
+        """Raise `DiskError` for a folder that may not be replaced, because of what is in it."""
 
     def _stop(self) -> None:
         """End what may still run."""
