@@ -1,3 +1,4 @@
+import functools
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported: several
 import numpy as np
 import pytest
 import torch
+import typer
 from torchvision.models.vgg import cfgs, make_layers
 from typer.testing import CliRunner
 
@@ -18,19 +20,42 @@ TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2"
 
 
 def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests that take many seconds, too")
     parser.addoption("--soak", action="store_true", help="run the tests that take minutes, too")
 
 
 def pytest_collection_modifyitems(config, items):
-    reasons = {} if config.getoption("--soak") else {"soak": "takes minutes; give --soak"}
-    if not torch.cuda.is_available():
-        reasons["cuda"] = "there is no CUDA device"
+    """Skip, visibly, what this machine cannot run and what nobody asked for."""
+    reasons = {mark: f"takes {time}; give --{mark}" for mark, time in (("slow", "many seconds"), ("soak", "minutes"))}
+    reasons = {mark: reason for mark, reason in reasons.items() if not config.getoption(f"--{mark}")}
     if lacking := libraries.missing():
         reasons["clips"] = f"not installed: {', '.join(lacking)}"
+    if not torch.cuda.is_available() and not cuda_required():
+        reasons["cuda"] = "there is no CUDA device"
     for item in items:
         for mark, reason in reasons.items():
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def cuda_required():
+    """Whether the machine is said to have a CUDA device: a test that needs one then fails where none is found."""
+    return os.environ.get("VIDSTYLE_REQUIRE_CUDA") == "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    if item.get_closest_marker("cuda") and cuda_required() and not torch.cuda.is_available():
+        pytest.fail("VIDSTYLE_REQUIRE_CUDA=1, and torch finds no CUDA device", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hurried_session():
+    """Nothing that a test writes must outlast a power cut, and the command line is built once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr("typer.testing._get_command", functools.cache(typer.main.get_command), raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from PIL import Image
 from vidstyle import Settings, stylize_image, stylize_video
 from vidstyle.errors import UsageError
 
-GUARD = 120  # seconds after which a deadlock is one
+GUARD = 600  # seconds after which a deadlock is one
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ FEW = "--first-iterations 5 --network {tiny} --device cpu --precision float32"
 FEWER = "--size 64 --iterations 3 " + FEW
 PLAIN = {  # what a command is given besides the option, and what it makes
     "video": (f"video {{two_shots}} {{style}} {{other}} {FEWER}", "o/"),
-    "balance": (f"balance {{photo}} {{style}} {{other}} --seconds 1 --fps 6 {FEWER}", "o/"),
+    "balance": (f"balance {{photo}} {{style}} {{other}} --seconds 1 --fps 6 --space linear {FEWER}", "o/"),
     "image": (f"image {{photo}} {{style}} {{other}} --size 64 {FEW}", "o.png"),
     "sheet": (f"sheet {{two_shots}} {{style}} --size 64 {FEW}", "o.png"),
     "encode": ("encode {job}", "o/"),
@@ -266,7 +266,7 @@ CASES = {
     "--seconds": Case("--seconds 2", count(12)),
     ("balance", "--fps"): Case("--fps 4", count(4)),
     "--bounce": Case("--no-bounce", other),
-    "--space": Case("--space linear", other),
+    "--space": Case("--space even", other),
     "--direction": Case("--direction backward", other),
     "--timelapse": Case("--timelapse", other),
     # A sheet

@@ -53,6 +53,9 @@ def all_painted():  # outputs are tried before, too
     journal = pathlib.Path(sys.argv[sys.argv.index("-o") + 1] + ".job", "journal.jsonl")
     return journal.exists() and len(journal.read_text().splitlines()) == 6
 
+if place != "deaf":  # a process that a busy machine does not run for some seconds is not ended by force
+    signals = importlib.import_module("vidstyle.system.signals")
+    signals.DEAF = signals.CLEAN_UP = 600
 for where in place.split("+"):
     match where:
         case "painting": wrap("vidstyle.core.stylizer", "Stylizer", "step", 3, hold)
@@ -88,7 +91,7 @@ class Held:
 
     def end(self):
         """Exit code and what it said."""
-        text = self.process.communicate(timeout=60)[1].decode()
+        text = self.process.communicate(timeout=600)[1].decode()
         return self.process.returncode, text
 
     def __enter__(self):
@@ -127,7 +130,7 @@ def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(tmp_path, job,
     said = "interrupted" if name == "SIGINT" else f"stopped by {name}"
     assert text.splitlines()[-1] == f"vidstyle: {said}; the same command goes on where this one stopped"
     assert "Traceback" not in text
-    assert not psutil.wait_procs(children, timeout=30)[1]
+    assert not psutil.wait_procs(children, timeout=600)[1]
     begun = {"out.mp4.job"} if place in ("painting", "encoding") else set()
     assert names(tmp_path) == before | begun
     if begun:
