@@ -1,5 +1,6 @@
 import functools
 import os
+import shutil
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported: several processes share the cores
@@ -16,6 +17,9 @@ from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.system import libraries
 
+# The channels of a VGG-19 that is some hundred times cheaper, by blocks and as torchvision writes them.
+SLIM_VGG19 = ((4, 4), (6, 6), (8,) * 4, (8,) * 4, (8,) * 4)
+SLIM_CFG: list[str | int] = [width for block in SLIM_VGG19 for width in (*block, "M")]
 TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}  # and channels
 
 
@@ -68,6 +72,26 @@ def vidstyle():
     return run
 
 
+@pytest.fixture(scope="session")
+def kept_folders(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def once(request, tmp_path, kept_folders):
+    """`once(make)` calls a function that makes files in `tmp_path`; later tests of the module are given copies."""
+
+    def paint(make):
+        kept = kept_folders / f"{request.module.__name__}-{make.__qualname__}"
+        if kept.exists():
+            shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+        else:
+            make()
+            shutil.copytree(tmp_path, kept)
+
+    return paint
+
+
 @pytest.fixture
 def vgg19_weights():
     """A real VGG-19, where the machine has one."""
@@ -110,6 +134,17 @@ def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "vgg19.pth"
     torch.save({f"features.{key}": value for key, value in make_layers(cfgs["E"]).state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture
+def slim_vgg19(tmp_path_factory, monkeypatch):
+    """A checkpoint of a slim VGG-19 that has learnt nothing; what reads or builds a VGG-19 expects one as slim."""
+    monkeypatch.setattr(networks, "VGG19_BLOCKS", SLIM_VGG19)
+    monkeypatch.setattr("vidstyle.lab.bench.baseline.cfgs", {"E": SLIM_CFG})
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("slim") / "vgg19.pth"
+    torch.save({f"features.{key}": value for key, value in make_layers(SLIM_CFG).state_dict().items()}, path)
     return path
 
 

@@ -135,6 +135,7 @@ def test_an_ease_is_kept():
     assert share == pytest.approx([x * x * (3 - 2 * x) for x in np.linspace(0, 1, 41)], abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"timelapse": True}], ids=["balance", "timelapse"])
 def test_the_picture_changes_by_equal_steps(tmp_path, samples, options):
     """With the embedded network, on a photograph: far more evenly than where alpha has equal steps."""

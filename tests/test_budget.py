@@ -1,14 +1,13 @@
 """Outputs of limited size: they fit, they use what they may, and they say what they gave up."""
 
 import re
-import shutil
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from clips import make_clip, pan
-from conftest import network_file, pixels, random_network
+from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
 from test_animations import seen
@@ -25,34 +24,21 @@ FAST = ["--size", "160", "--first-iterations", "4", "--iterations", "3", "--devi
 ROOM = {"narrower": 10, "slower": 2, "fewer": 8}
 
 
-def drawn(folder):
+@pytest.fixture
+def pictures(tmp_path):
     """A picture and a style."""
     for name, seed, side in (("photo", 5, 160), ("style", 2, 64)):
-        Image.fromarray(pixels(noise(side * 3 // 4, side, seed=seed))).save(folder / f"{name}.png")
-    return folder / "photo.png", folder / "style.png"
+        Image.fromarray(pixels(noise(side * 3 // 4, side, seed=seed))).save(tmp_path / f"{name}.png")
+    return tmp_path / "photo.png", tmp_path / "style.png"
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    return drawn(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A folder with a finished animation of 160x120 pixels, 24 frames at 12 a second, painted once for all tests."""
-    folder = tmp_path_factory.mktemp("finished")
-    pictures, network = drawn(folder), network_file(folder / "tiny.safetensors", random_network())
+def job(tmp_path, pictures, network, once):
+    """A finished animation of 160x120 pixels, 24 frames at 12 a second."""
     settings = Settings(
         size=160, seconds=2, fps=12, first_iterations=12, animation_iterations=4, device="cpu", network=str(network)
     )
-    animate_balance(pictures[0], [pictures[1]], folder / "full.gif", settings, keep_job=True)
-    return folder
-
-
-@pytest.fixture
-def job(tmp_path, finished):
-    """The job folder of a copy, which a test may change."""
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    once(lambda: animate_balance(pictures[0], [pictures[1]], tmp_path / "full.gif", settings, keep_job=True))
     return tmp_path / "full.gif.job"
 
 
@@ -115,7 +101,9 @@ def test_it_lands_near_the_limit(vidstyle, tmp_path, job, share):
     assert seconds == 2
 
 
-@pytest.mark.parametrize("suffix", [".mp4", pytest.param(".webm", marks=slow), ".webp", pytest.param(".avif", marks=slow)])
+@pytest.mark.parametrize(
+    "suffix", [".mp4", pytest.param(".webm", marks=slow), ".webp", pytest.param(".avif", marks=slow)]
+)
 def test_the_other_formats_become_coarser(vidstyle, tmp_path, job, suffix):
     encode_job(job, tmp_path / f"full{suffix}")
     size = (tmp_path / f"full{suffix}").stat().st_size

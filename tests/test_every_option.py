@@ -12,7 +12,7 @@ import json
 import math
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +23,7 @@ import pytest
 import torch
 import typer
 from clips import clicks, make_clip, pan, probe, texture
-from conftest import network_file, random_network
+from conftest import SLIM_CFG, SLIM_VGG19, network_file, random_network
 from PIL import Image, ImageFont, ImageSequence
 from torchvision.models import optical_flow
 from torchvision.models.vgg import make_layers
@@ -55,8 +55,6 @@ PLAIN = {  # what a command is given besides the option, and what it makes
     "doctor": ("doctor", ""),
     "guide": ("guide", ""),
 }
-SLIM_VGG19 = ((4, 4), (6, 6), (8,) * 4, (8,) * 4, (8,) * 4)
-SLIM_CFG: list[str | int] = [width for block in SLIM_VGG19 for width in (*block, "M")]  # as torchvision writes it
 PRECIOUS = b"there already"
 MEASURING = ("bench", "consistency", "uniformity", "measure")
 VGG = "--network vgg19 --weights {vgg19}"
@@ -490,7 +488,16 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.baseline, "cfgs", {"E": SLIM_CFG})
 
 
-@pytest.mark.parametrize(("command", "option"), [one for one in OPTIONS if case_of(*one) is not None])
+def cases() -> Iterator[Any]:
+    """A command and an option; a case that several commands share is slow for all but the first of them."""
+    seen = set()
+    for command, option in OPTIONS:
+        if (case := case_of(command, option)) is not None:
+            yield pytest.param(command, option, marks=pytest.mark.slow if case in seen else ())
+            seen.add(case)
+
+
+@pytest.mark.parametrize(("command", "option"), [*cases()])
 def test_an_option_does_what_it_says(
     command: str, option: str, files: dict[str, str], plain: Callable[[str, Case], Run], tmp_path: Path
 ) -> None:

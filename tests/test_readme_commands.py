@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from clips import clicks, make_clip
-from conftest import network_file, random_network
-from test_every_option import COMMANDS, SLIM_CFG, hurried  # noqa: F401 (a fixture)
+from conftest import SLIM_CFG, network_file, random_network
+from test_every_option import COMMANDS, hurried  # noqa: F401 (a fixture)
 from torchvision.models.vgg import make_layers
 
 import vidstyle as vidstyle_package
