@@ -1,4 +1,6 @@
+import functools
 import os
+import shutil
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported: several processes share the cores
@@ -7,6 +9,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported: several
 import numpy as np
 import pytest
 import torch
+import typer
 from torchvision.models.vgg import cfgs, make_layers
 from typer.testing import CliRunner
 
@@ -14,23 +17,49 @@ from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.system import libraries
 
+# The channels of a VGG-19 that is some hundred times cheaper, by blocks and as torchvision writes them.
+SLIM_VGG19 = ((4, 4), (6, 6), (8,) * 4, (8,) * 4, (8,) * 4)
+SLIM_CFG: list[str | int] = [width for block in SLIM_VGG19 for width in (*block, "M")]
 TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}  # and channels
 
 
 def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests that take many seconds, too")
     parser.addoption("--soak", action="store_true", help="run the tests that take minutes, too")
 
 
 def pytest_collection_modifyitems(config, items):
-    reasons = {} if config.getoption("--soak") else {"soak": "takes minutes; give --soak"}
-    if not torch.cuda.is_available():
-        reasons["cuda"] = "there is no CUDA device"
+    """Skip, visibly, what this machine cannot run and what nobody asked for."""
+    reasons = {mark: f"takes {time}; give --{mark}" for mark, time in (("slow", "many seconds"), ("soak", "minutes"))}
+    reasons = {mark: reason for mark, reason in reasons.items() if not config.getoption(f"--{mark}")}
     if lacking := libraries.missing():
         reasons["clips"] = f"not installed: {', '.join(lacking)}"
+    if not torch.cuda.is_available() and not cuda_required():
+        reasons["cuda"] = "there is no CUDA device"
     for item in items:
         for mark, reason in reasons.items():
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def cuda_required():
+    """Whether the machine is said to have a CUDA device: a test that needs one then fails where none is found."""
+    return os.environ.get("VIDSTYLE_REQUIRE_CUDA") == "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    if item.get_closest_marker("cuda") and cuda_required() and not torch.cuda.is_available():
+        pytest.fail("VIDSTYLE_REQUIRE_CUDA=1, and torch finds no CUDA device", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hurried_session():
+    """Nothing that a test writes must outlast a power cut, and the command line is built once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr("typer.testing._get_command", functools.cache(typer.main.get_command), raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +70,26 @@ def vidstyle():
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def kept_folders(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def once(request, tmp_path, kept_folders):
+    """`once(make)` calls a function that makes files in `tmp_path`; later tests of the module are given copies."""
+
+    def paint(make):
+        kept = kept_folders / f"{request.module.__name__}-{make.__qualname__}"
+        if kept.exists():
+            shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+        else:
+            make()
+            shutil.copytree(tmp_path, kept)
+
+    return paint
 
 
 @pytest.fixture
@@ -85,6 +134,17 @@ def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "vgg19.pth"
     torch.save({f"features.{key}": value for key, value in make_layers(cfgs["E"]).state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture
+def slim_vgg19(tmp_path_factory, monkeypatch):
+    """A checkpoint of a slim VGG-19 that has learnt nothing; what reads or builds a VGG-19 expects one as slim."""
+    monkeypatch.setattr(networks, "VGG19_BLOCKS", SLIM_VGG19)
+    monkeypatch.setattr("vidstyle.lab.bench.baseline.cfgs", {"E": SLIM_CFG})
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("slim") / "vgg19.pth"
+    torch.save({f"features.{key}": value for key, value in make_layers(SLIM_CFG).state_dict().items()}, path)
     return path
 
 

@@ -59,6 +59,9 @@ def main() -> None:
 
     setattr(owner, name, held_here)
     from vidstyle.__main__ import main as run
+    from vidstyle.system import signals
+
+    signals.DEAF = signals.CLEAN_UP = 600  # a busy machine may not run this process for some seconds
 
     run()
 

@@ -15,7 +15,7 @@ from PIL import Image
 from vidstyle import Settings, stylize_image, stylize_video
 from vidstyle.errors import UsageError
 
-GUARD = 120  # seconds after which a deadlock is one
+GUARD = 600  # seconds after which a deadlock is one
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_two_threads_at_once_paint_what_each_paints_alone(files):
     assert together == alone
 
 
-@pytest.mark.parametrize("method", ["spawn", "fork"])
+@pytest.mark.parametrize("method", [pytest.param("spawn", marks=pytest.mark.slow), "fork"])
 def test_other_processes_paint_the_same(files, method):
     """A forked one is a child of a process that has painted, with threads of its libraries."""
     if method not in multiprocessing.get_all_start_methods():

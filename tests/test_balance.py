@@ -145,16 +145,17 @@ def test_an_ease_is_kept():
     assert share == pytest.approx([x * x * (3 - 2 * x) for x in np.linspace(0, 1, 41)], abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"timelapse": True}], ids=["balance", "timelapse"])
-def test_the_picture_changes_by_equal_steps(tmp_path, options):
+def test_the_picture_changes_by_equal_steps(tmp_path, samples, options):
     """With the embedded network, on a photograph: far more evenly than where alpha has equal steps."""
-    samples = [f"samples/{name}.jpg" for name in ("valley", "swirls")]
+    content, style = (samples / f"{name}.jpg" for name in ("valley", "swirls"))
     network = compact()
     found = {}
     for space in ("even", "linear"):
         settings = Settings(size=128, seconds=1.8, fps=10, bounce=False, space=space, device="cpu", **options)
         out = tmp_path / f"{space}.png"
-        animate_balance(samples[0], samples[1:], out, settings, keep_job=True)
+        animate_balance(content, [style], out, settings, keep_job=True)
         frames = frames_of(tmp_path / f"{space}.png.job")
         found[space] = step_variation([feature_distance(network, *pair, LAYERS) for pair in pairwise(frames)])
     assert found["even"] < 0.2
@@ -196,10 +197,10 @@ def test_a_pace_that_was_found_is_used_again(pictures, network, tmp_path):
     assert len(pilots) == 10
 
 
-def test_it_begins_with_the_photograph_itself_and_leaves_it_at_once(tmp_path):
+def test_it_begins_with_the_photograph_itself_and_leaves_it_at_once(samples):
     """At alpha = 1 there is nothing to do; rounding errors must not keep the next frame from moving."""
-    content = to_tensor(np.asarray(Image.open("samples/valley.jpg").resize((128, 88))))
-    style = to_tensor(np.asarray(Image.open("samples/swirls.jpg").resize((128, 128))))
+    content = to_tensor(np.asarray(Image.open(samples / "valley.jpg").resize((128, 88))))
+    style = to_tensor(np.asarray(Image.open(samples / "swirls.jpg").resize((128, 128))))
     settings = Settings(size=0, device="cpu", space="linear", seconds=1, fps=5, alpha_to=0.9, bounce=False)
     source = PictureSource(content.permute(1, 2, 0).numpy(), settings, Animation(settings, (1.0,)).plan())
     stylizer, state, paintings = Stylizer(compact(), [style], settings), None, []
@@ -210,19 +211,19 @@ def test_it_begins_with_the_photograph_itself_and_leaves_it_at_once(tmp_path):
     assert all((now - before).abs().mean() > 1e-3 for before, now in pairwise(paintings))
 
 
-def test_a_timelapse_grows_from_the_photograph_to_what_an_image_is(tmp_path):
-    samples = [f"samples/{name}.jpg" for name in ("valley", "swirls")]
+def test_a_timelapse_grows_from_the_photograph_to_what_an_image_is(tmp_path, samples):
+    content, style = (samples / f"{name}.jpg" for name in ("valley", "swirls"))
     settings = Settings(
         size=128, seconds=1.6, fps=10, bounce=False, timelapse=True, animation_alpha=0.2, space="linear", device="cpu"
     )
     losses = []
     animate_balance(
-        samples[0], samples[1:], tmp_path / "out.png", settings, on_frame=lambda result, _: losses.append(result.losses)
+        content, [style], tmp_path / "out.png", settings, on_frame=lambda result, _: losses.append(result.losses)
     )
     still = []
     stylize_image(
-        samples[0],
-        samples[1:],
+        content,
+        [style],
         tmp_path / "still.png",
         dataclasses.replace(settings, alpha=0.2),
         on_frame=lambda result, _: still.append(result.losses),

@@ -35,6 +35,11 @@ def hurried(monkeypatch):
     monkeypatch.setattr(timings, "IN_A_ROW", {"cpu": 2})
 
 
+@pytest.fixture
+def weights(slim_vgg19):
+    return slim_vgg19
+
+
 def run(*arguments):
     return CliRunner().invoke(app, ["bench", *map(str, arguments)])
 

@@ -22,6 +22,7 @@ from vidstyle.system.sites import SITES, bytes_of, said
 from vidstyle.types import ClipInfo
 
 pytestmark = pytest.mark.clips
+slow = pytest.mark.slow
 FAST = ["--size", "160", "--first-iterations", "4", "--iterations", "3", "--device", "cpu"]
 MOST = Reduction(narrower=10, slower=2, plainer=1)
 
@@ -35,12 +36,12 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def job(tmp_path, pictures, network):
+def job(tmp_path, pictures, network, once):
     """A finished animation of 160x120 pixels, 24 frames at 12 a second."""
     settings = Settings(
         size=160, seconds=2, fps=12, first_iterations=12, animation_iterations=4, device="cpu", network=str(network)
     )
-    animate_balance(pictures[0], [pictures[1]], tmp_path / "full.gif", settings, keep_job=True)
+    once(lambda: animate_balance(pictures[0], [pictures[1]], tmp_path / "full.gif", settings, keep_job=True))
     return tmp_path / "full.gif.job"
 
 
@@ -97,7 +98,7 @@ class TestSearch:
         assert (last.encoding(Encoding()).colors, last.encoding(Encoding()).dither) == (16, 0)
 
 
-@pytest.mark.parametrize("share", [0.75, 0.4, 0.15])
+@pytest.mark.parametrize("share", [pytest.param(0.75, marks=slow), 0.4, pytest.param(0.15, marks=slow)])
 def test_it_lands_near_the_limit(vidstyle, tmp_path, job, share):
     before = sorted((path, path.stat().st_mtime_ns) for path in (job / "frames").iterdir())
     limit = int(share * (tmp_path / "full.gif").stat().st_size)
@@ -117,7 +118,9 @@ def test_it_lands_near_the_limit(vidstyle, tmp_path, job, share):
     assert seconds == 2
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".webp", ".avif"])
+@pytest.mark.parametrize(
+    "suffix", [".mp4", pytest.param(".webm", marks=slow), ".webp", pytest.param(".avif", marks=slow)]
+)
 def test_the_other_formats_become_coarser(vidstyle, tmp_path, job, suffix):
     encode_job(job, tmp_path / f"full{suffix}")
     size = (tmp_path / f"full{suffix}").stat().st_size
@@ -139,6 +142,7 @@ def test_the_other_formats_become_coarser(vidstyle, tmp_path, job, suffix):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+@slow
 def test_a_larger_limit_looks_better(tmp_path, job):
     full, _, _ = seen(tmp_path / "full.gif")
     off = []

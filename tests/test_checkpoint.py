@@ -434,7 +434,7 @@ with open_job(Path(sys.argv[1]), MANIFEST) as job:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to inject")
 @pytest.mark.parametrize(
-    "limit", [700, 2000, 4500]
+    "limit", [pytest.param(700, marks=pytest.mark.slow), pytest.param(2000, marks=pytest.mark.slow), 4500]
 )  # of bytes in a file: neither fits; the picture fits; the journal fails
 def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, limit):
     here = Path(__file__).parent

@@ -304,6 +304,7 @@ def test_interrupt_then_the_same_command_goes_on(vidstyle, clip, style, network,
     assert not job.exists()
 
 
+@pytest.mark.slow  # `soak` kills at some changes of the disk in every run
 @pytest.mark.clips
 def test_killed_while_painting_and_encoding_gives_the_same_bytes(vidstyle, clip, style, network, tmp_path):
     """kill -9 before the first frame, between frames, while the output is encoded, and before the clean-up."""

@@ -65,6 +65,7 @@ def test_it_needs_no_files_and_tells_everything(tmp_path, network):
     assert pairs[0] == pairs[1]  # painted once
 
 
+@pytest.mark.slow
 def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, network, pictures, monkeypatch):
     options = [*pictures, "--clips", "pan", "--no-beside", "--alpha", 0.1, "--first-iterations", 40]
     (warped,) = figures(tmp_path, network, *options)

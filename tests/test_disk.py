@@ -185,7 +185,7 @@ class TestNothingPaintedIsLost:
 
 
 class TestSpace:
-    @pytest.mark.parametrize("name", ["a.mp4", "a.png"])
+    @pytest.mark.parametrize("name", [pytest.param("a.mp4", marks=pytest.mark.slow), "a.png"])
     def test_too_little_is_refused_before(self, tmp_path, style, network, name):
         """A disk that cannot hold the frames, however well they compress: with the amount, and no folder is made."""
         (tmp_path / "disk").mkdir()

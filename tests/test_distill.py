@@ -134,6 +134,7 @@ def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         small_distiller().load(tmp_path / "run.checkpoint")
 
 
+@pytest.mark.slow
 def test_calibration_finds_the_weight_that_keeps_as_much_content() -> None:
     distiller = small_distiller(dataclasses.replace(RECIPE, blocks=((8, 8), (12,)), calibration=2))
     distiller.average.join(distiller.average.led)

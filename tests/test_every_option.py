@@ -12,7 +12,7 @@ import json
 import math
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +23,7 @@ import pytest
 import torch
 import typer
 from clips import clicks, make_clip, pan, probe, texture
-from conftest import network_file, random_network
+from conftest import SLIM_CFG, SLIM_VGG19, network_file, random_network
 from PIL import Image, ImageFont, ImageSequence
 from torchvision.models import optical_flow
 from torchvision.models.vgg import make_layers
@@ -42,7 +42,7 @@ FEW = "--first-iterations 5 --network {tiny} --device cpu --precision float32"
 FEWER = "--size 64 --iterations 3 " + FEW
 PLAIN = {  # what a command is given besides the option, and what it makes
     "video": (f"video {{two_shots}} {{style}} {{other}} {FEWER}", "o/"),
-    "balance": (f"balance {{photo}} {{style}} {{other}} --seconds 1 --fps 6 {FEWER}", "o/"),
+    "balance": (f"balance {{photo}} {{style}} {{other}} --seconds 1 --fps 6 --space linear {FEWER}", "o/"),
     "image": (f"image {{photo}} {{style}} {{other}} --size 64 {FEW}", "o.png"),
     "sheet": (f"sheet {{two_shots}} {{style}} --size 64 {FEW}", "o.png"),
     "encode": ("encode {job}", "o/"),
@@ -54,8 +54,6 @@ PLAIN = {  # what a command is given besides the option, and what it makes
     "doctor": ("doctor", ""),
     "guide": ("guide", ""),
 }
-SLIM_VGG19 = ((4, 4), (6, 6), (8,) * 4, (8,) * 4, (8,) * 4)
-SLIM_CFG: list[str | int] = [width for block in SLIM_VGG19 for width in (*block, "M")]  # as torchvision writes it
 PRECIOUS = b"there already"
 MEASURING = ("bench", "consistency", "uniformity", "measure")
 VGG = "--network vgg19 --weights {vgg19}"
@@ -266,7 +264,7 @@ CASES = {
     "--seconds": Case("--seconds 2", count(12)),
     ("balance", "--fps"): Case("--fps 4", count(4)),
     "--bounce": Case("--no-bounce", other),
-    "--space": Case("--space linear", other),
+    "--space": Case("--space even", other),
     "--direction": Case("--direction backward", other),
     "--timelapse": Case("--timelapse", other),
     # A sheet
@@ -491,7 +489,16 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baseline, "cfgs", {"E": SLIM_CFG})
 
 
-@pytest.mark.parametrize(("command", "option"), [one for one in OPTIONS if case_of(*one) is not None])
+def cases() -> Iterator[Any]:
+    """A command and an option; a case that several commands share is slow for all but the first of them."""
+    seen = set()
+    for command, option in OPTIONS:
+        if (case := case_of(command, option)) is not None:
+            yield pytest.param(command, option, marks=pytest.mark.slow if case in seen else ())
+            seen.add(case)
+
+
+@pytest.mark.parametrize(("command", "option"), [*cases()])
 def test_an_option_does_what_it_says(
     command: str, option: str, files: dict[str, str], plain: Callable[[str, Case], Run], tmp_path: Path
 ) -> None:

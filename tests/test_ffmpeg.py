@@ -117,9 +117,9 @@ def test_it_ends_with_us(tmp_path, number):
     process, child = started(program, tmp_path)
     with process:
         process.send_signal(getattr(signal, number))
-        process.wait(timeout=60)
+        process.wait(timeout=600)
         if number == "SIGKILL":
-            psutil.wait_procs([child], timeout=60)  # it notices that its input has ended
+            psutil.wait_procs([child], timeout=600)  # it notices that its input has ended
             assert [path.name for path in tmp_path.iterdir()] != []
             write_whole(tmp_path / "b.json", "{}")  # the next run cleans up
             (tmp_path / "b.json").unlink()

@@ -33,7 +33,7 @@ def python(program, *arguments, **options):
     """Run a program in a Python of its own."""
     command = [sys.executable, "-c", textwrap.dedent(program), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, **options)
 
 
 def write_folder(path, count=2, *, overwrite=True, pixels=PIXELS):

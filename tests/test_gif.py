@@ -5,7 +5,6 @@ import subprocess
 from itertools import pairwise
 
 import cv2
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from clips import pan
@@ -16,6 +15,7 @@ from test_sinks import hidden, write
 
 from vidstyle.media.writers import palette
 
+imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 pytestmark = pytest.mark.clips
 
 

@@ -115,7 +115,15 @@ class TestLocks:
         monkeypatch.setattr(fcntl, "flock", flock)
         monkeypatch.setattr(locks, "LEASE", 0.6)
 
-    def test_a_file_does_for_a_lock(self, tmp_path, no_locks):
+    @staticmethod
+    def wait_for_a_lease(monkeypatch, seconds):
+        """Whoever wants a lease that another holds waits so long, however long the lease is."""
+        acquire = locks.SoftFileLease.acquire
+        monkeypatch.setattr(locks.SoftFileLease, "acquire", lambda self, timeout: acquire(self, timeout=seconds))
+
+    def test_a_file_does_for_a_lock(self, tmp_path, no_locks, monkeypatch):
+        monkeypatch.setattr(locks, "LEASE", 600)  # a holder that a busy machine does not run for a while keeps it
+        self.wait_for_a_lease(monkeypatch, 0.1)
         with open_job(tmp_path / "a", MANIFEST):
             refuse(tmp_path / "a", f"in use: process {os.getpid()} on")
         paint_until(tmp_path / "a", 2)
@@ -135,7 +143,8 @@ class TestLocks:
         with open_job(tmp_path / "a", MANIFEST) as job:
             assert job.done == 1
 
-    def test_a_holder_on_another_machine_that_gives_no_sign_of_life(self, tmp_path, no_locks):
+    def test_a_holder_on_another_machine_that_gives_no_sign_of_life(self, tmp_path, no_locks, monkeypatch):
+        self.wait_for_a_lease(monkeypatch, 600)
         paint_until(tmp_path / "a", 1)
         sign = tmp_path / "a.job" / "lock.lease"
         sign.write_text("filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=ab\nduration=0.6\n")

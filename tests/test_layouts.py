@@ -195,9 +195,13 @@ class TestVideo:
         return make_clip(tmp_path / "clip.mp4", numbered(6, 160, 96), rate=24, sound=clicks(6 / 24))
 
     @pytest.fixture
-    def job(self, vidstyle, tmp_path, clip, styles, network):
-        done = vidstyle("video", clip, *styles, "-o", tmp_path / "out.mp4", "--network", network, "--keep-job", *FAST)
-        assert done.exit_code == 0, done.output
+    def paint(self, vidstyle, tmp_path, clip, styles, network):
+        out = ["-o", tmp_path / "out.mp4", "--keep-job"]
+        return lambda: vidstyle("video", clip, *styles, *out, "--network", network, *FAST)
+
+    @pytest.fixture
+    def job(self, tmp_path, paint, once):
+        once(paint)
         return tmp_path / "out.mp4.job"
 
     def test_the_content_keeps_in_step(self, vidstyle, tmp_path, job):
@@ -264,7 +268,9 @@ class TestVideo:
         assert done.exit_code == 0, done.output
         assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "anew.mp4").read_bytes()
 
-    def test_what_it_was_painted_from_must_be_there(self, vidstyle, tmp_path, clip, styles, job):
+    def test_what_it_was_painted_from_must_be_there(self, vidstyle, tmp_path, clip, styles, paint):
+        paint()
+        job = tmp_path / "out.mp4.job"
         out = ["-o", f"{tmp_path}/o/"]
         shutil.move(styles[1], tmp_path / "elsewhere.png")
         assert vidstyle("encode", job, *out).exit_code == 0

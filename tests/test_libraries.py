@@ -52,6 +52,7 @@ def picture_file(tmp_path):
     return tmp_path / "picture.jpg"
 
 
+@pytest.mark.slow
 def test_the_benchmark_takes_its_pictures_as_they_were_drawn(tmp_path, network):
     out = tmp_path / "bench.json"
     [(code, output)] = run_bare(["bench", "--network", network, *FAST, "--iterations", 2, "--frames", 3, "-o", out])

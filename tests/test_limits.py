@@ -235,6 +235,7 @@ def paint_below(limit, large, *options):
     return done
 
 
+@pytest.mark.slow
 def test_below_a_limit_of_the_address_space_it_says_what_works_and_that_works(large, libraries_take):
     done = paint_below(0.7 * libraries_take, large)
     assert "the libraries that paint do not fit" in done.stderr

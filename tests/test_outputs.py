@@ -122,8 +122,12 @@ class Stop(Exception):
 
 class TestEncode:
     @pytest.fixture
-    def job(self, tmp_path, clip, style, settings):
-        stylize_video(clip, [style], tmp_path / "out.mp4", settings, keep_job=True)
+    def paint(self, tmp_path, clip, style, settings):
+        return lambda: stylize_video(clip, [style], tmp_path / "out.mp4", settings, keep_job=True)
+
+    @pytest.fixture
+    def job(self, tmp_path, paint, once):
+        once(paint)
         return tmp_path / "out.mp4.job"
 
     def test_the_same_settings_give_the_same_bytes(self, tmp_path, job):
@@ -200,7 +204,9 @@ class TestEncode:
             encode_job(tmp_path / "out.mp4.job", tmp_path / "a.gif")
         assert not (tmp_path / "a.gif").exists()
 
-    def test_the_sound_of_a_clip_that_is_gone(self, tmp_path, clip, job):
+    def test_the_sound_of_a_clip_that_is_gone(self, tmp_path, clip, paint):
+        paint()
+        job = tmp_path / "out.mp4.job"
         encode_job(job, tmp_path / "silent.gif")
         shutil.move(clip, tmp_path / "elsewhere.mp4")
         with pytest.raises(MediaError, match=r"clip\.mp4.*--no-sound"):

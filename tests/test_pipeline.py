@@ -156,6 +156,7 @@ def test_an_output_is_refused_before_anything_is_read(tmp_path, style, settings)
     assert Image.open(tmp_path / "out.png").size == (64, 64)
 
 
+@pytest.mark.slow  # test_at_once looks at a hundred frames
 def test_memory_does_not_grow_with_the_clip(tmp_path, style, settings):
     """What the process holds late in a job is within 5 % of what it holds early."""
     psutil = pytest.importorskip("psutil")

@@ -3,13 +3,14 @@
 import re
 import shlex
 import shutil
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import network_file, random_network
-from test_every_option import COMMANDS, SLIM_CFG, hurried  # noqa: F401 (a fixture)
+from clips import clicks, make_clip
+from conftest import SLIM_CFG, network_file, random_network
+from test_every_option import COMMANDS, hurried  # noqa: F401 (a fixture)
 from torchvision.models.vgg import make_layers
 
 import vidstyle as vidstyle_package
@@ -22,7 +23,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "vidstyle/guide").glob("*.md"))]
 FEW = "--first-iterations 1 --network {tiny} -y"
 CHEAP = {  # what is added to a command; of an option that is given twice the later one counts
     "video": f"--iterations 1 --end .2 --size 96 {FEW}",
-    "balance": f"--iterations 1 --fps 2 {FEW}",
+    "balance": f"--iterations 1 --seconds 1 --fps 4 {FEW}",
     "image": f"--size 96 {FEW}",
     "sheet": f"--size 64 --end .2 {FEW}",
     "encode": "-y",
@@ -71,10 +72,22 @@ def programs():
             yield pytest.param(block, id=f"{page.stem}-{number}")
 
 
+@pytest.fixture(scope="module")
+def short_samples(samples, tmp_path_factory):
+    """A folder with the samples, of the clip its first frames."""
+    av = pytest.importorskip("av")
+    folder = tmp_path_factory.mktemp("short") / "samples"
+    shutil.copytree(samples, folder, ignore=shutil.ignore_patterns("*.py", "ride.mp4"))
+    with av.open(str(samples / "ride.mp4")) as clip:
+        frames = [frame.to_ndarray(format="rgb24") for frame in islice(clip.decode(video=0), 8)]
+        make_clip(folder / "ride.mp4", frames, rate=clip.streams.video[0].average_rate, sound=clicks(8 / 24))
+    return folder
+
+
 @pytest.fixture
-def tiny(tmp_path, monkeypatch, samples):
+def tiny(tmp_path, monkeypatch, samples, short_samples):
     """The file of a tiny network, in a current folder with all that the pages name."""
-    shutil.copytree(samples, tmp_path / "samples", ignore=shutil.ignore_patterns("*.py"))
+    shutil.copytree(short_samples, tmp_path / "samples")
     for folder, name in (("photos", "valley.jpg"), ("paintings", "swirls.jpg"), ("theirs", "")):
         (tmp_path / folder).mkdir()
         if name:
@@ -92,8 +105,8 @@ def cheap(words, tiny):
     if "vgg19" in words:
         instead = "--baseline-steps 1 " * (words[0] == "bench") + "--weights vgg19.pth"
         added = added.replace(f"--network {tiny}", instead)
-    if words[0] == "balance" and "--keep-job" not in words:
-        added += " --size 96"
+    if words[0] == "balance":  # of a job that is kept, larger outputs are made
+        added += " --space linear" if "--keep-job" in words else " --size 96"
     if words[-2:] == ["--warm-start", "none"]:
         added = added.replace("--iterations 1 ", "", 1)
     if words[0] == "sheet" and words[1].endswith((".jpg", ".png")):

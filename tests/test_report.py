@@ -55,6 +55,11 @@ def style(tmp_path):
     return tmp_path / "style.png"
 
 
+@pytest.fixture
+def weights(slim_vgg19):
+    return slim_vgg19
+
+
 def measured(tmp_path, clip, frames, *arguments, **options):
     return measure_clip(clip, lossless(tmp_path / "painted.mkv", frames), *arguments, **options)
 

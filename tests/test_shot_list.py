@@ -68,9 +68,9 @@ UNEVEN = [Fraction(sum((40, 33, 17, 120)[number % 4] for number in range(count))
     ("name", "options"),
     [
         ("clip.mp4", {"rate": 24}),
-        ("clip.mkv", {"rate": Fraction(30000, 1001)}),
+        pytest.param("clip.mkv", {"rate": Fraction(30000, 1001)}, marks=pytest.mark.slow),
         ("clip.mkv", {"times": UNEVEN}),
-        ("clip.gif", {"rate": 12, "codec": "gif", "pixels": "rgb8"}),
+        pytest.param("clip.gif", {"rate": 12, "codec": "gif", "pixels": "rgb8"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_shot_alone_is_painted_like_in_the_clip(vidstyle, tmp_path, style, network, name, options):
@@ -104,8 +104,12 @@ def test_the_library_gives_shots_too(tmp_path):
 
 @pytest.mark.parametrize(
     "gains",
-    [{3: 9, 4: 9}, {3: 0}, {3: 0.6, 4: 0.3, 5: 0.1, 6: 0.4}, dict.fromkeys(range(3, 8), 0.7)],
-    ids=["flash", "black", "fade", "exposure"],
+    [
+        pytest.param({3: 9, 4: 9}, id="flash"),
+        pytest.param({3: 0}, id="black", marks=pytest.mark.slow),
+        pytest.param({3: 0.6, 4: 0.3, 5: 0.1, 6: 0.4}, id="fade"),
+        pytest.param(dict.fromkeys(range(3, 8), 0.7), id="exposure", marks=pytest.mark.slow),
+    ],
 )
 def test_a_painting_goes_on_through_changes_of_light(tmp_path, style, network, gains):
     """Afterwards it is nearly what it were without them, and far from what is painted from scratch."""

@@ -163,6 +163,7 @@ def test_warm_starts(tiny_network, style):
     assert moved < stuck / 3
 
 
+@pytest.mark.slow
 def test_a_loop_ends_as_it_began(tiny_network, style):
     there = wide_pan(24, 2)
     sequence = Pictures([*there, *there[-2:0:-1]])

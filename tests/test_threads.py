@@ -80,6 +80,7 @@ def job(tmp_path, network):
     return paint
 
 
+@pytest.mark.slow
 def test_killed_with_one_thread_and_resumed_with_two(job):
     one, two = job("one.png", 1, 0), job("two.png", 2, 0)
     if one == two:

@@ -28,6 +28,11 @@ def pictures(tmp_path):
     return [tmp_path / f"{name}.png" for name in ("photo", "style", "other")]
 
 
+@pytest.fixture
+def weights(slim_vgg19):
+    return slim_vgg19
+
+
 def run(network, *arguments):
     return CliRunner().invoke(app, ["uniformity", *map(str, (*FAST, "--network", network, *arguments))])
 
@@ -78,7 +83,9 @@ def test_it_tells_everything(tmp_path, network, pictures):
 
 
 @pytest.mark.clips
-@pytest.mark.parametrize(("judge", "direction"), [("painter", "forward"), ("compact", "backward")])
+@pytest.mark.parametrize(
+    ("judge", "direction"), [("painter", "forward"), pytest.param("compact", "backward", marks=pytest.mark.slow)]
+)
 def test_it_measures_the_animation_that_balance_paints(tmp_path, network, pictures, judge, direction):
     (one,) = figures(tmp_path, network, *pictures[:2], "--judge", judge, "--direction", direction)["styles"]
     even = one["animations"][0]
@@ -121,7 +128,7 @@ def test_what_is_beside_it_is_left_out_if_asked_for(tmp_path, network, pictures)
     assert [animation["space"] for animation in linear["animations"]] == ["linear"]
 
 
-@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("direction", ["forward", pytest.param("backward", marks=pytest.mark.slow)])
 def test_both_directions(tmp_path, network, pictures, direction):
     options = *pictures[:2], "--both-directions", "--direction", direction
     (one,) = figures(tmp_path, network, *options)["styles"]

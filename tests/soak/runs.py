@@ -30,7 +30,7 @@ class Run:
     err: str
     changes: list[str]  #: of the disk; empty unless it ended by itself
     written: int  #: bytes that it wrote to files
-    outlived: float  #: seconds that processes of it ran on after its end
+    orphans_took: float  #: seconds of the processor that processes which it left behind took in all
 
 
 class Runner:

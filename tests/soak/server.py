@@ -15,7 +15,6 @@ import resource
 import signal
 import sys
 import tempfile
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from soak.faults import Changes, Faults, open_file
 from vidstyle import __main__ as command
 
 PR_SET_CHILD_SUBREAPER = 36
-PATIENCE = 120  # seconds
+PATIENCE = 600  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,16 +81,17 @@ class Server:
             _, status = os.waitpid(pid, os.WUNTRACED)
             if os.WIFSTOPPED(status):
                 self._held.add(pid)
-                return {"code": None, "outlived": 0.0}
-            ended = time.monotonic()
+                return {"code": None, "orphans_took": 0.0}
+            took = 0.0
             for orphan in psutil.Process().children():
                 if orphan.pid not in self._held:
-                    os.waitpid(orphan.pid, 0)
-            return {"code": os.waitstatus_to_exitcode(status), "outlived": time.monotonic() - ended}
+                    used = os.wait4(orphan.pid, 0)[2]
+                    took += used.ru_utime + used.ru_stime
+            return {"code": os.waitstatus_to_exitcode(status), "orphans_took": took}
         except TimeoutError:
             for child in psutil.Process().children(recursive=True):
                 child.kill()
-            return {"code": "hangs", "outlived": PATIENCE}
+            return {"code": "hangs", "orphans_took": PATIENCE}
         finally:
             signal.alarm(0)
 

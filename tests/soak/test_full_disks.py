@@ -14,6 +14,8 @@ from soak.runs import Runner, differences, tree
 from soak.stages import Scenario, Stage, wrong_after_refusal
 from vidstyle.media.writers.sinks import encoders
 
+for library in ("av", "imageio_ffmpeg"):
+    pytest.importorskip(library)
 OUTPUTS = [*(f"out{suffix}" for suffix in encoders()), "out/"]
 OFTEN = ("out.mp4", "out.png")  # tried in the short version, too: one that ffmpeg writes, one that PyAV writes
 DISK_FULL = 7

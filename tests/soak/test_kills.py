@@ -40,7 +40,7 @@ CALLS = (
 )
 RARELY = ("a folder",)  # the short version has one very like it
 soak = pytest.mark.soak
-LIVES_ON = 2  # seconds that an ffmpeg may go on after vidstyle was killed
+LIVES_ON = 2  # seconds of the processor that an ffmpeg may take in all when vidstyle was killed
 
 SCENARIOS = {
     "painting": Scenario("video {clip} {style} -o out.png --keep-job", ("out.png",)),
@@ -119,8 +119,8 @@ def after_a_kill(stage: Stage, runner: Runner, number: int) -> str:
     run = runner(folder, *stage.command, kill=number)
     if run.code != KILLED:
         return "" if run.code == 0 else f"ends with {run.code} by itself"
-    if run.outlived > LIVES_ON:
-        return f"ffmpeg runs on for {run.outlived:.1f} s"
+    if run.orphans_took > LIVES_ON:
+        return f"ffmpeg went on: it took {run.orphans_took:.1f} s of the processor"
     words = harm(folder, stage) or when_run_again(folder, stage, runner)
     shutil.rmtree(folder)
     return words

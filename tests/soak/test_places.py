@@ -12,8 +12,8 @@ import pytest
 
 from soak.runs import TEMPORARY
 from soak.stages import Scenario, Stage, wrong_after_refusal
-from vidstyle.system import ffmpeg
 
+ffmpeg = pytest.importorskip("vidstyle.system.ffmpeg")
 NOBODY = 65534
 PAINT = Scenario("video {clip} {style} -o out.mp4", ("out.mp4",))
 PAINTED = Scenario(PAINT.command, PAINT.outputs, painted=True)
