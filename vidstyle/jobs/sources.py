@@ -22,7 +22,7 @@ from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system import libraries
 from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
@@ -69,7 +69,7 @@ class SequenceSource:
     def __init__(
         self,
         sequence: FrameSequence,
-        settings: Settings,
+        settings: VideoSettings,
         mix: Sequence[OverTime],
         cuts: Iterable[int] = (),
         flashes: Iterable[int] = (),
@@ -196,7 +196,7 @@ class VideoSource(SequenceSource):
     """
 
     def __init__(
-        self, path: str, settings: Settings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
+        self, path: str, settings: VideoSettings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
     ) -> None:
         self.path = path
         libraries.require("reading a clip", "av", "scenedetect")
@@ -230,7 +230,7 @@ def is_picture(content: str | Path) -> bool:
     return not is_sequence(content) and pictures.is_still(content)
 
 
-def estimator_of(settings: Settings) -> flow.Estimator:
+def estimator_of(settings: VideoSettings) -> flow.Estimator:
     """The estimator of motion that the settings name. Raises `WeightsError`."""
     return flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
 

@@ -137,7 +137,7 @@ def _encode(path: Path, compositor: Compositor, job: JobFolder, encoding: Encodi
     from vidstyle.jobs.output import trials
 
     if reduction.slower:
-        compositor = compositor.changed(frame_rate=float(compositor.info.fps / (1 + round(reduction.slower))))
+        compositor = compositor.changed(fps=float(compositor.info.fps / (1 + round(reduction.slower))))
     width, height = trials.size_of(reduction, compositor.info)
     info = replace(compositor.info, width=width, height=height)
     with open_sink(path, info, trials.encoding_of(reduction, encoding)) as sink:

@@ -39,7 +39,7 @@ from vidstyle.lab.bench.figures import (
 from vidstyle.lab.bench.trials import Subject, evaluation, evaluator, job_speed, painting
 from vidstyle.media.stills import pictures
 from vidstyle.schedule import OverTime, constant
-from vidstyle.settings import PRESETS, Settings
+from vidstyle.settings import PRESETS, VideoSettings
 from vidstyle.system import libraries
 from vidstyle.system.devices import engine
 from vidstyle.system.files import check_writable, write_whole
@@ -57,7 +57,7 @@ OnPart = Callable[[str], None]
 def measure(
     clip: Path | None,
     styles: Sequence[Path],
-    settings: Settings,
+    settings: VideoSettings,
     *,
     frames: int = 8,
     baseline_steps: int | None = None,
@@ -94,20 +94,15 @@ def measure(
         whole = job_speed(subject, frames)
         against = None if baseline_steps is None else race_baseline(subject, baseline_steps, one, on_part)
         growth = how_it_grows(subject, on_part) if scaling else None
-    used = {
-        option.name: getattr(settings, option.name)
-        for option in dataclasses.fields(settings)
-        if "video" in option.metadata["only"]
-    }
     names = "generated" if clip is None else clip.name, [style.name for style in styles] or ["generated"]
-    return Report(__version__, *names, used, limits, one, still, warm, whole, against, growth)
+    return Report(__version__, *names, vars(settings), limits, one, still, warm, whole, against, growth)
 
 
 @contextmanager
-def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, frames: int) -> Iterator[Subject]:
+def prepared(clip: Path | None, styles: Sequence[Path], settings: VideoSettings, frames: int) -> Iterator[Subject]:
     """The job that is measured; it is gone when the block is left. For the arguments see `measure`."""
     with tempfile.TemporaryDirectory(prefix="vidstyle-bench-") as folder:
-        styles = styles or [synthetic_inputs.write_style(Path(folder), settings.size or Settings().size)]
+        styles = styles or [synthetic_inputs.write_style(Path(folder), settings.size or VideoSettings.size)]
         network = load_network(settings)
         network.require((*settings.content_layers, *settings.style_layers))
         paintings = [to_tensor(pictures.load_picture(style)) for style in styles]
@@ -123,10 +118,10 @@ def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, fram
 
 
 def source_of(
-    clip: Path | None, folder: Path, settings: Settings, mix: Sequence[OverTime], frames: int
+    clip: Path | None, folder: Path, settings: VideoSettings, mix: Sequence[OverTime], frames: int
 ) -> SequenceSource:
     """The frames of `clip`, or of a generated one: decoded from a file where that can be done, else as drawn."""
-    size = settings.size or Settings().size
+    size = settings.size or VideoSettings.size
     if clip is not None or not libraries.missing():
         return VideoSource(str(clip or synthetic_inputs.write_clip(folder, size, frames)), settings, mix)
     if settings.start or settings.end is not None:
@@ -159,7 +154,7 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
     names = ("content_layers", "style_layers", "objective")
     own = dataclasses.replace(settings, mix=(), alpha=subject.still.alpha)
     raw = {name: blog[name] for name in names} | {
-        name: getattr(Settings, name) for name in ("style_metric", "content_focus", "recolor")
+        name: getattr(VideoSettings, name) for name in ("style_metric", "content_focus", "recolor")
     }
     theirs = dataclasses.replace(own, alpha=alpha, style_layer_weights=(), tv_weight=0.0, **raw)
     races = []
@@ -179,7 +174,7 @@ def race_baseline(subject: Subject, steps: int, ours: Evaluation, on_part: OnPar
     )
 
 
-def race(settings: Settings, subject: Subject, style: Tensor, end: baseline.Progress, judge: str) -> Race:
+def race(settings: VideoSettings, subject: Subject, style: Tensor, end: baseline.Progress, judge: str) -> Race:
     """Paint the still with increasing numbers of evaluations until its loss is that of the baseline's picture.
 
     Or until that takes longer than the baseline took. Both pictures are judged in float32.

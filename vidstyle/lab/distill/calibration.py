@@ -12,7 +12,7 @@ from torch import Tensor
 from vidstyle.core import metrics
 from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame
 
@@ -29,7 +29,7 @@ def calibrate(
     teacher: FeatureNetwork,
     contents: Sequence[Tensor],
     styles: Sequence[Tensor],
-    settings: Settings,
+    settings: VideoSettings,
 ) -> tuple[float, float]:
     """The `content_weight` and `content_slope` with which `network` keeps as much of the contents as `teacher` does.
 
@@ -52,7 +52,7 @@ def _weight_at(
     teacher: FeatureNetwork,
     contents: Sequence[Tensor],
     styles: Sequence[Tensor],
-    settings: Settings,
+    settings: VideoSettings,
 ) -> float:
     """The logarithm of the content weight at which both keep as much of the contents at this alpha."""
     settings = dataclasses.replace(settings, alpha=alpha)

@@ -27,7 +27,7 @@ from vidstyle.lab.distill.muon import Muon
 from vidstyle.lab.distill.pool import PastichePool
 from vidstyle.lab.distill.recipe import Recipe, written
 from vidstyle.lab.distill.student import Answers, Student, TeacherScale, width_at
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.files import failure, made_whole, write_whole
 from vidstyle.system.opencv import cv2
@@ -329,8 +329,8 @@ class Distiller:
         pastiche_pool = self.pastiche_pool.renewed(fresh, self._begin(int(fresh.sum())))
         self.pastiche_pool = pastiche_pool.carried_on(network, self._painting_settings(recipe.paint))
 
-    def _painting_settings(self, evaluations: int) -> Settings:
-        return Settings(
+    def _painting_settings(self, evaluations: int) -> VideoSettings:
+        return VideoSettings(
             iterations=evaluations,
             first_iterations=evaluations,
             tolerance=0,

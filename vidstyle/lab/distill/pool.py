@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.types import Frame, Motion, State
 
 
@@ -34,7 +34,7 @@ class PastichePool:
             fields[name][chosen] = value
         return PastichePool(**fields)
 
-    def carried_on(self, network: FeatureNetwork, settings: Settings) -> PastichePool:
+    def carried_on(self, network: FeatureNetwork, settings: VideoSettings) -> PastichePool:
         """After `settings.iterations` more evaluations, each as a frame of a clip that stands still, by the engine."""
         still = Motion(torch.zeros(2, *self.contents.shape[2:]), torch.ones(1, *self.contents.shape[2:]))
         painted = []

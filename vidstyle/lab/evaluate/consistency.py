@@ -25,14 +25,14 @@ from vidstyle.lab.evaluate.report.figures import Drift, Spread, mean
 from vidstyle.lab.evaluate.report.words import used
 from vidstyle.lab.evaluate.synthetic import FINER, FPS, HIDDEN, MARGIN, SCENES, SyntheticClip, synthetic_clip
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Settings, WarmStart
+from vidstyle.settings import VideoSettings, WarmStart
 from vidstyle.system.stopwatch import recording
 from vidstyle.system.version import __version__
 from vidstyle.types import Frame, Result, State
 
 # The plain warm start knows no motion, and nothing that belongs to it.
 PLAIN: dict[str, Any] = {
-    **{name: getattr(Settings, name) for name in ("temporal_weight", "long_term", "flow", "flow_weights")},
+    **{name: getattr(VideoSettings, name) for name in ("temporal_weight", "long_term", "flow", "flow_weights")},
     "warm_start": "previous",
 }
 PAIRS = 2  # of neighbours that are painted from scratch
@@ -44,7 +44,7 @@ Step = Callable[[Frame, State | None], tuple[Result, State]]
 def measure(
     picture: Path | None,
     styles: Sequence[Path],
-    settings: Settings,
+    settings: VideoSettings,
     *,
     frames: int = 12,
     names: Sequence[str] = (),
@@ -69,7 +69,7 @@ def measure(
     """
     if settings.start or settings.end is not None:
         raise UsageError("--start and --end select frames of a clip, and these are made of a picture; leave them out")
-    size = settings.size if picture else settings.size or Settings().size
+    size = settings.size if picture else settings.size or VideoSettings.size
     photo = pictures.load_picture(picture) if picture else generated(size)
     paintings = [pictures.load_picture(style) for style in styles] or [generated_style(size)]
     painter = FramePainter([to_tensor(painting) for painting in paintings], settings, judge)
@@ -102,7 +102,7 @@ def generated(size: int) -> np.ndarray:
 
 def generated_style(size: int) -> np.ndarray:
     """A style for such clips, (H, W, 3) uint8."""
-    return synthetic_inputs.strokes(synthetic_inputs.info_of(size or Settings().size, 1).width)
+    return synthetic_inputs.strokes(synthetic_inputs.info_of(size or VideoSettings.size, 1).width)
 
 
 class _Trial:

@@ -31,7 +31,7 @@ from vidstyle.lab.evaluate.report.baseline import CONTENT_LAYER, STYLE_LAYERS
 from vidstyle.lab.evaluate.report.words import used
 from vidstyle.lab.evaluate.uniformity_tables import JUDGES, PAINTER
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Direction, Settings, Space
+from vidstyle.settings import BalanceSettings, Direction, Space
 from vidstyle.system.devices import pick_device
 from vidstyle.system.version import __version__
 from vidstyle.types import Result
@@ -42,7 +42,7 @@ OnStep = Callable[[str, int, int], None]
 def measure(
     picture: Path,
     styles: Sequence[Path],
-    settings: Settings,
+    settings: BalanceSettings,
     *,
     beside: bool = True,
     both_directions: bool = False,
@@ -81,7 +81,7 @@ def measure(
     return Uniformity(
         vidstyle=__version__,
         picture=picture.name,
-        settings=used(settings, "balance"),
+        settings=used(settings),
         judge=judge,
         layers=painter.layers,
         width=info.width,
@@ -92,7 +92,7 @@ def measure(
     )
 
 
-def _check(styles: Sequence[Path], settings: Settings, judge: str, both_directions: bool) -> None:
+def _check(styles: Sequence[Path], settings: BalanceSettings, judge: str, both_directions: bool) -> None:
     """Raise `UsageError` for settings that contradict each other."""
     if not styles:
         raise UsageError("no style was given; give at least one picture")

@@ -14,13 +14,13 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vidstyle.api import stylize_video
+from vidstyle.api import RunOptions, stylize_video
 from vidstyle.core.probe import require_memory
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.jobs.arguments import checked
 from vidstyle.jobs.output.export import files_read, listed
 from vidstyle.jobs.sources import VideoSource
 from vidstyle.lab.evaluate.report import page
@@ -28,9 +28,8 @@ from vidstyle.lab.evaluate.report.evaluation import ClipEvaluation, OnStep, Pain
 from vidstyle.lab.evaluate.report.figures import Measurement
 from vidstyle.lab.evaluate.report.words import command_line
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system.files import check_writable, write_whole
-from vidstyle.system.outofmemory import memory_errors
 
 WRITERS: dict[str, Callable[[Measurement], str]] = {
     ".json": lambda found: json.dumps(found.json(), indent=1, allow_nan=False) + "\n",
@@ -40,12 +39,12 @@ WRITERS: dict[str, Callable[[Measurement], str]] = {
 File = str | Path
 
 
-@memory_errors()
+@checked
 def measure_clip(
     clip: File,
     painted: File,
     styles: Sequence[File] = (),
-    settings: Settings | None = None,
+    settings: VideoSettings | None = None,
     *,
     pairs: int = 3,
     judge: str = "compact",
@@ -65,7 +64,7 @@ def measure_clip(
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws; `MediaError` if the clips differ in length.
     """
-    settings = settings or Settings()
+    settings = settings or VideoSettings()
     source = _source(clip, dataclasses.replace(settings, size=0), len(styles))
     from vidstyle.media.video import survey  # not at the top: PyAV may be missing, which a source tells better
 
@@ -90,15 +89,20 @@ def measure_clip(
 
 
 def stylize_with_report(
-    clip: File, styles: Sequence[File], output: File | Sequence[File], settings: Settings | None = None, **job: Any
+    clip: File,
+    styles: Sequence[File],
+    output: File | Sequence[File],
+    settings: VideoSettings | None = None,
+    run: RunOptions | None = None,
 ) -> Measurement:
-    """`pipeline.stylize_video`, which see, with a report of the frames beside the (first) output: JSON and a page.
+    """`api.stylize_video`, which see, with a report of the frames beside the (first) output: JSON and a page.
 
     The frames are measured as they were painted, before they are encoded.
     """
-    settings, outputs = settings or Settings(), [Path(one) for one in listed(output)]
+    settings, run = settings or VideoSettings(), run or RunOptions()
+    outputs = [Path(one) for one in listed(output)]
     files = report_files(outputs[0])
-    overwrite, read = job.get("overwrite", False), [clip, *styles, *files_read(settings)]
+    overwrite, read = run.overwrite, [clip, *styles, *files_read(settings)]
     for path in files:
         check_report(path, overwrite=overwrite, inputs=read)
     found: list[Measurement] = []
@@ -112,7 +116,7 @@ def stylize_with_report(
         )
         found.append(evaluation.run(Painted(outputs[0].name, source.info, frames, encoded=False)))
 
-    stylize_video(clip, styles, output, settings, on_painted=measure, **job)
+    stylize_video(clip, styles, output, settings, dataclasses.replace(run, on_painted=measure))
     for path in files:
         save(found[0], path, overwrite=overwrite)
     return found[0]
@@ -140,7 +144,7 @@ def save(found: Measurement, path: Path, *, overwrite: bool = True) -> None:
     write_whole(path, WRITERS[path.suffix.lower()](found), overwrite=overwrite)
 
 
-def _source(clip: File, settings: Settings, styles: int) -> VideoSource:
+def _source(clip: File, settings: VideoSettings, styles: int) -> VideoSource:
     """The input with its motion, however the job estimates it."""
     mix = settings.shares(styles) if styles else (1.0,)
     plain = dataclasses.replace(settings, flow="dis", flow_weights=None, warm_start="warped", long_term=(), loop=False)

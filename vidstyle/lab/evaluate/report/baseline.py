@@ -19,7 +19,7 @@ from vidstyle.lab.evaluate.report.accumulators import View
 from vidstyle.lab.evaluate.report.figures import BaselinePair, Independence
 from vidstyle.lab.evaluate.report.tables import JUDGES
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.types import Frame, Motion
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # that style distances are the mean of
@@ -42,7 +42,7 @@ class FramePainter:
         WeightsError: a network cannot be read.
     """
 
-    def __init__(self, styles: Sequence[Tensor], settings: Settings, judge: str) -> None:
+    def __init__(self, styles: Sequence[Tensor], settings: VideoSettings, judge: str) -> None:
         check_judge(judge)
         own = settings.network == "vgg19" or judge != "vgg19"
         self.settings = settings if own else dataclasses.replace(settings, weights=None)

@@ -24,7 +24,7 @@ from vidstyle.lab.evaluate.report.baseline import FramePainter, PerFrameBaseline
 from vidstyle.lab.evaluate.report.figures import ClipFacts, Drift, Measurement
 from vidstyle.lab.evaluate.report.words import notes, used
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.version import __version__
 from vidstyle.types import ClipInfo
@@ -54,7 +54,14 @@ class ClipEvaluation:
     """
 
     def __init__(
-        self, source: VideoSource, styles: Sequence[File], settings: Settings, *, pairs: int, judge: str, command: str
+        self,
+        source: VideoSource,
+        styles: Sequence[File],
+        settings: VideoSettings,
+        *,
+        pairs: int,
+        judge: str,
+        command: str,
     ) -> None:
         check_judge(judge)
         self.source, self.styles, self.settings, self.command = source, styles, settings, command

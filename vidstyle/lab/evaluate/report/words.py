@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shlex
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from vidstyle.lab.evaluate.report.figures import Measurement, TemporalConsistency
 from vidstyle.lab.evaluate.report.tables import number, share
-from vidstyle.settings import Job, Settings, option_name, typed
+from vidstyle.settings import Settings, VideoSettings, option_name, options, typed
 
 FILES = ("weights", "flow_weights", "network", "init")  # settings that may name one
 STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less
@@ -19,22 +18,18 @@ BLUNT = 0.75  # share of the sharpness of the first frame, beyond what the input
 SKEW = 0.02  # difference of the proportions
 
 
-def used(settings: Settings, job: Job = "video") -> dict[str, Any]:
-    """The settings that a job reads; of files the names only."""
-    values = {
-        option.name: getattr(settings, option.name)
-        for option in dataclasses.fields(settings)
-        if job in option.metadata["only"]
-    }
+def used(settings: Settings) -> dict[str, Any]:
+    """The settings of a job; of files the names only."""
+    values = {name: getattr(settings, name) for name in options(type(settings))}
     return values | {name: Path(values[name]).name for name in FILES if values.get(name)}
 
 
-def command_line(words: Sequence[str], settings: Settings) -> str:
+def command_line(words: Sequence[str], settings: VideoSettings) -> str:
     """A command with the options that differ from their defaults."""
     values = used(settings)
     line = ["vidstyle", *words]
-    for option in dataclasses.fields(settings):
-        value = values.get(option.name, option.default)
+    for option in options(type(settings)).values():
+        value = values[option.name]
         if value == option.default:
             continue
         name = option_name(option)
