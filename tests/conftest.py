@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from vidstyle.cli import app
 from vidstyle.core import networks
+from vidstyle.settings import options
 from vidstyle.system import libraries
 
 TINY_LAYERS = {"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 8, "relu4_2": 8, "relu5_1": 8}  # and channels
@@ -117,3 +118,11 @@ def texture(height, width, seed):
 def pixels(image):
     """(3, H, W) in [0, 1] as (H, W, 3) uint8."""
     return np.ascontiguousarray((image * 255).round().byte().permute(1, 2, 0).numpy())
+
+
+def settings_of(kind, settings, **changes):
+    """Settings of another job with the values that both classes have, and `changes`."""
+    own, there = options(type(settings)), options(kind)
+    values = {name: getattr(settings, name) for name in own if name in there}
+    given = {name: value for name, value in values.items() if value != own[name].default}
+    return kind(**{**given, **changes})

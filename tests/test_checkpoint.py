@@ -18,11 +18,12 @@ from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder import checkpoint
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import made_before, open_job
+from vidstyle.settings import VideoSettings
 from vidstyle.system import files
 from vidstyle.types import Result, State
 
 FRAMES = 40
-SETTINGS = {"alpha": 0.3, "mix": (), "device": "cpu"}
+SETTINGS = VideoSettings(alpha=0.3, device="cpu")
 MANIFEST = Manifest(FRAMES, "1.0", inputs={"content": "a" * 64}, settings=SETTINGS)
 REACH = 3  # pastiches that a state of these tests remembers, within shots of ten frames
 

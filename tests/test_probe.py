@@ -12,12 +12,12 @@ from vidstyle.cli import app
 from vidstyle.core import networks, probe
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system import limits, memory
 from vidstyle.types import Frame
 
 CPU = torch.device("cpu")
-SETTINGS = Settings(device="cpu", precision="float32", first_iterations=2, iterations=2)
+SETTINGS = VideoSettings(device="cpu", precision="float32", first_iterations=2, iterations=2)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from conftest import pixels, texture
 from PIL import Image
 from typer.testing import CliRunner
 
-from vidstyle import Settings, measure_clip, stylize_video
+from vidstyle import RunOptions, VideoSettings, measure_clip, stylize_video
 from vidstyle.cli import app
 from vidstyle.lab.evaluate import patches
 from vidstyle.lab.evaluate.report import page, plots, tables
@@ -206,9 +206,11 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, clip, monkeypatch):
 
 @pytest.mark.clips
 def test_the_painted_frames_are_handed_over_once_all_are_there(tmp_path, clip, style, network):
-    settings = Settings(network=str(network), first_iterations=2, iterations=2, device="cpu", size=64)
+    settings = VideoSettings(network=str(network), first_iterations=2, iterations=2, device="cpu", size=64)
     seen = []
-    stylize_video(clip, [style], tmp_path / "o.mp4", settings, on_painted=lambda frames: seen.extend(frames))
+    stylize_video(
+        clip, [style], tmp_path / "o.mp4", settings, run=RunOptions(on_painted=lambda frames: seen.extend(frames))
+    )
     assert [(frame.shape, frame.dtype) for frame in seen] == [((42, 64, 3), np.uint8)] * 4
 
 
@@ -221,7 +223,7 @@ def test_a_clip_without_pairs_has_a_page(tmp_path):
 
 
 def test_the_command_names_what_differs_from_the_defaults(tmp_path):
-    settings = Settings(size=0, cuts=False, mix=(0.5, 0.5), network=str(tmp_path / "my net.safetensors"), end=1.5)
+    settings = VideoSettings(size=0, cuts=False, mix=(0.5, 0.5), network=str(tmp_path / "my net.safetensors"), end=1.5)
     line = command_line(["video", "a.mp4"], settings)
     assert line == "vidstyle video a.mp4 --size 0 --network 'my net.safetensors' --mix 0.5,0.5 --no-cuts --end 1.5"
 

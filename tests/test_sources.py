@@ -9,7 +9,7 @@ import torch
 from clips import make_clip, pan
 
 from vidstyle.jobs.sources import SequenceSource, VideoSource, ahead
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.types import ClipInfo
 
 
@@ -23,7 +23,7 @@ def same(one, other):
 
 def test_a_clip_can_be_entered_anywhere(tmp_path):
     make_clip(tmp_path / "clip.mp4", pan(6), rate=24)
-    source = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64), (1.0,))
+    source = VideoSource(str(tmp_path / "clip.mp4"), VideoSettings(size=64), (1.0,))
     whole = list(source.frames(0))
     assert [frame.index for frame in whole] == list(range(6))
     assert whole[0].motion is None
@@ -34,7 +34,7 @@ def test_a_clip_can_be_entered_anywhere(tmp_path):
 
 def test_the_motion_of_a_pan(tmp_path):
     make_clip(tmp_path / "clip.mp4", pan(3), rate=24)
-    source = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=0), (1.0,))
+    source = VideoSource(str(tmp_path / "clip.mp4"), VideoSettings(size=0), (1.0,))
     flow = next(source.frames(2)).motion.flow
     inside = flow[:, 16:-16, 16:-16]
     assert inside[0].median().item() == pytest.approx(2, abs=0.1)  # the camera moves right by 2 pixels a frame
@@ -57,7 +57,7 @@ def test_in_a_flash_nothing_moves_and_what_follows_has_moved_since_before_it():
     pictures = list(pan(10, 128, 96, speed=2))
     for flash in (4, 5):
         pictures[flash] = np.full_like(pictures[0], 255)
-    source = SequenceSource(Pictures(pictures), Settings(size=0), (1.0,), flashes=(4, 5))
+    source = SequenceSource(Pictures(pictures), VideoSettings(size=0), (1.0,), flashes=(4, 5))
     whole = list(source.frames(0))
     for flash in (4, 5):
         assert not whole[flash].motion.flow.any() and whole[flash].motion.visible.min() == 1
@@ -73,7 +73,7 @@ def test_in_a_flash_nothing_moves_and_what_follows_has_moved_since_before_it():
 def test_a_picture_is_painted_again_after_a_flash_and_black_at_the_beginning_is_a_picture():
     black, picture = np.zeros((64, 96, 3), np.uint8), next(pan(1))
     pictures = [black, black, picture, picture, black, picture, picture]
-    source = SequenceSource(Pictures(pictures), Settings(size=0), (1.0,), cuts=[2], flashes=(0, 1, 4))
+    source = SequenceSource(Pictures(pictures), VideoSettings(size=0), (1.0,), cuts=[2], flashes=(0, 1, 4))
     frames = list(source.frames(0))
     assert [frame.motion is None for frame in frames] == [True, False, True, False, False, False, False]
     assert [frame.budget is None for frame in frames] == [True, False, True, False, True, True, False]
@@ -83,8 +83,8 @@ def test_a_picture_is_painted_again_after_a_flash_and_black_at_the_beginning_is_
 
 def test_a_range_of_seconds(tmp_path):
     make_clip(tmp_path / "clip.mp4", pan(8), rate=24)
-    whole = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64), (1.0,))
-    part = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64, start=0.125, end=0.25), (1.0,))
+    whole = VideoSource(str(tmp_path / "clip.mp4"), VideoSettings(size=64), (1.0,))
+    part = VideoSource(str(tmp_path / "clip.mp4"), VideoSettings(size=64, start=0.125, end=0.25), (1.0,))
     assert part.info.frames == 3  # frames 3, 4 and 5 at 24 a second: the end is exclusive
     assert torch.equal(next(part.frames(0)).image, next(whole.frames(3)).image)
 
