@@ -189,6 +189,7 @@ def make_sheet(
     The other arguments, the result and the errors are those of `stylize_video`.
     """
     settings, run = settings or SheetSettings(), run or RunOptions()
+    run.require_called(settings.job)
     still = is_picture(content)
     if still and not styles:
         raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
