@@ -17,7 +17,7 @@ try:
 except ImportError:
     pass
 
-os.environ.pop("LD_LIBRARY_PATH", None)  # the import of OpenCV has put an empty element into it, which vidstyle takes out
+os.environ.pop("LD_LIBRARY_PATH", None)  # OpenCV has put an empty element into it: vidstyle takes it out
 
 def state():
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul

@@ -143,8 +143,8 @@ def test_changes_are_said_in_words():
     other = dataclasses.replace(MANIFEST, settings=settings, inputs={"content": "b" * 64}, threads=1, remapped_times=())
     assert other.changes(MANIFEST) == [
         "inputs.content was aaaaaaaa…, now bbbbbbbb…",
-        "alpha was 0.30000000000000004, now 0.5",
         'mix was ["0s:1, end:0", 1.0], now []',
+        "alpha was 0.30000000000000004, now 0.5",
         "seconds was 4.0, now 2",
     ]
     assert not MANIFEST.changes(MANIFEST)

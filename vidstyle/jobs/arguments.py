@@ -60,7 +60,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _require(field.name, str(field.type), getattr(self, field.name))
+            require(field.name, str(field.type), getattr(self, field.name))
 
     def require_called(self, job: Job) -> None:
         """Raise `UsageError` for a callback that `job` does not call."""
@@ -79,14 +79,15 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         for name, value in signature.bind(*args, **kwargs).arguments.items():
-            _require(name, str(signature.parameters[name].annotation), value)
+            require(name, str(signature.parameters[name].annotation), value)
         with memory_errors():
             return function(*args, **kwargs)
 
     return call
 
 
-def _require(name: str, annotation: str, value: object) -> None:
+def require(name: str, annotation: str, value: object) -> None:
+    """Raise `UsageError` if an argument is not what its annotation, one of `KINDS`, says."""
     fits, wanted = KINDS[annotation.removesuffix(" | None")]
     none = annotation.endswith(" | None")
     if not (fits(value) or (none and value is None)):

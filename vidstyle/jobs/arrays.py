@@ -12,6 +12,7 @@ import numpy as np
 from vidstyle.core.probe import require_memory
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
+from vidstyle.jobs.arguments import require
 from vidstyle.jobs.balance import PictureSource, still_plan
 from vidstyle.jobs.sources import SequenceSource, ahead, to_tensor
 from vidstyle.jobs.tasks import load_network
@@ -124,8 +125,7 @@ def _kind(array: np.ndarray) -> str:
 
 def _require_no_files(settings: PaintingSettings, kind: type[PaintingSettings]) -> None:
     """Raise `UsageError` for settings of another job, and for one of reading or writing files."""
-    if type(settings) is not kind:
-        raise UsageError(f"settings is a {type(settings).__name__}; give vidstyle.{kind.__name__}(...), or None")
+    require("settings", f"{kind.__name__} | None", settings)
     for name, option in options(kind).items():
         read = name not in OF_FILES and (option.metadata["paints"] or name in OF_MACHINE)
         if not read and getattr(settings, name) != option.default:
