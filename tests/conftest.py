@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from vidstyle.cli import app
 from vidstyle.core import networks
+from vidstyle.settings import options
 from vidstyle.system import libraries
 
 # The channels of a VGG-19 that is some hundred times cheaper, by blocks and as torchvision writes them.
@@ -177,3 +178,11 @@ def texture(height, width, seed):
 def pixels(image):
     """(3, H, W) in [0, 1] as (H, W, 3) uint8."""
     return np.ascontiguousarray((image * 255).round().byte().permute(1, 2, 0).numpy())
+
+
+def settings_of(kind, settings, **changes):
+    """Settings of another job with the values that both classes have, and `changes`."""
+    own, there = options(type(settings)), options(kind)
+    values = {name: getattr(settings, name) for name in own if name in there}
+    given = {name: value for name, value in values.items() if value != own[name].default}
+    return kind(**{**given, **changes})

@@ -5,15 +5,25 @@ import dataclasses
 import numpy as np
 import pytest
 from clips import pan, texture
+from conftest import settings_of
 from PIL import Image
 
-from vidstyle import Settings, VidstyleError, stylize, stylize_frames, stylize_image, stylize_video
+from vidstyle import (
+    ImageSettings,
+    RunOptions,
+    VideoSettings,
+    VidstyleError,
+    stylize,
+    stylize_frames,
+    stylize_image,
+    stylize_video,
+)
 from vidstyle.errors import UsageError
 
 
 @pytest.fixture
 def settings(network):
-    return Settings(network=str(network), size=64, first_iterations=3, device="cpu")
+    return VideoSettings(network=str(network), size=64, first_iterations=3, device="cpu")
 
 
 def paintings(job):
@@ -31,7 +41,9 @@ def test_frames_are_painted_as_those_of_a_clip(settings, tmp_path, changed):
     style = texture(48, 48, seed=6)
     Image.fromarray(style).save(tmp_path / "style.png")
     whole = dataclasses.replace(settings, input_fps=10.0)
-    stylize_video(tmp_path / "frames", [tmp_path / "style.png"], tmp_path / "out.gif", whole, keep_job=True)
+    stylize_video(
+        tmp_path / "frames", [tmp_path / "style.png"], tmp_path / "out.gif", whole, run=RunOptions(keep_job=True)
+    )
     found = list(stylize_frames(frames, [style], settings, fps=10))
     wanted = paintings(tmp_path / "out.gif.job")
     assert len(found) == len(wanted) == 7
@@ -40,6 +52,7 @@ def test_frames_are_painted_as_those_of_a_clip(settings, tmp_path, changed):
 
 def test_a_picture_is_painted_as_one_from_a_file(settings, tmp_path):
     content, style = texture(96, 64, seed=1), texture(48, 48, seed=2)
+    settings = settings_of(ImageSettings, settings)
     Image.fromarray(content).save(tmp_path / "content.png")
     Image.fromarray(style).save(tmp_path / "style.png")
     stylize_image(tmp_path / "content.png", [tmp_path / "style.png"], tmp_path / "out.png", settings)
@@ -65,9 +78,13 @@ REFUSED = {
     "grey": ([FRAME[..., 0]], {}, r"frame 0 is \(48, 64\) uint8"),
     "floats": ([FRAME.astype(float)], {}, "float64"),
     "another size": ([FRAME, FRAME[:40]], {}, r"frame 1 is \(40, 64, 3\)"),
-    "a setting of the input": ([FRAME], {"start": 1.0}, "Settings.start"),
-    "a setting of the output": ([FRAME], {"crf": 30}, "Settings.crf"),
-    "a setting of another job": ([FRAME], {"seconds": 9.0}, "Settings.seconds"),
+    "a setting of the input": ([FRAME], {"start": 1.0}, "VideoSettings.start"),
+    "a setting of the output": ([FRAME], {"crf": 30}, "VideoSettings.crf"),
+    "a setting of another job": (
+        [FRAME],
+        {"seconds": 9.0},
+        "VideoSettings has no setting 'seconds', which is one of B",
+    ),
 }
 
 
@@ -78,11 +95,21 @@ def test_what_cannot_be_meant_is_refused_before_painting(settings, frames, chang
         stylize_frames(frames, [FRAME], dataclasses.replace(settings, **changed))
 
 
+def test_settings_of_another_job(settings):
+    with pytest.raises(UsageError, match=r"settings is a VideoSettings; give vidstyle.ImageSettings"):
+        stylize(FRAME, [FRAME], settings)
+    with pytest.raises(UsageError, match=r"settings is an ImageSettings; give vidstyle.VideoSettings"):
+        stylize_frames([FRAME], [FRAME], ImageSettings())
+    with pytest.raises(UsageError, match=r"ImageSettings\.bits"):
+        stylize(FRAME, [FRAME], ImageSettings(bits=16))
+
+
 STYLES = {"none": [], "grey": [FRAME[..., 0]], "too bright": [FRAME + 1.5], "NaN": [FRAME * np.nan], "words": ["x.png"]}
 
 
 @pytest.mark.parametrize("styles", STYLES.values(), ids=STYLES)
 def test_styles_that_are_no_pictures(settings, styles):
+    settings = settings_of(ImageSettings, settings)
     with pytest.raises(UsageError, match="style"):
         stylize(FRAME, styles, settings)
     with pytest.raises(VidstyleError):

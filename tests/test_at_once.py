@@ -12,7 +12,7 @@ from clips import make_clip, pan
 from conftest import pixels, texture
 from PIL import Image
 
-from vidstyle import Settings, stylize_image, stylize_video
+from vidstyle import ImageSettings, RunOptions, VideoSettings, stylize_image, stylize_video
 from vidstyle.errors import UsageError
 
 GUARD = 600  # seconds after which a deadlock is one
@@ -29,7 +29,7 @@ def files(tmp_path, network):
 
 def paint(folder, values, number, name):
     out = Path(folder) / f"{name}{number}.mp4"
-    stylize_video(f"{folder}/{number}.mp4", [f"{folder}/style.png"], out, Settings(**values))
+    stylize_video(f"{folder}/{number}.mp4", [f"{folder}/style.png"], out, VideoSettings(**values))
     return out.read_bytes()
 
 
@@ -74,10 +74,12 @@ def test_a_call_that_is_interrupted_leaves_nothing_running(files, kind):
 
     out = folder / "out.mp4"
     with pytest.raises(kind):
-        stylize_video(f"{folder}/1.mp4", [f"{folder}/style.png"], out, Settings(**values), on_frame=stop)
+        stylize_video(
+            f"{folder}/1.mp4", [f"{folder}/style.png"], out, VideoSettings(**values), run=RunOptions(on_frame=stop)
+        )
     assert left() == before
     assert not out.exists()
-    stylize_video(f"{folder}/1.mp4", [f"{folder}/style.png"], out, Settings(**values))  # no lock is held
+    stylize_video(f"{folder}/1.mp4", [f"{folder}/style.png"], out, VideoSettings(**values))  # no lock is held
     assert out.read_bytes() == (folder / "first1.mp4").read_bytes()
 
 
@@ -91,8 +93,8 @@ def drift(count, folder, network):
         if result.index % (count // 10) == count // 20:
             found.append((us.memory_info().rss, us.num_fds(), us.num_threads(), sum(us.cpu_times()[:2])))
 
-    settings = Settings(network=str(network), iterations=1, first_iterations=1, device="cpu")
-    stylize_video(clip, [folder / "style.png"], folder / "out.mp4", settings, on_frame=look)
+    settings = VideoSettings(network=str(network), iterations=1, first_iterations=1, device="cpu")
+    stylize_video(clip, [folder / "style.png"], folder / "out.mp4", settings, run=RunOptions(on_frame=look))
     assert len(found) == 10
     return found
 
@@ -112,7 +114,7 @@ def test_memory_handles_and_threads_are_flat(tmp_path, network, count):
 
 def test_one_picture_in_many_threads(tmp_path, network):
     Image.fromarray(pixels(texture(40, 48, seed=1))).save(tmp_path / "picture.png")
-    settings = Settings(network=str(network), size=32, first_iterations=2, device="cpu")
+    settings = ImageSettings(network=str(network), size=32, first_iterations=2, device="cpu")
     barrier = threading.Barrier(4)
 
     def one(number):

@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from conftest import pixels, texture
+from conftest import pixels, settings_of, texture
 from filelock import FileLock
 from PIL import Image
 
-from vidstyle import Settings, animate_balance, stylize_image
+from vidstyle import BalanceSettings, ImageSettings, RunOptions, animate_balance, stylize_image
 from vidstyle.core.metrics import feature_distance
 from vidstyle.core.networks import compact
 from vidstyle.core.stylizer import Stylizer
@@ -48,7 +48,7 @@ def step_variation(changes):
 
 
 def test_it_goes_there_and_back():
-    alphas = shown(Settings(seconds=2, fps=10))
+    alphas = shown(BalanceSettings(seconds=2, fps=10))
     assert len(alphas) == 20
     assert alphas[0] == 1
     assert min(alphas) == alphas[10] == 0
@@ -58,7 +58,7 @@ def test_it_goes_there_and_back():
 @pytest.mark.parametrize("frames", [2, 3, 9, 15])
 @pytest.mark.parametrize("direction", ["forward", "backward", "both"])
 def test_an_odd_number_of_frames_is_kept(frames, direction):
-    settings = Settings(seconds=frames / 3, fps=3, direction=direction)
+    settings = BalanceSettings(seconds=frames / 3, fps=3, direction=direction)
     alphas = shown(settings)
     assert len(alphas) == frames
     assert (alphas[0], alphas[frames // 2], alphas[(frames + 1) // 2]) == (1, 0, 0)
@@ -66,22 +66,22 @@ def test_an_odd_number_of_frames_is_kept(frames, direction):
 
 
 def test_one_way():
-    settings = Settings(seconds=1, fps=5, bounce=False, alpha_from=0.8, alpha_to=0.2)
+    settings = BalanceSettings(seconds=1, fps=5, bounce=False, alpha_from=0.8, alpha_to=0.2)
     assert shown(settings) == pytest.approx([0.8, 0.65, 0.5, 0.35, 0.2])
     with pytest.raises(UsageError, match="it takes two"):
-        Animation(Settings(seconds=0.1, fps=10), (1.0,))
+        Animation(BalanceSettings(seconds=0.1, fps=10), (1.0,))
 
 
 def test_pictures_keep_more_than_eight_bits():
     picture = np.full((32, 32, 3), 0.12345, np.float32)
-    source = PictureSource(picture, Settings(size=0), still_plan(Settings(), (1.0,), 0.5))
+    source = PictureSource(picture, ImageSettings(size=0), still_plan(ImageSettings(), (1.0,), 0.5))
     assert next(source.frames(0)).image.unique().tolist() == [pytest.approx(0.12345)]
 
 
 @pytest.mark.parametrize("bounce", [True, False])
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_the_direction_says_where_the_painting_begins_not_what_is_shown(bounce, direction):
-    there = Settings(seconds=2, fps=6, bounce=bounce, direction=direction)
+    there = BalanceSettings(seconds=2, fps=6, bounce=bounce, direction=direction)
     back = dataclasses.replace(there, alpha_from=0.0, alpha_to=1.0)
     plans = [Animation(settings, (1.0,)).plan() for settings in (there, back)]
     painted = [[plan.curves.alpha[number] for number in plan.painted] for plan in plans]
@@ -91,19 +91,19 @@ def test_the_direction_says_where_the_painting_begins_not_what_is_shown(bounce, 
 
 
 def test_content_to_style_and_style_to_content_are_the_same_paintings(pictures, network, tmp_path):
-    settings = Settings(
-        size=64, network=str(network), seconds=1, fps=4, bounce=False, animation_iterations=3, device="cpu"
+    settings = BalanceSettings(
+        size=64, network=str(network), seconds=1, fps=4, bounce=False, iterations=3, device="cpu"
     )
     there, back = tmp_path / "there.gif", tmp_path / "back.gif"
-    animate_balance(pictures[0], pictures[1:2], there, settings, keep_job=True)
+    animate_balance(pictures[0], pictures[1:2], there, settings, run=RunOptions(keep_job=True))
     changed = dataclasses.replace(settings, alpha_from=0.0, alpha_to=1.0)
-    animate_balance(pictures[0], pictures[1:2], back, changed, keep_job=True)
+    animate_balance(pictures[0], pictures[1:2], back, changed, run=RunOptions(keep_job=True))
     pairs = zip(frames_of(tmp_path / "there.gif.job"), reversed(frames_of(tmp_path / "back.gif.job")), strict=True)
     assert all(torch.equal(*pair) for pair in pairs)
 
 
 def test_both_ways_are_painted_if_asked_for():
-    settings = Settings(seconds=1, fps=8, direction="both")
+    settings = BalanceSettings(seconds=1, fps=8, direction="both")
     plan = Animation(settings, (1.0,)).plan()
     assert len(plan.painted) == len(plan.shown) == 8
     assert shown(settings) == shown(dataclasses.replace(settings, direction="forward"))
@@ -113,7 +113,7 @@ def test_both_ways_are_painted_if_asked_for():
 
 def test_an_expected_pace_keeps_the_keys_and_their_order():
     schedule = "0s:1, 1s:1, 2s:0.2 ease, 3s:0.6 step, 4s:0"
-    animation = Animation(Settings(seconds=4.5, fps=10, bounce=False, animation_alpha=schedule), (1.0,))
+    animation = Animation(BalanceSettings(seconds=4.5, fps=10, bounce=False, alpha=schedule), (1.0,))
     remapped_times = expected_times(animation)
     assert remapped_times == sorted(remapped_times)
     on_keys = [number for number, time in enumerate(animation.times) if time.denominator == 1]
@@ -126,7 +126,7 @@ def test_an_expected_pace_keeps_the_keys_and_their_order():
 
 
 def test_frames_go_where_equal_parts_of_the_way_lie():
-    animation = Animation(Settings(seconds=4.1, fps=10, bounce=False), (1.0,))
+    animation = Animation(BalanceSettings(seconds=4.1, fps=10, bounce=False), (1.0,))
     times = list(animation.times)
     # A picture that changes three times as fast in the second half of the time.
     changes = [1.0 if number < 20 else 3.0 for number in range(40)]
@@ -139,7 +139,7 @@ def test_frames_go_where_equal_parts_of_the_way_lie():
 
 
 def test_an_ease_is_kept():
-    animation = Animation(Settings(seconds=4.1, fps=10, bounce=False, animation_alpha="start:1 ease, end:0"), (1.0,))
+    animation = Animation(BalanceSettings(seconds=4.1, fps=10, bounce=False, alpha="start:1 ease, end:0"), (1.0,))
     remapped_times = equal_steps(animation, animation.times, [1.0] * 40)
     share = [float(time) / 4 for time in remapped_times]
     assert share == pytest.approx([x * x * (3 - 2 * x) for x in np.linspace(0, 1, 41)], abs=1e-4)
@@ -153,9 +153,9 @@ def test_the_picture_changes_by_equal_steps(tmp_path, samples, options):
     network = compact()
     found = {}
     for space in ("even", "linear"):
-        settings = Settings(size=128, seconds=1.8, fps=10, bounce=False, space=space, device="cpu", **options)
+        settings = BalanceSettings(size=128, seconds=1.8, fps=10, bounce=False, space=space, device="cpu", **options)
         out = tmp_path / f"{space}.png"
-        animate_balance(content, [style], out, settings, keep_job=True)
+        animate_balance(content, [style], out, settings, run=RunOptions(keep_job=True))
         frames = frames_of(tmp_path / f"{space}.png.job")
         found[space] = step_variation([feature_distance(network, *pair, LAYERS) for pair in pairwise(frames)])
     assert found["even"] < 0.2
@@ -164,7 +164,7 @@ def test_the_picture_changes_by_equal_steps(tmp_path, samples, options):
 
 def test_a_pace_that_was_found_is_used_again(pictures, network, tmp_path):
     """An interrupted animation goes on without other pilot renders and ends as the same bytes."""
-    settings = Settings(size=64, network=str(network), seconds=1, fps=8, animation_iterations=3, device="cpu")
+    settings = BalanceSettings(size=64, network=str(network), seconds=1, fps=8, iterations=3, device="cpu")
     pilots = []
 
     def paint(name, stop=None, **options):
@@ -177,9 +177,7 @@ def test_a_pace_that_was_found_is_used_again(pictures, network, tmp_path):
 
         animate_balance(
             *(pictures[0], pictures[1:2], tmp_path / name, settings),
-            on_frame=on_frame,
-            on_pilot=on_pilot,
-            **options,
+            run=RunOptions(on_frame=on_frame, on_pilot=on_pilot, **options),
         )
 
     paint("whole.gif")
@@ -201,7 +199,7 @@ def test_it_begins_with_the_photograph_itself_and_leaves_it_at_once(samples):
     """At alpha = 1 there is nothing to do; rounding errors must not keep the next frame from moving."""
     content = to_tensor(np.asarray(Image.open(samples / "valley.jpg").resize((128, 88))))
     style = to_tensor(np.asarray(Image.open(samples / "swirls.jpg").resize((128, 128))))
-    settings = Settings(size=0, device="cpu", space="linear", seconds=1, fps=5, alpha_to=0.9, bounce=False)
+    settings = BalanceSettings(size=0, device="cpu", space="linear", seconds=1, fps=5, alpha_to=0.9, bounce=False)
     source = PictureSource(content.permute(1, 2, 0).numpy(), settings, Animation(settings, (1.0,)).plan())
     stylizer, state, paintings = Stylizer(compact(), [style], settings), None, []
     for frame in source.frames(0):
@@ -213,20 +211,24 @@ def test_it_begins_with_the_photograph_itself_and_leaves_it_at_once(samples):
 
 def test_a_timelapse_grows_from_the_photograph_to_what_an_image_is(tmp_path, samples):
     content, style = (samples / f"{name}.jpg" for name in ("valley", "swirls"))
-    settings = Settings(
-        size=128, seconds=1.6, fps=10, bounce=False, timelapse=True, animation_alpha=0.2, space="linear", device="cpu"
+    settings = BalanceSettings(
+        size=128, seconds=1.6, fps=10, bounce=False, timelapse=True, alpha=0.2, space="linear", device="cpu"
     )
     losses = []
     animate_balance(
-        content, [style], tmp_path / "out.png", settings, on_frame=lambda result, _: losses.append(result.losses)
+        content,
+        [style],
+        tmp_path / "out.png",
+        settings,
+        run=RunOptions(on_frame=lambda result, _: losses.append(result.losses)),
     )
     still = []
     stylize_image(
         content,
         [style],
         tmp_path / "still.png",
-        dataclasses.replace(settings, alpha=0.2),
-        on_frame=lambda result, _: still.append(result.losses),
+        settings_of(ImageSettings, settings, alpha=0.2),
+        run=RunOptions(on_frame=lambda result, _: still.append(result.losses)),
     )
 
     assert losses[0]["content"] == pytest.approx(0, abs=1e-3)  # the photograph as it is; the others are recoloured
@@ -238,12 +240,12 @@ def test_a_timelapse_grows_from_the_photograph_to_what_an_image_is(tmp_path, sam
 
 def test_a_timelapse_has_one_alpha():
     with pytest.raises(UsageError, match="give a number"):
-        Animation(Settings(timelapse=True, animation_alpha="0s:1, end:0"), (1.0,))
+        Animation(BalanceSettings(timelapse=True, alpha="0s:1, end:0"), (1.0,))
 
 
 def test_turns_of_a_loop_are_keys_too():
     mix = ("0s:1, 1s:0 ease, 2s:1 loop", "0s:0, 1s:1 ease, 2s:0 loop")
-    animation = Animation(Settings(seconds=4.1, fps=10, bounce=False, alpha=0.2, animation_alpha=0.2, mix=mix), mix)
+    animation = Animation(BalanceSettings(seconds=4.1, fps=10, bounce=False, alpha=0.2, mix=mix), mix)
     remapped_times = equal_steps(animation, animation.times, [1.0 + number % 3 for number in range(40)])
     for second in range(5):
         assert remapped_times[10 * second] == Fraction(second)
@@ -252,7 +254,7 @@ def test_turns_of_a_loop_are_keys_too():
 
 def test_what_can_be_refused_is_refused_before_the_pilot_renders(pictures, network, tmp_path):
     """Another job's folder, words that do not fit, a job that is running: all of it costs no painting."""
-    settings = Settings(size=64, network=str(network), seconds=1, fps=8, animation_iterations=2, device="cpu")
+    settings = BalanceSettings(size=64, network=str(network), seconds=1, fps=8, iterations=2, device="cpu")
     out = tmp_path / "out.gif"
 
     def paint(stop=False, **changes):
@@ -265,7 +267,7 @@ def test_what_can_be_refused_is_refused_before_the_pilot_renders(pictures, netwo
                 pytest.fail("it paints")
 
         changed = dataclasses.replace(settings, **changes)
-        animate_balance(pictures[0], pictures[1:2], out, changed, on_frame=on_frame, on_pilot=on_pilot)
+        animate_balance(pictures[0], pictures[1:2], out, changed, run=RunOptions(on_frame=on_frame, on_pilot=on_pilot))
 
     with pytest.raises(UsageError, match="caption"):
         paint(caption="too small for words")
@@ -282,7 +284,7 @@ def test_what_can_be_refused_is_refused_before_the_pilot_renders(pictures, netwo
 
 @pytest.mark.clips
 def test_an_hour_says_what_it_takes_before_it_begins(tmp_path, network, pictures, caplog):
-    settings = Settings(
+    settings = BalanceSettings(
         size=32, seconds=3600, fps=12, bounce=False, space="linear", network=str(network), first_iterations=1
     )
 
@@ -291,6 +293,6 @@ def test_an_hour_says_what_it_takes_before_it_begins(tmp_path, network, pictures
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        animate_balance(pictures[0], pictures[1:2], tmp_path / "o.mp4", settings, on_frame=stop)
+        animate_balance(pictures[0], pictures[1:2], tmp_path / "o.mp4", settings, run=RunOptions(on_frame=stop))
     assert "43200 frames of 32x" in caplog.text
     assert "12.0 hours at a second each" in caplog.text

@@ -20,7 +20,7 @@ from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.lab import bench, synthetic, tables
 from vidstyle.lab.bench import baseline, machine, timings
-from vidstyle.settings import PRESETS, Settings
+from vidstyle.settings import PRESETS, VideoSettings
 from vidstyle.types import ClipInfo, Frame
 
 FAST = ["--size", 64, "--first-iterations", 2, "--iterations", 2, "--device", "cpu", "--frames", 3]
@@ -187,7 +187,7 @@ def test_operations_are_those_of_a_hand_count():
 @pytest.mark.parametrize("skip", [False, True])
 def test_operations_are_those_that_torch_counts(skip, picture, style):
     network = networks.FeatureNetwork(((4, 4), (6, 6), (8, 8), (8, 8), (8,)), skip=skip).requires_grad_(False)
-    settings = Settings(device="cpu", precision="float32")
+    settings = VideoSettings(device="cpu", precision="float32")
     stylizer = Stylizer(network, [style], settings)
     evaluate = timings.evaluator(stylizer, Frame(0, picture, None, 0.5, (1.0,)))
     with FlopCounterMode(display=False) as counter:
@@ -222,7 +222,7 @@ def test_the_textbook_program_has_the_weights_and_the_loss_of_the_blog_objective
     assert list(seen) == list(ours.convolutions)
     for layer, features in ours(pastiche, baseline.STYLE_LAYERS).items():
         torch.testing.assert_close(seen[layer], features)
-    settings = Settings.preset("blog", device="cpu", precision="float32")
+    settings = VideoSettings.preset("blog", device="cpu", precision="float32")
     stylizer = Stylizer(ours, [style[0]], settings)
     objective = stylizer.objective(Frame(0, content[0], None, 0.3, (1.0,)))
     found = baseline.total_loss(layers, content, style, pastiche, 0.3)

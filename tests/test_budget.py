@@ -14,7 +14,7 @@ from PIL import Image
 from test_animations import seen
 from test_gif import distance
 
-from vidstyle import Settings, animate_balance, encode_job
+from vidstyle import BalanceSettings, EncodeSettings, RunOptions, animate_balance, encode_job
 from vidstyle.errors import SizeError, UsageError
 from vidstyle.jobs.output.reductions import Reduction, Trial, largest, search
 from vidstyle.media.writers.base import Encoding
@@ -38,10 +38,14 @@ def pictures(tmp_path):
 @pytest.fixture
 def job(tmp_path, pictures, network, once):
     """A finished animation of 160x120 pixels, 24 frames at 12 a second."""
-    settings = Settings(
-        size=160, seconds=2, fps=12, first_iterations=12, animation_iterations=4, device="cpu", network=str(network)
+    settings = BalanceSettings(
+        size=160, seconds=2, fps=12, first_iterations=12, iterations=4, device="cpu", network=str(network)
     )
-    once(lambda: animate_balance(pictures[0], [pictures[1]], tmp_path / "full.gif", settings, keep_job=True))
+    once(
+        lambda: animate_balance(
+            pictures[0], [pictures[1]], tmp_path / "full.gif", settings, run=RunOptions(keep_job=True)
+        )
+    )
     return tmp_path / "full.gif.job"
 
 
@@ -134,7 +138,7 @@ def test_the_other_formats_become_coarser(vidstyle, tmp_path, job, suffix):
             assert "gave up: nothing" in text
             continue
         crf = int(re.search(r"gave up: crf 18 -> (\d+)", text)[1])
-        encode_job(job, tmp_path / f"better{suffix}", Settings(crf=crf - 1))
+        encode_job(job, tmp_path / f"better{suffix}", EncodeSettings(crf=crf - 1))
         assert (tmp_path / f"better{suffix}").stat().st_size > limit  # nothing better would have fitted
     done = vidstyle("encode", job, "-o", tmp_path / f"b{suffix}", "--max-size", "1kB")
     assert done.exit_code == SizeError.exit_code
@@ -148,7 +152,7 @@ def test_a_larger_limit_looks_better(tmp_path, job):
     off = []
     for share in (0.1, 0.3, 0.8):
         limit = int(share * (tmp_path / "full.gif").stat().st_size)
-        encode_job(job, tmp_path / "a.gif", Settings(max_size=str(limit)), overwrite=True)
+        encode_job(job, tmp_path / "a.gif", EncodeSettings(max_size=str(limit)), overwrite=True)
         frames, _, _ = seen(tmp_path / "a.gif")
         every = len(full) // len(frames)
         larger = [np.asarray(Image.fromarray(one).resize((160, 120))) for one in frames]
@@ -198,7 +202,7 @@ def test_a_clip(vidstyle, tmp_path, pictures, network):
     ("text", "size"), [("5MB", 5e6), ("900 kB", 9e5), ("1.5MiB", 1.5 * 2**20), ("300000", 3e5), (".5mb", 5e5)]
 )
 def test_sizes(text, size):
-    assert bytes_of(text) == size == Settings(max_size=text).limit
+    assert bytes_of(text) == size == EncodeSettings(max_size=text).limit
 
 
 @pytest.mark.parametrize(
@@ -215,22 +219,28 @@ class TestPlaces:
             assert bytes_of(site.max_size) >= 1e6
 
     def test_they_set_what_is_not_said(self):
-        assert Settings(site="slack").limit == 2_000_000
-        assert Settings(site="slack", max_size="900kB").limit == 900_000
-        assert Settings().limit is None
+        assert EncodeSettings(site="slack").limit == 2_000_000
+        assert EncodeSettings(site="slack", max_size="900kB").limit == 900_000
+        assert EncodeSettings().limit is None
 
     def test_they_set_the_width(self, vidstyle, tmp_path, pictures, network):
-        settings = Settings(
+        settings = BalanceSettings(
             size=500,
             seconds=0.25,
             fps=12,
             first_iterations=2,
-            animation_iterations=1,
+            iterations=1,
             device="cpu",
             network=str(network),
         )
         Image.fromarray(pixels(noise(80, 500, seed=5))).save(pictures[0])
-        animate_balance(pictures[0], [pictures[1]], tmp_path / "a.gif", replace(settings, site="slack"), keep_job=True)
+        animate_balance(
+            pictures[0],
+            [pictures[1]],
+            tmp_path / "a.gif",
+            replace(settings, site="slack"),
+            run=RunOptions(keep_job=True),
+        )
         assert Image.open(tmp_path / "a.gif").size == (480, 77)
         for options, width in (([], 500), (["--for", "slack"], 480), (["--for", "slack", "--width", 490], 490)):
             done = vidstyle("encode", tmp_path / "a.gif.job", "-o", tmp_path / "b.gif", "-y", *options)
@@ -261,5 +271,5 @@ def test_refuses_in_one_sentence_before_painting(vidstyle, tmp_path, pictures, w
 
 def test_the_error_of_the_library(tmp_path, job):
     with pytest.raises(SizeError, match="larger --max-size"):
-        encode_job(job, tmp_path / "a.gif", Settings(max_size="1kB"))
+        encode_job(job, tmp_path / "a.gif", EncodeSettings(max_size="1kB"))
     assert not (tmp_path / "a.gif").exists()

@@ -18,12 +18,13 @@ from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder import checkpoint
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import made_before, open_job
+from vidstyle.settings import BalanceSettings, EncodeSettings, VideoSettings
 from vidstyle.system import files
 from vidstyle.types import Result, State
 
 FRAMES = 40
-SETTINGS = {"alpha": 0.3, "mix": (), "device": "cpu"}
-MANIFEST = Manifest(FRAMES, "1.0", inputs={"content": "a" * 64}, settings=SETTINGS)
+SETTINGS = VideoSettings(alpha=0.3, device="cpu")
+MANIFEST = Manifest(FRAMES, "1.0", inputs={"content": "a" * 64}, settings=SETTINGS, encoding=EncodeSettings())
 REACH = 3  # pastiches that a state of these tests remembers, within shots of ten frames
 
 # Paints frames that depend on the state of the one before, like the real thing. Arguments: the output, seconds a frame.
@@ -235,7 +236,7 @@ def test_the_removal_of_a_job_may_be_interrupted_anywhere(tmp_path, monkeypatch)
                     break
                 except Killed:
                     pass
-        assert made_before(output, [output], {}) == [output]
+        assert made_before(output, [output], EncodeSettings()) == [output]
         with open_job(output, dataclasses.replace(MANIFEST, frames=3)) as job:
             assert job.has_made(output)
             job.discard()
@@ -360,14 +361,15 @@ def test_a_running_job_is_locked_and_a_dead_one_is_not(tmp_path):
 
 def test_another_manifest_is_refused_with_the_differences(tmp_path):
     paint_until(tmp_path / "a", 2)
-    settings = {"alpha": 0.5, "mix": (), "device": "cpu", "new": "x"}
+    settings = BalanceSettings(alpha=0.5, seconds=2, device="cpu")
     other = dataclasses.replace(MANIFEST, inputs={"content": "b" * 64}, settings=settings)
     with pytest.raises(JobError) as caught, open_job(tmp_path / "a", other):
         pass
     for text in (
         "alpha was 0.3, now 0.5",
         "inputs.content was aaaaaaaa…, now bbbbbbbb…",
-        "new was not set, now x",
+        "seconds was not set, now 2",
+        "job was video, now balance",
         "--restart",
     ):
         assert text in str(caught.value)

@@ -19,7 +19,7 @@ from vidstyle.lab.evaluate.comparison import next_alpha
 from vidstyle.lab.evaluate.comparison_report import Judgement, Pair, Report, Speed
 from vidstyle.lab.evaluate.finished import find_finished
 from vidstyle.lab.evaluate.patches import PatchDistances
-from vidstyle.settings import Settings
+from vidstyle.settings import ImageSettings
 
 FAST = ["--size", 64, "--first-iterations", 3, "--device", "cpu"]
 
@@ -67,7 +67,7 @@ def test_every_pair_is_painted_judged_and_shown_once(tmp_path, weights, network,
     assert len(report["pairs"]) == 4
     for pair in report["pairs"]:
         judged = [pair[name] for name in ("reference", "same_alpha", "same_content")]
-        assert all(set(one["style"]) == set(Settings().style_layers) for one in judged)
+        assert all(set(one["style"]) == set(ImageSettings().style_layers) for one in judged)
         assert judged[0]["alpha"] == judged[1]["alpha"] == 0.4
         off = [abs(math.log(one["content"] / judged[0]["content"])) for one in judged]
         assert off[2] <= off[1]
@@ -129,7 +129,7 @@ def test_a_network_that_is_the_judge_is_its_equal(tmp_path, weights, folders, mo
     monkeypatch.setattr(comparison, "load_network", lambda settings: networks.vgg19(weights))
     monkeypatch.setattr("vidstyle.jobs.tasks.load_network", lambda settings: networks.vgg19(weights))
     content, style = (next(folder.iterdir()) for folder in folders)
-    settings = Settings(size=64, first_iterations=2, device="cpu")
+    settings = ImageSettings(size=64, first_iterations=2, device="cpu")
     found = comparison.compare(content, style, tmp_path / "out", settings)
     assert found.means("reference") == found.means("same_alpha") == found.means("same_content")
     assert found.patch_means("reference") == found.patch_means("same_alpha")
@@ -264,7 +264,7 @@ def test_refusals(tmp_path, weights, folders):
     assert run(contents, styles, "-o", tmp_path / "out", "--weights", tmp_path / "none").exit_code == 8
     assert run(contents, styles, "-o", contents / "1.png", "--weights", weights).exit_code == 7
     with pytest.raises(UsageError, match="vgg19"):
-        comparison.Comparison(tmp_path / "out", Settings(network="vgg19"))
+        comparison.Comparison(tmp_path / "out", ImageSettings(network="vgg19"))
 
 
 def test_alpha_is_moved_towards_the_wanted_distance():

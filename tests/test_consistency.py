@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from vidstyle.cli import app
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 
 FAST = ["--size", 64, "--frames", 7, "--first-iterations", 8, "--iterations", 8, "--device", "cpu"]
 
@@ -69,7 +69,7 @@ def test_it_needs_no_files_and_tells_everything(tmp_path, network):
 def test_paintings_without_memory_and_frozen_ones_are_told_apart(tmp_path, network, pictures, monkeypatch):
     options = [*pictures, "--clips", "pan", "--no-beside", "--alpha", 0.1, "--first-iterations", 40]
     (warped,) = figures(tmp_path, network, *options)
-    (anew,) = figures(tmp_path, network, *options, "--warm-start", "none", "--iterations", Settings.iterations)
+    (anew,) = figures(tmp_path, network, *options, "--warm-start", "none", "--iterations", VideoSettings.iterations)
     assert warped["warping_ratio"] < 0.2
     pairs = [pair["warping"] for pair in anew["consistency"]["pairs"]]  # all of them, over the two painted anew
     assert anew["warping_ratio"] == pytest.approx(fmean(pairs) / fmean(pairs[-2:]))

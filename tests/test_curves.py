@@ -7,11 +7,19 @@ import numpy as np
 import pytest
 import torch
 from clips import make_clip, pan
-from conftest import pixels
+from conftest import pixels, settings_of
 from conftest import texture as noise
 from PIL import Image
 
-from vidstyle import Settings, animate_balance, stylize_image, stylize_video
+from vidstyle import (
+    BalanceSettings,
+    ImageSettings,
+    RunOptions,
+    SheetSettings,
+    VideoSettings,
+    animate_balance,
+    stylize_video,
+)
 from vidstyle.api import plan_balance, plan_video
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
@@ -39,7 +47,7 @@ class Still:
 
 @pytest.fixture
 def settings(network):
-    return Settings(size=64, first_iterations=6, iterations=6, device="cpu", network=str(network))
+    return VideoSettings(size=64, first_iterations=6, iterations=6, device="cpu", network=str(network))
 
 
 @pytest.fixture
@@ -57,16 +65,16 @@ def clip(tmp_path):
 
 
 def test_settings_keep_numbers_and_the_shortest_spelling():
-    assert Settings(alpha=0.4).alpha == Settings(alpha="0.4").alpha == 0.4
-    assert Settings(alpha="start:1,end:0") == Settings(alpha="0s:1.0 linear, 100%:0")
-    assert Settings(alpha=FALL) != Settings(alpha="start:1, end:0.1")
-    assert typed(Settings(mix=(FALL, 1)).mix) == "0s:1, end:0; 1"
+    assert VideoSettings(alpha=0.4).alpha == VideoSettings(alpha="0.4").alpha == 0.4
+    assert VideoSettings(alpha="start:1,end:0") == VideoSettings(alpha="0s:1.0 linear, 100%:0")
+    assert VideoSettings(alpha=FALL) != VideoSettings(alpha="start:1, end:0.1")
+    assert typed(VideoSettings(mix=(FALL, 1)).mix) == "0s:1, end:0; 1"
     with pytest.raises(UsageError, match=r"--alpha is 1\.5; it must be at least 0 and at most 1"):
-        Settings(alpha="1.5")
+        VideoSettings(alpha="1.5")
     with pytest.raises(UsageError, match="--preserve-color: 2 is out of range"):
-        Settings(preserve_color="0s:0, end:2")
+        VideoSettings(preserve_color="0s:0, end:2")
     with pytest.raises(UsageError, match="--mix must not be all zeros"):
-        Settings(mix=("0", "0s:0"))
+        VideoSettings(mix=("0", "0s:0"))
 
 
 def test_shares_sum_to_one_in_every_frame():
@@ -79,7 +87,7 @@ def test_shares_sum_to_one_in_every_frame():
 
 def test_frames_of_a_film_carry_the_numbers_of_their_time():
     numbers = {"alpha": FALL, "preserve_color": "0s:0 step, 2f:1", "temporal_weight": "0s:0.1, 1s:0.5"}
-    settings = Settings(size=0, **numbers)
+    settings = VideoSettings(size=0, **numbers)
     source = SequenceSource(Still(5, tuple(Fraction(n, 4) for n in (0, 1, 2, 3, 8))), settings, (FALL, "0s:0, end:1"))
     whole = list(source.frames(0))
     assert [frame.alpha for frame in whole] == [1, 0.875, 0.75, 0.625, 0]
@@ -87,7 +95,7 @@ def test_frames_of_a_film_carry_the_numbers_of_their_time():
     assert [frame.preserve_color for frame in whole] == [0, 0, 1, 1, 1]
     assert [frame.temporal_weight for frame in whole] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert [frame.alpha for frame in source.frames(3)] == [0.625, 0]
-    plain = dataclasses.replace(settings, warm_start="previous", temporal_weight=Settings.temporal_weight)
+    plain = dataclasses.replace(settings, warm_start="previous", temporal_weight=VideoSettings.temporal_weight)
     unwarped = SequenceSource(Still(5), plain, (1.0, 1.0))
     assert [frame.temporal_weight for frame in unwarped.frames(0)] == [0] * 5
 
@@ -96,7 +104,7 @@ def test_a_repeated_picture_is_done_already_unless_something_else_is_wanted_of_i
     done = Budget(1, 0.0)
 
     def budgets(mix=(1.0,), **numbers):
-        return [frame.budget for frame in SequenceSource(Still(4), Settings(size=0, **numbers), mix).frames(0)]
+        return [frame.budget for frame in SequenceSource(Still(4), VideoSettings(size=0, **numbers), mix).frames(0)]
 
     assert budgets() == budgets(preserve_color="0s:0, end:1") == [None, done, done, done]
     assert budgets(alpha=FALL) == budgets(mix=(FALL, 1.0)) == [None] * 4
@@ -105,17 +113,17 @@ def test_a_repeated_picture_is_done_already_unless_something_else_is_wanted_of_i
 
 def test_an_animation_follows_a_schedule_there_and_back():
     picture = np.zeros((32, 48, 3), np.float32)
-    settings = Settings(
-        seconds=2, fps=4, space="linear", animation_alpha="0s:1, 50%:0.6 step, end:0", preserve_color="0s:0, 0.5s:1"
+    settings = BalanceSettings(
+        seconds=2, fps=4, space="linear", alpha="0s:1, 50%:0.6 step, end:0", preserve_color="0s:0, 0.5s:1"
     )
     source = PictureSource(picture, settings, Animation(settings, (1.0,)).plan())
     frames = list(source.frames(0))
     assert [frame.alpha for frame in frames] == pytest.approx([1, 0.8, 0.6, 0.6, 0])
     assert [frame.preserve_color for frame in frames] == [0, 0.5, 1, 1, 1]
-    one_way = Animation(dataclasses.replace(settings, bounce=False, animation_alpha=FALL), (1.0,)).plan()
+    one_way = Animation(dataclasses.replace(settings, bounce=False, alpha=FALL), (1.0,)).plan()
     assert list(one_way.curves.alpha) == pytest.approx([1 - n / 7 for n in range(8)])
     with pytest.raises(UsageError, match="without them"):
-        Settings(animation_alpha=FALL, alpha_from=0.5)
+        BalanceSettings(alpha=FALL, alpha_from=0.5)
 
 
 def test_a_video_from_content_to_style(clip, pictures, settings, tmp_path):
@@ -125,7 +133,7 @@ def test_a_video_from_content_to_style(clip, pictures, settings, tmp_path):
     def on_frame(result, total):
         seen.append(result)
 
-    stylize_video(clip, pictures[:1], tmp_path / "out.mp4", settings, on_frame=on_frame)
+    stylize_video(clip, pictures[:1], tmp_path / "out.mp4", settings, run=RunOptions(on_frame=on_frame))
     source = VideoSource(str(clip), settings, (1.0,))
     assert np.array_equal(seen[0].image, pixels(next(source.frames(0)).image))
     style = [result.losses["style"] for result in seen]
@@ -151,7 +159,7 @@ def test_resuming_in_the_middle_of_a_schedule_gives_the_same_bytes(clip, picture
     stylize_video(clip, pictures[:2], whole, settings)
     for frame in (2, 5):
         with pytest.raises(Stop):
-            stylize_video(clip, pictures[:2], out, settings, on_frame=stop_after(frame))
+            stylize_video(clip, pictures[:2], out, settings, run=RunOptions(on_frame=stop_after(frame)))
     other = dataclasses.replace(settings, alpha="0s:1, end:0.1")
     with pytest.raises(JobError, match=r"alpha was 0s:1, end:0, now 0s:1, end:0\.1"):
         stylize_video(clip, pictures[:2], out, other)
@@ -161,27 +169,30 @@ def test_resuming_in_the_middle_of_a_schedule_gives_the_same_bytes(clip, picture
 
 
 @pytest.mark.clips
-def test_an_alpha_over_time_is_that_of_an_animation_from_python_too(pictures, settings, tmp_path):
-    settings = dataclasses.replace(settings, alpha="0s:1, end:0.5", seconds=1, fps=4, space="linear")
+def test_an_animation_has_an_alpha_over_time_from_python_too(pictures, settings, tmp_path):
+    settings = settings_of(BalanceSettings, settings, alpha="0s:1, end:0.5", seconds=1, fps=4, space="linear")
     plan = plan_balance(settings)
     assert plan.alpha == (1, 0.75, 0.5, 0.75)
     assert plan.times == (0, 0.25, 0.5, 0.75)
     with pytest.raises(Stop):
-        animate_balance(pictures[0], pictures[1:2], tmp_path / "out.gif", settings, on_frame=stop_after(1))
+        animate_balance(
+            pictures[0], pictures[1:2], tmp_path / "out.gif", settings, run=RunOptions(on_frame=stop_after(1))
+        )
     changed = dataclasses.replace(settings, alpha="0s:1, end:0.4")
-    with pytest.raises(JobError, match="animation_alpha"):
+    with pytest.raises(JobError, match=r"alpha was 0s:1, end:0\.5, now"):
         animate_balance(pictures[0], pictures[1:2], tmp_path / "out.gif", changed)
 
 
-def test_a_still_refuses_to_change(pictures, settings, tmp_path):
+def test_a_still_refuses_to_change():
     for name, value in {"alpha": FALL, "preserve_color": FALL, "mix": (FALL, 1.0)}.items():
-        changed = dataclasses.replace(settings, **{name: value})
         with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} is .* a still has no time"):
-            stylize_image(pictures[0], pictures[1:], tmp_path / "out.png", changed)
+            ImageSettings(**{name: value})
+    with pytest.raises(UsageError, match=r"--preserve-color is .* a still has no time"):
+        SheetSettings(preserve_color=FALL)
 
 
 def test_a_plan_takes_the_times_of_the_clip(clip, pictures):
-    plan = plan_video(clip, pictures[:1], Settings(alpha=FALL, end=0.2))
+    plan = plan_video(clip, pictures[:1], VideoSettings(alpha=FALL, end=0.2))
     assert plan.times == tuple(Fraction(number, 24) for number in range(5))
     assert plan.alpha == (1, 0.75, 0.5, 0.25, 0)
 
@@ -226,7 +237,7 @@ def test_plot_schedule_draws_and_stops(vidstyle, clip, pictures, tmp_path):
     mix = ["--mix", "0s:1, end:0; 0s:0 ease, end:1"]
     done = vidstyle("video", clip, *pictures[:2], "-o", out, "--alpha", FALL, *mix, "--plot-schedule")
     assert done.exit_code == 0, done.output
-    weight = f"temporal-weight: {Settings().temporal_weight} all the time"
+    weight = f"temporal-weight: {VideoSettings().temporal_weight} all the time"
     for line in ("alpha: 1 at the start, 0 at the end", "share of style 2: 0 at", weight):
         assert line in done.output
     assert done.output.count("█") > 100

@@ -15,12 +15,23 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from clips import make_clip, pan
-from conftest import pixels
+from conftest import pixels, settings_of
 from conftest import texture as noise
 from PIL import Image
 
 import vidstyle as package
-from vidstyle import Settings, animate_balance, encode_job, stylize_image, stylize_video
+from vidstyle import (
+    BalanceSettings,
+    EncodeSettings,
+    ImageSettings,
+    RunOptions,
+    SheetSettings,
+    VideoSettings,
+    animate_balance,
+    encode_job,
+    stylize_image,
+    stylize_video,
+)
 from vidstyle.errors import DiskError, EncodingError, MediaError, OutputExistsError, UsageError
 from vidstyle.jobs.output.space import require_space
 from vidstyle.types import ClipInfo
@@ -39,10 +50,12 @@ def style(tmp_path):
 
 @pytest.fixture
 def settings(network):
-    return Settings(
-        size=48, first_iterations=1, iterations=1, animation_iterations=1, device="cpu", network=str(network),
-        space="linear", seconds=1, fps=6,
-    )  # fmt: skip
+    return VideoSettings(size=48, first_iterations=1, iterations=1, device="cpu", network=str(network))
+
+
+@pytest.fixture
+def animated(settings):
+    return settings_of(BalanceSettings, settings, space="linear", seconds=1, fps=6)
 
 
 @contextmanager
@@ -106,7 +119,7 @@ class TestNothingPaintedIsLost:
     def test_a_full_disk_and_the_command_that_it_names(self, vidstyle, tmp_path, style, settings):
         clip, output = make_clip(tmp_path / "clip.mp4", pan(4, 64, 48), rate=24), tmp_path / "a b.png"
         with no_file_above(3000) as limit, pytest.raises(DiskError, match="disk is full") as caught:
-            stylize_video(clip, [style], output, settings, on_painted=lambda _: Mock(done=limit))
+            stylize_video(clip, [style], output, settings, run=RunOptions(observe=lambda _: Mock(done=limit)))
         text = str(caught.value)
         assert not output.exists()
         left = sorted(path.name for path in tmp_path.iterdir())
@@ -117,13 +130,15 @@ class TestNothingPaintedIsLost:
         done = vidstyle(*words[1:-1], tmp_path / "other.gif")
         assert done.exit_code == 0, done.output
         frames = [np.asarray(Image.open(file)) for file in sorted((tmp_path / "a b.png.job/frames").iterdir())]
-        stylize_video(clip, [style], output, settings, on_frame=lambda result, total: pytest.fail("it paints"))
+        stylize_video(
+            clip, [style], output, settings, run=RunOptions(on_frame=lambda result, total: pytest.fail("it paints"))
+        )
         with Image.open(output) as image:
             assert np.array_equal(np.asarray(image.convert("RGB")), frames[0])
         assert not (tmp_path / "a b.png.job").exists()
 
     @pytest.mark.parametrize("name", ["a.gif", "frames/", "a.png"])
-    def test_a_name_that_is_taken_while_painting(self, tmp_path, style, settings, name):
+    def test_a_name_that_is_taken_while_painting(self, tmp_path, style, animated, name):
         output, there = f"{tmp_path}/{name}", tmp_path / name.strip("/")
 
         def take(result, total):
@@ -135,11 +150,11 @@ class TestNothingPaintedIsLost:
                     there.write_text("precious")
 
         with pytest.raises((OutputExistsError, DiskError), match=r"frames are kept in .*\.job.*vidstyle encode"):
-            animate_balance(style, [style], output, settings, on_frame=take)
+            animate_balance(style, [style], output, animated, run=RunOptions(on_frame=take))
         assert (there / "thesis.txt" if name.endswith("/") else there).read_text() == "precious"
         encode_job(tmp_path / f"{there.name}.job", tmp_path / "b.webp")
 
-    def test_a_dead_ffmpeg(self, tmp_path, style, settings, monkeypatch):
+    def test_a_dead_ffmpeg(self, tmp_path, style, animated, monkeypatch):
         """No bug of ours: not exit 1."""
         (tmp_path / "ffmpeg").write_text("#!/bin/sh\necho '[x @ 0x1] it is broken' >&2\nexit 3\n")
         (tmp_path / "ffmpeg").chmod(0o755)
@@ -148,25 +163,26 @@ class TestNothingPaintedIsLost:
             monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "ffmpeg"))
 
         with pytest.raises(EncodingError, match=r"it is broken.*frames are kept") as caught:
-            animate_balance(style, [style], tmp_path / "a.mp4", settings, on_frame=break_it)
+            animate_balance(style, [style], tmp_path / "a.mp4", animated, run=RunOptions(on_frame=break_it))
         assert caught.value.exit_code == 11
         monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
         encode_job(tmp_path / "a.mp4.job", tmp_path / "a.mp4")
 
-    def test_the_poster_and_a_still(self, tmp_path, style, settings):
+    def test_the_poster_and_a_still(self, tmp_path, style, animated):
         poster = tmp_path / "p.png"
         with pytest.raises(OutputExistsError, match=r"p\.png has appeared.*frames are kept"):
             animate_balance(
                 style,
                 [style],
                 tmp_path / "a.gif",
-                dataclasses.replace(settings, poster=str(poster)),
-                on_frame=lambda result, total: poster.write_text("precious"),
+                dataclasses.replace(animated, poster=str(poster)),
+                run=RunOptions(on_frame=lambda result, total: poster.write_text("precious")),
             )
         assert poster.read_text() == "precious"
         still = tmp_path / "still.png"
+        own = settings_of(ImageSettings, animated)
         with pytest.raises(OutputExistsError, match=r"still\.png has appeared.*frames are kept"):
-            stylize_image(style, [style], still, settings, on_frame=lambda result, total: still.write_text("precious"))
+            stylize_image(style, [style], still, own, RunOptions(on_frame=lambda *told: still.write_text("precious")))
         assert still.read_text() == "precious"
 
     def test_a_sheet(self, vidstyle, tmp_path, style, network):
@@ -174,13 +190,19 @@ class TestNothingPaintedIsLost:
         from vidstyle import make_sheet
 
         output = tmp_path / "s.png"
-        settings = Settings(
-            sheet_size=96, alphas=(0.5,), first_iterations=1, iterations=1, device="cpu", network=str(network)
-        )
+        settings = SheetSettings(size=96, alphas=(0.5,), first_iterations=1, device="cpu", network=str(network))
         with pytest.raises(OutputExistsError, match=r"kept in .*s\.png\.job") as caught:
-            make_sheet(style, [style], output, settings, on_frame=lambda *told: output.write_text("precious"))
+            make_sheet(
+                style, [style], output, settings, run=RunOptions(on_frame=lambda *told: output.write_text("precious"))
+            )
         assert "vidstyle encode" not in str(caught.value)
-        make_sheet(style, [style], output, settings, overwrite=True, on_frame=lambda *told: pytest.fail("it paints"))
+        make_sheet(
+            style,
+            [style],
+            output,
+            settings,
+            run=RunOptions(overwrite=True, on_frame=lambda *told: pytest.fail("it paints")),
+        )
         assert Image.open(output).size[0] > 32
 
 
@@ -290,7 +312,7 @@ class TestEncode:
     @pytest.fixture
     def job(self, tmp_path, style, settings):
         clip = make_clip(tmp_path / "clip.mp4", pan(4, 64, 48), rate=24)
-        stylize_video(clip, [style], tmp_path / "out.mp4", settings, keep_job=True)
+        stylize_video(clip, [style], tmp_path / "out.mp4", settings, run=RunOptions(keep_job=True))
         return tmp_path / "out.mp4.job"
 
     def test_inputs_that_are_gone_or_changed(self, vidstyle, tmp_path, job, style, settings):
@@ -300,7 +322,7 @@ class TestEncode:
             done = vidstyle("encode", job, "-o", tmp_path / name.replace("style.png", "clip.mp4"), "-y")
             assert (done.exit_code, "input" in done.output) == (2, True)
         with pytest.raises(UsageError, match="input"):
-            encode_job(job, tmp_path / "a.gif", Settings(poster=str(style)), overwrite=True)
+            encode_job(job, tmp_path / "a.gif", EncodeSettings(poster=str(style)), overwrite=True)
         (tmp_path / "clip.mp4").rename(tmp_path / "moved.mp4")
         Image.fromarray(pixels(noise(48, 48, seed=7))).save(style)
         assert vidstyle("encode", job, "-o", tmp_path / "plain.gif").exit_code == 0
@@ -309,7 +331,7 @@ class TestEncode:
             assert (done.exit_code, words in done.output) == (code, True), done.output
         (tmp_path / "moved.mp4").rename(tmp_path / "clip.mp4")
         with pytest.raises(MediaError, match="not the style"):
-            encode_job(job, tmp_path / "t.gif", Settings(layout="triptych"))
+            encode_job(job, tmp_path / "t.gif", EncodeSettings(layout="triptych"))
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
     def test_one_of_several_fails(self, tmp_path, job, monkeypatch):

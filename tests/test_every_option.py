@@ -6,7 +6,6 @@ where it means something else there. An option without a case fails, and so does
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import math
@@ -34,7 +33,7 @@ from vidstyle.core import networks
 from vidstyle.lab.bench import baseline, machine, timings
 from vidstyle.lab.distill import __main__ as distill
 from vidstyle.lab.evaluate import patches
-from vidstyle.settings import Settings, option_name
+from vidstyle.settings import JOBS, option_name, options
 
 pytestmark = pytest.mark.clips
 
@@ -515,11 +514,8 @@ def test_what_measures_reads_every_option_of_the_job(command: str, files: dict[s
     for option in TOGETHER.get(command, ()):
         given.pop(option)
     run = run_in(tmp_path, command, Case(" ".join(typed for typed, _ in given.values()), silent), files)
-    names = {
-        option_name(field): field.name
-        for field in dataclasses.fields(Settings)
-        if ("balance" if command == "uniformity" else "video") in field.metadata["only"]
-    }
+    kind = JOBS["balance" if command == "uniformity" else "video"]
+    names = {option_name(field): field.name for field in options(kind).values()}
     used = run.figures["settings"]
     for name in ("weights", "flow_weights", "network"):
         used[name] = Path(used.get(name) or "").name

@@ -10,7 +10,7 @@ from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
 
-from vidstyle import Settings
+from vidstyle import BalanceSettings
 
 pytestmark = pytest.mark.clips
 FAST = ["--size", 64, "--first-iterations", 3, "--iterations", 2, "--device", "cpu", "-q"]
@@ -82,7 +82,7 @@ def test_a_figure(tmp_path, vidstyle, balance):
     with Image.open(outputs[1]) as image:
         assert (found["width"], found["height"], found["frames"]) == (*image.size, 6)
     assert found["seconds"] == 2
-    given = Settings(**{**found["parameters"], "network": "compact"})
+    given = BalanceSettings(**{**found["parameters"], "network": "compact"})
     assert (given.tv_weight, given.seed, given.hold_last, given.layout, given.size) == (0.5, 3, 1, "pair", 64)
     assert not {"alpha_from", "crf", "poster", "figure"} & set(found["parameters"])
     page = Page(found["html"])

@@ -16,7 +16,7 @@ import vidstyle
 from vidstyle.errors import UsageError
 from vidstyle.jobs.sources import SequenceSource
 from vidstyle.lab import synthetic
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system import libraries
 
 BARE = """
@@ -107,6 +107,6 @@ def test_a_drawn_film_is_the_generated_clip_and_can_be_entered_anywhere(tmp_path
     assert clip.info.frames == 4
     for start in range(5):
         assert all(np.array_equal(*pair) for pair in zip(clip.decode(start), wanted[start:], strict=True))
-    source = SequenceSource(clip, Settings(size=48), (1.0,), cuts=[2])
+    source = SequenceSource(clip, VideoSettings(size=48), (1.0,), cuts=[2])
     assert [frame.motion is None for frame in source.frames(0)] == [True, False, True, False]
     assert torch.equal(next(source.frames(3)).image, list(source.frames(0))[3].image)

@@ -11,7 +11,7 @@ from torch import nn
 from vidstyle.core import losses, networks
 from vidstyle.core.stylemetrics import STYLE_METRICS, gram, moments
 from vidstyle.core.stylizer import Stylizer, scaled_style
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.types import Frame
 
 
@@ -42,7 +42,7 @@ def test_gram_by_hand():
 @pytest.mark.parametrize("size", [(72, 96), (150, 110)])
 def test_normalized_terms_are_one_where_they_are_worst(tiny_network, style, size):
     content = texture(*size, seed=3)
-    settings = Settings(device="cpu", recolor=0)
+    settings = VideoSettings(device="cpu", recolor=0)
     stylizer = Stylizer(tiny_network, [style], settings)
     _, (content_term, style_term, *_) = terms_of(stylizer, frame_of(content), content)
     assert content_term == 0
@@ -67,7 +67,7 @@ def test_the_networks_content_weight_moves_the_content_term_only(tiny_network, s
     terms = []
     for weight in (1.0, 3.0):
         tiny_network.content_weight = weight
-        stylizer = Stylizer(tiny_network, [style], Settings(device="cpu"))
+        stylizer = Stylizer(tiny_network, [style], VideoSettings(device="cpu"))
         terms.append(terms_of(stylizer, frame_of(content), content * 0.8)[1])
     assert terms[1][0] == pytest.approx(3 * float(terms[0][0]), rel=1e-5)
     assert terms[1][1] == pytest.approx(float(terms[0][1]), rel=1e-5)
@@ -103,7 +103,7 @@ def test_a_plain_content_weighs_alike_everywhere(size):
 
 def test_content_term_by_hand(tiny_network, style):
     content, painted = texture(64, 64, seed=4), texture(64, 64, seed=5)
-    settings = Settings(device="cpu", precision="float32", recolor=0, content_focus=1.0)
+    settings = VideoSettings(device="cpu", precision="float32", recolor=0, content_focus=1.0)
     stylizer = Stylizer(tiny_network, [style], settings)
     found = terms_of(stylizer, frame_of(content), painted)[1][0]
     plain = Stylizer(tiny_network, [style], dataclasses.replace(settings, content_focus=0.0))
@@ -122,7 +122,7 @@ def test_style_layers_weigh_half_as_much_a_block_deeper():
 def test_mixed_styles_lie_between(tiny_network, picture):
     one, other = texture(80, 80, seed=6), texture(80, 80, seed=7)
     for metric in STYLE_METRICS:
-        settings = Settings(device="cpu", style_metric=metric)
+        settings = VideoSettings(device="cpu", style_metric=metric)
         stylizer = Stylizer(tiny_network, [one, other], settings)
         parts = [stylizer.style((72, 96), shares).statistics.style for shares in ((1.0, 0.0), (0.0, 1.0))]
         mixed = stylizer.style((72, 96), (0.25, 0.75))
@@ -145,7 +145,7 @@ def test_style_term_by_hand(tiny_network, style, metric, read_out):
         matrix = torch.randn(channels, channels, generator=torch.Generator().manual_seed(0))
         tiny_network.readouts = {**tiny_network.readouts, layer: matrix}
     layers = {"style_layers": (layer,), "content_layers": (layer,)}
-    settings = Settings(device="cpu", precision="float32", style_metric=metric, recolor=0, **layers)
+    settings = VideoSettings(device="cpu", precision="float32", style_metric=metric, recolor=0, **layers)
     stylizer = Stylizer(tiny_network, [style], settings)
     found = terms_of(stylizer, frame_of(content), painted)[1][1]
 
@@ -164,14 +164,16 @@ def test_style_term_by_hand(tiny_network, style, metric, read_out):
 
 
 def test_a_style_equal_to_the_content_stays_finite(tiny_network, picture):
-    total, _ = terms_of(Stylizer(tiny_network, [picture], Settings(device="cpu")), frame_of(picture), picture * 0.9)
+    total, _ = terms_of(
+        Stylizer(tiny_network, [picture], VideoSettings(device="cpu")), frame_of(picture), picture * 0.9
+    )
     assert total == pytest.approx(total)
     assert total < 1e3
 
 
 def test_plain_pictures_stay_finite(tiny_network):
     black, white = torch.zeros(3, 64, 64), torch.ones(3, 64, 64)
-    total, _ = terms_of(Stylizer(tiny_network, [white], Settings(device="cpu")), frame_of(black), black + 0.5)
+    total, _ = terms_of(Stylizer(tiny_network, [white], VideoSettings(device="cpu")), frame_of(black), black + 0.5)
     assert total == pytest.approx(total)
 
 
@@ -211,7 +213,7 @@ def blog_loss(convolutions, pastiche, content, style, alpha):
 
 def check_blog_preset(network):
     content, style, pastiche = (texture(64, 64, seed=seed) for seed in (8, 9, 10))
-    settings = Settings.preset("blog", device="cpu", alpha=0.3)
+    settings = VideoSettings.preset("blog", device="cpu", alpha=0.3)
     total, _ = terms_of(Stylizer(network, [style], settings), frame_of(content, alpha=0.3), pastiche)
     expected = blog_loss(network.convolutions, pastiche[None], content[None], style[None], 0.3)
     assert total == pytest.approx(float(expected), rel=1e-4)
@@ -226,4 +228,4 @@ def test_blog_preset_is_the_posts_loss():
 def test_blog_preset_is_the_posts_loss_with_vgg19(vgg19_weights):
     from vidstyle.jobs.tasks import load_network
 
-    check_blog_preset(load_network(Settings.preset("blog", weights=vgg19_weights)))
+    check_blog_preset(load_network(VideoSettings.preset("blog", weights=vgg19_weights)))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidstyle.jobs.folder.manifest import FORMAT, Made, Manifest, OtherFormatError, Played, output_key
+from vidstyle.settings import JOBS, BalanceSettings, EncodeSettings, VideoSettings
 from vidstyle.types import ClipInfo
 
 INFO = ClipInfo(96, 64, F(30000, 1001), 4, (F(0), F(1, 30), F(1, 7), F(1)), F(5, 2))
@@ -18,13 +19,12 @@ PLAYED = Played(INFO, (0, 1, 2, 1), (1.0, 0.5, 0.0), "/somewhere/clip.mp4", ("/s
 MANIFEST = Manifest(
     3,
     "1.0",
-    "balance",
     inputs={"content": "a" * 64},
-    settings={"alpha": 0.1 + 0.2, "mix": [], "end": None},
+    settings=BalanceSettings(alpha=0.1 + 0.2, mix=("0s:1, end:0", 1.0), preserve_color=1),
     threads=2,
     remapped_times=(F(1, 3), F(2, 3)),
     played=PLAYED,
-    encoding={"crf": 18},
+    encoding=EncodeSettings(crf=20, width=64, caption="a", plays=3),
     made={"out.mp4": Made("b" * 64, 1000)},
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400)
@@ -97,6 +97,39 @@ def test_other_texts_are_refused(text):
         Manifest.decoded(text)
 
 
+@pytest.mark.parametrize("kind", [kind for job, kind in JOBS.items() if job != "encode"])
+def test_settings_of_each_job_come_back(kind):
+    there = Manifest.decoded(Manifest(2, settings=kind(size=64)).encoded())
+    assert (there.settings, there.job) == (kind(size=64), kind.job)
+
+
+@pytest.mark.parametrize(
+    ("job", "change", "words"),
+    [
+        ("balance", {"loop": True}, "settings: 'loop' is unknown"),
+        ("balance", {"crf": 18}, "settings: 'crf' is unknown"),
+        ("balance", {"seconds": ...}, "settings: 'seconds' is missing"),
+        ("balance", {"seconds": -1}, "settings: --seconds is -1; it must be above 0"),
+        ("balance", {"timelapse": 1}, "settings: --timelapse is 1; it must be True or False"),
+        ("video", {}, "settings: "),
+        ("encode", {}, "is no job that paints"),
+        (["balance"], {}, "is no job that paints"),
+        (None, {}, "is no job that paints"),
+    ],
+)
+def test_other_settings_are_refused(job, change, words):
+    found = plain()
+    given = {name: value for name, value in {**found["settings"], **change}.items() if value is not ...}
+    with pytest.raises(ValueError, match=words):
+        Manifest.decoded(forged({**found, "job": job, "settings": given}))
+
+
+def test_what_does_not_paint_is_not_kept():
+    kept = json.loads(Manifest(1, settings=VideoSettings(crf=3, loop=True)).encoded())["settings"]
+    assert kept["loop"] is True
+    assert not {"crf", "cuda_graphs", "width", "fps"} & set(kept)
+
+
 def test_another_version_is_told_from_damage():
     other = MANIFEST.encoded().replace(FORMAT.encode(), b"vidstyle-job-2")
     assert Manifest.is_one(other) and Manifest.is_one(MANIFEST.encoded()[:60])
@@ -106,12 +139,13 @@ def test_another_version_is_told_from_damage():
 
 
 def test_changes_are_said_in_words():
-    settings = {"alpha": 0.5, "mix": (), "end": 2}
+    settings = dataclasses.replace(MANIFEST.settings, alpha=0.5, mix=(), seconds=2)
     other = dataclasses.replace(MANIFEST, settings=settings, inputs={"content": "b" * 64}, threads=1, remapped_times=())
     assert other.changes(MANIFEST) == [
         "inputs.content was aaaaaaaa…, now bbbbbbbb…",
+        'mix was ["0s:1, end:0", 1.0], now []',
         "alpha was 0.30000000000000004, now 0.5",
-        "end was null, now 2",
+        "seconds was 4.0, now 2",
     ]
     assert not MANIFEST.changes(MANIFEST)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_checkpoint import MANIFEST, paint_until, pictures
 
-from vidstyle import Settings, animate_balance
+from vidstyle import BalanceSettings, RunOptions, animate_balance
 from vidstyle.errors import JobError
 from vidstyle.jobs.folder.opening import open_job
 
@@ -105,7 +105,7 @@ def stopped(tmp_path, network):
         "--space",
         "linear",
     ]
-    own = Settings(network=str(network), device="cpu", size=32, animation_iterations=1, first_iterations=1, seconds=1)
+    own = BalanceSettings(network=str(network), device="cpu", size=32, iterations=1, first_iterations=1, seconds=1)
 
     class Stop(Exception):
         pass
@@ -115,10 +115,10 @@ def stopped(tmp_path, network):
             raise Stop
 
     inputs = tmp_path / "content.png", [tmp_path / "content.png"]
-    linear = Settings(**{**vars(own), "space": "linear"})
+    linear = BalanceSettings(**{**vars(own), "space": "linear"})
     animate_balance(*inputs, f"{tmp_path}/whole/", linear)
     with pytest.raises(Stop):
-        animate_balance(*inputs, f"{tmp_path}/begun/", linear, on_frame=stop)
+        animate_balance(*inputs, f"{tmp_path}/begun/", linear, run=RunOptions(on_frame=stop))
     return tmp_path, words
 
 

@@ -7,12 +7,22 @@ import shutil
 import numpy as np
 import pytest
 from clips import clicks, heard_clicks, make_clip, pan, probe
-from conftest import pixels
+from conftest import pixels, settings_of
 from conftest import texture as noise
 from PIL import Image
 from test_animations import seen
 
-from vidstyle import Settings, animate_balance, encode_job, stylize_image, stylize_video
+from vidstyle import (
+    BalanceSettings,
+    EncodeSettings,
+    ImageSettings,
+    RunOptions,
+    VideoSettings,
+    animate_balance,
+    encode_job,
+    stylize_image,
+    stylize_video,
+)
 from vidstyle.errors import DiskError, JobError, MediaError, OutputExistsError, UsageError
 
 pytestmark = pytest.mark.clips
@@ -21,7 +31,12 @@ FAST = ["--size", "64", "--first-iterations", "4", "--iterations", "3", "--devic
 
 @pytest.fixture
 def settings(network):
-    return Settings(size=64, first_iterations=4, iterations=3, device="cpu", network=str(network))
+    return VideoSettings(size=64, first_iterations=4, iterations=3, device="cpu", network=str(network))
+
+
+@pytest.fixture
+def animated(settings):
+    return settings_of(BalanceSettings, settings, seconds=1, fps=6)
 
 
 @pytest.fixture
@@ -60,15 +75,16 @@ def test_nothing_is_painted_twice(tmp_path, style, settings):
         style,
         [style],
         outputs,
-        dataclasses.replace(settings, seconds=1, fps=6),
-        on_frame=lambda result, total: painted.append(result.index),
+        animated,
+        run=RunOptions(on_frame=lambda result, total: painted.append(result.index)),
     )
     assert (made, painted) == (outputs[0], [0, 1, 2, 3])
-    assert stylize_image(style, [style], [tmp_path / "a.png", tmp_path / "a.jpg"], settings) == tmp_path / "a.png"
+    still = settings_of(ImageSettings, settings)
+    assert stylize_image(style, [style], [tmp_path / "a.png", tmp_path / "a.jpg"], still) == tmp_path / "a.png"
     assert Image.open(tmp_path / "a.jpg").size == (64, 64)
 
 
-def test_every_output_is_checked_before_painting(tmp_path, style, settings):
+def test_every_output_is_checked_before_painting(tmp_path, style, animated):
     (tmp_path / "there.gif").write_text("precious")
     for outputs, error, words in (
         (["a.gif", "there.gif"], OutputExistsError, "there.gif"),
@@ -82,16 +98,15 @@ def test_every_output_is_checked_before_painting(tmp_path, style, settings):
                 style,
                 [style],
                 [tmp_path / output for output in outputs],
-                settings,
-                on_frame=lambda result, total: pytest.fail("it paints"),
+                animated,
+                run=RunOptions(on_frame=lambda result, total: pytest.fail("it paints")),
             )
     assert not list(tmp_path.glob("*.job"))
 
 
-def test_the_others_are_made_where_one_fails(tmp_path, style, settings, monkeypatch):
+def test_the_others_are_made_where_one_fails(tmp_path, style, animated, monkeypatch):
     from vidstyle.media.writers import animations
 
-    settings = dataclasses.replace(settings, seconds=1, fps=6)
     outputs = [tmp_path / name for name in ("a.gif", "b.webp", "c.png")]
 
     finish = animations.WebpSink._finish
@@ -104,12 +119,16 @@ def test_the_others_are_made_where_one_fails(tmp_path, style, settings, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(animations.WebpSink, "_finish", fail)
         with pytest.raises(DiskError, match=r"disk is full.*2 of 3 outputs are made.*a\.gif\.job"):
-            animate_balance(style, [style], outputs, settings)
+            animate_balance(style, [style], outputs, animated)
     assert [output.exists() for output in outputs] == [True, False, True]
     assert not [path for path in tmp_path.iterdir() if "part" in path.name]
     painted = []
     animate_balance(
-        style, [style], outputs, settings, overwrite=True, on_frame=lambda result, total: painted.append(result)
+        style,
+        [style],
+        outputs,
+        animated,
+        run=RunOptions(overwrite=True, on_frame=lambda result, total: painted.append(result)),
     )
     assert painted == []
     assert outputs[1].exists()
@@ -123,7 +142,7 @@ class Stop(Exception):
 class TestEncode:
     @pytest.fixture
     def paint(self, tmp_path, clip, style, settings):
-        return lambda: stylize_video(clip, [style], tmp_path / "out.mp4", settings, keep_job=True)
+        return lambda: stylize_video(clip, [style], tmp_path / "out.mp4", settings, run=RunOptions(keep_job=True))
 
     @pytest.fixture
     def job(self, tmp_path, paint, once):
@@ -165,7 +184,7 @@ class TestEncode:
             assert np.array_equal(frame, np.asarray(Image.open(job / f"frames/{number:06d}.png")))
 
     def test_smaller_pictures_are_averaged(self, tmp_path, job):
-        encode_job(job, f"{tmp_path}/small/", Settings(width=32))
+        encode_job(job, f"{tmp_path}/small/", EncodeSettings(width=32))
         painted = np.asarray(Image.open(job / "frames/000003.png"), dtype=float)
         small = np.asarray(Image.open(tmp_path / "small/000003.png"), dtype=float)
         assert np.abs(painted.reshape(24, 2, 32, 2, 3).mean((1, 3)) - small).max() <= 1
@@ -178,9 +197,7 @@ class TestEncode:
             [style],
             tmp_path / "out.mp4",
             dataclasses.replace(settings, hold_last=1, width=32),
-            overwrite=True,
-            keep_job=True,
-            on_frame=lambda result, total: pytest.fail("it paints"),
+            run=RunOptions(overwrite=True, keep_job=True, on_frame=lambda result, total: pytest.fail("it paints")),
         )
         assert probe(tmp_path / "out.mp4")["size"] == (32, 24)
         encode_job(job, tmp_path / "b.gif")
@@ -199,7 +216,7 @@ class TestEncode:
                 raise Stop
 
         with pytest.raises(Stop):
-            stylize_video(clip, [style], tmp_path / "out.mp4", settings, on_frame=stop)
+            stylize_video(clip, [style], tmp_path / "out.mp4", settings, run=RunOptions(on_frame=stop))
         with pytest.raises(JobError, match=r"[34] of 6 frames"):
             encode_job(tmp_path / "out.mp4.job", tmp_path / "a.gif")
         assert not (tmp_path / "a.gif").exists()
@@ -214,21 +231,21 @@ class TestEncode:
         make_clip(clip, pan(6, 64, 48, seed=9), rate=24, sound=clicks(6 / 24))
         with pytest.raises(MediaError, match="not the clip that was painted"):
             encode_job(job, tmp_path / "a.webm")
-        encode_job(job, [tmp_path / "a.webm", tmp_path / "a.gif"], Settings(sound=False))
+        encode_job(job, [tmp_path / "a.webm", tmp_path / "a.gif"], EncodeSettings(sound=False))
         assert probe(tmp_path / "a.webm")["audio"] == []
 
     def test_a_still_and_an_animation(self, tmp_path, style, settings):
-        stylize_image(style, [style], tmp_path / "a.png", settings, keep_job=True)
+        still = settings_of(ImageSettings, settings)
+        stylize_image(style, [style], tmp_path / "a.png", still, run=RunOptions(keep_job=True))
         encode_job(tmp_path / "a.png.job", tmp_path / "a.jpg")
         assert Image.open(tmp_path / "a.jpg").size == (64, 64)
         with pytest.raises(UsageError, match="still"):
             encode_job(tmp_path / "a.png.job", tmp_path / "a.gif")
-        settings = dataclasses.replace(
-            settings, seconds=1, fps=6, hold_last=2, plays=3, alpha_to=0.0, first_iterations=20, animation_iterations=20
-        )
+        shown = {"hold_last": 2, "plays": 3}
+        animated = settings_of(BalanceSettings, settings, seconds=1, fps=6, first_iterations=20, iterations=20, **shown)
         Image.fromarray(pixels(noise(64, 64, seed=5))).save(tmp_path / "photo.png")
-        animate_balance(tmp_path / "photo.png", [style], tmp_path / "b.webp", settings, keep_job=True)
-        encode_job(tmp_path / "b.webp.job", tmp_path / "c.webp", settings)
+        animate_balance(tmp_path / "photo.png", [style], tmp_path / "b.webp", animated, run=RunOptions(keep_job=True))
+        encode_job(tmp_path / "b.webp.job", tmp_path / "c.webp", EncodeSettings(**shown))
         assert (tmp_path / "b.webp").read_bytes() == (tmp_path / "c.webp").read_bytes()
         _, starts, end = seen(tmp_path / "c.webp")
         assert end == 3000

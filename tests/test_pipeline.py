@@ -5,15 +5,24 @@ import dataclasses
 import numpy as np
 import pytest
 from clips import make_clip, pan, texture
-from conftest import pixels
+from conftest import pixels, settings_of
 from conftest import texture as noise
 from PIL import Image
 
-from vidstyle import Settings, VidstyleError, animate_balance, stylize_image, stylize_video
+from vidstyle import (
+    BalanceSettings,
+    ImageSettings,
+    RunOptions,
+    VideoSettings,
+    VidstyleError,
+    animate_balance,
+    stylize_image,
+    stylize_video,
+)
 from vidstyle.core import networks
 from vidstyle.errors import JobError
 
-FAST = Settings(size=64, first_iterations=4, iterations=3, device="cpu")
+FAST = VideoSettings(size=64, first_iterations=4, iterations=3, device="cpu")
 
 
 @pytest.fixture
@@ -51,10 +60,10 @@ def test_stopped_after_every_frame_gives_the_same_bytes(tmp_path, style, setting
     stylize_video(clip, [style], whole, settings)
     for frame in range(6):
         with pytest.raises(Stop):
-            stylize_video(clip, [style], out, settings, on_frame=stop_after(frame))
+            stylize_video(clip, [style], out, settings, run=RunOptions(on_frame=stop_after(frame)))
         assert not out.exists()
     painted = []
-    stylize_video(clip, [style], out, settings, on_frame=lambda result, total: painted.append(result))
+    stylize_video(clip, [style], out, settings, run=RunOptions(on_frame=lambda result, total: painted.append(result)))
     assert painted == []  # all was there; only the encoding was left
     assert out.read_bytes() == whole.read_bytes()
 
@@ -66,7 +75,9 @@ def test_a_loop_keeps_its_first_pastiche_once(tmp_path, style, settings, monkeyp
     for loop in (False, True):
         out = tmp_path / f"{loop}.mp4"
         with pytest.raises(Stop):
-            stylize_video(clip, [style], out, dataclasses.replace(settings, loop=loop), on_frame=stop_after(6))
+            stylize_video(
+                clip, [style], out, dataclasses.replace(settings, loop=loop), RunOptions(on_frame=stop_after(6))
+            )
         states = sorted((tmp_path / f"{loop}.mp4.job" / "states").iterdir())
         sizes[loop] = {int(path.stem): path.stat().st_size for path in states}
     assert sizes[True].keys() - sizes[False].keys() == {0}
@@ -74,7 +85,13 @@ def test_a_loop_keeps_its_first_pastiche_once(tmp_path, style, settings, monkeyp
     (tmp_path / "True.mp4.job" / "states" / "000000.safetensors").unlink()
     painted = []
     looped = dataclasses.replace(settings, loop=True)
-    stylize_video(clip, [style], tmp_path / "True.mp4", looped, on_frame=lambda result, _: painted.append(result.index))
+    stylize_video(
+        clip,
+        [style],
+        tmp_path / "True.mp4",
+        looped,
+        RunOptions(on_frame=lambda result, _: painted.append(result.index)),
+    )
     assert painted == list(range(8))
 
 
@@ -82,7 +99,7 @@ def test_other_settings_and_inputs_do_not_continue_a_job(tmp_path, style, settin
     clip = make_clip(tmp_path / "clip.mp4", pan(4), rate=24)
     out = tmp_path / "out.mp4"
     with pytest.raises(Stop):
-        stylize_video(clip, [style], out, settings, on_frame=stop_after(1))
+        stylize_video(clip, [style], out, settings, run=RunOptions(on_frame=stop_after(1)))
     with pytest.raises(JobError, match="alpha") as caught:
         stylize_video(clip, [style], out, dataclasses.replace(settings, alpha=0.7))
     assert all(words in str(caught.value) for words in ("0.4", "0.7", "--restart"))
@@ -91,7 +108,11 @@ def test_other_settings_and_inputs_do_not_continue_a_job(tmp_path, style, settin
         stylize_video(clip, [style], out, settings)
     seen = []
     stylize_video(
-        clip, [style], out, settings, restart=True, on_frame=lambda result, total: seen.append((result.index, total))
+        clip,
+        [style],
+        out,
+        settings,
+        run=RunOptions(restart=True, on_frame=lambda result, total: seen.append((result.index, total))),
     )
     assert seen == [(0, 4), (1, 4), (2, 4), (3, 4)]
 
@@ -99,14 +120,14 @@ def test_other_settings_and_inputs_do_not_continue_a_job(tmp_path, style, settin
 def test_a_finished_jobs_encoding_may_change(tmp_path, style, settings):
     clip = make_clip(tmp_path / "clip.mp4", pan(3), rate=24)
     with pytest.raises(Stop):
-        stylize_video(clip, [style], tmp_path / "out.mp4", settings, on_frame=stop_after(2))
+        stylize_video(clip, [style], tmp_path / "out.mp4", settings, run=RunOptions(on_frame=stop_after(2)))
     painted = []
     stylize_video(
         clip,
         [style],
         tmp_path / "out.mp4",
         dataclasses.replace(settings, crf=40),
-        on_frame=lambda result, total: painted.append(result),
+        run=RunOptions(on_frame=lambda result, total: painted.append(result)),
     )
     assert painted == []
 
@@ -117,11 +138,13 @@ def test_a_shot_is_painted_as_if_it_were_alone(tmp_path, style, settings):
     both = make_clip(tmp_path / "both.mp4", first + second, rate=24, **lossless)
     alone = make_clip(tmp_path / "alone.mp4", second, rate=24, **lossless)
     for clip in (both, alone):
-        stylize_video(clip, [style], clip.with_suffix(".out.mp4"), settings, keep_job=True)
+        stylize_video(clip, [style], clip.with_suffix(".out.mp4"), settings, run=RunOptions(keep_job=True))
     together, apart = (frames_of(tmp_path / f"{name}.out.mp4.job") for name in ("both", "alone"))
     assert len(together) == 24
     assert all(np.array_equal(one, other) for one, other in zip(together[12:], apart, strict=True))
-    stylize_video(both, [style], tmp_path / "uncut.mp4", dataclasses.replace(settings, cuts=False), keep_job=True)
+    stylize_video(
+        both, [style], tmp_path / "uncut.mp4", dataclasses.replace(settings, cuts=False), run=RunOptions(keep_job=True)
+    )
     assert not np.array_equal(frames_of(tmp_path / "uncut.mp4.job")[12], together[12])
 
 
@@ -130,13 +153,13 @@ def test_a_still_clip_stays_still_and_a_pan_is_followed(tmp_path, style, setting
     settings = dataclasses.replace(settings, iterations=1, alpha=0.0, size=96)
     wide = texture(96 + 16, 64, seed=3)
     clip = make_clip(tmp_path / "clip.mp4", [wide[:, 4 * n : 4 * n + 96].copy() for n in range(4)], rate=24)
-    stylize_video(clip, [style], tmp_path / "out.mp4", settings, keep_job=True)
+    stylize_video(clip, [style], tmp_path / "out.mp4", settings, run=RunOptions(keep_job=True))
     frames = [frame.astype(float) for frame in frames_of(tmp_path / "out.mp4.job")]
     moved = np.abs(frames[3][16:-16, 16:-32] - frames[0][16:-16, 28:-20]).mean()
     stuck = np.abs(frames[3][16:-16, 16:-32] - frames[0][16:-16, 16:-32]).mean()
     assert moved < stuck / 2
     settings = dataclasses.replace(settings, warm_start="previous")
-    stylize_video(clip, [style], tmp_path / "none.mp4", settings, keep_job=True)
+    stylize_video(clip, [style], tmp_path / "none.mp4", settings, run=RunOptions(keep_job=True))
     frames = frames_of(tmp_path / "none.mp4.job")
     assert all(np.array_equal(frame, frames[0]) for frame in frames)
 
@@ -144,15 +167,16 @@ def test_a_still_clip_stays_still_and_a_pan_is_followed(tmp_path, style, setting
 def test_alpha_one_is_the_content(tmp_path, style, settings):
     picture = tmp_path / "content.png"
     Image.fromarray(pixels(noise(64, 64, seed=4))).save(picture)
-    stylize_image(picture, [style], tmp_path / "out.png", dataclasses.replace(settings, alpha=1.0))
+    stylize_image(picture, [style], tmp_path / "out.png", settings_of(ImageSettings, settings, alpha=1.0))
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out.png")), np.asarray(Image.open(picture)))
 
 
 def test_an_output_is_refused_before_anything_is_read(tmp_path, style, settings):
+    settings = settings_of(ImageSettings, settings)
     (tmp_path / "out.png").write_bytes(b"precious")
     with pytest.raises(VidstyleError, match="-y"):
         stylize_image(tmp_path / "none.png", [style], tmp_path / "out.png", settings)
-    stylize_image(style, [style], tmp_path / "out.png", settings, overwrite=True)
+    stylize_image(style, [style], tmp_path / "out.png", settings, run=RunOptions(overwrite=True))
     assert Image.open(tmp_path / "out.png").size == (64, 64)
 
 
@@ -168,7 +192,7 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, style, settings):
         [style],
         tmp_path / "out.mp4",
         settings,
-        on_frame=lambda result, total: held.append(process.memory_info().rss),
+        run=RunOptions(on_frame=lambda result, total: held.append(process.memory_info().rss)),
     )
     assert len(held) == 200
     assert max(held) <= 1.05 * max(held[:50])
@@ -176,14 +200,14 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, style, settings):
 
 @pytest.mark.clips
 def test_the_embedded_network_paints(tmp_path, samples):
-    settings = Settings(size=96, seconds=0.5, fps=8, first_iterations=10, iterations=10, device="cpu")
+    settings = BalanceSettings(size=96, seconds=0.5, fps=8, first_iterations=10, device="cpu")
     results = []
     animate_balance(
         samples / "harbor.jpg",
         [samples / "swirls.jpg"],
         tmp_path / "out.gif",
         settings,
-        on_frame=lambda result, total: results.append(result),
+        run=RunOptions(on_frame=lambda result, total: results.append(result)),
     )
     style = [result.losses["style"] for result in results]
     assert style == sorted(style, reverse=True)
@@ -199,7 +223,7 @@ def test_cuda_paints_what_the_cpu_paints(tmp_path, samples):
     content, style = (noise(96, 128, seed=seed) for seed in (1, 2))
     losses = {}
     for device in ("cpu", "cuda"):
-        settings = Settings(device=device, first_iterations=30)
+        settings = ImageSettings(device=device, first_iterations=30)
         stylizer = Stylizer(networks.compact(), [style], settings)
         result, state = stylizer.step(Frame(0, content, None, 0.3, (1.0,)), None)
         again, _ = stylizer.step(Frame(0, content, None, 0.3, (1.0,)), None)

@@ -2,7 +2,7 @@ import torch
 from conftest import texture
 
 from vidstyle.lab.distill.pastiches import PastichePool
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 
 
 def pastiche_pool(seed):
@@ -12,7 +12,7 @@ def pastiche_pool(seed):
 
 def test_pastiches_are_carried_on_and_the_rest_stays(tiny_network):
     before = pastiche_pool(1)
-    after = before.carried_on(tiny_network, Settings(iterations=6, tolerance=0, device="cpu"))
+    after = before.carried_on(tiny_network, VideoSettings(iterations=6, tolerance=0, device="cpu"))
     assert torch.equal(after.contents, before.contents)
     assert not torch.equal(after.pastiches[0], before.pastiches[0])
     assert torch.allclose(after.pastiches[1], before.contents[1], atol=1e-3)  # alpha 1: the content is what is wanted

@@ -16,12 +16,12 @@ from vidstyle.errors import MemoryLimitError, UsageError
 from vidstyle.jobs.sources import Ahead
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.decoders import PillowPicture
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system import limits, memory
 from vidstyle.types import Frame
 
 CPU = torch.device("cpu")
-SETTINGS = Settings(device="cpu", precision="float32", first_iterations=2, iterations=2)
+SETTINGS = VideoSettings(device="cpu", precision="float32", first_iterations=2, iterations=2)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_memory_that_is_allowed_overrides_what_is_counted(wide_network, monkeypa
     assert not counted
     for text in ("", "six", "-1GB", "6 GB RAM"):
         with pytest.raises(UsageError, match=r"--memory is .*give a size like"):
-            Settings(memory=text)
+            VideoSettings(memory=text)
 
 
 def test_a_picture_that_cannot_be_painted_is_not_decoded(tmp_path, samples, monkeypatch):

@@ -23,7 +23,7 @@ from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError, UsageError, WeightsError
 from vidstyle.jobs.sources import VideoSource
 from vidstyle.motion import flow, raft
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.types import Frame
 
 CPU = torch.device("cpu")
@@ -127,7 +127,7 @@ def test_wrong_weights_are_a_sentence(files, weights, tmp_path):
         with pytest.raises(WeightsError, match=words):
             flow.estimator(name, file)
     with pytest.raises(UsageError, match="--flow raft"):
-        Settings(flow_weights=str(files["raft"]))
+        VideoSettings(flow_weights=str(files["raft"]))
 
 
 def test_a_download_is_checked_and_says_what_to_do(tmp_path, monkeypatch):
@@ -201,7 +201,7 @@ def test_a_plan_and_a_report_take_no_weights(files, tmp_path):
     from vidstyle.lab.evaluate.report import _source
 
     clip = make_clip(tmp_path / "clip.mp4", pan(3), rate=24)
-    settings = Settings(size=64, flow="raft", flow_weights=str(tmp_path / "none.pth"))
+    settings = VideoSettings(size=64, flow="raft", flow_weights=str(tmp_path / "none.pth"))
     assert len(plan_video(clip, [clip], settings).times) == 3
     assert _source(clip, settings, 1).estimate.fingerprint == ""
     with pytest.raises(WeightsError):
@@ -216,7 +216,7 @@ def test_cuda_finds_what_the_cpu_finds_while_paintings_are_recorded(files):
     with ThreadPoolExecutor(2) as pool:
         found = [pool.submit(search, *pictures) for _ in range(8)]
         for _ in range(3):  # each records anew
-            settings = Settings(device="cuda", first_iterations=10)
+            settings = VideoSettings(device="cuda", first_iterations=10)
             stylizer = Stylizer(networks.compact(), [texture(96, 96, seed=2)], settings)
             stylizer.step(Frame(0, content, None, 0.3, (1.0,)), None)
     for flows in (future.result() for future in found):

@@ -1,34 +1,37 @@
-"""The README and the guide say what is true: the table of options is that of `Settings`, and links lead somewhere.
+"""The README and the guide say what is true: the table of options is that of the settings, and links lead somewhere.
 
 `python tests/test_readme.py` writes the table anew.
 """
 
-import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
-from vidstyle.settings import Settings, option_name, typed
+from vidstyle.settings import JOBS, option_name, options, typed
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 GUIDE = ROOT / "vidstyle" / "guide"
 OPTIONS = GUIDE / "options.md"
 PAGES = [README, *sorted(GUIDE.glob("*.md"))]
-BEGIN, END = "<!-- options: generated from Settings -->\n", "<!-- /options -->\n"
+BEGIN, END = "<!-- options: generated from the settings -->\n", "<!-- /options -->\n"
 
 
 def options_table():
+    jobs = {}  # by what is in the row besides, in the order of the first job that has it
+    for job, kind in JOBS.items():
+        for option in options(kind).values():
+            jobs.setdefault((option_name(option), option.metadata["text"], option.default), (option, []))[1].append(job)
     rows = ["| option | meaning | default | used by |", "| --- | --- | --- | --- |"]
-    for option in dataclasses.fields(Settings):
+    for option, own in jobs.values():
         default = option.default
         if isinstance(default, tuple):
             default = typed(default)
         words = {number: word for word, number in option.metadata["words"].items()} or {None: ""}
         shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else words.get(default, default)
         text = option.metadata["text"].replace("|", "\\|")
-        rows.append(f"| `{option_name(option)}` | {text} | {shown} | {', '.join(option.metadata['only'])} |")
+        rows.append(f"| `{option_name(option)}` | {text} | {shown} | {', '.join(own)} |")
     return "\n".join(rows) + "\n"
 
 

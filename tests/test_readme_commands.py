@@ -1,5 +1,6 @@
 """Every command and every program that the README and the guide show is run, at less cost, on copies of samples."""
 
+import functools
 import re
 import shlex
 import shutil
@@ -16,7 +17,7 @@ from torchvision.models.vgg import make_layers
 import vidstyle as vidstyle_package
 from vidstyle.cli import HELP
 from vidstyle.lab.distill import __main__ as distill
-from vidstyle.settings import Settings
+from vidstyle.settings import JOBS, options
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "vidstyle/guide").glob("*.md"))]
@@ -42,7 +43,6 @@ DISTILLING = (
 OUTPUTS = ("-o", "--out", "--poster", "--figure")
 CHEAPER = {
     "iterations": 1,
-    "animation_iterations": 1,
     "first_iterations": 1,
     "fps": 4.0,
     "end": 0.2,
@@ -136,12 +136,19 @@ def test_what_is_shown_works(vidstyle, commands, tmp_path, tiny):
         assert outputs or before == set(tmp_path.rglob("*"))
 
 
+def _cheaper(kind, own, **given):
+    return kind(**{**given, **own})
+
+
 @pytest.mark.clips
 @pytest.mark.parametrize("program", [*programs()])
 def test_programs_run(program, tiny, monkeypatch):
-    of_files = set() if "stylize_frames" not in program else {"animation_iterations", "fps", "end"}  # refused there
-    cheaper = {**{name: value for name, value in CHEAPER.items() if name not in of_files}, "network": str(tiny)}
-    monkeypatch.setattr(vidstyle_package, "Settings", lambda **given: Settings(**{**given, **cheaper}))
+    for kind in JOBS.values():
+        unread = {"fps"} if kind.job != "balance" else set()
+        unread |= {"end"} if "stylize_frames" in program else set()  # refused there
+        own = {name: value for name, value in CHEAPER.items() if name in options(kind) and name not in unread}
+        own |= {"network": str(tiny)} if "network" in options(kind) else {}
+        monkeypatch.setattr(vidstyle_package, kind.__name__, functools.partial(_cheaper, kind, own))
     before = set(Path().iterdir())
     exec(compile(program, "page", "exec"), {})
     assert set(Path().iterdir()) - before  # each writes something

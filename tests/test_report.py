@@ -12,7 +12,7 @@ from conftest import pixels
 from conftest import texture as fractal
 from PIL import Image
 
-from vidstyle import Settings, measure_clip
+from vidstyle import VideoSettings, measure_clip
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.lab.evaluate import accumulators, patches
 from vidstyle.lab.evaluate.accumulators import FlickerAccumulator, View, spread, undivided
@@ -66,7 +66,7 @@ def measured(tmp_path, clip, frames, *arguments, **options):
 
 def test_the_input_itself(clip, network, style):
     # With the losses of the style distance itself: a random network knows of no other likeness.
-    settings = Settings.preset("gatys", network=str(network), **FAST)
+    settings = VideoSettings.preset("gatys", network=str(network), **FAST)
     found = measure_clip(clip, clip, [style], settings)
     near = found.consistency[0]
     assert (near.distance, near.candidates, len(near.pairs)) == (1, 11, 11)
@@ -97,7 +97,7 @@ def test_the_judge_without_a_network_sees_the_first_a_middle_and_the_last_frame(
     frames = list(pan(3, 96, 64))
     clip = lossless(tmp_path / "clip.mkv", frames)
     half = np.concatenate([painted[:, :48], frames[1][:, 48:]], axis=1)
-    settings = Settings(network=str(network), **FAST)
+    settings = VideoSettings(network=str(network), **FAST)
     found = measured(tmp_path, clip, [painted, half, frames[2]], [style], settings, pairs=1)
     assert [one.frame for one in found.patches] == [0, 1, 2]
     first, middle, last = found.patches
@@ -203,7 +203,7 @@ def test_a_pair_across_a_cut_does_not_count(tmp_path):
     assert [one.first for one in found.frames] == [0] * 12 + [12] * 12
     assert found.frames[12].painted == Appearance(1, 0, 0, 0)
     assert found.consistency[1].candidates == 4
-    whole = measure_clip(tmp_path / "clip.mkv", tmp_path / "painted.mkv", settings=Settings(cuts=False))
+    whole = measure_clip(tmp_path / "clip.mkv", tmp_path / "painted.mkv", settings=VideoSettings(cuts=False))
     assert len(whole.consistency[0].pairs) == 23  # as the job would see it
 
 
@@ -225,7 +225,7 @@ def test_the_size_of_the_painted_clip_rules(tmp_path):
     frames = list(pan(4, 192, 128))
     clip = lossless(tmp_path / "clip.mkv", frames, rate=12)
     small = [cv2.resize(frame, (96, 64), interpolation=cv2.INTER_AREA) for frame in frames]
-    found = measured(tmp_path, clip, small, settings=Settings(size=32))
+    found = measured(tmp_path, clip, small, settings=VideoSettings(size=32))
     assert (found.input.width, found.input.height) == (192, 128)
     assert (found.painted.width, found.painted.height) == (96, 64)
     assert (found.input.fps, found.painted.fps) == (12, 25)
@@ -237,7 +237,7 @@ def test_the_size_of_the_painted_clip_rules(tmp_path):
 def test_a_part_of_the_input(tmp_path):
     frames = list(pan(10))
     clip = lossless(tmp_path / "clip.mkv", frames)
-    found = measured(tmp_path, clip, frames[5:8], settings=Settings(start=0.2, end=0.32))
+    found = measured(tmp_path, clip, frames[5:8], settings=VideoSettings(start=0.2, end=0.32))
     assert found.consistency[0].warping == found.consistency[0].input_warping
     with pytest.raises(MediaError, match=r"3 frames and .* 10"):
         measure_clip(clip, tmp_path / "painted.mkv")
@@ -245,7 +245,7 @@ def test_a_part_of_the_input(tmp_path):
 
 def test_one_frame_has_no_pairs(tmp_path, network, style):
     clip = lossless(tmp_path / "clip.mkv", pan(1))
-    found = measure_clip(clip, clip, [style], Settings(network=str(network), **FAST))
+    found = measure_clip(clip, clip, [style], VideoSettings(network=str(network), **FAST))
     assert found.worst is None
     assert math.isnan(found.consistency[0].warping.mean)
     assert found.independence.pairs == ()
@@ -253,7 +253,7 @@ def test_one_frame_has_no_pairs(tmp_path, network, style):
 
 
 def test_vgg19_judges(clip, network, style, weights):
-    settings = Settings(network=str(network), weights=str(weights), **FAST)
+    settings = VideoSettings(network=str(network), weights=str(weights), **FAST)
     found = measure_clip(clip, clip, [style], settings, pairs=1, judge="vgg19")
     assert found.independence.judge == "vgg19"
     assert len(found.independence.pairs) == 1

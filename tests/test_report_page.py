@@ -13,7 +13,7 @@ from conftest import pixels, texture
 from PIL import Image
 from typer.testing import CliRunner
 
-from vidstyle import Settings, measure_clip, stylize_video
+from vidstyle import RunOptions, VideoSettings, measure_clip, stylize_video
 from vidstyle.cli import app
 from vidstyle.jobs import sources
 from vidstyle.lab import plots
@@ -211,7 +211,7 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, clip, monkeypatch):
 @pytest.mark.clips
 @pytest.mark.parametrize("stop", [None, 0, 2, 3])
 def test_each_frame_is_handed_over_with_its_painting_wherever_it_was_interrupted(tmp_path, clip, style, network, stop):
-    settings = Settings(network=str(network), first_iterations=2, iterations=2, device="cpu", size=64)
+    settings = VideoSettings(network=str(network), first_iterations=2, iterations=2, device="cpu", size=64)
     out = tmp_path / "o.png"
 
     class Seen:
@@ -231,11 +231,10 @@ def test_each_frame_is_handed_over_with_its_painting_wherever_it_was_interrupted
 
     if stop is not None:
         with pytest.raises(KeyboardInterrupt):
-            stylize_video(clip, [style], out, settings, on_frame=interrupt)
+            stylize_video(clip, [style], out, settings, run=RunOptions(on_frame=interrupt))
     observers = []
-    stylize_video(
-        *(clip, [style], out, settings), on_painted=lambda s: observers.append(Seen(s)) or observers[0], keep_job=True
-    )
+    watched = RunOptions(observe=lambda source: observers.append(Seen(source)) or observers[0], keep_job=True)
+    stylize_video(clip, [style], out, settings, run=watched)
     (seen,) = observers
     assert (seen.end, seen.source.info.frames) == (4, 4)
     for (frame, painting), path in zip(seen.frames, sorted((tmp_path / "o.png.job/frames").iterdir()), strict=True):
@@ -289,7 +288,7 @@ def test_a_clip_without_pairs_has_a_page(tmp_path):
 
 
 def test_the_command_names_what_differs_from_the_defaults(tmp_path):
-    settings = Settings(size=0, cuts=False, mix=(0.5, 0.5), network=str(tmp_path / "my net.safetensors"), end=1.5)
+    settings = VideoSettings(size=0, cuts=False, mix=(0.5, 0.5), network=str(tmp_path / "my net.safetensors"), end=1.5)
     line = command_line(["video", "a.mp4"], settings)
     assert line == "vidstyle video a.mp4 --size 0 --network 'my net.safetensors' --mix 0.5,0.5 --no-cuts --end 1.5"
 

@@ -5,12 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 from clips import make_clip, pan
-from conftest import pixels
+from conftest import pixels, settings_of
 from conftest import texture as noise
 from PIL import Image
 from test_shot_list import shots
 
-from vidstyle import Settings, encode_job, make_sheet, stylize_image, stylize_video
+from vidstyle import (
+    ImageSettings,
+    RunOptions,
+    SheetSettings,
+    VideoSettings,
+    encode_job,
+    make_sheet,
+    stylize_image,
+    stylize_video,
+)
 from vidstyle.compose.grid import Head, Table, cards, shortened
 from vidstyle.compose.layouts import GROUND
 from vidstyle.compose.lettering import width_of
@@ -22,7 +31,7 @@ LONG = "a painting with a name that nobody could read on a sheet of this size.pn
 
 @pytest.fixture
 def settings(network):
-    return Settings(size=64, sheet_size=64, first_iterations=4, device="cpu", network=str(network))
+    return SheetSettings(size=64, first_iterations=4, device="cpu", network=str(network))
 
 
 @pytest.fixture
@@ -70,8 +79,8 @@ def test_each_cell_is_what_image_paints(vidstyle, tmp_path, photo, styles, netwo
     sheet, places = opened(out), np.zeros((2, 3, 2), int)
     for row, style in enumerate(styles):
         for column, alpha in enumerate((0.9, 0.5, 0.0)):
-            asked = dataclasses.replace(settings, alpha=alpha)
-            stylize_image(photo, [style], tmp_path / "cell.png", asked, overwrite=True)
+            asked = settings_of(ImageSettings, settings, size=64, alpha=alpha)
+            stylize_image(photo, [style], tmp_path / "cell.png", asked, run=RunOptions(overwrite=True))
             places[row, column] = place_of(opened(tmp_path / "cell.png"), sheet)
     require_a_grid(places, (48, 64))
     assert not list(tmp_path.glob("*.job"))
@@ -125,8 +134,8 @@ class TestClips:
 
     def test_a_shot_of_a_frame_or_two(self, tmp_path):
         clip = make_clip(tmp_path / "clip.mp4", shots()[:9], rate=25, options={"crf": "8"})
-        make_sheet(clip, [], tmp_path / "a.png", Settings(start=0.2))
-        make_sheet(clip, [], tmp_path / "b.png", Settings(start=0.32))
+        make_sheet(clip, [], tmp_path / "a.png", SheetSettings(start=0.2))
+        make_sheet(clip, [], tmp_path / "b.png", SheetSettings(start=0.32))
         assert opened(tmp_path / "b.png").shape[1] < opened(tmp_path / "a.png").shape[1]
 
     def test_a_frame_of_each_shot_in_each_style(self, vidstyle, tmp_path, clip, frames, styles, network, settings):
@@ -137,7 +146,7 @@ class TestClips:
         for row, number in enumerate((3, 8, 14)):
             places[row, 0] = place_of(frames[number], sheet)
             for column, style in enumerate(styles, 1):
-                alone = dataclasses.replace(settings, size=96, start=number / 25, end=(number + 1) / 25)
+                alone = settings_of(VideoSettings, settings, size=96, start=number / 25, end=(number + 1) / 25)
                 folder = f"{tmp_path}/{number}-{column}/"
                 stylize_video(clip, [style], folder, alone)
                 places[row, column] = place_of(opened(f"{folder}/000000.png"), sheet)
@@ -146,7 +155,9 @@ class TestClips:
     def test_each_style_at_several_alphas(self, tmp_path, clip, styles, settings):
         seen = []
         asked = dataclasses.replace(settings, alphas=(0.5, 0.2))
-        make_sheet(clip, styles, tmp_path / "a.png", asked, on_frame=lambda result, total: seen.append(total))
+        make_sheet(
+            clip, styles, tmp_path / "a.png", asked, run=RunOptions(on_frame=lambda result, total: seen.append(total))
+        )
         assert seen == [3 * 2 * 2] * 12
 
     def test_an_animation_is_a_clip_and_a_single_gif_a_picture(self, tmp_path, styles, settings):
@@ -176,20 +187,26 @@ def test_it_goes_on_where_it_stopped(tmp_path, photo, styles, settings):
 
     make_sheet(photo, styles, tmp_path / "whole.png", settings)
     with pytest.raises(Stop):
-        make_sheet(photo, styles, tmp_path / "a.png", settings, on_frame=stop)
+        make_sheet(photo, styles, tmp_path / "a.png", settings, run=RunOptions(on_frame=stop))
     assert not (tmp_path / "a.png").exists()
-    make_sheet(photo, styles, tmp_path / "a.png", settings, on_frame=lambda result, total: painted.append(result.index))
+    make_sheet(
+        photo,
+        styles,
+        tmp_path / "a.png",
+        settings,
+        run=RunOptions(on_frame=lambda result, total: painted.append(result.index)),
+    )
     assert painted == list(range(12))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
     assert not list(tmp_path.glob("*.job"))
 
 
 def test_another_width_paints_nothing_anew(tmp_path, photo, styles, settings):
-    make_sheet(photo, styles, tmp_path / "a.png", settings, keep_job=True)
+    make_sheet(photo, styles, tmp_path / "a.png", settings, run=RunOptions(keep_job=True))
     before = opened(tmp_path / "a.png")
     narrow = dataclasses.replace(settings, width=200)
-    keep = {"overwrite": True, "keep_job": True}
-    make_sheet(photo, styles, tmp_path / "a.png", narrow, on_frame=lambda *_: pytest.fail("it paints"), **keep)
+    run = RunOptions(overwrite=True, keep_job=True, on_frame=lambda *_: pytest.fail("it paints"))
+    make_sheet(photo, styles, tmp_path / "a.png", narrow, run)
     after = opened(tmp_path / "a.png")
     assert after.shape[:2] == (round(len(before) * 200 / before.shape[1]), 200)
     assert np.abs(after.mean((0, 1)) - before.mean((0, 1))).max() < 2

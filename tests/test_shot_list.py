@@ -10,7 +10,7 @@ from conftest import pixels
 from conftest import texture as noise
 from PIL import Image
 
-from vidstyle import Settings, find_shots, stylize_video
+from vidstyle import RunOptions, VideoSettings, find_shots, stylize_video
 
 pytestmark = pytest.mark.clips
 FAST = ["--size", "64", "--first-iterations", "4", "--iterations", "3", "--device", "cpu", "-q", "--keep-job"]
@@ -99,7 +99,7 @@ def test_the_library_gives_shots_too(tmp_path):
     assert [shot.start_seconds for shot in found] == [0, Fraction(7, 24), Fraction(11, 24)]
     assert found[-1].end_seconds == Fraction(20, 24)
     assert found[1].range == (0.291, 0.458)
-    assert find_shots(clip, Settings(start=0.291, end=0.458)) == [found[1]]
+    assert find_shots(clip, VideoSettings(start=0.291, end=0.458)) == [found[1]]
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,22 @@ def test_a_painting_goes_on_through_changes_of_light(tmp_path, style, network, g
     lit = [(frame * float(gains.get(number, 1))).clip(0, 255).astype(np.uint8) for number, frame in enumerate(frames)]
     # With plain Gram matrices, whose steps are shorter with a random network: what is tested is where painting goes on.
     few = {"first_iterations": 30, "iterations": 1}
-    settings = Settings.preset("gatys", size=96, network=str(network), device="cpu", alpha=0.0, init="noise", **few)
+    settings = VideoSettings.preset(
+        "gatys", size=96, network=str(network), device="cpu", alpha=0.0, init="noise", **few
+    )
 
     def last(name, frames, **changes):
         clip = make_clip(tmp_path / f"{name}.mp4", frames, rate=24, options={"crf": "8"})
-        stylize_video(clip, [style], tmp_path / f"{name}.gif", dataclasses.replace(settings, **changes), keep_job=True)
+        stylize_video(
+            clip,
+            [style],
+            tmp_path / f"{name}.gif",
+            dataclasses.replace(settings, **changes),
+            run=RunOptions(keep_job=True),
+        )
         with Image.open(tmp_path / f"{name}.gif.job" / "frames" / "000007.png") as painted:
             return np.asarray(painted, float)[12:-12, 12:-32]
 
     plain, event = last("plain", frames), last("event", lit, long_term=())
-    anew = last("anew", frames, warm_start="none", iterations=Settings.iterations, seed=1)
+    anew = last("anew", frames, warm_start="none", iterations=VideoSettings.iterations, seed=1)
     assert np.abs(event - plain).mean() < 0.4 * np.abs(anew - plain).mean()

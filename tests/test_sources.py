@@ -12,7 +12,7 @@ from PIL import Image
 from vidstyle.api import plan_video
 from vidstyle.jobs import sources
 from vidstyle.jobs.sources import AHEAD, ALWAYS, Ahead, SequenceSource, VideoSource, ahead
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.types import ClipInfo
 
 
@@ -26,7 +26,7 @@ def same(one, other):
 
 def test_a_clip_can_be_entered_anywhere(tmp_path):
     make_clip(tmp_path / "clip.mp4", pan(6), rate=24)
-    source = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64), (1.0,))
+    source = VideoSource(str(tmp_path / "clip.mp4"), VideoSettings(size=64), (1.0,))
     whole = list(source.frames(0))
     assert [frame.index for frame in whole] == list(range(6))
     assert whole[0].motion is None
@@ -37,7 +37,7 @@ def test_a_clip_can_be_entered_anywhere(tmp_path):
 
 def test_the_motion_of_a_pan(tmp_path):
     make_clip(tmp_path / "clip.mp4", pan(3), rate=24)
-    source = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=0), (1.0,))
+    source = VideoSource(str(tmp_path / "clip.mp4"), VideoSettings(size=0), (1.0,))
     flow = next(source.frames(2)).motion.flow
     inside = flow[:, 16:-16, 16:-16]
     assert inside[0].median().item() == pytest.approx(2, abs=0.1)  # the camera moves right by 2 pixels a frame
@@ -60,7 +60,7 @@ def test_in_a_flash_nothing_moves_and_what_follows_has_moved_since_before_it():
     pictures = list(pan(10, 128, 96, speed=2))
     for flash in (4, 5):
         pictures[flash] = np.full_like(pictures[0], 255)
-    source = SequenceSource(Pictures(pictures), Settings(size=0), (1.0,), flashes=(4, 5))
+    source = SequenceSource(Pictures(pictures), VideoSettings(size=0), (1.0,), flashes=(4, 5))
     whole = list(source.frames(0))
     for flash in (4, 5):
         assert not whole[flash].motion.flow.any() and whole[flash].motion.visible.min() == 1
@@ -76,7 +76,7 @@ def test_in_a_flash_nothing_moves_and_what_follows_has_moved_since_before_it():
 def test_a_picture_is_painted_again_after_a_flash_and_black_at_the_beginning_is_a_picture():
     black, picture = np.zeros((64, 96, 3), np.uint8), next(pan(1))
     pictures = [black, black, picture, picture, black, picture, picture]
-    source = SequenceSource(Pictures(pictures), Settings(size=0), (1.0,), cuts=[2], flashes=(0, 1, 4))
+    source = SequenceSource(Pictures(pictures), VideoSettings(size=0), (1.0,), cuts=[2], flashes=(0, 1, 4))
     frames = list(source.frames(0))
     assert [frame.motion is None for frame in frames] == [True, False, True, False, False, False, False]
     assert [frame.budget is None for frame in frames] == [True, False, True, False, True, True, False]
@@ -86,8 +86,8 @@ def test_a_picture_is_painted_again_after_a_flash_and_black_at_the_beginning_is_
 
 def test_a_range_of_seconds(tmp_path):
     make_clip(tmp_path / "clip.mp4", pan(8), rate=24)
-    whole = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64), (1.0,))
-    part = VideoSource(str(tmp_path / "clip.mp4"), Settings(size=64, start=0.125, end=0.25), (1.0,))
+    whole = VideoSource(str(tmp_path / "clip.mp4"), VideoSettings(size=64), (1.0,))
+    part = VideoSource(str(tmp_path / "clip.mp4"), VideoSettings(size=64, start=0.125, end=0.25), (1.0,))
     assert part.info.frames == 3  # frames 3, 4 and 5 at 24 a second: the end is exclusive
     assert torch.equal(next(part.frames(0)).image, next(whole.frames(3)).image)
 
@@ -105,7 +105,7 @@ def test_frames_ahead_are_bounded_by_their_bytes(monkeypatch, processors, megaby
                 decoded.append(number)
                 yield picture
 
-    source = SequenceSource(Counted(pan(12, 128, 64, speed=1)), Settings(size=0), (1.0,))
+    source = SequenceSource(Counted(pan(12, 128, 64, speed=1)), VideoSettings(size=0), (1.0,))
     frames = source.frames(0)
     first = next(frames)
     assert len(decoded) == made
@@ -118,13 +118,13 @@ def test_frames_ahead_are_bounded_by_their_bytes(monkeypatch, processors, megaby
 
 
 def test_a_frame_takes_no_more_than_is_counted():
-    frames = list(SequenceSource(Pictures(pan(12, 128, 64, speed=40)), Settings(size=0), (1.0,)).frames(0))
+    frames = list(SequenceSource(Pictures(pan(12, 128, 64, speed=40)), VideoSettings(size=0), (1.0,)).frames(0))
     for frame in frames:
         tensors = [frame.image]
         motions = [frame.motion] if frame.motion else []
         tensors += [part for motion in (*motions, *frame.earlier.values()) for part in (motion.flow, motion.visible)]
         held = sum(tensor.untyped_storage().nbytes() for tensor in tensors)
-        assert held <= Ahead.of(Settings(), 9).frame_bytes * 128 * 64
+        assert held <= Ahead.of(VideoSettings(), 9).frame_bytes * 128 * 64
     assert max(len(frame.earlier) for frame in frames) > 0
 
 
@@ -150,7 +150,7 @@ def test_nothing_is_decoded_that_is_behind_the_end(tmp_path, monkeypatch, second
             yield frame
 
     monkeypatch.setattr(reader.Reader, "_decoded", counted)
-    settings, wanted = Settings(end=seconds, size=64), round(25 * seconds)
+    settings, wanted = VideoSettings(end=seconds, size=64), round(25 * seconds)
     for read in (
         lambda: VideoSource(str(tmp_path / "a.mp4"), settings, (1.0,)).curves,
         lambda: plan_video(tmp_path / "a.mp4", [tmp_path / "style.png"], settings),

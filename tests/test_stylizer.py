@@ -8,7 +8,7 @@ from vidstyle.core.color import preserve_color
 from vidstyle.core.optimizers import OPTIMIZERS
 from vidstyle.core.stylizer import Stylizer, scales, to_pixels
 from vidstyle.errors import DivergedError
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.types import Budget, Frame, Motion
 
 
@@ -38,14 +38,14 @@ def poisoned(tiny_network, times):
 
 @pytest.mark.parametrize("method", list(OPTIMIZERS))
 def test_gradients_that_are_no_numbers_are_told_not_painted_over(tiny_network, picture, style, method):
-    settings = Settings(device="cpu", optimizer=method, first_iterations=12)
+    settings = VideoSettings(device="cpu", optimizer=method, first_iterations=12)
     stylizer = Stylizer(poisoned(tiny_network, 10**9), [style], settings)
     with pytest.raises(DivergedError, match="frame 7"):
         stylizer.step(Frame(7, picture, None, 0.3, (1.0,)), None)
 
 
 def test_a_second_attempt_is_made(tiny_network, picture, style):
-    settings = Settings(device="cpu", optimizer="adam", first_iterations=12)
+    settings = VideoSettings(device="cpu", optimizer="adam", first_iterations=12)
     stylizer = Stylizer(poisoned(tiny_network, 6), [style], settings)
     result, state = stylizer.step(Frame(0, picture, None, 0.3, (1.0,)), None)
     assert torch.isfinite(state.pastiche).all()
@@ -59,7 +59,7 @@ def test_scales_double_up_to_the_size():
 
 def walk(network, style, pictures, **changes):
     """The pastiches of a clip that stands still while its content and alpha change; one still at the end."""
-    settings = Settings(iterations=6, first_iterations=8, **changes)
+    settings = VideoSettings(iterations=6, first_iterations=8, **changes)
     stylizer, state, results = Stylizer(network, [style], settings), None, []
     size = pictures[0].shape[1:]
     still = Motion(torch.zeros(2, *size), torch.ones(1, *size))
@@ -89,7 +89,7 @@ def test_a_recorded_iteration_is_the_plain_one(picture, style):
 
 
 def test_a_frame_that_did_not_change_costs_little(tiny_network, picture, style):
-    settings = Settings(device="cpu", first_iterations=150, iterations=60)
+    settings = VideoSettings(device="cpu", first_iterations=150, iterations=60)
     stylizer = Stylizer(tiny_network, [style], settings)
     _, state = stylizer.step(Frame(0, picture, None, 0.3, (1.0,)), None)
     still = Motion(torch.zeros(2, 72, 96), torch.ones(1, 72, 96))
@@ -106,10 +106,10 @@ def test_stylizers_beside_and_after_each_other_do_not_disturb_recordings(picture
     huge = torch.rand(3, 6000, 900, generator=torch.Generator().manual_seed(0))  # shrunk a hundredfold
     network = networks.compact()
     frames = [Frame(index, picture, None, 0.3, (1.0,)) for index in range(4)]
-    settings = Settings(device="cuda", first_iterations=6, precision="float32")
+    settings = VideoSettings(device="cuda", first_iterations=6, precision="float32")
     first = Stylizer(network, [huge], settings)
     expected = first.step(frames[0], None)[0].image
-    other = Stylizer(networks.compact(), [huge], Settings(device="cuda", first_iterations=6, **changes))
+    other = Stylizer(networks.compact(), [huge], VideoSettings(device="cuda", first_iterations=6, **changes))
     for frame in frames:
         assert (first.step(frame, None)[0].image == expected).all()
         other.step(frame, None)
@@ -119,7 +119,7 @@ def test_stylizers_beside_and_after_each_other_do_not_disturb_recordings(picture
 
 def painted_states(network, style, frames, **changes):
     """The states after frames painted one after the other."""
-    stylizer, states = Stylizer(network, [style], Settings(device="cpu", first_iterations=3, **changes)), [None]
+    stylizer, states = Stylizer(network, [style], VideoSettings(device="cpu", first_iterations=3, **changes)), [None]
     for frame in frames:
         states.append(stylizer.step(frame, states[-1])[1])
     return states[1:]
@@ -147,7 +147,7 @@ def test_what_fades_in_is_not_mapped_from_black(tiny_network, picture, style):
     (*_, last) = painted_states(tiny_network, style, frames, iterations=1)
     (alone,) = painted_states(tiny_network, style, shot(picture))
     assert torch.equal(last.colors, alone.colors)
-    stylizer = Stylizer(tiny_network, [style], Settings(device="cpu"))
+    stylizer = Stylizer(tiny_network, [style], VideoSettings(device="cpu"))
     recoloured = stylizer._recolored(frames[-1], last)[0].image
     assert float(((recoloured <= 0) | (recoloured >= 1)).float().mean()) < 0.2
 
@@ -173,7 +173,9 @@ def test_recolouring_ends_where_alpha_is_one(tiny_network, picture, style):
 
 def test_a_mix_is_recoloured_with_the_mixed_colours(tiny_network, picture):
     dark, light = torch.full((3, 40, 40), 0.4), torch.full((3, 40, 40), 0.6)
-    stylizer = Stylizer(tiny_network, [dark, light], Settings(device="cpu", first_iterations=1, coarse_to_fine=False))
+    stylizer = Stylizer(
+        tiny_network, [dark, light], VideoSettings(device="cpu", first_iterations=1, coarse_to_fine=False)
+    )
     means = []
     for share in (0.2, 0.5, 0.8):
         _, state = stylizer.step(Frame(0, picture, None, 0.3, (1 - share, share)), None)
@@ -182,7 +184,7 @@ def test_a_mix_is_recoloured_with_the_mixed_colours(tiny_network, picture):
 
 
 def test_kept_colours_are_the_photographs_own(tiny_network, picture, style):
-    stylizer = Stylizer(tiny_network, [style], Settings(device="cpu", first_iterations=2))
+    stylizer = Stylizer(tiny_network, [style], VideoSettings(device="cpu", first_iterations=2))
     frame = Frame(0, picture, None, 0.3, (1.0,), preserve_color=1.0)
     result, state = stylizer.step(frame, None)
     assert (result.image == to_pixels(preserve_color(state.pastiche, picture, 1.0))).all()

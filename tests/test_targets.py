@@ -10,10 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import network_file, pixels, random_network, texture
+from conftest import network_file, pixels, random_network, settings_of, texture
 from PIL import Image
 
-from vidstyle import Settings, animate_balance, make_sheet, stylize_image
+from vidstyle import (
+    BalanceSettings,
+    ImageSettings,
+    RunOptions,
+    SheetSettings,
+    VideoSettings,
+    animate_balance,
+    make_sheet,
+    stylize_image,
+)
 from vidstyle.errors import DiskError, DivergedError, JobError, MediaError, OutputExistsError, UsageError
 
 CHANGES = ("replace", "rename", "fsync", "mkdir", "unlink", "rmdir")  # calls of `os` that change the disk
@@ -25,7 +34,12 @@ class Killed(BaseException):
 
 @pytest.fixture
 def settings(network):
-    return Settings(network=str(network), sheet_size=64, alphas=(0.5, 0.3), size=32, first_iterations=1, device="cpu")
+    return SheetSettings(network=str(network), size=64, alphas=(0.5, 0.3), first_iterations=1, device="cpu")
+
+
+@pytest.fixture
+def still(settings):
+    return settings_of(ImageSettings, settings, size=32)
 
 
 @pytest.fixture
@@ -38,7 +52,7 @@ def content(tmp_path):
 def paint(tmp_path, content, settings):
     def run(name="o", suffixes=("png", "jpg"), **options):
         outs = [tmp_path / f"{name}.{suffix}" for suffix in suffixes]
-        make_sheet(content, [content], outs, options.pop("settings", settings), **options)
+        make_sheet(content, [content], outs, options.pop("settings", settings), RunOptions(**options))
         return [out.read_bytes() for out in outs]
 
     return run
@@ -169,9 +183,7 @@ def test_moved_with_its_folder(paint, half_made, tmp_path, content, settings):
 def test_poster_and_figure_belong_to_it(tmp_path, content, settings):
     def paint(name):
         files = {"poster": str(tmp_path / f"{name}p.png"), "figure": str(tmp_path / f"{name}f.json")}
-        own = dataclasses.replace(
-            settings, alphas=(), seconds=0.5, fps=4, space="linear", animation_iterations=1, **files
-        )
+        own = settings_of(BalanceSettings, settings, size=32, seconds=0.5, fps=4, space="linear", iterations=1, **files)
         animate_balance(content, [content], tmp_path / f"{name}.png", own)
         return {path.name.removeprefix(name): path.read_bytes() for path in tmp_path.glob(f"{name}*")}
 
@@ -191,27 +203,30 @@ def test_poster_and_figure_belong_to_it(tmp_path, content, settings):
 
 
 class TestRefusedBeforeAFrame:
-    def test_the_mended_command_goes_on(self, tmp_path, content, settings, vidstyle):
+    def test_the_mended_command_goes_on(self, tmp_path, content, still, vidstyle):
         """Found while painting: the folder was made by then."""
         network = random_network()
         for convolution in network.convolutions.values():
             convolution.weight.fill_(6e4)
-        wild = dataclasses.replace(settings, network=str(network_file(tmp_path / "wild.safetensors", network)))
+        wild = dataclasses.replace(still, network=str(network_file(tmp_path / "wild.safetensors", network)))
         with pytest.raises(DivergedError):
             stylize_image(content, [content], tmp_path / "o.png", wild)
         assert not (tmp_path / "o.png.job").exists()
-        stylize_image(content, [content], tmp_path / "o.png", dataclasses.replace(settings, alpha=0.9))
+        stylize_image(content, [content], tmp_path / "o.png", dataclasses.replace(still, alpha=0.9))
 
-    def test_a_killed_one_is_no_obstacle_either(self, tmp_path, content, settings):
+    def test_a_killed_one_is_no_obstacle_either(self, tmp_path, content, still):
         def stop(result, total):
             raise AssertionError
 
         for last in range(1, 12):
-            killed_at(last, lambda: stylize_image(content, [content], tmp_path / "o.png", settings, on_frame=stop))
+            killed_at(
+                last,
+                lambda: stylize_image(content, [content], tmp_path / "o.png", still, run=RunOptions(on_frame=stop)),
+            )
             if (tmp_path / "o.png.job" / "manifest.json").exists():
                 break
         assert not list((tmp_path / "o.png.job").glob("frames/*"))
-        stylize_image(content, [content], tmp_path / "o.png", dataclasses.replace(settings, alpha=0.9))
+        stylize_image(content, [content], tmp_path / "o.png", dataclasses.replace(still, alpha=0.9))
         assert leftovers(tmp_path, "o.png") == ["o.png"]
 
 
@@ -238,7 +253,7 @@ class TestInputs:
         good = files[role].read_bytes()
 
         def paint(out, on_frame=None):
-            make_sheet(files["content"], [files["style"]], tmp_path / out, settings, on_frame=on_frame)
+            make_sheet(files["content"], [files["style"]], tmp_path / out, settings, run=RunOptions(on_frame=on_frame))
             return (tmp_path / out).read_bytes()
 
         def on_frame(result, total):
@@ -253,7 +268,13 @@ class TestInputs:
         assert paint("o.png") == whole
 
     def test_a_touched_one_is_the_same(self, tmp_path, content, settings):
-        make_sheet(content, [content], tmp_path / "o.png", settings, on_frame=lambda *_: os.utime(content, (1, 1)))
+        make_sheet(
+            content,
+            [content],
+            tmp_path / "o.png",
+            settings,
+            run=RunOptions(on_frame=lambda *_: os.utime(content, (1, 1))),
+        )
         make_sheet(content, [content], tmp_path / "whole.png", settings)
         assert (tmp_path / "o.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
 
@@ -261,7 +282,7 @@ class TestInputs:
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path)
         away = lambda *_: os.chdir("/")  # noqa: E731
-        make_sheet("content.png", ["content.png"], ["o.png", Path("o.jpg")], settings, on_frame=away)
+        make_sheet("content.png", ["content.png"], ["o.png", Path("o.jpg")], settings, run=RunOptions(on_frame=away))
         assert leftovers(tmp_path, "o.") == ["o.jpg", "o.png"]
 
 
@@ -317,12 +338,15 @@ WRONG = [
     (
         stylize_image,
         {"settings": {"alpha": 0.3}},
-        r"settings is {'alpha': 0.3}; give vidstyle.Settings",
+        r"settings is {'alpha': 0.3}; give vidstyle.ImageSettings\(...\), or None",
     ),
-    (stylize_image, {"overwrite": "no"}, "overwrite is 'no'; give True or False"),
-    (stylize_image, {"restart": 1}, "restart is 1; give True or False"),
-    (stylize_image, {"on_frame": "print"}, "on_frame is 'print'; give a function, or None"),
-    (make_sheet, {"keep_job": None}, "keep_job is None; give True or False"),
+    (stylize_image, {"settings": VideoSettings()}, r"settings is a VideoSettings; give vidstyle.ImageSettings\(...\)"),
+    (animate_balance, {"settings": ImageSettings()}, "settings is an ImageSettings; give vidstyle.BalanceSettings"),
+    (make_sheet, {"settings": ImageSettings()}, "settings is an ImageSettings; give vidstyle.SheetSettings"),
+    (make_sheet, {"run": True}, "run is True; give vidstyle.RunOptions"),
+    (stylize_image, {"run": RunOptions(on_pilot=print)}, "on_pilot is given, and a job of the kind 'image' never"),
+    (make_sheet, {"run": RunOptions(on_fitted=print)}, "on_fitted is given, and a job of the kind 'sheet' never"),
+    (animate_balance, {"run": RunOptions(observe=print)}, "observe is given, and a job of the kind 'balance'"),
     (animate_balance, {"content": 3.5}, "content is 3.5; give a path"),
 ]
 
@@ -332,4 +356,18 @@ def test_arguments_of_wrong_types(tmp_path, content, function, wrong, match):
     right = {"content": content, "styles": [content], "output": tmp_path / "o.png"}
     with pytest.raises(UsageError, match=match):
         function(**{**right, **wrong})
-    assert [path.name for path in tmp_path.iterdir()] == ["content.png"] or wrong.keys() & {"settings"}
+    assert [path.name for path in tmp_path.iterdir()] == ["content.png"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"overwrite": "no"}, "overwrite is 'no'; give True or False"),
+        ({"restart": 1}, "restart is 1; give True or False"),
+        ({"keep_job": None}, "keep_job is None; give True or False"),
+        ({"on_frame": "print"}, "on_frame is 'print'; give a function, or None"),
+    ],
+)
+def test_run_options_of_wrong_types(wrong, match):
+    with pytest.raises(UsageError, match=match):
+        RunOptions(**wrong)

@@ -13,7 +13,7 @@ from vidstyle.core.stylizer import Stylizer
 from vidstyle.jobs.sources import SequenceSource, to_tensor
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.types import ClipInfo, Frame, LoopClosure, Motion, State
 
 CPU = torch.device("cpu")
@@ -87,7 +87,7 @@ def test_what_the_last_frame_hides_comes_from_the_nearest_one_that_shows_it():
 
 
 def test_a_film_looks_back_only_for_what_is_hidden():
-    settings = Settings(size=0)
+    settings = VideoSettings(size=0)
     moving = [frame.earlier for frame in SequenceSource(Pictures([texture(64, 96, 3)] * 6), settings, (1.0,)).frames(0)]
     assert not any(moving)
     frames = list(SequenceSource(Pictures(crossing(12, 4)), settings, (1.0,)).frames(0))
@@ -97,7 +97,7 @@ def test_a_film_looks_back_only_for_what_is_hidden():
 
 @pytest.mark.parametrize("hidden", [1, 4])
 def test_a_place_comes_back_as_it_was_painted(tiny_network, style, hidden):
-    settings = Settings(size=0, device="cpu", first_iterations=30, iterations=6, alpha=0.2)
+    settings = VideoSettings(size=0, device="cpu", first_iterations=30, iterations=6, alpha=0.2)
     sequence = Pictures(crossing(9 + hidden, hidden, first=8))
     states = paint(tiny_network, style, sequence, settings)
     place = (slice(None), slice(24, 40), slice(40, 56))
@@ -141,7 +141,7 @@ def test_carrying_along_no_motion_changes_nothing(picture):
 def test_a_repeated_picture_costs_one_evaluation_and_stays(tiny_network, style):
     first, second, third = wide_pan(3, 2)
     sequence = Pictures([first, second, second, second, third])
-    settings = Settings(size=0, device="cpu", first_iterations=8, iterations=6)
+    settings = VideoSettings(size=0, device="cpu", first_iterations=8, iterations=6)
     states = paint(tiny_network, style, sequence, settings)
     assert [result.iterations for _, result, _ in states][2:4] == [1, 1]
     assert torch.equal(states[1][2].pastiche, states[3][2].pastiche)
@@ -150,8 +150,8 @@ def test_a_repeated_picture_costs_one_evaluation_and_stays(tiny_network, style):
 
 def test_warm_starts(tiny_network, style):
     sequence = Pictures(wide_pan(3, 4))
-    settings = Settings(size=0, device="cpu", first_iterations=8, iterations=1)
-    apart = dataclasses.replace(settings, warm_start="none", iterations=Settings.iterations)
+    settings = VideoSettings(size=0, device="cpu", first_iterations=8, iterations=1)
+    apart = dataclasses.replace(settings, warm_start="none", iterations=VideoSettings.iterations)
     none = paint(tiny_network, style, sequence, apart)
     alone = [paint(tiny_network, style, Pictures([one]), settings)[0] for one in wide_pan(3, 4)]
     assert all(np.array_equal(one[1].image, other[1].image) for one, other in zip(none, alone, strict=True))
@@ -167,7 +167,7 @@ def test_warm_starts(tiny_network, style):
 def test_a_loop_ends_as_it_began(tiny_network, style):
     there = wide_pan(24, 2)
     sequence = Pictures([*there, *there[-2:0:-1]])
-    settings = Settings(size=0, device="cpu", first_iterations=20, iterations=5, alpha=0.1, tolerance=0.0)
+    settings = VideoSettings(size=0, device="cpu", first_iterations=20, iterations=5, alpha=0.1, tolerance=0.0)
     seams, pairs = {}, {}
     for loop in (False, True):
         states = paint(tiny_network, style, sequence, dataclasses.replace(settings, loop=loop))

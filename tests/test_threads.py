@@ -14,14 +14,14 @@ import torch
 from conftest import pixels, texture
 from PIL import Image
 
-from vidstyle import Settings, make_sheet
+from vidstyle import SheetSettings, make_sheet
 from vidstyle.jobs.threads import computing_with, pool
 
 PAINT = """
 import sys
-from vidstyle import Settings, make_sheet
+from vidstyle import SheetSettings, make_sheet
 content, style, network, out, stop = sys.argv[1:]
-settings = Settings(network=network, sheet_size=160, alphas=(.8, .5, .3, .1), first_iterations=8, device="cpu")
+settings = SheetSettings(network=network, size=160, alphas=(.8, .5, .3, .1), first_iterations=8, device="cpu")
 def on_frame(result, total):
     if result.index + 1 == int(stop):
         import os
@@ -92,7 +92,7 @@ def test_killed_with_one_thread_and_resumed_with_two(job):
 def test_jobs_of_two_threads_of_a_process(tmp_path, network):
     """At the same time, each as if it were alone, and the sheet the same."""
     Image.fromarray(pixels(texture(64, 64, seed=1))).save(tmp_path / "content.png")
-    settings = Settings(network=str(network), sheet_size=64, alphas=(0.8, 0.3), first_iterations=4, device="cpu")
+    settings = SheetSettings(network=str(network), size=64, alphas=(0.8, 0.3), first_iterations=4, device="cpu")
     outs = [tmp_path / f"{number}.png" for number in range(3)]
 
     def paint(out):

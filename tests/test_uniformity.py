@@ -11,7 +11,7 @@ from PIL import Image
 from test_balance import frames_of
 from typer.testing import CliRunner
 
-from vidstyle import Settings, animate_balance
+from vidstyle import BalanceSettings, RunOptions, animate_balance
 from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.core.metrics import feature_distance
@@ -89,17 +89,17 @@ def test_it_tells_everything(tmp_path, network, pictures):
 def test_it_measures_the_animation_that_balance_paints(tmp_path, network, pictures, judge, direction):
     (one,) = figures(tmp_path, network, *pictures[:2], "--judge", judge, "--direction", direction)["styles"]
     even = one["animations"][0]
-    settings = Settings(
+    settings = BalanceSettings(
         size=64,
         seconds=1,
         fps=8,
-        animation_iterations=8,
+        iterations=8,
         first_iterations=8,
         direction=direction,
         device="cpu",
         network=str(network),
     )
-    animate_balance(pictures[0], pictures[1:2], tmp_path / "a.png", settings, keep_job=True)
+    animate_balance(pictures[0], pictures[1:2], tmp_path / "a.png", settings, run=RunOptions(keep_job=True))
     frames = frames_of(tmp_path / "a.png.job")[:5]
     critic = networks.compact(str(network) if judge == "painter" else None)
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")

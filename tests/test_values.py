@@ -1,7 +1,6 @@
 """Numbers and words: whatever is given for a setting, it is taken or refused in a sentence, and never a traceback."""
 
 import contextlib
-import dataclasses
 import math
 import re
 from pathlib import Path
@@ -14,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vidstyle import Settings
+from vidstyle import BalanceSettings, EncodeSettings, VideoSettings
 from vidstyle.cli.flags import from_flag
 from vidstyle.errors import UsageError
-from vidstyle.settings import OPTIONS
+from vidstyle.settings import JOBS, option_name, options
 
 ODD = (
     "", " ", "nan", "inf", "-inf", "1e300", "-1e300", "1e-300", "1e400", "-1", "0", "-0", "99999999999999999999",
@@ -29,18 +28,21 @@ GIVEN = st.one_of(
     st.binary(), st.lists(st.one_of(st.floats(), st.text())),
     st.sampled_from((np.float32(2.5), np.int64(3), np.True_, np.zeros(2))),
 )  # fmt: skip
+FIELDS = [(kind, name) for kind in JOBS.values() for name in options(kind)]
+ONCE = {name: kind for kind, name in reversed(FIELDS)}  # each name in the first job that has it
 SMALL = ["--size", 32, "--iterations", 1, "--first-iterations", 1]
 
 
 @settings(max_examples=200, deadline=None)
-@given(name=st.sampled_from(sorted(OPTIONS)), value=GIVEN)
-def test_settings_take_a_value_or_refuse_it(name, value):
+@given(field=st.sampled_from(FIELDS), value=GIVEN)
+def test_settings_take_a_value_or_refuse_it(field, value):
     """Of a setting that was taken the type is that of its default, and a number is in the range that it says."""
+    kind, name = field
     try:
-        kept = getattr(Settings(**{name: value}), name)
+        kept = getattr(kind(**{name: value}), name)
     except UsageError:
         return
-    option = OPTIONS[name]
+    option = options(kind)[name]
     assert isinstance(kept, type(option.default)) or option.default is None or isinstance(kept, int | str)
     if isinstance(kept, int | float):
         assert math.isfinite(kept)
@@ -71,24 +73,25 @@ def test_settings_take_a_value_or_refuse_it(name, value):
     ],
 )
 def test_what_is_wrong_is_said(wrong, words):
+    kind = BalanceSettings if {"fps", "timelapse"} & {*wrong} else EncodeSettings if "font" in wrong else VideoSettings
     with pytest.raises(UsageError, match=re.escape(words)):
-        Settings(**wrong)
+        kind(**wrong)
 
 
 def test_scalars_of_numpy_paths_and_lists_are_taken():
-    found = Settings(
+    found = VideoSettings(
         size=np.int64(64), alpha=np.float32(0.5), init=Path("a.png"), mix=[1, np.float64(2)], cuts=np.True_
     )
     assert (found.size, found.alpha, found.init, found.mix, found.cuts) == (64, 0.5, "a.png", (1, 2), True)
     assert [type(value) for value in (found.size, found.alpha, found.cuts)] == [int, float, bool]
 
 
-@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if not isinstance(option.default, bool)])
-def test_odd_words_on_the_command_line(name):
-    """Each is a value that `Settings` take, or refused as a whole by one of our sentences."""
-    for text in ODD:
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+def test_odd_words_on_the_command_line(kind, name):
+    """Each is a value that settings take, or refused as a whole by one of our sentences."""
+    for text in ODD if not isinstance(options(kind)[name].default, bool) else ():
         with contextlib.suppress(UsageError):
-            Settings(**{name: from_flag(name, text)})
+            kind(**{name: from_flag(kind, name, text)})
 
 
 @pytest.mark.parametrize(
@@ -120,15 +123,14 @@ def paint(vidstyle, tmp_path, network):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", sorted(OPTIONS))
+@pytest.mark.parametrize("name", sorted(ONCE))
 def test_odd_words_end_in_a_painting_or_a_refusal(paint, tmp_path, name):
     """The same to the end, in every job: exit 0 or 2; 3 and 8 for what names a file."""
-    option = OPTIONS[name]
-    flag = "--" + (option.metadata["flag"] or name).replace("_", "-")
+    option, job = options(ONCE[name])[name], ONCE[name].job
+    flag = option_name(option)
     make_clip(tmp_path / "clip.mp4", pan(2), rate=24)
     for number in (1, 2):
         Image.fromarray(pixels(texture(64, 96, number))).save(tmp_path / f"{number}.png")
-    job = next(job for job in option.metadata["only"] if job != "encode")
     content = tmp_path / ("clip.mp4" if job == "video" else "1.png")
     brief = {"balance": ["--seconds", 1, "--fps", 3], "sheet": ["--alphas", ".5"]}.get(job, [])
     for text in ODD:
@@ -161,6 +163,7 @@ def test_a_black_and_white_clip_stays_itself_at_alpha_1(paint, tmp_path):
 
 def test_every_setting_has_a_range_or_a_kind():
     """A number without an upper end can be too large for what computes with it."""
-    for option in dataclasses.fields(Settings):
+    for kind, name in FIELDS:
+        option = options(kind)[name]
         if isinstance(option.default, int | float) and not isinstance(option.default, bool):
             assert option.metadata["high"] < math.inf, option.name

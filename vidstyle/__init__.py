@@ -1,9 +1,11 @@
 """vidstyle: neural style transfer of video, of balance animations and of pictures.
 
-    from vidstyle import Settings, animate_balance, encode_job, make_sheet, measure_clip, stylize_image, stylize_video
+    from vidstyle import animate_balance, encode_job, make_sheet, measure_clip, stylize_image, stylize_video
+    from vidstyle import BalanceSettings, EncodeSettings, SheetSettings, ImageSettings, VideoSettings, RunOptions
     from vidstyle import stylize, stylize_frames  # arrays in, arrays out
 
-Importing the package is cheap; torch is imported when one of the functions is first looked up.
+Importing the package is cheap, and changes nothing outside it; torch is imported when one of the functions is first
+looked up.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import VidstyleError
-from vidstyle.settings import Settings
+from vidstyle.settings import BalanceSettings, EncodeSettings, ImageSettings, SheetSettings, VideoSettings
 from vidstyle.system.version import __version__ as __version__
 from vidstyle.types import Result
 
 if TYPE_CHECKING:
     from vidstyle.api import (
+        RunOptions,
         animate_balance,
         encode_job,
         find_shots,
@@ -30,9 +33,14 @@ if TYPE_CHECKING:
     from vidstyle.lab.evaluate.report import measure_clip
 
 __all__ = [
+    "BalanceSettings",
+    "EncodeSettings",
+    "ImageSettings",
     "Measurement",
     "Result",
-    "Settings",
+    "RunOptions",
+    "SheetSettings",
+    "VideoSettings",
     "VidstyleError",
     "animate_balance",
     "encode_job",

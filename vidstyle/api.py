@@ -1,6 +1,6 @@
 """The public functions of the library.
 
-    from vidstyle import Settings, animate_balance, make_sheet, stylize_image, stylize_video
+    from vidstyle import BalanceSettings, RunOptions, VideoSettings, animate_balance, stylize_image, stylize_video
 
 Each function refuses what cannot work before it paints, keeps every finished frame in `OUTPUT.job/`, resumes from
 there when called again with the same inputs and settings, and removes that folder when the outputs are complete.
@@ -17,23 +17,23 @@ from pathlib import Path
 import numpy as np
 
 from vidstyle.errors import UsageError
-from vidstyle.jobs.arguments import checked
+from vidstyle.jobs.arguments import RunOptions, checked
 from vidstyle.jobs.arrays import painted_frames, painted_still
 from vidstyle.jobs.balance import Animation, PictureSource, still_plan
-from vidstyle.jobs.curves import ParameterCurves, require_still
-from vidstyle.jobs.output.export import OnFitted, Outputs, check_outputs
+from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.reencode import encode_job
-from vidstyle.jobs.rendering import OnFrame
-from vidstyle.jobs.retiming import OnStep, expected_times
+from vidstyle.jobs.retiming import expected_times
 from vidstyle.jobs.sheets import ALPHAS, Style, sheet_of_alphas, sheet_of_shots, shots_of, write_contact_sheet
 from vidstyle.jobs.sources import VideoSource, is_picture
-from vidstyle.jobs.tasks import Call, File, OnPainted, Task
+from vidstyle.jobs.tasks import File, Task
 from vidstyle.schedule import constant
-from vidstyle.settings import Settings
+from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings, options
 from vidstyle.types import Shot
 
 __all__ = [
     "ParameterCurves",
+    "RunOptions",
     "Shot",
     "animate_balance",
     "encode_job",
@@ -53,14 +53,8 @@ def stylize_video(
     clip: File,
     styles: Sequence[File],
     output: Outputs,
-    settings: Settings | None = None,
-    *,
-    overwrite: bool = False,
-    restart: bool = False,
-    keep_job: bool = False,
-    on_frame: OnFrame | None = None,
-    on_fitted: OnFitted | None = None,
-    on_painted: OnPainted | None = None,
+    settings: VideoSettings | None = None,
+    run: RunOptions | None = None,
 ) -> Path:
     """Paint a clip in the styles of pictures; keeps its sound and its frame rate.
 
@@ -70,24 +64,20 @@ def stylize_video(
         output: its suffix names the format: .mp4, .mov, .mkv, .webm, .gif, .webp, .avif or .png (APNG); or a folder
             for PNGs, a new one with a slash at the end. Or several of them; the first gives the job folder its name.
         settings: the defaults if None.
-        overwrite: replace an existing output.
-        restart: forget what an earlier, interrupted call has painted.
-        keep_job: keep the job folder, with every frame as a PNG, when the output is complete.
-        on_frame: called after each painted frame with its `Result` and the number of frames in all.
-        on_fitted: called with what each output gave up for `settings.max_size`.
-        on_painted: called, before the painting, with the source of the frames; what it returns has a method `add`,
-            called with each `Frame` and its painting, (H, W, 3) uint8, and `done`, called before they are encoded.
+        run: what becomes of existing outputs, of an earlier call's frames and of the job folder, and functions to call
+            meanwhile; the defaults if None.
 
     Returns:
         The path of the output; of several, of the first.
 
     Raises:
+        UsageError: `settings` are those of another job, or an argument or a setting is out of its range.
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    settings = settings or Settings()
-    task = Task("video", clip, styles, output, settings, Call(overwrite, restart, keep_job))
+    settings = settings or VideoSettings()
+    task = Task(clip, styles, output, settings, run or RunOptions())
     source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
-    return task.run(source, source.sound, on_frame, on_fitted, on_painted)
+    return task.run(source, source.sound)
 
 
 @checked
@@ -95,33 +85,25 @@ def animate_balance(
     content: File,
     styles: Sequence[File],
     output: Outputs,
-    settings: Settings | None = None,
-    *,
-    overwrite: bool = False,
-    restart: bool = False,
-    keep_job: bool = False,
-    on_frame: OnFrame | None = None,
-    on_fitted: OnFitted | None = None,
-    on_pilot: OnStep | None = None,
+    settings: BalanceSettings | None = None,
+    run: RunOptions | None = None,
 ) -> Path:
     """Paint a picture again and again while alpha runs from content to style and back, or while it grows.
 
     Args:
         content: a picture.
         output: of the formats of `stylize_video`.
-        on_pilot: called, before the painting, after each painting of the pilot renders by which equal steps are found,
-            with its number from 1 and the number of all.
 
     The other arguments, the result and the errors are those of `stylize_video`.
     """
-    settings = _animated(settings or Settings())
-    task = Task("balance", content, styles, output, settings, Call(overwrite, restart, keep_job))
+    settings = settings or BalanceSettings()
+    task = Task(content, styles, output, settings, run or RunOptions())
     picture = task.picture()
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
-        return task.run_retimed(animation, picture, on_frame, on_fitted, on_pilot)
+        return task.run_retimed(animation, picture)
     source = PictureSource(picture, settings, animation.plan(), starts_unpainted=settings.timelapse)
-    return task.run(source, None, on_frame, on_fitted)
+    return task.run(source)
 
 
 @checked
@@ -129,12 +111,8 @@ def stylize_image(
     content: File,
     styles: Sequence[File],
     output: Outputs,
-    settings: Settings | None = None,
-    *,
-    overwrite: bool = False,
-    restart: bool = False,
-    keep_job: bool = False,
-    on_frame: OnFrame | None = None,
+    settings: ImageSettings | None = None,
+    run: RunOptions | None = None,
 ) -> Path:
     """Paint one picture.
 
@@ -144,18 +122,17 @@ def stylize_image(
 
     The other arguments, the result and the errors are those of `stylize_video`.
     """
-    settings = settings or Settings()
-    require_still(settings)
-    task = Task("image", content, styles, output, settings, Call(overwrite, restart, keep_job))
+    settings = settings or ImageSettings()
+    task = Task(content, styles, output, settings, run or RunOptions())
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
     source = PictureSource(task.picture(), settings, plan)
-    return task.run(source, None, on_frame)
+    return task.run(source)
 
 
 def stylize_frames(
     frames: Sequence[np.ndarray],
     styles: Sequence[np.ndarray],
-    settings: Settings | None = None,
+    settings: VideoSettings | None = None,
     *,
     fps: Fraction | float = 25,
 ) -> Iterator[np.ndarray]:
@@ -176,10 +153,10 @@ def stylize_frames(
         UsageError: a frame has another shape, or a setting is invalid; most are found before this returns.
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    return painted_frames(frames, styles, settings or Settings(), Fraction(fps).limit_denominator(1001))
+    return painted_frames(frames, styles, settings or VideoSettings(), Fraction(fps).limit_denominator(1001))
 
 
-def stylize(content: np.ndarray, styles: Sequence[np.ndarray], settings: Settings | None = None) -> np.ndarray:
+def stylize(content: np.ndarray, styles: Sequence[np.ndarray], settings: ImageSettings | None = None) -> np.ndarray:
     """Paint one picture in memory: the painting of `stylize_image`, without any file.
 
     Args:
@@ -190,7 +167,7 @@ def stylize(content: np.ndarray, styles: Sequence[np.ndarray], settings: Setting
 
     The other arguments and the errors are those of `stylize_frames`.
     """
-    return painted_still(content, styles, settings or Settings())
+    return painted_still(content, styles, settings or ImageSettings())
 
 
 @checked
@@ -198,12 +175,8 @@ def make_sheet(
     content: File,
     styles: Sequence[File],
     output: Outputs,
-    settings: Settings | None = None,
-    *,
-    overwrite: bool = False,
-    restart: bool = False,
-    keep_job: bool = False,
-    on_frame: OnFrame | None = None,
+    settings: SheetSettings | None = None,
+    run: RunOptions | None = None,
 ) -> Path:
     """Paint small pictures beside each other, to choose from: each as `stylize_image` would paint it at that size.
 
@@ -212,25 +185,24 @@ def make_sheet(
             shot is painted in each style.
         styles: pictures. Of a clip without any, frames of its shots are shown as they are, at once.
         output: .png or .jpg, or several.
-        on_frame: called after each painted picture with its `Result` and the number of all.
 
     The other arguments, the result and the errors are those of `stylize_video`.
     """
-    settings = settings or Settings()
-    require_still(settings)
+    settings, run = settings or SheetSettings(), run or RunOptions()
+    run.require_called(settings.job)
     still = is_picture(content)
     if still and not styles:
         raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
     if still and (settings.start or settings.end is not None or not settings.cuts):
         raise UsageError(f"--start, --end and --no-cuts are for a clip, and {content} is a picture; leave them out")
-    alphas = settings.alphas or (ALPHAS if still else (constant(settings.alpha),))
-    settings = dataclasses.replace(settings, size=settings.sheet_size, alphas=alphas)
+    alphas = settings.alphas or (ALPHAS if still else (constant(VideoSettings.alpha),))
+    settings = dataclasses.replace(settings, alphas=alphas)
     if not styles:
-        outputs = check_outputs(output, moving=False, overwrite=overwrite, inputs=[content])
+        outputs = check_outputs(output, moving=False, overwrite=run.overwrite, inputs=[content])
         source = _unpainted(content, settings, settings.size)
-        write_contact_sheet(source, settings.width, outputs, overwrite=overwrite)
+        write_contact_sheet(source, settings.width, outputs, overwrite=run.overwrite)
         return outputs[0]
-    task = Task("sheet", content, styles, output, settings, Call(overwrite, restart, keep_job))
+    task = Task(content, styles, output, settings, run)
     shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
     name = Path(content).name
     if still:
@@ -238,51 +210,44 @@ def make_sheet(
     else:
         source = _unpainted(task.content, settings, settings.size)
         sheet = sheet_of_shots(name, source, shown, settings)
-    return task.draw(sheet, on_frame)
+    return task.draw(sheet)
 
 
 @checked
-def find_shots(clip: File, settings: Settings | None = None) -> list[Shot]:
+def find_shots(clip: File, settings: ReadingSettings | None = None) -> list[Shot]:
     """The shots that `stylize_video` would paint of a clip.
 
     Args:
         clip: anything PyAV reads.
-        settings: those of reading a clip are read, and cuts; the defaults if None.
+        settings: `VideoSettings` or `SheetSettings`, of which those of reading a clip are used; the defaults if None.
 
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    return shots_of(_unpainted(clip, settings or Settings()))
+    return shots_of(_unpainted(clip, settings or VideoSettings()))
 
 
-def _unpainted(clip: File, settings: Settings, size: int = 0) -> VideoSource:
+def _unpainted(clip: File, settings: ReadingSettings, size: int = 0) -> VideoSource:
     """A clip to show unpainted, at a size; only the settings of reading a clip are used."""
-    read = {name: getattr(settings, name) for name in ("start", "end", "cuts", "deinterlace", "hdr", "input_fps")}
-    return VideoSource(str(clip), Settings(size=size, **read), (1.0,))
+    read = {name: getattr(settings, name) for name in options(ReadingSettings)}
+    return VideoSource(str(clip), VideoSettings(size=size, **read), (1.0,))
 
 
 @checked
-def plan_video(clip: File, styles: Sequence[File], settings: Settings | None = None) -> ParameterCurves:
+def plan_video(clip: File, styles: Sequence[File], settings: VideoSettings | None = None) -> ParameterCurves:
     """The parameter curves of the frames that `stylize_video` would make, which see."""
-    settings = dataclasses.replace(settings or Settings(), cuts=False, flow="dis", flow_weights=None)
+    settings = dataclasses.replace(settings or VideoSettings(), cuts=False, flow="dis", flow_weights=None)
     return VideoSource(str(clip), settings, settings.shares(len(styles))).curves
 
 
 @checked
-def plan_balance(settings: Settings | None = None, styles: int = 1) -> ParameterCurves:
+def plan_balance(settings: BalanceSettings | None = None, styles: int = 1) -> ParameterCurves:
     """The parameter curves of the frames that `animate_balance` would show of so many styles.
 
     With `space` even, at the expected remapped times, which the pilot renders change a little.
     """
-    settings = _animated(settings or Settings())
+    settings = settings or BalanceSettings()
     animation = Animation(settings, settings.shares(styles))
     plan = animation.plan(expected_times(animation) if settings.space == "even" else None)
     order = [plan.painted[place] for place in plan.shown]
     return plan.curves.reordered(order, [number / plan.fps for number in range(len(order))])
-
-
-def _animated(settings: Settings) -> Settings:
-    """An alpha over time is the animation's, too."""
-    if settings.animation_alpha is None and isinstance(settings.alpha, str):
-        return dataclasses.replace(settings, animation_alpha=settings.alpha)
-    return settings

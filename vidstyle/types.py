@@ -58,7 +58,7 @@ class Shot:
 
     @property
     def range(self) -> tuple[float, float]:
-        """`Settings.start` and `Settings.end` that select this shot alone: milliseconds, rounded down."""
+        """The settings `start` and `end` that select this shot alone: milliseconds, rounded down."""
         start, end = (math.floor(seconds * 1000) / 1000 for seconds in (self.start_seconds, self.end_seconds))
         return start, end
 

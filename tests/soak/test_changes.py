@@ -72,13 +72,13 @@ def test_the_working_folder_is_deleted(runner, stage, tmp_path):
 
 ELSEWHERE = """
 import os
-from vidstyle import Settings, stylize_video
+from vidstyle import RunOptions, VideoSettings, stylize_video
 
 def on_frame(result, total):
     os.chdir({elsewhere!r})
 
-settings = Settings(network="network.safetensors", size=32, first_iterations=1)
-stylize_video("clip.mp4", ["style.png"], "out.mp4", settings, on_frame=on_frame)
+settings = VideoSettings(network="network.safetensors", size=32, first_iterations=1)
+stylize_video("clip.mp4", ["style.png"], "out.mp4", settings, RunOptions(on_frame=on_frame))
 """
 
 

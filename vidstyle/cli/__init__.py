@@ -1,4 +1,4 @@
-"""The command line: options become `Settings`, one function of the library is called, an error becomes an exit code."""
+"""The command line: options become settings, one function of the library is called, an error becomes an exit code."""
 
 from __future__ import annotations
 

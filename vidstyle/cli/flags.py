@@ -1,22 +1,21 @@
-"""The options of the command line: one for each field of `Settings`, and the field's value from the typed text."""
+"""The options of the command line: one for each field of a job's settings, and the field's value from typed text."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from vidstyle.errors import UsageError
-from vidstyle.settings import OPTIONS, SCHEDULED, kinds, option_name, typed
+from vidstyle.settings import SCHEDULED, Field, Settings, kinds, option_name, options, typed
 from vidstyle.system.values import NUMBER, WHOLE, number, whole
 
 METAVARS: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT"}
 
 
-def flag(option: dataclasses.Field[Any]) -> Any:
+def flag(settings: type[Settings], option: Field) -> Any:
     """The Typer annotation of an option; unset is None, so that a preset's value and a typed one can be told apart."""
-    kind = kinds()[option.name]
+    kind = kinds(settings)[option.name]
     name, default, text = option_name(option), option.default, option.metadata["text"]
     if kind is bool:
         shown = f"{text} [{'on' if default else 'off'}]"
@@ -35,12 +34,12 @@ def flag(option: dataclasses.Field[Any]) -> Any:
     return Annotated[str | None, typer.Option(name, metavar=metavar, help=shown, show_default=False)]
 
 
-def from_flag(name: str, value: Any) -> Any:
-    """A typed value; lists are written with commas, with semicolons if there are schedules in them.
+def from_flag(settings: type[Settings], name: str, value: Any) -> Any:
+    """A typed value of a field; lists are written with commas, with semicolons if there are schedules in them.
 
     Raises `UsageError` for what is no number where there must be one.
     """
-    option, kind = OPTIONS[name], kinds()[name]
+    option, kind = options(settings)[name], kinds(settings)[name]
     flag = option_name(option)
     if words := option.metadata["words"]:
         if value in words:

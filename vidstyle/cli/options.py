@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Collection
@@ -16,11 +15,10 @@ from vidstyle.cli.flags import flag, from_flag
 from vidstyle.cli.listening import notes_told
 from vidstyle.cli.progress import progress, tell_fitted
 from vidstyle.errors import UsageError
-from vidstyle.settings import OPTIONS, PRESETS, Job, Settings, option_name
+from vidstyle.settings import JOBS, PRESETS, Job, PaintingSettings, Settings, encodes, option_name, options
 
 OWN = ("report", "plot_schedule", "restart", "keep_job", "quiet", "preset")
 SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
-ENCODED = {option.name for option in dataclasses.fields(Settings) if "encode" in option.metadata["only"]}
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
 STYLES: Any = typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")
@@ -45,7 +43,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what a bug report needs, too.")]
 
 
-def _require_read(values: dict[str, Any]) -> None:
+def _require_read(kind: type[Settings], values: dict[str, Any]) -> None:
     """Raise `UsageError` if a command that only lists or draws is given options that it does not use."""
     given = {name for name, value in values.items() if value not in (None, False, [])}
     if values.get("shots"):
@@ -55,60 +53,66 @@ def _require_read(values: dict[str, Any]) -> None:
     else:
         return
     if idle:
-        names = ", ".join(SPELLED.get(name) or option_name(OPTIONS[name]) for name in values if name in idle)
+        names = ", ".join(SPELLED.get(name) or option_name(options(kind)[name]) for name in values if name in idle)
         raise UsageError(f"{what} and stops; leave out {names}")
+
+
+def _settings(kind: type[Settings], *, preset: str | None = None, **given: Any) -> Settings:
+    """The settings that are typed, on top of those of a preset."""
+    changes = {name: from_flag(kind, name, value) for name, value in given.items() if value is not None}
+    return kind.preset(preset, **changes) if preset and issubclass(kind, PaintingSettings) else kind(**changes)
 
 
 def job_options(
     job: Job, *, runs: bool = True, without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option for each field of `Settings` that `job` reads and, if it runs one, those of every job.
+    """Give a command one option for each setting of `job` and, if it runs one, those of every job.
 
-    The command receives them as the keyword arguments of its pipeline function.
+    The command receives them as the arguments `settings` and `run` of its function of the library.
 
     Args:
         runs: the command makes the outputs of the job; one that measures has no options of encoding.
         without: fields that the command does not read.
     """
-    unread = {*without, *(ENCODED if not runs and job != "encode" else ())}
-    fields = [o for o in dataclasses.fields(Settings) if job in o.metadata["only"] and o.name not in unread]
+    kind, measures = JOBS[job], not runs and job != "encode"
+    fields = [o for o in options(kind).values() if o.name not in without and not (measures and encodes(o))]
     named = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
     flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
     flags["verbose"] = Verbose
-    presets = {"preset": named} if job != "encode" else {}
-    options: dict[str, Any] = {**{option.name: flag(option) for option in fields}, **presets}
+    presets = {"preset": named} if issubclass(kind, PaintingSettings) else {}
+    typed: dict[str, Any] = {**{option.name: flag(kind, option) for option in fields}, **presets}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            given = {name: values.pop(name) for name in options}
-            preset = given.pop("preset", None)
-            typed = given | {"preset": preset}
-            told = errors_told(verbose=values.pop("verbose"), given=typed)
+            given = {name: values.pop(name) for name in typed}
+            told = errors_told(verbose=values.pop("verbose"), given=given)
             with told, notes_told(values.get("quiet", False)):
-                _require_read({**values, **typed})
-                changes = {name: from_flag(name, value) for name, value in given.items() if value is not None}
-                settings = Settings.preset(preset, **changes) if preset else Settings(**changes)
+                _require_read(kind, {**values, **given})
+                settings = _settings(kind, **given)
                 if not runs:
                     return command(**values, settings=settings)
+                from vidstyle.api import RunOptions  # not at the top: torch is imported
+
+                ways = {name: values.pop(name) for name in ("overwrite", "restart", "keep_job")}
                 report = values.get("report", False)
                 paints = (values["styles"] or job == "sheet") and values["output"]
                 paints = paints and not values.get("plot_schedule") and not values.get("shots")
                 quiet = values.pop("quiet") or not paints
                 if job in ("video", "balance"):
-                    values["on_fitted"] = None if quiet else tell_fitted
+                    ways["on_fitted"] = None if quiet else tell_fitted
                 with progress(values["output"], quiet, report) as (on_frame, on_step):
                     if job == "balance":
-                        values["on_pilot"] = functools.partial(on_step, "pilot render")
-                    return command(**values, settings=settings, on_frame=on_frame)
+                        ways["on_pilot"] = functools.partial(on_step, "pilot render")
+                    return command(**values, settings=settings, run=RunOptions(**ways, on_frame=on_frame))
 
         hints = get_type_hints(command, include_extras=True)
         own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [
             *(p.replace(annotation=hints[p.name], kind=keyword) for p in own),
-            *(inspect.Parameter(name, keyword, default=False, annotation=kind) for name, kind in flags.items()),
-            *(inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in options.items()),
+            *(inspect.Parameter(name, keyword, default=False, annotation=shown) for name, shown in flags.items()),
+            *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in typed.items()),
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -15,7 +15,7 @@ from vidstyle.compose.frame_cache import At, CompositorInputs
 from vidstyle.compose.playback import TITLE, Playback
 from vidstyle.errors import UsageError
 from vidstyle.media.stills.pictures import resize
-from vidstyle.settings import Settings
+from vidstyle.settings import EncodeSettings
 from vidstyle.types import ClipInfo, PaintedFrames
 
 
@@ -24,7 +24,7 @@ class Compositor:
 
     Args:
         painted: the playback before editing.
-        settings: those of the encoding are read.
+        settings: of the encoding, whichever job painted the frames.
         inputs: content and styles, as far as they are shown.
         moving: False for a still, which has no time.
 
@@ -36,7 +36,7 @@ class Compositor:
     def __init__(
         self,
         painted: Playback,
-        settings: Settings,
+        settings: EncodeSettings,
         inputs: CompositorInputs = CompositorInputs(),  # noqa: B008 (frozen)
         *,
         moving: bool = True,
@@ -61,7 +61,7 @@ class Compositor:
         self.delay: Fraction = self.playback.delay
 
     def changed(self, **settings: Any) -> Compositor:
-        """The same with other settings, like a smaller `width` or `frame_rate`."""
+        """The same with other settings, like a smaller `width` or `fps`."""
         return Compositor(self.painted, dataclasses.replace(self.settings, **settings), self.inputs, moving=self.moving)
 
     def frames(self, paintings: PaintedFrames) -> Iterator[np.ndarray]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vidstyle.settings import Settings
+from vidstyle.settings import EncodeSettings
 from vidstyle.types import ClipInfo
 
 TITLE = -1  # stands for the title card among the numbers of frames
@@ -22,9 +22,9 @@ class Playback:
     order: tuple[int, ...]  #: the painted frame of each of its frames, or `TITLE`
     delay: Fraction = Fraction(0)  #: seconds until the sound begins
 
-    def edited(self, settings: Settings) -> Playback:
+    def edited(self, settings: EncodeSettings) -> Playback:
         """The playback that `settings` ask for: at another rate, there and back, with frames held, after a title."""
-        edited = self._at_rate(settings.frame_rate)
+        edited = self._at_rate(settings.fps)
         if settings.pingpong:
             edited = edited._there_and_back()
         first, last = min(edited.order), max(edited.order)

@@ -11,7 +11,7 @@ from torch import Tensor
 from vidstyle.core import losses
 from vidstyle.core.networks import FeatureNetwork, Tap, size_at
 from vidstyle.core.stylemetrics import STYLE_METRICS
-from vidstyle.settings import Settings
+from vidstyle.settings import PaintingSettings
 
 TERMS = ("content", "style", "temporal", "tv")
 
@@ -25,7 +25,7 @@ class FeatureExtractor:
         readouts: of the network, on the device.
     """
 
-    def __init__(self, network: FeatureNetwork, settings: Settings, readouts: losses.Features) -> None:
+    def __init__(self, network: FeatureNetwork, settings: PaintingSettings, readouts: losses.Features) -> None:
         self.network, self.settings, self.readouts = network, settings, readouts
         # The blog post's units are of Gram matrices.
         self.metric = STYLE_METRICS[settings.style_metric if settings.objective == "normalized" else "gram"]

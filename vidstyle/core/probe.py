@@ -15,10 +15,10 @@ from vidstyle.core import optimize
 from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Size, Stylizer
 from vidstyle.errors import MemoryLimitError
-from vidstyle.settings import Settings
+from vidstyle.settings import PaintingSettings
 from vidstyle.system import memory
 from vidstyle.system.devices import pick_device
-from vidstyle.types import Frame, Motion
+from vidstyle.types import Budget, Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
 SMALLEST_SIZE = 32  # pixels: smaller paintings are useless
@@ -40,9 +40,9 @@ class Need:
         return self.fixed + self.per_pixel * pixels
 
 
-def measured(network: FeatureNetwork, settings: Settings) -> Need:
+def measured(network: FeatureNetwork, settings: PaintingSettings) -> Need:
     """The memory that painting with a network needs, cold and warm-started."""
-    short = dataclasses.replace(settings, iterations=1, first_iterations=1, init="content")
+    short = dataclasses.replace(settings, first_iterations=1, init="content")
     device = pick_device(settings.device)
     small, large = (
         memory.peak_of(functools.partial(_paint, Stylizer(network, [_noise(side)], short), side), device)
@@ -59,7 +59,7 @@ def no_bytes(pixels: int) -> float:
 
 
 def require_memory(
-    network: FeatureNetwork, settings: Settings, size: Size, beside: Callable[[int], float] = no_bytes
+    network: FeatureNetwork, settings: PaintingSettings, size: Size, beside: Callable[[int], float] = no_bytes
 ) -> None:
     """Raise `MemoryLimitError`, with a sentence that says what would do, if pictures of `size` do not fit.
 
@@ -108,7 +108,7 @@ def require_memory(
     )
 
 
-def _free(settings: Settings, device: torch.device) -> int | None:
+def _free(settings: PaintingSettings, device: torch.device) -> int | None:
     """Bytes that may be taken on `device`; None where the system does not say."""
     return settings.memory_limit or memory.available(device)
 
@@ -117,7 +117,8 @@ def _paint(stylizer: Stylizer, side: int) -> None:
     image = _noise(side)
     motion = Motion(torch.full((2, side, side), 0.5), torch.ones(1, side, side))
     _, state = stylizer.step(Frame(0, image, None, 0.5, (1.0,)), None)
-    stylizer.step(Frame(1, image, motion, 0.5, (1.0,), temporal_weight=1.0), state)
+    warm = Frame(1, image, motion, 0.5, (1.0,), temporal_weight=1.0, budget=Budget(1, 1.0))
+    stylizer.step(warm, state)
 
 
 def _noise(side: int) -> torch.Tensor:  # (3, side, side)

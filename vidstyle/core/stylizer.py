@@ -17,7 +17,7 @@ from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.objective import TERMS, FeatureExtractor, Objective
 from vidstyle.core.stylemetrics import covariance, moments
 from vidstyle.errors import DivergedError, UsageError
-from vidstyle.settings import Settings
+from vidstyle.settings import MotionSettings, PaintingSettings
 from vidstyle.system.devices import engine, pick_device
 from vidstyle.system.stopwatch import stage
 from vidstyle.types import Budget, Frame, Result, State
@@ -37,12 +37,17 @@ class Stylizer:
     Args:
         network: that judges content and style; moved to the settings' device and precision.
         styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size.
-        settings: as documented there.
+        settings: of the job. Those of a clip say how a warm-started frame is painted that has no budget of its own.
         init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
     """
 
     def __init__(
-        self, network: FeatureNetwork, styles: Sequence[Tensor], settings: Settings, *, init: Tensor | None = None
+        self,
+        network: FeatureNetwork,
+        styles: Sequence[Tensor],
+        settings: PaintingSettings,
+        *,
+        init: Tensor | None = None,
     ) -> None:
         network.require((*settings.content_layers, *settings.style_layers))
         self.settings, self.styles, self.init = settings, tuple(styles), init
@@ -52,6 +57,7 @@ class Stylizer:
         readouts = {layer: readout.to(self.device) for layer, readout in network.readouts.items()}
         self.extract = FeatureExtractor(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
+        self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
         self.recolor = settings.recolor if settings.objective == "normalized" else 0.0
         self._style_colors = [moments(style[None]).cpu() for style in self.styles]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
@@ -90,7 +96,7 @@ class Stylizer:
             seconds=time.perf_counter() - began,
         )
         history = temporal.update_history(frame, state)
-        first = state.first if state is not None else pastiche if self.settings.loop else None
+        first = state.first if state is not None else pastiche if self.motion.loop else None
         return result, State(frame.index, pastiche, minimum.inverse_curvature, history, first, colors)
 
     def objective(self, frame: Frame) -> Objective:
@@ -143,7 +149,7 @@ class Stylizer:
             painting, known = temporal.warp_history(frame, state, self.device)
             start = temporal.initial_image(frame, painting, known)
         prepared = self._prepared(frame, content, painting[None], known[None])
-        budget = frame.budget or Budget(self.settings.iterations, self.settings.warm_tolerance)
+        budget = frame.budget or Budget(self.motion.iterations, self.motion.warm_tolerance)
         return self._minimise(frame, prepared.minimiser, start[None], budget, state.inverse_curvature)
 
     def _initial(self, content: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ import numpy as np
 from vidstyle.core.probe import no_bytes, require_memory
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
+from vidstyle.jobs.arguments import require
 from vidstyle.jobs.balance import PictureSource, still_plan
-from vidstyle.jobs.curves import require_still
 from vidstyle.jobs.sources import SequenceSource, ahead, to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Settings, option_name
+from vidstyle.settings import ImageSettings, PaintingSettings, VideoSettings, option_name, options
 from vidstyle.types import ClipInfo, Source
 
 OF_FILES = ("start", "end", "deinterlace", "hdr", "input_fps", "bits")  # settings of how files are read and written
@@ -44,14 +43,14 @@ class ArraySequence:
 
 
 def painted_frames(
-    frames: Sequence[np.ndarray], styles: Sequence[np.ndarray], settings: Settings, fps: Fraction
+    frames: Sequence[np.ndarray], styles: Sequence[np.ndarray], settings: VideoSettings, fps: Fraction
 ) -> Iterator[np.ndarray]:
     """Paint pictures as the frames of a clip; everything is checked before the first is asked for.
 
     For the arguments and errors see `api.stylize_frames`.
     """
     _require_styles(styles)
-    _require_no_files(settings)
+    _require_no_files(settings, VideoSettings)
     if not len(frames):
         raise UsageError("there are no frames; give at least one, (H, W, 3) uint8")
     first = np.asarray(frames[0])
@@ -63,11 +62,10 @@ def painted_frames(
     return _painted(source, _stylizer(source, styles, settings))
 
 
-def painted_still(content: np.ndarray, styles: Sequence[np.ndarray], settings: Settings) -> np.ndarray:
+def painted_still(content: np.ndarray, styles: Sequence[np.ndarray], settings: ImageSettings) -> np.ndarray:
     """Paint one picture. For the arguments and errors see `api.stylize`."""
     _require_styles(styles)
-    _require_no_files(settings)
-    require_still(settings)
+    _require_no_files(settings, ImageSettings)
     picture = _picture(content, "the content")
     source = PictureSource(picture, settings, still_plan(settings, settings.shares(len(styles)), settings.alpha))
     (painted,) = _painted(source, _stylizer(source, styles, settings))
@@ -82,7 +80,7 @@ def _painted(source: Source, stylizer: Stylizer) -> Iterator[np.ndarray]:
             yield result.image
 
 
-def _stylizer(source: Source, styles: Sequence[np.ndarray], settings: Settings) -> Stylizer:
+def _stylizer(source: Source, styles: Sequence[np.ndarray], settings: PaintingSettings) -> Stylizer:
     network = load_network(settings)
     beside = source.ahead.bytes if isinstance(source, SequenceSource) else no_bytes
     require_memory(network, settings, (source.info.height, source.info.width), beside)
@@ -126,11 +124,10 @@ def _kind(array: np.ndarray) -> str:
     return f"{array.shape} {array.dtype}"
 
 
-def _require_no_files(settings: Settings) -> None:
-    """Raise `UsageError` for a setting of files, of which there are none, or of other jobs than clips and stills."""
-    for field in dataclasses.fields(settings):
-        painting = (
-            field.metadata["paints"] and {"video", "image"} & set(field.metadata["only"]) and field.name not in OF_FILES
-        )
-        if not painting and field.name not in OF_MACHINE and getattr(settings, field.name) != field.default:
-            raise UsageError(f"Settings.{field.name} ({option_name(field)}) is not read here; leave it out")
+def _require_no_files(settings: PaintingSettings, kind: type[PaintingSettings]) -> None:
+    """Raise `UsageError` for settings of another job, and for one of reading or writing files."""
+    require("settings", f"{kind.__name__} | None", settings)
+    for name, option in options(kind).items():
+        read = name not in OF_FILES and (option.metadata["paints"] or name in OF_MACHINE)
+        if not read and getattr(settings, name) != option.default:
+            raise UsageError(f"{kind.__name__}.{name} ({option_name(option)}) is not read here; leave it out")

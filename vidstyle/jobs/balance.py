@@ -16,7 +16,7 @@ from vidstyle.jobs.sources import to_tensor
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime, constant, there_and_back
-from vidstyle.settings import Settings
+from vidstyle.settings import BalanceSettings, ImageSettings
 from vidstyle.types import Budget, ClipInfo, Frame
 
 FLOW_TIME = 1e-2, 1e2  # of the gradient flow in a timelapse; before it nothing is visible, after it nothing changes
@@ -37,15 +37,22 @@ class PictureSource:
 
     Args:
         picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
-        settings: size and the budget of an animation are read.
+        settings: size and, of an animation, the budget of a frame are read.
         plan: how often, with which numbers, and in which order.
         starts_unpainted: the first frame is the picture that the optimisation starts from, unpainted.
     """
 
-    def __init__(self, picture: np.ndarray, settings: Settings, plan: Plan, *, starts_unpainted: bool = False) -> None:
+    def __init__(
+        self,
+        picture: np.ndarray,
+        settings: BalanceSettings | ImageSettings,
+        plan: Plan,
+        *,
+        starts_unpainted: bool = False,
+    ) -> None:
         width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
         self.image = to_tensor(pictures.resize(picture, width, height))
-        self.budget = Budget(settings.animation_iterations, settings.tolerance)
+        self.budget = Budget(settings.iterations, settings.tolerance) if isinstance(settings, BalanceSettings) else None
         self.first_budget = Budget(1, 0.0) if starts_unpainted else None
         self.curves = plan.curves.reordered(plan.painted, plan.curves.times)
         self.playback: Sequence[int] = plan.shown
@@ -60,7 +67,7 @@ class PictureSource:
             yield Frame(index, self.image, motion, budget=budget, **self.curves.at(index))
 
 
-def still_plan(settings: Settings, mix: Sequence[OverTime], alpha: OverTime) -> Plan:
+def still_plan(settings: ImageSettings, mix: Sequence[OverTime], alpha: OverTime) -> Plan:
     """The plan of a still: painted once."""
     fps = Fraction(1)
     curves = ParameterCurves.of([Fraction(0)], fps, alpha=alpha, mix=mix, preserve_color=settings.preserve_color)
@@ -84,7 +91,7 @@ class Animation:
         shown: their numbers in the order in which they are shown.
     """
 
-    def __init__(self, settings: Settings, mix: Sequence[OverTime]) -> None:
+    def __init__(self, settings: BalanceSettings, mix: Sequence[OverTime]) -> None:
         self.settings, self.mix = settings, mix
         shown = round(settings.seconds * settings.fps)
         if shown < 2:
@@ -97,9 +104,9 @@ class Animation:
         self.shown = there_and_back(shown) if settings.bounce else tuple(range(shown))
         count = max(self.shown) + 1
         self.times = tuple(number / self.fps for number in range(count))
-        alpha = settings.animation_alpha
+        alpha = settings.alpha
         if settings.timelapse:
-            self.alpha: OverTime = constant(settings.alpha if alpha is None else alpha)
+            self.alpha: OverTime = constant(ImageSettings.alpha if alpha is None else alpha)
         else:
             self.alpha = f"start:{settings.alpha_from}, end:{settings.alpha_to}" if alpha is None else alpha
 

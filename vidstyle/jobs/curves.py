@@ -8,8 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from vidstyle.errors import UsageError
-from vidstyle.schedule import OverTime, constant, values
-from vidstyle.settings import Settings
+from vidstyle.schedule import OverTime, values
 
 DECIMALS = 9  # of alpha: what is rounded off 1 - 0.9 paints another picture than 0.1 within a few frames
 
@@ -77,13 +76,3 @@ class ParameterCurves:
         shares = {f"share of style {number}": each for number, each in enumerate(zip(*self.mix, strict=True), 1)}
         found = {"alpha": self.alpha, **(shares if len(shares) > 1 else {}), "preserve-color": self.preserve_color}
         return found | ({"temporal-weight": self.temporal_weight} if any(self.temporal_weight) else {})
-
-
-def require_still(settings: Settings) -> None:
-    """Raise `UsageError` if a number that a still is painted with changes over time."""
-    for number, name in (
-        (settings.alpha, "--alpha"),
-        (settings.preserve_color, "--preserve-color"),
-        *((share, "--mix") for share in settings.mix),
-    ):
-        constant(number, name)

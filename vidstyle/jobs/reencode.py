@@ -1,14 +1,13 @@
 """Re-encodes the frames of a finished job with other settings; nothing is painted.
 
-from vidstyle import Settings, encode_job
+from vidstyle import EncodeSettings, encode_job
 
-encode_job("ride.mp4.job", ["small.gif", "small.webm"], Settings(frame_rate=12, width=320))
+encode_job("ride.mp4.job", ["small.gif", "small.webm"], EncodeSettings(fps=12, width=320))
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +17,17 @@ from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import Playback, as_painted
 from vidstyle.errors import JobError, MediaError, UsageError
+from vidstyle.jobs.arguments import checked
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import hash_of
 from vidstyle.jobs.folder.manifest import Played
 from vidstyle.jobs.folder.opening import reopen_job
 from vidstyle.jobs.output.budget import placed
-from vidstyle.jobs.output.export import SOUNDING, OnFitted, check_outputs, export, files_read, frames_kept
+from vidstyle.jobs.output.export import SOUNDING, OnFitted, Outputs, check_outputs, export, files_read, frames_kept
 from vidstyle.jobs.output.figure import check_companions, write_companions
 from vidstyle.media.stills.pictures import load_picture, resize
 from vidstyle.media.stills.sequence import input_files
-from vidstyle.settings import Settings
-from vidstyle.system.outofmemory import memory_errors
+from vidstyle.settings import EncodeSettings, ReadingSettings
 from vidstyle.types import FrameSequence
 
 if TYPE_CHECKING:
@@ -37,11 +36,11 @@ if TYPE_CHECKING:
 File = str | Path
 
 
-@memory_errors()
+@checked
 def encode_job(
     job: File,
-    output: File | Sequence[File],
-    settings: Settings | None = None,
+    output: Outputs,
+    settings: EncodeSettings | None = None,
     *,
     overwrite: bool = False,
     on_fitted: OnFitted | None = None,
@@ -51,7 +50,7 @@ def encode_job(
     Args:
         job: its folder, OUTPUT.job.
         output: one or several, of the formats that the job could have made.
-        settings: those that `vidstyle encode` has are read.
+        settings: the defaults if None.
         overwrite: replace existing outputs.
         on_fitted: called with what each output gave up for `settings.max_size`.
 
@@ -61,7 +60,7 @@ def encode_job(
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws; `JobError` if the job is not finished.
     """
-    settings = settings or Settings()
+    settings = settings or EncodeSettings()
     with reopen_job(Path(job)) as folder:
         if folder.painted < folder.frames:
             raise JobError(
@@ -107,7 +106,7 @@ class _Inputs:
             return None
         return self._clip("put the painted clip back there, whose sound goes along, or give --no-sound")
 
-    def inputs(self, settings: Settings, kept: Playback) -> CompositorInputs:
+    def inputs(self, settings: EncodeSettings, kept: Playback) -> CompositorInputs:
         """What `settings` show beside the painting."""
         own, played = kept.info, self.played
         if settings.layout == "plain" and settings.title is None:
@@ -133,9 +132,15 @@ class _Inputs:
         from vidstyle.media.video import survey
 
         painted = self.folder.manifest.settings
-        read = {name: painted[name] for name in ("deinterlace", "hdr") if name in painted}
-        read["rate"] = painted.get("input_fps")
-        return survey(self.played.content, start=self.played.start, end=self.played.end, **read)
+        read = painted if isinstance(painted, ReadingSettings) else ReadingSettings()
+        return survey(
+            self.played.content,
+            start=self.played.start,
+            end=self.played.end,
+            rate=read.input_fps,
+            deinterlace=read.deinterlace,
+            hdr=read.hdr,
+        )
 
     def _checked(self, name: str, role: str, advice: str) -> str:
         """The file `name`, if it is what was painted from."""

@@ -23,7 +23,7 @@ from vidstyle.jobs.sources import VideoSource, to_tensor
 from vidstyle.media.stills.pictures import MIN_SIDE, fit, resize
 from vidstyle.media.writers.sinks import write_still
 from vidstyle.schedule import constant
-from vidstyle.settings import Settings
+from vidstyle.settings import SheetSettings
 from vidstyle.types import ClipInfo, Frame, Shot
 
 ALPHAS = (1.0, 0.95, 0.8, 0.5, 0.3, 0.0)  # of a picture, where none are given: nearly even steps to the eye
@@ -78,7 +78,7 @@ class Style:
     picture: Tensor  #: (3, H, W) float32 in [0, 1]
 
 
-def sheet_of_alphas(name: str, picture: np.ndarray, styles: Sequence[Style], settings: Settings) -> Sheet:
+def sheet_of_alphas(name: str, picture: np.ndarray, styles: Sequence[Style], settings: SheetSettings) -> Sheet:
     """A picture, (H, W, 3) float32 in [0, 1], in each style (rows) at each alpha (columns).
 
     Raises `UsageError` if that is too much for a sheet.
@@ -94,7 +94,7 @@ def sheet_of_alphas(name: str, picture: np.ndarray, styles: Sequence[Style], set
     return Sheet(_cells(wanted, len(styles), settings), table, settings.width)
 
 
-def sheet_of_shots(name: str, source: VideoSource, styles: Sequence[Style], settings: Settings) -> Sheet:
+def sheet_of_shots(name: str, source: VideoSource, styles: Sequence[Style], settings: SheetSettings) -> Sheet:
     """A frame of each shot of a clip (rows) as it is and in each style at each alpha (columns).
 
     Raises `UsageError` if that is too much for a sheet.
@@ -162,7 +162,7 @@ def shots_of(source: VideoSource) -> list[Shot]:
     return [Shot(before + first, before + end, times[first], times[end]) for first, end in edges]
 
 
-def _cells(wanted: Sequence[tuple[Tensor, float, int]], styles: int, settings: Settings) -> list[Frame]:
+def _cells(wanted: Sequence[tuple[Tensor, float, int]], styles: int, settings: SheetSettings) -> list[Frame]:
     """Of pictures, the alphas they are to be painted at, and the numbers of their styles."""
     preserve_color = constant(settings.preserve_color, "--preserve-color")
     shares = [tuple(float(other == style) for other in range(styles)) for style in range(styles)]

@@ -22,7 +22,7 @@ from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system import libraries, limits
 from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
@@ -62,7 +62,7 @@ class Ahead:
     most_bytes: float  #: of all frames at once, if they are more than `ALWAYS`
 
     @classmethod
-    def of(cls, settings: Settings, reach: int) -> Ahead:
+    def of(cls, settings: VideoSettings, reach: int) -> Ahead:
         """For a source with these settings whose frames look back `reach` frames."""
         lags = {"none": 0, "previous": 1, "warped": 1 + len(settings.long_term)}[settings.warm_start] + settings.loop
         allowed = settings.memory_limit if pick_device(settings.device).type == "cpu" else None
@@ -101,7 +101,7 @@ class SequenceSource:
     def __init__(
         self,
         sequence: FrameSequence,
-        settings: Settings,
+        settings: VideoSettings,
         mix: Sequence[OverTime],
         cuts: Iterable[int] = (),
         flashes: Iterable[int] = (),
@@ -230,7 +230,7 @@ class VideoSource(SequenceSource):
     """
 
     def __init__(
-        self, path: str, settings: Settings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
+        self, path: str, settings: VideoSettings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
     ) -> None:
         self.path = path
         libraries.require("reading a clip", "av")
@@ -264,7 +264,7 @@ def is_picture(content: str | Path) -> bool:
     return not is_sequence(content) and pictures.is_still(content)
 
 
-def estimator_of(settings: Settings) -> flow.Estimator:
+def estimator_of(settings: VideoSettings) -> flow.Estimator:
     """The estimator of motion that the settings name. Raises `WeightsError`."""
     return flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
 

@@ -6,9 +6,8 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,18 +23,19 @@ from vidstyle.core.optimize import pick_precision
 from vidstyle.core.probe import no_bytes, require_memory
 from vidstyle.core.stylizer import Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
+from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.manifest import Manifest, Played
 from vidstyle.jobs.folder.opening import open_job
 from vidstyle.jobs.output.budget import placed
-from vidstyle.jobs.output.export import OnFitted, Outputs, export, files_read, frames_kept
+from vidstyle.jobs.output.export import Outputs, export, files_read, frames_kept
 from vidstyle.jobs.output.figure import write_companions
 from vidstyle.jobs.output.space import announced, require_space
 from vidstyle.jobs.output.targets import Targets
-from vidstyle.jobs.rendering import Observer, OnFrame, Watched, render
-from vidstyle.jobs.retiming import OnStep, expected_times, retime
+from vidstyle.jobs.rendering import Observer, Watched, render
+from vidstyle.jobs.retiming import expected_times, retime
 from vidstyle.jobs.sheets import Sheet
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
 from vidstyle.jobs.threads import computing_with
@@ -45,7 +45,14 @@ from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.miniature import try_outputs
 from vidstyle.media.writers.sinks import write_still
 from vidstyle.media.writers.stills import check_bits
-from vidstyle.settings import Job, Settings
+from vidstyle.settings import (
+    EncodeSettings,
+    ImageSettings,
+    MixSettings,
+    PaintingSettings,
+    ReadingSettings,
+    VideoSettings,
+)
 from vidstyle.system import facts
 from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
@@ -55,44 +62,38 @@ from vidstyle.types import Source
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
 
-OnPainted = Callable[[VideoSource], Observer]
 File = str | Path
-
-
-@dataclass(frozen=True)
-class Call:
-    """How a call treats existing outputs, an earlier job, and its job folder at the end."""
-
-    overwrite: bool = False  #: outputs that are there are replaced
-    restart: bool = False  #: what an interrupted call has painted is forgotten
-    keep_job: bool = False  #: the job folder stays
 
 
 class Task:
     """One call of a public function; the constructor checks everything that does not need the frames.
 
     Attributes:
+        encoding: how the outputs are made of the painted frames.
         content: absolute path of the clip or picture: the working folder may change while it is painted.
     """
 
     def __init__(
-        self, job: Job, content: File, styles: Sequence[File], outputs: Outputs, settings: Settings, call: Call
+        self, content: File, styles: Sequence[File], outputs: Outputs, settings: PaintingSettings, run: RunOptions
     ) -> None:
-        self.job, self.call, self.moving = job, call, job not in ("image", "sheet")
-        self.settings = settings = _placed(settings)
-        read = [content, *styles, *files_read(settings)]
+        self.job, self.options, self.moving = settings.job, run, settings.job not in ("image", "sheet")
+        run.require_called(self.job)
+        self.settings = settings
+        self.encoding = _placed(EncodeSettings.of(settings))
+        read = [content, *styles, *files_read(settings), *files_read(self.encoding)]
         self.targets = Targets(
-            outputs, settings, read, moving=self.moving, overwrite=call.overwrite, restart=call.restart
+            outputs, self.encoding, read, moving=self.moving, overwrite=run.overwrite, restart=run.restart
         )
-        check_bits(self.targets.outputs if job == "image" else (), settings.bits)
+        check_bits(self.targets.outputs, 16 if self._deep else 8)
         if not styles:
             raise UsageError("no style was given; give at least one picture")
-        settings.shares(len(styles))
+        if isinstance(settings, MixSettings):
+            settings.shares(len(styles))
         inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
         if settings.init not in ("content", "noise"):
             inputs["init"] = settings.init
         for role, file in inputs.items():
-            if role != "content" or job not in ("video", "sheet"):  # whose content may be a folder of pictures
+            if role != "content" or self.job not in ("video", "sheet"):  # whose content may be a folder of pictures
                 pictures.check_file(file)
         self.inputs = Inputs({role: input_files(os.path.abspath(file)) for role, file in inputs.items()})
         self.content = os.path.abspath(content)
@@ -103,7 +104,7 @@ class Task:
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
         self.network.require((*settings.content_layers, *settings.style_layers))
-        self.estimator = estimator_of(settings) if job == "video" else None
+        self.estimator = estimator_of(settings) if isinstance(settings, VideoSettings) else None
 
     def picture(self) -> np.ndarray:
         """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1].
@@ -117,38 +118,29 @@ class Task:
         return pictures.load_content(self.content, self.settings.size)
 
     @property
+    def _deep(self) -> bool:
+        """Whether the output is a still in 16 bits a channel."""
+        return isinstance(self.settings, ImageSettings) and self.settings.bits == 16
+
+    @property
     def outputs(self) -> list[Path]:
         """Absolute paths of the outputs; the first gives the job folder its name."""
         return self.targets.outputs
 
-    def run(
-        self,
-        source: VideoSource | PictureSource,
-        sound: Clip | None,
-        on_frame: OnFrame | None,
-        on_fitted: OnFitted | None = None,
-        on_painted: OnPainted | None = None,
-    ) -> Path:
+    def run(self, source: VideoSource | PictureSource, sound: Clip | None = None) -> Path:
         """Paint, and make the outputs. Returns the path of the first."""
         self.try_outputs(self.compositor(source), sound)  # what fails is refused before there is a job folder
         with self.opened(source) as job:
-            self.finish(job, source, sound, on_frame, on_fitted, on_painted)
+            self.finish(job, source, sound)
         return self.outputs[0]
 
-    def run_retimed(
-        self,
-        animation: Animation,
-        picture: np.ndarray,
-        on_frame: OnFrame | None,
-        on_fitted: OnFitted | None,
-        on_pilot: OnStep | None,
-    ) -> Path:
+    def run_retimed(self, animation: Animation, picture: np.ndarray) -> Path:
         """The same in equal steps, at the remapped times of pilot renders or of an interrupted call before."""
 
         def source(remapped_times: Sequence[Fraction]) -> PictureSource:
-            return PictureSource(
-                picture, self.settings, animation.plan(remapped_times), starts_unpainted=self.settings.timelapse
-            )
+            settings = animation.settings
+            plan = animation.plan(remapped_times)
+            return PictureSource(picture, settings, plan, starts_unpainted=settings.timelapse)
 
         draft = source(expected_times(animation))
         self.try_outputs(self.compositor(draft))
@@ -159,19 +151,19 @@ class Task:
                     "that takes about as long as the painting itself, and --space linear leaves it out"
                 )
                 stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-                remapped_times = retime(animation, picture, stylizer, self.network, on_pilot)
+                remapped_times = retime(animation, picture, stylizer, self.network, self.options.on_pilot)
                 job.describe(remapped_times=tuple(remapped_times))
                 del stylizer
-            self.finish(job, source(job.manifest.remapped_times), None, on_frame, on_fitted)
+            self.finish(job, source(job.manifest.remapped_times))
         return self.outputs[0]
 
-    def draw(self, sheet: Sheet, on_frame: OnFrame | None) -> Path:
+    def draw(self, sheet: Sheet) -> Path:
         """Paint the cells of a sheet, and write it. Returns the path of the first output."""
         with self.opened(sheet) as job:
             if not self.targets.all_made:
-                self.paint(job, sheet, on_frame)
+                self.paint(job, sheet)
                 with frames_kept(job):
-                    drawn, leave = sheet.drawn(job.images()), self.call.overwrite
+                    drawn, leave = sheet.drawn(job.images()), self.options.overwrite
                     write_still(drawn, self.targets.left, overwrite=leave, record=job.record)
         return self.outputs[0]
 
@@ -193,50 +185,43 @@ class Task:
             require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
         self._note_size(source)
         manifest = self._manifest(frames)
-        with open_job(self.outputs[0], manifest, restart=self.call.restart) as job, _told(job):
+        with open_job(self.outputs[0], manifest, restart=self.options.restart) as job, _told(job):
             self.targets.claim(job)
             self._log(job, source)
             if cost := announced(source.info, frames - job.done):
                 tell(cost)
             with computing_with(job.manifest.threads):
                 yield job
-            if not self.call.keep_job:
+            if not self.options.keep_job:
                 job.discard()
 
     def _note_size(self, source: Source) -> None:
         """Say so if the input is smaller than the size that was asked for."""
         size, info = self.settings.size, source.info
-        if size not in (Settings.size, Settings.sheet_size) and size - max(info.width, info.height) > 1:
+        if size != type(self.settings).size and size - max(info.width, info.height) > 1:
             tell(f"--size {size} is more than the input has; it is not enlarged: {info.width}x{info.height} is painted")
 
-    def paint(self, job: JobFolder, source: Source, on_frame: OnFrame | None, observer: Observer | None = None) -> None:
+    def paint(self, job: JobFolder, source: Source, observer: Observer | None = None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-        render(Watched(source, self.inputs), stylizer, job, on_frame, observer)
+        render(Watched(source, self.inputs), stylizer, job, self.options.on_frame, observer)
         self.inputs.require_unchanged()
 
-    def finish(
-        self,
-        job: JobFolder,
-        source: VideoSource | PictureSource,
-        sound: Clip | None,
-        on_frame: OnFrame | None,
-        on_fitted: OnFitted | None = None,
-        on_painted: OnPainted | None = None,
-    ) -> None:
+    def finish(self, job: JobFolder, source: VideoSource | PictureSource, sound: Clip | None = None) -> None:
         """Paint what is left, and make the outputs that an earlier call has not made."""
-        if self.targets.all_made and on_painted is None:
+        observe = self.options.observe
+        if self.targets.all_made and observe is None:
             return
         job.describe(played=self._played(source, sound))
         observer = None
-        if on_painted is not None and isinstance(source, VideoSource):
-            observer = on_painted(source)
-        self.paint(job, source, on_frame, observer)
+        if observe is not None and isinstance(source, VideoSource):
+            observer = observe(source)
+        self.paint(job, source, observer)
         if observer is not None:
             observer.done()
-        compositor, settings, leave = self.compositor(source), self.settings, self.call.overwrite
-        heard = sound if settings.sound else None
-        deep = _deep(job, source) if settings.bits == 16 else None
+        compositor, encoding, leave = self.compositor(source), self.encoding, self.options.overwrite
+        heard = sound if encoding.sound else None
+        deep = _deep(job, source) if self._deep else None
 
         def record(output: Path, part: Path) -> None:
             self.inputs.require_unchanged()  # what is shown beside the painting, and heard, is read anew
@@ -247,20 +232,20 @@ class Task:
                 job,
                 compositor,
                 self.targets.left,
-                settings,
+                encoding,
                 heard,
-                on_fitted,
+                self.options.on_fitted,
                 overwrite=leave,
                 record=record,
                 deep=deep,
             )
             self.targets.remove_companions()
-            write_companions(job, compositor, settings, self.outputs, fitted, overwrite=leave, record=record)
+            write_companions(job, compositor, encoding, self.outputs, fitted, overwrite=leave, record=record)
 
     def try_outputs(self, compositor: Compositor, sound: Clip | None = None) -> None:
         """Make the outputs in miniature. Raises `UsageError` if that fails."""
-        settings = self.settings
-        encoding = Encoding(settings.crf, settings.plays, sound if settings.sound else None, compositor.delay)
+        own = self.encoding
+        encoding = Encoding(own.crf, own.plays, sound if own.sound else None, compositor.delay)
         notes = try_outputs(self.targets.left, compositor.info, encoding) if self.moving else []
         for note in notes:
             tell(note)
@@ -269,37 +254,33 @@ class Task:
         """The compositor of its frames. Raises `UsageError` if the settings do not go together."""
         content = source.sequence if isinstance(source, VideoSource) else to_pixels(source.image)
         inputs = CompositorInputs(content, tuple(map(to_pixels, self.styles)), source.curves.alpha)
-        return placed(Compositor(as_painted(source.info, source.playback), self.settings, inputs, moving=self.moving))
+        return placed(Compositor(as_painted(source.info, source.playback), self.encoding, inputs, moving=self.moving))
 
     def _manifest(self, frames: int) -> Manifest:
         """What the frames depend on. Reads all inputs, for their hashes."""
-        settings = self.settings
-        painted = {
-            option.name: getattr(settings, option.name)
-            for option in dataclasses.fields(settings)
-            if option.metadata["paints"] and self.job in option.metadata["only"]
-        }
-        painted["precision"] = pick_precision(settings.precision, self.device)
+        own = self.settings
         # What is in a file matters, and is hashed; where it lies does not.
-        for name in ("weights", "flow_weights"):
-            painted.pop(name, None)
-        for name, words in (("network", ("compact", "vgg19")), ("init", ("content", "noise"))):
-            if painted[name] not in words:
-                painted[name] = "a file"
+        painted = own.painting() | {
+            "network": own.network if own.network in ("compact", "vgg19") else "a file",
+            "init": own.init if own.init in ("content", "noise") else "a file",
+            "device": self.device.type,
+            "precision": pick_precision(own.precision, self.device),
+        }
+        files = {"weights": None} | ({"flow_weights": None} if isinstance(own, VideoSettings) else {})
         return Manifest(
             frames=frames,
             vidstyle=__version__,
-            job=self.job,
             inputs=self.inputs.hashes,
             network=networks.fingerprint(self.network),
             flow_weights=self.estimator.fingerprint if self.estimator else "",
-            settings=painted | {"device": self.device.type},
+            settings=type(own)(**painted | files),
             threads=torch.get_num_threads() if self.device.type == "cpu" else None,
         )
 
     def _played(self, source: VideoSource | PictureSource, sound: Clip | None) -> Played:
         """How the frames are played, before editing."""
         files = self.inputs.files
+        read = self.settings if isinstance(self.settings, ReadingSettings) else ReadingSettings()
         return Played(
             info=source.info,
             order=tuple(source.playback),
@@ -307,8 +288,8 @@ class Task:
             content=self.content,
             styles=tuple(str(paths[0]) for role, paths in files.items() if role.startswith("style")),
             sound=sound is not None and sound.has_audio,
-            start=self.settings.start,
-            end=self.settings.end,
+            start=read.start,
+            end=read.end,
         )
 
     def _log(self, job: JobFolder, source: Source) -> None:
@@ -316,7 +297,9 @@ class Task:
         info, manifest = source.info, job.manifest
         for line in facts.machine():
             job.log(line)
-        job.log(f"{self.job} on {self.device.type}, {manifest.threads} threads: {json.dumps(dict(manifest.settings))}")
+        job.log(
+            f"{self.job} on {self.device.type}, {manifest.threads} threads: {json.dumps(manifest.settings.painting())}"
+        )
         sizes = ", ".join(
             f"{role} {paths[0].name} ({sum(path.stat().st_size for path in paths)} bytes)"
             for role, paths in self.inputs.files.items()
@@ -348,7 +331,7 @@ def _deep(job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | N
     return deep
 
 
-def load_network(settings: Settings) -> networks.FeatureNetwork:
+def load_network(settings: PaintingSettings) -> networks.FeatureNetwork:
     """The network that `settings` name, with its weights. Raises `WeightsError`."""
     if settings.network == "vgg19":
         raw = settings.objective == "blog"  # the post's pictures are neither normalised nor padded with care
@@ -358,7 +341,7 @@ def load_network(settings: Settings) -> networks.FeatureNetwork:
     return networks.compact(None if settings.network == "compact" else settings.network)
 
 
-def _placed(settings: Settings) -> Settings:
+def _placed(settings: EncodeSettings) -> EncodeSettings:
     """With absolute paths: the working folder may change before the files are read or written."""
     files = {name: getattr(settings, name) for name in ("poster", "figure", "font")}
     return dataclasses.replace(settings, **{name: os.path.abspath(file) for name, file in files.items() if file})

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
@@ -17,17 +17,18 @@ from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.lab.tables import COMPACT, JUDGES, PAINTER, VGG19
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Settings
+from vidstyle.settings import BalanceSettings, VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # that distances are the mean of
 CONTENT_LAYER = "relu4_2"
 
+S = TypeVar("S", VideoSettings, BalanceSettings)
 OnStep = Callable[[str, int, int], None]  # told what is done, after how many steps of how many
 
 
-class Painter:
+class Painter(Generic[S]):
     """Paints as a job does, and judges in full precision. Holds only what is constant for a job.
 
     Args:
@@ -40,9 +41,9 @@ class Painter:
         WeightsError: a network cannot be read.
     """
 
-    def __init__(self, styles: Sequence[Tensor], settings: Settings, judge: str) -> None:
+    def __init__(self, styles: Sequence[Tensor], settings: S, judge: str) -> None:
         own = settings.network == VGG19 or judge != VGG19
-        self.settings = settings if own else dataclasses.replace(settings, weights=None)
+        self.settings: S = settings if own else dataclasses.replace(settings, weights=None)
         self.judge, self.styles = judge, styles
         self.mix = settings.shares(len(styles)) if styles else (1.0,)
         self.init = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import UsageError
-from vidstyle.settings import Job, Settings
+from vidstyle.settings import Settings, options
 from vidstyle.system.files import check_writable, plain, write_whole
 
 FILES = ("weights", "flow_weights", "network", "init")  # settings that may name one
@@ -60,13 +60,9 @@ def check_report(
     check_writable(path, overwrite=overwrite, inputs=inputs)
 
 
-def used(settings: Settings, job: Job = "video") -> dict[str, Any]:
-    """The settings that a job reads; of files the names only."""
-    values = {
-        option.name: getattr(settings, option.name)
-        for option in dataclasses.fields(settings)
-        if job in option.metadata["only"]
-    }
+def used(settings: Settings) -> dict[str, Any]:
+    """The settings of a job; of files the names only."""
+    values = {name: getattr(settings, name) for name in options(type(settings))}
     return values | {name: Path(values[name]).name for name in FILES if values.get(name)}
 
 

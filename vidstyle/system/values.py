@@ -33,23 +33,21 @@ def setting(
     high: float = math.inf,
     above: float = -math.inf,
     zero: bool = False,
-    only: tuple[str, ...] = ("video", "balance", "image", "sheet"),
     paints: bool = True,
     flag: str | None = None,
     words: Mapping[str, int] | None = None,
 ) -> Any:
-    """A field of `Settings`: its default, its sentence, its range and where it applies, written once.
+    """A field of a class of settings: its default, its sentence and its range, written once.
 
     Args:
         low, high: inclusive bounds of a number (of each number of a tuple).
         above: exclusive lower bound.
         zero: 0 is allowed, too.
-        only: the jobs that read this setting; the command line offers it only there.
         paints: whether it changes the painted frames; a job can be resumed with another value of one that does not.
         flag: the name of the command-line option where it differs from the field's.
         words: what may be typed instead of some numbers.
     """
-    metadata = {"text": text, "low": low, "high": high, "above": above, "zero": zero, "only": only}
+    metadata = {"text": text, "low": low, "high": high, "above": above, "zero": zero}
     return field(default=default, metadata=metadata | {"paints": paints, "flag": flag, "words": words or {}})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -12,9 +13,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vidstyle.errors import UsageError
 from vidstyle.jobs.folder.inputs import hash_of
 from vidstyle.jobs.folder.records import as_json, parsed, read
-from vidstyle.settings import Job
+from vidstyle.settings import JOBS, EncodeSettings, Job, PaintingSettings, VideoSettings, options
 from vidstyle.types import ClipInfo
 
 FORMAT = "vidstyle-job-5"
@@ -67,15 +69,14 @@ class Manifest:
 
     frames: int  #: to be painted
     vidstyle: str = ""  #: version
-    job: Job = "video"
     inputs: Mapping[str, str] = field(default_factory=dict)  #: SHA-256 of content, styles and init, by these names
     network: str = ""  #: fingerprint of its weights
     flow_weights: str = ""  #: fingerprint of those of the motion's estimator
-    settings: Mapping[str, Any] = field(default_factory=dict)  #: those that paint
+    settings: PaintingSettings = field(default_factory=VideoSettings)  #: of its job; what does not paint is default
     threads: int | None = None  #: with which torch computes; None where the frames do not depend on it
     remapped_times: tuple[Fraction, ...] = ()  #: seconds of each frame on the schedules, found by pilot renders
     played: Played | None = None  #: None before the painting begins
-    encoding: Mapping[str, Any] = field(default_factory=dict)  #: the settings that `made` was encoded with
+    encoding: EncodeSettings | None = None  #: that `made` was encoded with; None before the painting begins
     made: Mapping[str, Made] = field(default_factory=dict)  #: outputs, by their path as seen from beside the folder
 
     def __post_init__(self) -> None:
@@ -84,9 +85,14 @@ class Manifest:
         if self.played is not None and len(self.played.alpha) != self.frames:
             raise ValueError(f"got {len(self.played.alpha)} alphas for {self.frames} frames")
 
+    @property
+    def job(self) -> Job:
+        """The kind of the job."""
+        return self.settings.job
+
     def encoded(self) -> bytes:
         """The text of the file, with a checksum."""
-        found = {"format": FORMAT, **as_json(self)}
+        found = {"format": FORMAT, "job": self.job, **as_json({**vars(self), "settings": self.settings.painting()})}
         return json.dumps({**found, "sha256": _checksum(found)}, indent=2).encode()
 
     @staticmethod
@@ -112,7 +118,8 @@ class Manifest:
         if checksum != _checksum(found):
             raise ValueError("it is not as vidstyle wrote it")
         del found["format"]
-        return read(cls, found)
+        settings = _settings(found.pop("job", None), found.pop("settings", None))
+        return dataclasses.replace(read(cls, found), settings=settings)
 
     def changes(self, there: Manifest) -> list[str]:
         """In what `there`, written by an earlier call, would give other frames; a text for each."""
@@ -125,8 +132,23 @@ class Manifest:
 
     def painted(self) -> dict[str, Any]:
         """All that another call must agree in. The number of threads is kept from the first."""
-        names = ("frames", "vidstyle", "job", "inputs", "network", "flow_weights", "settings")
-        return {name: getattr(self, name) for name in names}
+        names = ("frames", "vidstyle", "job", "inputs", "network", "flow_weights")
+        return {name: getattr(self, name) for name in names} | {"settings": self.settings.painting()}
+
+
+def _settings(job: object, found: object) -> PaintingSettings:
+    """The settings of a job from what `Settings.painting` gave. Raises `ValueError` if one is missing or unknown."""
+    kind = JOBS.get(job) if isinstance(job, str) else None  # type: ignore[call-overload]
+    if kind is None or not issubclass(kind, PaintingSettings) or not isinstance(found, dict):
+        raise ValueError(f"{job!r:.40} with the settings {found!r:.40} is no job that paints")
+    wanted = {name for name, option in options(kind).items() if option.metadata["paints"]}
+    if other := min(wanted ^ set(found), default=None):
+        raise ValueError(f"settings: {other!r} is {'unknown' if other in found else 'missing'}")
+    try:
+        settings: PaintingSettings = kind(**found)
+        return settings
+    except UsageError as error:
+        raise ValueError(f"settings: {error}") from error
 
 
 def output_key(folder: Path, output: Path) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, record_of
 from vidstyle.jobs.folder.locks import locked
 from vidstyle.jobs.folder.manifest import Made, Manifest, OtherFormatError, output_key
-from vidstyle.jobs.folder.records import as_json
+from vidstyle.settings import EncodeSettings
 from vidstyle.system.files import PART, disk_errors
 
 
@@ -64,7 +63,7 @@ def reopen_job(path: Path) -> Iterator[JobFolder]:
         yield JobFolder(path, there, there, still_held)
 
 
-def made_before(output: Path, outputs: Sequence[Path], encoding: Mapping[str, Any]) -> list[Path]:
+def made_before(output: Path, outputs: Sequence[Path], encoding: EncodeSettings) -> list[Path]:
     """Those of `outputs` that an earlier call, killed before it removed its job folder, has put where they are.
 
     Args:
@@ -74,7 +73,7 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: Mapping[str, An
     path = folder_of(output)
     try:
         manifest = _read(path / MANIFEST if (path / MANIFEST).is_file() else record_of(path))
-        if manifest.encoding == as_json(encoding):
+        if manifest.encoding == encoding:
             there = [one for one in outputs if one.exists()]
             return [one for one in there if manifest.made.get(output_key(path, one)) == Made.of(one)]
     except (JobError, OSError):

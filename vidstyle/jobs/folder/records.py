@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from vidstyle.errors import UsageError
+
 RATIONAL = re.compile(r"-?\d{1,40}(/\d{1,40})?", re.ASCII)  # Fraction itself reads 1e999999999, for ever
 
 T = TypeVar("T")
@@ -40,8 +42,8 @@ def parsed(text: bytes) -> dict[str, Any]:
 def read(kind: type[T], found: Any) -> T:
     """The dataclass `kind` from what `as_json` made of one.
 
-    Fields may be str, int, float, Fraction, literals, dataclasses, tuples of any length, mappings from text, one of
-    these or None, or anything (`Any`). One that has a default may be missing.
+    Fields may be str, int, float, Fraction, literals, dataclasses, tuples of any length, mappings from text, or one of
+    these or None. One that has a default may be missing.
 
     Raises:
         ValueError: a field is unknown, missing, of another type or refused by the dataclass; the text names it.
@@ -59,14 +61,12 @@ def read(kind: type[T], found: Any) -> T:
             raise ValueError(f"{name}: {error}") from error
     try:
         return kind(**values)
-    except TypeError as error:  # one is missing
+    except (TypeError, UsageError) as error:  # one is missing, or settings are refused
         raise ValueError(str(error)) from error
 
 
 def _read(kind: Any, value: Any) -> Any:
     origin, inner = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return value
     if origin in (types.UnionType, Union):
         return None if value is None else _read(inner[0], value)
     if origin is Literal and value in inner and isinstance(value, str):

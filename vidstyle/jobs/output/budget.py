@@ -121,7 +121,7 @@ def _encode(
     """
     trial, kept = parts
     if reduction.slower:
-        compositor = compositor.changed(frame_rate=float(compositor.info.fps / (1 + reduction.slower)))
+        compositor = compositor.changed(fps=float(compositor.info.fps / (1 + reduction.slower)))
     width, height = reduction.size(compositor.info)
     info = replace(compositor.info, width=width, height=height)
     with open_sink(trial, info, reduction.encoding(encoding)) as sink:

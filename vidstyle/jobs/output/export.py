@@ -18,7 +18,7 @@ from vidstyle.jobs.output.budget import FITTED, fit
 from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.containers import CONTAINERS
 from vidstyle.media.writers.sinks import check_output, open_sink
-from vidstyle.settings import Settings
+from vidstyle.settings import EncodeSettings, Settings
 from vidstyle.system.files import Record, check_apart, check_place
 from vidstyle.system.notes import tell
 from vidstyle.types import Fitted
@@ -42,7 +42,7 @@ def listed(outputs: File | Sequence[File]) -> list[File]:
 
 def files_read(settings: Settings) -> list[str]:
     """The files that settings name, as far as they name any."""
-    return [value for name in READ if isinstance(value := getattr(settings, name), str)]
+    return [value for name in READ if isinstance(value := getattr(settings, name, None), str)]
 
 
 def check_outputs(
@@ -95,7 +95,7 @@ def export(
     job: JobFolder,
     compositor: Compositor,
     outputs: Sequence[Path],
-    settings: Settings,
+    settings: EncodeSettings,
     sound: Clip | None = None,
     on_fitted: OnFitted | None = None,
     *,

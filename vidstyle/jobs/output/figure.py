@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.manifest import Manifest, Played
 from vidstyle.media.writers.sinks import write_still
-from vidstyle.settings import Layout, Settings
+from vidstyle.settings import EncodeSettings, Layout, Settings, options
 from vidstyle.system.files import Record, check_writable, plain, write_whole
 from vidstyle.types import Fitted
 
@@ -34,7 +33,7 @@ BESIDE: dict[Layout, str] = {
 
 
 def check_companions(
-    settings: Settings, outputs: Sequence[Path], *, overwrite: bool, inputs: Iterable[str | Path] = ()
+    settings: EncodeSettings, outputs: Sequence[Path], *, overwrite: bool, inputs: Iterable[str | Path] = ()
 ) -> None:
     """Find out before any painting whether poster and figure can be written.
 
@@ -57,7 +56,7 @@ def check_companions(
 def write_companions(
     job: JobFolder,
     compositor: Compositor,
-    settings: Settings,
+    settings: EncodeSettings,
     outputs: Sequence[Path],
     fitted: Sequence[Fitted] = (),
     *,
@@ -86,7 +85,7 @@ def write_companions(
 def described(
     manifest: Manifest,
     compositor: Compositor,
-    settings: Settings,
+    settings: EncodeSettings,
     outputs: Sequence[Path],
     fitted: Sequence[Fitted] = (),
 ) -> dict[str, Any]:
@@ -110,7 +109,7 @@ def described(
         "alt": alt_text(manifest, compositor),
         "content": Path(played.content).name,
         "styles": [Path(style).name for style in played.styles],
-        "network": manifest.settings.get("network"),
+        "network": manifest.settings.network,
         "width": info.width,
         "height": info.height,
         "frames": info.frames,
@@ -146,15 +145,21 @@ def alt_text(manifest: Manifest, compositor: Compositor) -> str:
     return f"{what}{length}.{BESIDE[compositor.settings.layout].format(word, styles)}"
 
 
-def parameters(manifest: Manifest, settings: Settings) -> dict[str, Any]:
-    """The settings of the painting and of the outputs that are not their defaults, by their names in `Settings`."""
-    found = {}
-    for option in dataclasses.fields(settings):
-        own = manifest.settings if option.metadata["paints"] else vars(settings)
-        value = own.get(option.name, option.default)
-        if option.name not in FILES and value not in (option.default, plain(option.default)):
-            found[option.name] = Path(value).name if option.name == "font" else value
-    return found
+def parameters(manifest: Manifest, settings: EncodeSettings) -> dict[str, Any]:
+    """The settings of the painting and of the outputs that are not their defaults, by their names in the job's class.
+
+    Where both have one, like `fps`, it is that of the outputs.
+    """
+    found = _changed(manifest.settings, manifest.settings.painting()) | _changed(settings, vars(settings))
+    if font := found.get("font"):
+        found["font"] = Path(font).name
+    return {name: value for name, value in found.items() if name not in FILES}
+
+
+def _changed(settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values` that are not the defaults of the settings' class."""
+    defaults = {name: option.default for name, option in options(type(settings)).items()}
+    return {name: value for name, value in values.items() if value != defaults[name]}
 
 
 def snippet(found: dict[str, Any]) -> str:

@@ -10,10 +10,9 @@ from typing import Any
 
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.opening import made_before
-from vidstyle.jobs.folder.records import as_json
 from vidstyle.jobs.output.export import Outputs, check_job_folder, check_outputs, listed
 from vidstyle.jobs.output.figure import FILES, check_companions
-from vidstyle.settings import Settings
+from vidstyle.settings import EncodeSettings
 from vidstyle.system.files import disk_errors
 
 
@@ -29,7 +28,7 @@ class Targets:
     Attributes:
         outputs: absolute paths; the first gives the job folder its name.
         made: those of the outputs, of poster and figure that are there as this job has made them.
-        encoding: the settings that they are encoded with.
+        encoding: the settings that they are encoded with, whatever poster and figure are called.
 
     Raises:
         UsageError, DiskError: as `check_outputs`, `check_job_folder` and `check_companions` do.
@@ -39,7 +38,7 @@ class Targets:
     def __init__(
         self,
         outputs: Outputs,
-        settings: Settings,
+        settings: EncodeSettings,
         read: Iterable[str | Path],
         *,
         moving: bool,
@@ -56,7 +55,7 @@ class Targets:
         self.outputs = [Path(os.path.abspath(path)) for path in paths]
         self._given = dict(zip(self.outputs, listed(outputs), strict=True))
         self._companions = {Path(file): name for name in FILES if (file := getattr(settings, name)) is not None}
-        self.encoding = as_json(_encoding(settings))
+        self.encoding = dataclasses.replace(settings, poster=None, figure=None)
         self.made: set[Path] = set()
         if not overwrite and not restart:
             self.made.update(made_before(self.outputs[0], [*self.outputs, *self._companions], self.encoding))
@@ -94,9 +93,3 @@ class Targets:
             check_outputs(taken, moving=self.moving, overwrite=False)
         made: dict[str, Any] = {name: None for path, name in self._companions.items() if path in self.made}
         check_companions(dataclasses.replace(self.settings, **made), self.outputs, overwrite=False)
-
-
-def _encoding(settings: Settings) -> dict[str, Any]:
-    """The settings that `vidstyle encode` has, too: with others the same frames make other outputs."""
-    options = [option for option in dataclasses.fields(settings) if "encode" in option.metadata["only"]]
-    return {option.name: getattr(settings, option.name) for option in options if option.name not in FILES}

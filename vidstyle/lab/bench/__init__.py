@@ -24,7 +24,7 @@ from vidstyle.lab.bench.timings import Subject, evaluation, job_speed, painting,
 from vidstyle.lab.painter import load_styles
 from vidstyle.lab.results import used
 from vidstyle.schedule import OverTime
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system import libraries
 from vidstyle.system.version import __version__
 
@@ -36,7 +36,7 @@ OnPart = Callable[[str], None]
 def measure(
     clip: Path | None,
     styles: Sequence[Path],
-    settings: Settings,
+    settings: VideoSettings,
     *,
     frames: int = 8,
     baseline_steps: int | None = None,
@@ -69,10 +69,10 @@ def measure(
 
 
 @contextmanager
-def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, frames: int) -> Iterator[Subject]:
+def prepared(clip: Path | None, styles: Sequence[Path], settings: VideoSettings, frames: int) -> Iterator[Subject]:
     """The job that is measured; it is gone when the block is left. For the arguments see `measure`."""
     with tempfile.TemporaryDirectory(prefix="vidstyle-bench-") as folder:
-        styles = styles or [synthetic.write_style(Path(folder), settings.size or Settings().size)]
+        styles = styles or [synthetic.write_style(Path(folder), settings.size or VideoSettings.size)]
         network = load_network(settings)
         network.require((*settings.content_layers, *settings.style_layers))
         paintings = load_styles(styles)
@@ -88,10 +88,10 @@ def prepared(clip: Path | None, styles: Sequence[Path], settings: Settings, fram
 
 
 def source_of(
-    clip: Path | None, folder: Path, settings: Settings, mix: Sequence[OverTime], frames: int
+    clip: Path | None, folder: Path, settings: VideoSettings, mix: Sequence[OverTime], frames: int
 ) -> SequenceSource:
     """The frames of `clip`, or of a generated one: decoded from a file where that can be done, else as drawn."""
-    size = settings.size or Settings().size
+    size = settings.size or VideoSettings.size
     if clip is not None or not libraries.missing():
         return VideoSource(str(clip or synthetic.write_clip(folder, size, frames)), settings, mix)
     if settings.start or settings.end is not None:

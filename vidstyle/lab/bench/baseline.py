@@ -25,7 +25,7 @@ from vidstyle.lab.bench import machine
 from vidstyle.lab.bench.figures import BaselineSpeed, Evaluation, Race
 from vidstyle.lab.bench.timings import Subject
 from vidstyle.schedule import constant
-from vidstyle.settings import PRESETS, Settings
+from vidstyle.settings import PRESETS, VideoSettings
 from vidstyle.system.devices import engine
 
 CONTENT_LAYER = "conv2_2"
@@ -155,7 +155,7 @@ def raced(subject: Subject, steps: int, ours: Evaluation, on_part: Callable[[str
     names = ("content_layers", "style_layers", "objective")
     own = dataclasses.replace(settings, mix=(), alpha=subject.still.alpha)
     raw = {name: blog[name] for name in names} | {
-        name: getattr(Settings, name) for name in ("style_metric", "content_focus", "recolor")
+        name: getattr(VideoSettings, name) for name in ("style_metric", "content_focus", "recolor")
     }
     theirs = dataclasses.replace(own, alpha=alpha, style_layer_weights=(), tv_weight=0.0, **raw)
     races = []
@@ -175,7 +175,7 @@ def raced(subject: Subject, steps: int, ours: Evaluation, on_part: Callable[[str
     )
 
 
-def race(settings: Settings, subject: Subject, style: Tensor, end: Progress, judge: str) -> Race:
+def race(settings: VideoSettings, subject: Subject, style: Tensor, end: Progress, judge: str) -> Race:
     """Paint the still with increasing numbers of evaluations until its loss is that of the baseline's picture.
 
     Or until that takes longer than the baseline took. Both pictures are judged in float32.

@@ -30,7 +30,7 @@ from vidstyle.jobs.sources import SequenceSource, VideoSource
 from vidstyle.lab.bench import figures, machine
 from vidstyle.lab.bench.machine import Machine
 from vidstyle.lab.results import ratio
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system.devices import engine, pick_device
 from vidstyle.system.stopwatch import recording
 from vidstyle.types import ClipInfo, Frame, Result
@@ -47,7 +47,7 @@ BESIDE = {"decode": "ahead", "flow": "ahead", "save": "behind"}  # those that ru
 class Subject:
     """The `video` job that is measured, ready to run."""
 
-    settings: Settings
+    settings: VideoSettings
     network: FeatureNetwork
     styles: list[Tensor]  #: (3, H, W)
     source: SequenceSource

@@ -26,7 +26,7 @@ from vidstyle.lab.distill.muon import Muon
 from vidstyle.lab.distill.pastiches import PastichePool, calibrate
 from vidstyle.lab.distill.recipe import Recipe, written
 from vidstyle.lab.distill.student import Answers, Student, TeacherScale, width_at
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.files import failure, made_whole, write_whole
 
@@ -319,8 +319,8 @@ class Distiller:
             self.average.export(self.layers), self._painting_settings(self.recipe.paint)
         )
 
-    def _painting_settings(self, evaluations: int) -> Settings:
-        return Settings(
+    def _painting_settings(self, evaluations: int) -> VideoSettings:
+        return VideoSettings(
             iterations=evaluations,
             first_iterations=evaluations,
             tolerance=0,

@@ -14,7 +14,7 @@ from torch import Tensor
 from vidstyle.core import metrics
 from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame, Motion, State
 
@@ -47,7 +47,7 @@ class PastichePool:
             fields[name][chosen] = value
         return PastichePool(**fields)
 
-    def carried_on(self, network: FeatureNetwork, settings: Settings) -> PastichePool:
+    def carried_on(self, network: FeatureNetwork, settings: VideoSettings) -> PastichePool:
         """After `settings.iterations` more evaluations, each as a frame of a clip that stands still, by the engine."""
         still = Motion(torch.zeros(2, *self.contents.shape[2:]), torch.ones(1, *self.contents.shape[2:]))
         painted = []
@@ -63,7 +63,7 @@ def calibrate(
     teacher: FeatureNetwork,
     contents: Sequence[Tensor],
     styles: Sequence[Tensor],
-    settings: Settings,
+    settings: VideoSettings,
 ) -> tuple[float, float]:
     """The `content_weight` and `content_slope` with which `network` keeps as much of the contents as `teacher` does.
 
@@ -86,7 +86,7 @@ def _weight_at(
     network: FeatureNetwork,
     teacher: FeatureNetwork,
     pairs: Sequence[tuple[Tensor, Tensor]],
-    settings: Settings,
+    settings: VideoSettings,
 ) -> float:
     """The logarithm of the content weight at which both keep as much of the contents at this alpha."""
     settings = dataclasses.replace(settings, alpha=alpha)

@@ -26,6 +26,7 @@ from vidstyle.lab.evaluate import figures, patches
 from vidstyle.lab.painter import CONTENT_LAYER, STYLE_LAYERS, Painter
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
+from vidstyle.settings import VideoSettings
 from vidstyle.types import Frame, Motion
 
 THUMB = 320  # pixels of the long side of a still
@@ -169,7 +170,9 @@ class PerFrameBaseline:
         paintings: those from scratch that are there already, by frame; new ones are added. None keeps none.
     """
 
-    def __init__(self, painter: Painter, ends: Collection[int], paintings: dict[int, Tensor] | None = None) -> None:
+    def __init__(
+        self, painter: Painter[VideoSettings], ends: Collection[int], paintings: dict[int, Tensor] | None = None
+    ) -> None:
         self.painter, self.ends, self.device = painter, frozenset(ends), painter.independent.device
         self.paintings: dict[int, Tensor] = {} if paintings is None else paintings
         self._keeps = paintings is not None

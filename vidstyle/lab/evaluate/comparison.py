@@ -25,7 +25,6 @@ from vidstyle.core import losses, metrics, networks, optimize
 from vidstyle.core.stylemetrics import STYLE_METRICS
 from vidstyle.core.stylizer import scaled_style, size_of
 from vidstyle.errors import DiskError, UsageError
-from vidstyle.jobs.curves import require_still
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.output.export import files_read
 from vidstyle.jobs.sources import to_tensor
@@ -37,7 +36,7 @@ from vidstyle.lab.tables import VGG19
 from vidstyle.media.stills import pictures
 from vidstyle.media.writers.sinks import write_still
 from vidstyle.schedule import constant
-from vidstyle.settings import Settings
+from vidstyle.settings import ImageSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.files import check_apart, check_writable, write_whole
 
@@ -61,10 +60,9 @@ class Comparison:
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
 
-    def __init__(self, folder: Path, settings: Settings, finished: dict[Names, Finished] | None = None) -> None:
+    def __init__(self, folder: Path, settings: ImageSettings, finished: dict[Names, Finished] | None = None) -> None:
         if settings.network == VGG19 and finished is None:
             raise UsageError("--network is vgg19, which the network is compared with; give another, or --beside")
-        require_still(settings)
         self.folder, self.finished = folder, finished
         self.reference = dataclasses.replace(settings, network=VGG19)
         self.settings = settings if settings.network == VGG19 else dataclasses.replace(settings, weights=None)
@@ -122,7 +120,7 @@ class Comparison:
         float(torch.autograd.grad(torch.stack(terms).sum(), image)[0].sum())  # waits for the device
         return time.perf_counter() - began
 
-    def _painted(self, content: Path, style: Path, settings: Settings) -> Judgement:
+    def _painted(self, content: Path, style: Path, settings: ImageSettings) -> Judgement:
         """Paint a pair, unless the folder holds it, and judge it."""
         name = VGG19 if settings.network == VGG19 else "network"
         precision = optimize.pick_precision(settings.precision, self.device)
@@ -190,7 +188,7 @@ def compare(
     contents: Path,
     styles: Path,
     output: Path,
-    settings: Settings,
+    settings: ImageSettings,
     *,
     tries: int = 2,
     limit: int | None = None,
@@ -228,7 +226,7 @@ def compare(
     return report
 
 
-def _names(settings: Settings, beside: Path | None) -> tuple[str, str]:
+def _names(settings: ImageSettings, beside: Path | None) -> tuple[str, str]:
     """What the reference and the network are called; never the same."""
     network = NAMES.get(settings.network) or Path(settings.network).name
     reference = NAMES[VGG19] if beside is None else beside.resolve().name or f"{beside}"

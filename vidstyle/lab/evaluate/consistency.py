@@ -26,14 +26,14 @@ from vidstyle.lab.results import Results, mean, ratio, used
 from vidstyle.lab.synthetic import FINER, FPS, HIDDEN, MARGIN, SCENES, SyntheticClip, synthetic_clip
 from vidstyle.lab.tables import COMPACT, Grid, duration, number, share, signed, spaced
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Settings, WarmStart
+from vidstyle.settings import VideoSettings, WarmStart
 from vidstyle.system.stopwatch import recording
 from vidstyle.system.version import __version__
 from vidstyle.types import State
 
 # The plain warm start knows no motion, and nothing that belongs to it.
 PLAIN: dict[str, Any] = {
-    **{name: getattr(Settings, name) for name in ("temporal_weight", "long_term", "flow", "flow_weights")},
+    **{name: getattr(VideoSettings, name) for name in ("temporal_weight", "long_term", "flow", "flow_weights")},
     "warm_start": "previous",
 }
 PAIRS = 2  # of neighbours that are painted from scratch
@@ -88,7 +88,7 @@ class ConsistencyReport(Results):
 def measure(
     picture: Path | None,
     styles: Sequence[Path],
-    settings: Settings,
+    settings: VideoSettings,
     *,
     frames: int = 12,
     names: Sequence[str] = (),
@@ -103,8 +103,8 @@ def measure(
     """
     if settings.start or settings.end is not None:
         raise UsageError("--start and --end select frames of a clip, and these are made of a picture; leave them out")
-    size = settings.size if picture else settings.size or Settings().size
-    info = synthetic.clip_info(size or Settings().size, 1)
+    size = settings.size if picture else settings.size or VideoSettings.size
+    info = synthetic.clip_info(size or VideoSettings.size, 1)
     if picture is not None:
         photo = pictures.load_picture(picture)
     else:  # with detail enough for clips of this size
@@ -140,7 +140,7 @@ class _ClipRun:
     """
 
     def __init__(
-        self, name: str, clip: SyntheticClip, painter: Painter, start: WarmStart, anew: dict[int, Tensor]
+        self, name: str, clip: SyntheticClip, painter: Painter[VideoSettings], start: WarmStart, anew: dict[int, Tensor]
     ) -> None:
         count = clip.info.frames
         self.name, self.clip, self.start, self.device = name, clip, start, painter.device

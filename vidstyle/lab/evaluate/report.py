@@ -15,13 +15,13 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vidstyle.api import stylize_video
+from vidstyle.api import RunOptions, stylize_video
 from vidstyle.core.probe import require_memory
 from vidstyle.errors import MediaError
+from vidstyle.jobs.arguments import checked
 from vidstyle.jobs.output.export import files_read, listed
 from vidstyle.jobs.sources import VideoSource, ahead
 from vidstyle.lab.evaluate import accumulators, page
@@ -32,10 +32,9 @@ from vidstyle.lab.painter import OnStep, Painter, check_judge, load_styles, sile
 from vidstyle.lab.results import check_report, used
 from vidstyle.lab.tables import COMPACT
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Settings
+from vidstyle.settings import VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.files import write_whole
-from vidstyle.system.outofmemory import memory_errors
 from vidstyle.system.version import __version__
 from vidstyle.types import ClipInfo, Frame
 
@@ -47,12 +46,12 @@ SAMPLE = 8  # pairs of each long distance; frames of the filmstrip
 File = str | Path
 
 
-@memory_errors()
+@checked
 def measure_clip(
     clip: File,
     painted: File,
     styles: Sequence[File] = (),
-    settings: Settings | None = None,
+    settings: VideoSettings | None = None,
     *,
     pairs: int = PAIRS,
     judge: str = COMPACT,
@@ -72,7 +71,7 @@ def measure_clip(
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws; `MediaError` if the clips differ in length.
     """
-    settings = settings or Settings()
+    settings = settings or VideoSettings()
     source = _source(clip, dataclasses.replace(settings, size=0), len(styles))
     from vidstyle.media.video import survey  # not at the top: PyAV may be missing, which a source tells better
 
@@ -95,16 +94,21 @@ def measure_clip(
 
 
 def stylize_with_report(
-    clip: File, styles: Sequence[File], output: File | Sequence[File], settings: Settings | None = None, **job: Any
+    clip: File,
+    styles: Sequence[File],
+    output: File | Sequence[File],
+    settings: VideoSettings | None = None,
+    run: RunOptions | None = None,
 ) -> Measurement:
     """`api.stylize_video`, which see, with a report of the frames beside the (first) output: JSON and a page.
 
     Beside painted.mp4 they are called painted.report.json and painted.report.html. The frames are measured as they were
     painted, before they are encoded.
     """
-    settings, outputs = settings or Settings(), [Path(one) for one in listed(output)]
+    settings, run = settings or VideoSettings(), run or RunOptions()
+    outputs = [Path(one) for one in listed(output)]
     files = [outputs[0].with_name(f"{outputs[0].stem}.report{suffix}") for suffix in SUFFIXES]
-    overwrite, read = job.get("overwrite", False), [clip, *styles, *files_read(settings)]
+    overwrite, read = run.overwrite, [clip, *styles, *files_read(settings)]
     for path in files:
         check_report(path, SUFFIXES, overwrite=overwrite, inputs=read)
     found: list[Measurement] = []
@@ -117,7 +121,7 @@ def stylize_with_report(
         plain = None if painted_along_it else _source(clip, settings, len(styles)).frames(0)
         return _Report(evaluation, Painted(outputs[0].name, source.info, iter(()), encoded=False), found, plain)
 
-    stylize_video(clip, styles, output, settings, on_painted=measured, **job)
+    stylize_video(clip, styles, output, settings, dataclasses.replace(run, observe=measured))
     for path in files:
         save(found[0], path, overwrite=overwrite)
     return found[0]
@@ -149,7 +153,7 @@ def save(found: Measurement, path: Path, *, overwrite: bool = True) -> None:
         found.save(path, overwrite=overwrite)
 
 
-def _source(clip: File, settings: Settings, styles: int) -> VideoSource:
+def _source(clip: File, settings: VideoSettings, styles: int) -> VideoSource:
     """The input with its motion, however the job estimates it."""
     mix = settings.shares(styles) if styles else (1.0,)
     plain = dataclasses.replace(settings, flow="dis", flow_weights=None, warm_start="warped", long_term=(), loop=False)
@@ -177,7 +181,7 @@ class ClipEvaluation:
         self,
         source: VideoSource,
         styles: Sequence[File],
-        settings: Settings,
+        settings: VideoSettings,
         command: str,
         pairs: int = PAIRS,
         judge: str = COMPACT,

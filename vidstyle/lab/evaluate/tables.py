@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from vidstyle.lab.evaluate.figures import Measurement, TemporalConsistency
 from vidstyle.lab.evaluate.patches import LABELS, MEANING, PatchDistances
 from vidstyle.lab.results import used
 from vidstyle.lab.tables import JUDGES, Grid, counted, number, share, signed
-from vidstyle.settings import Settings, option_name, typed
+from vidstyle.settings import Settings, option_name, options, typed
 
 STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less
 BLUNT = 0.75  # share of the sharpness of the first frame, beyond what the input does itself
@@ -136,8 +135,8 @@ def command_line(words: Sequence[str], settings: Settings) -> str:
     """A command with the options that differ from their defaults."""
     values = used(settings)
     line = ["vidstyle", *words]
-    for option in dataclasses.fields(settings):
-        value = values.get(option.name, option.default)
+    for option in options(type(settings)).values():
+        value = values[option.name]
         if value == option.default:
             continue
         name = option_name(option)

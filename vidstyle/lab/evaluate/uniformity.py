@@ -30,7 +30,7 @@ from vidstyle.lab.plots import text_plots
 from vidstyle.lab.results import Results, ratio, used
 from vidstyle.lab.tables import JUDGES, PAINTER, Grid, duration, number, share, spaced
 from vidstyle.media.stills import pictures
-from vidstyle.settings import Direction, Settings, Space
+from vidstyle.settings import BalanceSettings, Direction, Space
 from vidstyle.system.version import __version__
 from vidstyle.types import Result
 
@@ -92,7 +92,7 @@ class Uniformity(Results):
 def measure(
     picture: Path,
     styles: Sequence[Path],
-    settings: Settings,
+    settings: BalanceSettings,
     *,
     beside: bool = True,
     both_directions: bool = False,
@@ -130,7 +130,7 @@ def measure(
     return Uniformity(
         vidstyle=__version__,
         picture=picture.name,
-        settings=used(settings, "balance"),
+        settings=used(settings),
         judge=judge,
         layers=layers,
         width=info.width,
@@ -160,7 +160,7 @@ class _StyleRun:
     style: Tensor  #: (3, H, W)
     photo: np.ndarray  #: (H, W, 3) float32 sRGB in [0, 1]
     animation: Animation  #: one way
-    painter: Painter
+    painter: Painter[BalanceSettings]
     layers: Sequence[str]  #: of the distances
     on_step: OnStep
 

@@ -1,0 +1,70 @@
+"""The settings of the jobs: for each option its default, its help text, its range, and whether it changes the painting.
+
+Each job has a class of its own, made of parts that say what they are about, and has its own defaults. A field has one
+meaning in all classes that have it. Imports nothing heavy, so that `vidstyle --help` need not wait for torch.
+"""
+
+from vidstyle.settings.fields import SCHEDULED, Field, Job, Settings, kinds, option_name, options, typed
+from vidstyle.settings.jobs import (
+    JOBS,
+    BalanceSettings,
+    Direction,
+    EncodeSettings,
+    ImageSettings,
+    SheetSettings,
+    Space,
+    VideoSettings,
+    encodes,
+)
+from vidstyle.settings.parts import (
+    Deinterlace,
+    Device,
+    EncodingSettings,
+    Flow,
+    Hdr,
+    Layout,
+    MixSettings,
+    MotionSettings,
+    Optimizer,
+    PaintingSettings,
+    PlaybackSettings,
+    Precision,
+    ReadingSettings,
+    WarmStart,
+)
+from vidstyle.settings.presets import PRESETS
+
+__all__ = [
+    "JOBS",
+    "PRESETS",
+    "SCHEDULED",
+    "BalanceSettings",
+    "Deinterlace",
+    "Device",
+    "Direction",
+    "EncodeSettings",
+    "EncodingSettings",
+    "Field",
+    "Flow",
+    "Hdr",
+    "ImageSettings",
+    "Job",
+    "Layout",
+    "MixSettings",
+    "MotionSettings",
+    "Optimizer",
+    "PaintingSettings",
+    "PlaybackSettings",
+    "Precision",
+    "ReadingSettings",
+    "Settings",
+    "SheetSettings",
+    "Space",
+    "VideoSettings",
+    "WarmStart",
+    "encodes",
+    "kinds",
+    "option_name",
+    "options",
+    "typed",
+]
