@@ -185,7 +185,7 @@ class MaskSettings(Settings):
         "grey in part, and elsewhere the content stays. Transparency counts instead if there is any.",
     )
     feather: float = setting(
-        8.0, "Pixels inside the border of the mask over which the painting fades into the content.", low=0, high=1000
+        4.0, "Pixels inside the border of the mask over which the painting fades into the content.", low=0, high=1000
     )
 
 
