@@ -96,8 +96,9 @@ class Task:
             inputs["init"] = settings.init
         if isinstance(settings, MaskSettings) and settings.mask is not None:
             inputs["mask"] = settings.mask
+        folders = ("content", "mask") if self.job in ("video", "sheet") else ("mask",)  # they may be some of pictures
         for role, file in inputs.items():
-            if role not in ("content", "mask") or self.job not in ("video", "sheet"):  # these may be folders
+            if role not in folders:
                 pictures.check_file(file)
         self.inputs = Inputs({role: input_files(os.path.abspath(file)) for role, file in inputs.items()})
         self.content = os.path.abspath(content)
