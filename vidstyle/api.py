@@ -102,7 +102,7 @@ def animate_balance(
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
         return task.run_retimed(animation, picture)
-    source = PictureSource(picture, settings, animation.plan(), task.mask(picture), starts_unpainted=settings.timelapse)
+    source = PictureSource(picture, settings, animation.plan(), task.mask(), starts_unpainted=settings.timelapse)
     return task.run(source)
 
 
@@ -125,8 +125,7 @@ def stylize_image(
     settings = settings or ImageSettings()
     task = Task(content, styles, output, settings, run or RunOptions())
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    picture = task.picture()
-    source = PictureSource(picture, settings, plan, task.mask(picture))
+    source = PictureSource(task.picture(), settings, plan, task.mask())
     return task.run(source)
 
 

@@ -122,10 +122,11 @@ class Task:
         require_memory(self.network, self.settings, (height, width))
         return pictures.load_content(self.content, self.settings.size)
 
-    def mask(self, picture: np.ndarray) -> np.ndarray | None:
-        """Where that content is painted, as `picture_mask` gives it."""
-        height, width = picture.shape[:2]
-        return picture_mask(self.settings, width, height) if isinstance(self.settings, MaskSettings) else None
+    def mask(self) -> np.ndarray | None:
+        """Where the content, which is a picture, is painted, as `picture_mask` gives it."""
+        if not isinstance(self.settings, MaskSettings):
+            return None
+        return picture_mask(self.settings, *pictures.picture_size(self.content))
 
     @property
     def _deep(self) -> bool:
@@ -147,7 +148,7 @@ class Task:
     def run_retimed(self, animation: Animation, picture: np.ndarray) -> Path:
         """The same in equal steps, at the remapped times of pilot renders or of an interrupted call before."""
 
-        mask = self.mask(picture)
+        mask = self.mask()
 
         def source(remapped_times: Sequence[Fraction]) -> PictureSource:
             settings = animation.settings
