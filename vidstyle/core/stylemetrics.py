@@ -130,7 +130,7 @@ def _sums(f: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:  # (H W, C) -> (
 
 
 def _weighted(gradient: Tensor, weights: Tensor | None) -> Tensor:  # (H W, C), which is changed in place
-    return gradient if weights is None else gradient.mul_(weights)
+    return gradient if weights is None else gradient.mul_(weights.to(gradient.dtype))
 
 
 def positions(features: Tensor) -> Tensor:  # (1, C, H, W) -> (H W, C), a view of channels_last memory
