@@ -420,7 +420,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     network_file(folder / "tiny.safetensors", random_network())
     for name, seed in (("photo", 1), ("style", 2), ("other", 3)):
         Image.fromarray(texture(192, 128, seed)).save(folder / f"{name}.png")
-    Image.new("L", (192, 128), 255).crop((0, 0, 260, 128)).resize((192, 128)).save(folder / "mask.png")  # its left
+    mask = np.zeros((128, 192), np.uint8)
+    mask[:, :140] = 255
+    Image.fromarray(mask).save(folder / "mask.png")
     make_clip(folder / "clip.mp4", pan(4, 192, 128), rate=24)
     make_clip(folder / "painted.mp4", pan(4, 96, 64), rate=24)
     (folder / "stills").mkdir()

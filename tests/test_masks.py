@@ -1,6 +1,7 @@
 """Masks: where they are white it is painted, elsewhere the content stays, and nothing outside counts in the losses."""
 
 import dataclasses
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -27,9 +28,11 @@ from vidstyle.core import losses, networks, objective
 from vidstyle.core.stylemetrics import gram, moments
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, MediaError, UsageError
-from vidstyle.jobs.masks import fitted, visible_paint
+from vidstyle.jobs.arrays import ArraySequence
+from vidstyle.jobs.masks import array_masks, fitted, visible_paint
+from vidstyle.jobs.sources import SequenceSource
 from vidstyle.media.stills.pictures import load_mask
-from vidstyle.types import Frame, Motion
+from vidstyle.types import ClipInfo, Frame, Motion
 
 FAST = {"first_iterations": 4, "device": "cpu", "precision": "float32"}
 
@@ -342,17 +345,10 @@ class TestClip:
         last, content = painted["part"][2], paintings(clip)[4]
         assert np.abs(last.astype(int) - content)[:, 28:50].any(2).any(0).all()
 
-    def test_what_enters_the_mask_starts_from_the_content(self, files, clip, tiny_network):
+    def test_what_enters_the_mask_starts_from_the_content(self, files):
         """Nothing that was content is taken for a painting: where nothing was painted before, nothing is seen."""
         still = [texture(96, 64, 1)] * 3
         masks = [half(64, 96, 30), half(64, 96, 30), half(64, 96, 60)]
-        from fractions import Fraction
-
-        from vidstyle.jobs.arrays import ArraySequence
-        from vidstyle.jobs.masks import array_masks
-        from vidstyle.jobs.sources import SequenceSource
-        from vidstyle.types import ClipInfo
-
         settings = settings_for(files, size=0)
         sequence = ArraySequence(still, ClipInfo(96, 64, Fraction(25), 3))
         source = SequenceSource(sequence, settings, (1.0,), masks=array_masks(masks, settings, 96, 64, 3))
