@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -106,6 +105,7 @@ class TestLocks:
     @pytest.fixture(params=["ENOLCK", "EOPNOTSUPP", "ENOSYS"])
     def no_locks(self, request, monkeypatch):
         """A file system without locks, as some network drives are."""
+        fcntl = pytest.importorskip("fcntl")
         number = getattr(errno, request.param)
 
         def flock(descriptor, operation):
@@ -131,6 +131,7 @@ class TestLocks:
             job.discard()
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_a_dead_holder_is_no_obstacle(self, tmp_path, no_locks):
         child = os.fork()
@@ -158,6 +159,8 @@ class TestLocks:
                 job.save(*paint(0, None))
 
     def test_any_other_error_is_that_of_a_disk(self, tmp_path, monkeypatch):
+        fcntl = pytest.importorskip("fcntl")
+
         def flock(descriptor, operation):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
