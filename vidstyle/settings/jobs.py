@@ -13,6 +13,7 @@ from vidstyle.settings.parts import (
     TEMPORAL_WEIGHT,
     WIDTH,
     EncodingSettings,
+    MaskSettings,
     MixSettings,
     MotionSettings,
     PaintingSettings,
@@ -26,7 +27,15 @@ Direction = Literal["forward", "backward", "both"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoSettings(PlaybackSettings, EncodingSettings, MotionSettings, ReadingSettings, MixSettings, PaintingSettings):
+class VideoSettings(
+    PlaybackSettings,
+    EncodingSettings,
+    MotionSettings,
+    ReadingSettings,
+    MaskSettings,
+    MixSettings,
+    PaintingSettings,
+):
     """Settings of `stylize_video`: a clip, each frame painted from the one before."""
 
     job: ClassVar[Job] = "video"
@@ -34,7 +43,7 @@ class VideoSettings(PlaybackSettings, EncodingSettings, MotionSettings, ReadingS
 
 
 @dataclass(frozen=True, kw_only=True)
-class BalanceSettings(EncodingSettings, MixSettings, PaintingSettings):
+class BalanceSettings(EncodingSettings, MaskSettings, MixSettings, PaintingSettings):
     """Settings of `animate_balance`: one picture, painted again and again while alpha changes."""
 
     job: ClassVar[Job] = "balance"
@@ -70,7 +79,7 @@ class BalanceSettings(EncodingSettings, MixSettings, PaintingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSettings(MixSettings, PaintingSettings):
+class ImageSettings(MaskSettings, MixSettings, PaintingSettings):
     """Settings of `stylize_image`: one picture, painted once. None of its numbers may change over time."""
 
     job: ClassVar[Job] = "image"
