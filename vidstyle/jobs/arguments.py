@@ -129,6 +129,6 @@ KINDS: dict[str, Kind] = {  # by annotation
     "str": (lambda value: isinstance(value, str), "a text"),
     "OnFrame": CALL,
     "OnFitted": CALL,
-    "OnPainted": CALL,
+    "Observe": CALL,
     "OnStep": CALL,
 }
