@@ -50,10 +50,28 @@ PLAIN = {  # what a command is given besides the option, and what it makes
     "uniformity": (f"uniformity {{photo}} {{style}} --seconds 1 --fps 4 {FEWER}", "o.json"),
     "measure": (f"measure {{clip}} {{painted}} --style {{style}} --iterations 3 {FEW}", "o.json"),
     "compare": (f"compare {{photo}} {{style}} --size 64 --tries 0 --weights {{vgg19}} {FEW}", "o/"),
+    "batch": ("batch {batch}", "o.png"),
     "doctor": ("doctor", ""),
     "guide": ("guide", ""),
 }
 PRECIOUS = b"there already"
+UNNAMED = ("doctor", "batch")  # commands that are given no -o
+JOBS_FILE = """
+[defaults]
+job = "image"
+styles = {style!r}
+network = {tiny!r}
+first-iterations = 1
+size = 32
+[[job]]
+name = "o"
+content = {photo!r}
+output = "o.png"
+[[job]]
+name = "p"
+content = {other!r}
+output = "p.png"
+"""
 MEASURING = ("bench", "consistency", "uniformity", "measure")
 VGG = "--network vgg19 --weights {vgg19}"
 JUDGE = "--judge vgg19 --weights {vgg19}"
@@ -307,6 +325,10 @@ CASES = {
     **{(command, "--preset"): Case(BLOG, figure("settings/objective", "blog")) for command in MEASURING},
     **{(command, "--quiet"): Case("-q", silent) for command in MEASURING if command != "bench"},
     **{(command, "--verbose"): VERBOSE for command in ("compare", *MEASURING)},
+    # Many jobs
+    ("batch", "--only"): Case("--only p", lambda run: [one.name for one in run.out.parent.glob("*.png")] == ["p.png"]),
+    ("batch", "--dry-run"): Case("--dry-run", lambda run: "would be painted" in run.text and not run.out.exists()),
+    ("batch", "--yes"): Case("-y", replaced),
     ("doctor", "--report"): Case("--report", lambda run: "packages: torch " in run.text),
     **{(command, "--output"): Case("", lambda run: bool(run.figures["vidstyle"])) for command in MEASURING},
     ("bench", "--frames"): Case("--frames 2", says("a job of 2 frames")),
@@ -467,8 +489,15 @@ def run_in(
         file = out if out.suffix else out / "report.json"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(PRECIOUS)
-    named = "" if command == "doctor" or case.typed == "--shots" else "-o {out}" + "/" * (not out.suffix)
-    words = files | {"out": str(out), "folder": str(folder), "large": "" if command == "encode" else "--size 192"}
+    named = "" if command in UNNAMED or case.typed == "--shots" else "-o {out}" + "/" * (not out.suffix)
+    if command == "batch":
+        (folder / "jobs.toml").write_text(JOBS_FILE.format(**files))
+    words = files | {
+        "batch": str(folder / "jobs.toml"),
+        "out": str(out),
+        "folder": str(folder),
+        "large": "" if command == "encode" else "--size 192",
+    }
     words |= {name: files[case.file] for name in ("two_shots", "clip", "photo") if case.file}
     done = invoke(f"{line} {named} {case.both} {case.typed}".format(**words), {})
     assert done.exit_code == case.code, (case, done.output, done.exception)

@@ -11,11 +11,12 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from vidstyle.cli.endings import errors_told
-from vidstyle.cli.flags import flag, from_flag
+from vidstyle.cli.flags import flag
 from vidstyle.cli.listening import notes_told
 from vidstyle.cli.progress import progress, tell_fitted
 from vidstyle.errors import UsageError
 from vidstyle.settings import JOBS, PRESETS, Job, PaintingSettings, Settings, encodes, option_name, options
+from vidstyle.settings.texts import from_text
 
 OWN = ("report", "plot_schedule", "restart", "keep_job", "quiet", "preset")
 SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
@@ -59,7 +60,7 @@ def _require_read(kind: type[Settings], values: dict[str, Any]) -> None:
 
 def _settings(kind: type[Settings], *, preset: str | None = None, **given: Any) -> Settings:
     """The settings that are typed, on top of those of a preset."""
-    changes = {name: from_flag(kind, name, value) for name, value in given.items() if value is not None}
+    changes = {name: from_text(kind, name, value) for name, value in given.items() if value is not None}
     return kind.preset(preset, **changes) if preset and issubclass(kind, PaintingSettings) else kind(**changes)
 
 
