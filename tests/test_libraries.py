@@ -101,9 +101,9 @@ def test_what_is_missing_is_named():
         libraries.require("counting", "numpy", "no_such_library")
 
 
-def test_a_drawn_film_is_the_generated_clip_and_can_be_entered_anywhere(tmp_path):
+def test_a_drawn_clip_is_the_generated_one_and_can_be_entered_anywhere(tmp_path):
     clip = synthetic.GeneratedClip(tmp_path, 64, 4)
-    wanted = list(synthetic.pictures(clip.info.width, clip.info.height, 4))
+    wanted = list(synthetic.generated_frames(clip.info))
     assert clip.info.frames == 4
     for start in range(5):
         assert all(np.array_equal(*pair) for pair in zip(clip.decode(start), wanted[start:], strict=True))

@@ -128,6 +128,7 @@ def test_what_does_not_paint_is_not_kept():
     kept = json.loads(Manifest(1, settings=VideoSettings(crf=3, loop=True)).encoded())["settings"]
     assert kept["loop"] is True
     assert not {"crf", "cuda_graphs", "width", "fps"} & set(kept)
+    assert not {"weights", "flow_weights"} & set(kept)
 
 
 def test_another_version_is_told_from_damage():
@@ -148,6 +149,17 @@ def test_changes_are_said_in_words():
         "seconds was 4.0, now 2",
     ]
     assert not MANIFEST.changes(MANIFEST)
+
+
+@pytest.mark.parametrize("kind", [kind for job, kind in JOBS.items() if job != "encode"])
+def test_other_weights_are_a_change_though_their_names_are_the_same(kind):
+    """A setting may not hide a hash that has its name."""
+    old = Manifest(3, network="a" * 64, flow_weights="c" * 64, settings=kind(network="a file"))
+    new = dataclasses.replace(old, network="b" * 64, flow_weights="d" * 64)
+    assert new.changes(old) == [
+        "flow_weights was cccccccc…, now dddddddd…",
+        "weights was aaaaaaaa…, now bbbbbbbb…",
+    ]
 
 
 def test_outputs_are_named_so_that_all_may_be_moved_together(tmp_path, monkeypatch):

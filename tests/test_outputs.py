@@ -68,7 +68,7 @@ def test_every_format_from_one_painting(vidstyle, tmp_path, clip, style, network
         assert (found["frames"], found["audio"]) == (6, sound)
 
 
-def test_nothing_is_painted_twice(tmp_path, style, settings):
+def test_nothing_is_painted_twice(tmp_path, style, settings, animated):
     outputs = [tmp_path / "a.gif", tmp_path / "b.webp"]
     painted = []
     made = animate_balance(

@@ -290,7 +290,7 @@ def test_a_clip_without_pairs_has_a_page(tmp_path):
 def test_the_command_names_what_differs_from_the_defaults(tmp_path):
     settings = VideoSettings(size=0, cuts=False, mix=(0.5, 0.5), network=str(tmp_path / "my net.safetensors"), end=1.5)
     line = command_line(["video", "a.mp4"], settings)
-    assert line == "vidstyle video a.mp4 --size 0 --network 'my net.safetensors' --mix 0.5,0.5 --no-cuts --end 1.5"
+    assert line == "vidstyle video a.mp4 --size 0 --network 'my net.safetensors' --mix 0.5,0.5 --end 1.5 --no-cuts"
 
 
 def test_numbers_are_round():

@@ -15,6 +15,7 @@ from PIL import Image
 
 import vidstyle as package
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 FAST = ["--size", "32", "--first-iterations", "1", "--iterations", "1", "--device", "cpu"]
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 # Runs `python -m vidstyle`, held where the first argument says: it writes a byte to one pipe and reads the other.

@@ -151,7 +151,7 @@ def test_another_command_does_not_take_it_for_its_own(paint, half_made, tmp_path
     before = (tmp_path / f"{name}.png").read_bytes()
     options = {"restart": True}
     if change != "restart":
-        other = {"alphas": (0.9,)} if change == "alphas" else {"caption": "other"}
+        other = {"alphas": (0.9,)} if change == "alphas" else {"width": 100}
         options = {"settings": dataclasses.replace(settings, **other)}
     with pytest.raises((OutputExistsError, JobError)):
         paint(name, **options)

@@ -19,14 +19,14 @@ from vidstyle.jobs.threads import computing_with, pool
 
 PAINT = """
 import sys
-from vidstyle import SheetSettings, make_sheet
+from vidstyle import RunOptions, SheetSettings, make_sheet
 content, style, network, out, stop = sys.argv[1:]
 settings = SheetSettings(network=network, size=160, alphas=(.8, .5, .3, .1), first_iterations=8, device="cpu")
 def on_frame(result, total):
     if result.index + 1 == int(stop):
         import os
         os._exit(9)
-make_sheet(content, [style], out, settings, keep_job=True, on_frame=on_frame)
+make_sheet(content, [style], out, settings, RunOptions(keep_job=True, on_frame=on_frame))
 """
 
 

@@ -27,7 +27,7 @@ from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import Inputs
-from vidstyle.jobs.folder.manifest import Manifest, Played
+from vidstyle.jobs.folder.manifest import WEIGHTS, Manifest, Played
 from vidstyle.jobs.folder.opening import open_job
 from vidstyle.jobs.output.budget import placed
 from vidstyle.jobs.output.export import Outputs, export, files_read, frames_kept
@@ -276,7 +276,7 @@ class Task:
             "device": self.device.type,
             "precision": pick_precision(own.precision, self.device),
         }
-        files = {"weights": None} | ({"flow_weights": None} if isinstance(own, VideoSettings) else {})
+        files = {name: None for name in WEIGHTS if name in painted}
         return Manifest(
             frames=frames,
             vidstyle=__version__,

@@ -16,12 +16,13 @@ from typing import Any
 from vidstyle.errors import UsageError
 from vidstyle.jobs.folder.inputs import hash_of
 from vidstyle.jobs.folder.records import as_json, parsed, read
-from vidstyle.settings import JOBS, EncodeSettings, Job, PaintingSettings, VideoSettings, options
+from vidstyle.settings import JOBS, EncodeSettings, Job, PaintingSettings, VideoSettings
 from vidstyle.types import ClipInfo
 
 FORMAT = "vidstyle-job-5"
 FORMATS = re.compile(r"vidstyle-job-\d+")  # of all versions of vidstyle
 SIGNATURE = re.compile(rb'"format":\s*"vidstyle-job-\d')  # in all their manifests
+WEIGHTS = ("weights", "flow_weights")  # settings that name files; where a file lies does not matter
 HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -93,7 +94,7 @@ class Manifest:
 
     def encoded(self) -> bytes:
         """The text of the file, with a checksum."""
-        found = {"format": FORMAT, "job": self.job, **as_json({**vars(self), "settings": self.settings.painting()})}
+        found = {"format": FORMAT, "job": self.job, **as_json({**vars(self), "settings": _kept(self.settings)})}
         return json.dumps({**found, "sha256": _checksum(found)}, indent=2).encode()
 
     @staticmethod
@@ -133,16 +134,22 @@ class Manifest:
 
     def painted(self) -> dict[str, Any]:
         """All that another call must agree in. The number of threads is kept from the first."""
-        names = ("frames", "vidstyle", "job", "inputs", "network", "flow_weights")
-        return {name: getattr(self, name) for name in names} | {"settings": self.settings.painting()}
+        names = ("frames", "vidstyle", "job", "inputs", "flow_weights")
+        found = {name: getattr(self, name) for name in names}
+        return found | {"weights": self.network, "settings": _kept(self.settings)}
+
+
+def _kept(settings: PaintingSettings) -> dict[str, Any]:
+    """The settings that change the painted frames. Files of weights are not among them: their hashes are kept."""
+    return {name: value for name, value in settings.painting().items() if name not in WEIGHTS}
 
 
 def _settings(job: object, found: object) -> PaintingSettings:
-    """The settings of a job from what `Settings.painting` gave. Raises `ValueError` if one is missing or unknown."""
+    """The settings of a job from what `_kept` gave. Raises `ValueError` if one is missing or unknown."""
     kind = JOBS.get(job) if isinstance(job, str) else None  # type: ignore[call-overload]
     if kind is None or not issubclass(kind, PaintingSettings) or not isinstance(found, dict):
         raise ValueError(f"{job!r:.40} with the settings {found!r:.40} is no job that paints")
-    wanted = {name for name, option in options(kind).items() if option.metadata["paints"]}
+    wanted = set(_kept(kind()))
     if other := min(wanted ^ set(found), default=None):
         raise ValueError(f"settings: {other!r} is {'unknown' if other in found else 'missing'}")
     try:
