@@ -89,8 +89,8 @@ class Batch:
             raise self._failed[lost](f"the job at line {lost.line}, whose output it reads, has failed; mend that first")
         try:
             self._paint(job, told)
-        except VidstyleError as error:
-            self._failed[job] = type(error)
+        except Exception as error:
+            self._failed[job] = type(error) if isinstance(error, VidstyleError) else VidstyleError
             raise
 
     def _paint(self, job: JobTable, told: Mapping[str, Any]) -> None:
