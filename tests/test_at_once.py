@@ -1,6 +1,7 @@
 """The public functions from two threads, and in processes that were spawned or forked: the same bytes as alone."""
 
 import multiprocessing
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,11 +34,15 @@ def paint(folder, values, number, name):
     return out.read_bytes()
 
 
+def handles(process):
+    return process.num_handles() if sys.platform == "win32" else process.num_fds()
+
+
 def left():
     """What a call must not leave behind."""
     us = psutil.Process()
     ours = [thread.name for thread in threading.enumerate() if thread.name.startswith("vidstyle")]
-    return us.num_fds(), ours, {child.pid for child in us.children(recursive=True)}
+    return handles(us), ours, {child.pid for child in us.children(recursive=True)}
 
 
 def test_two_threads_at_once_paint_what_each_paints_alone(files):
@@ -91,7 +96,7 @@ def drift(count, folder, network):
 
     def look(result, total):
         if result.index % (count // 10) == count // 20:
-            found.append((us.memory_info().rss, us.num_fds(), us.num_threads(), sum(us.cpu_times()[:2])))
+            found.append((us.memory_info().rss, handles(us), us.num_threads(), sum(us.cpu_times()[:2])))
 
     settings = VideoSettings(network=str(network), iterations=1, first_iterations=1, device="cpu")
     stylize_video(clip, [folder / "style.png"], folder / "out.mp4", settings, run=RunOptions(on_frame=look))

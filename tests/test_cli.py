@@ -286,6 +286,7 @@ STEP, WRITE = "vidstyle.core.stylizer:Stylizer.step", "vidstyle.media.writers.ba
 
 
 @pytest.mark.clips
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 def test_interrupt_then_the_same_command_goes_on(vidstyle, clip, style, network, tmp_path):
     whole, out, job = tmp_path / "whole.mp4", tmp_path / "out.mp4", tmp_path / "out.mp4.job"
     options = ["--network", network, *FAST, "--iterations", 3]
@@ -306,6 +307,7 @@ def test_interrupt_then_the_same_command_goes_on(vidstyle, clip, style, network,
 
 @pytest.mark.slow  # `soak` kills at some changes of the disk in every run
 @pytest.mark.clips
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 def test_killed_while_painting_and_encoding_gives_the_same_bytes(vidstyle, clip, style, network, tmp_path):
     """kill -9 before the first frame, between frames, while the output is encoded, and before the clean-up."""
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"

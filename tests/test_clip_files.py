@@ -87,7 +87,7 @@ def test_a_million_frames_say_what_they_cost_at_once(tmp_path):
     before = time.process_time()
     with pytest.raises(UsageError, match=r"1000000 frames .* 12 days .*--end"):
         media.survey(path)
-    assert time.process_time() - before < 10  # a decoder takes a minute
+    assert time.process_time() - before < 30  # a decoder takes a minute
     assert media.survey(path, end=1.0).info.frames == 10
 
 

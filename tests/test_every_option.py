@@ -30,6 +30,7 @@ from typer.testing import CliRunner
 
 from vidstyle.cli import app
 from vidstyle.core import networks
+from vidstyle.jobs.output.origin import origin_of
 from vidstyle.lab.bench import baseline, machine, timings
 from vidstyle.lab.distill import __main__ as distill
 from vidstyle.lab.evaluate import patches
@@ -50,10 +51,29 @@ PLAIN = {  # what a command is given besides the option, and what it makes
     "uniformity": (f"uniformity {{photo}} {{style}} --seconds 1 --fps 4 {FEWER}", "o.json"),
     "measure": (f"measure {{clip}} {{painted}} --style {{style}} --iterations 3 {FEW}", "o.json"),
     "compare": (f"compare {{photo}} {{style}} --size 64 --tries 0 --weights {{vgg19}} {FEW}", "o/"),
+    "batch": ("batch {batch}", "o.png"),
+    "show": ("show {result}", ""),
     "doctor": ("doctor", ""),
     "guide": ("guide", ""),
 }
 PRECIOUS = b"there already"
+UNNAMED = ("doctor", "batch", "show")  # commands that are given no -o
+JOBS_FILE = """
+[defaults]
+job = "image"
+styles = {style!r}
+network = {tiny!r}
+first-iterations = 1
+size = 32
+[[job]]
+name = "o"
+content = {photo!r}
+output = "o.png"
+[[job]]
+name = "p"
+content = {other!r}
+output = "p.png"
+"""
 MEASURING = ("bench", "consistency", "uniformity", "measure")
 VGG = "--network vgg19 --weights {vgg19}"
 JUDGE = "--judge vgg19 --weights {vgg19}"
@@ -202,6 +222,16 @@ def plotted(words: str) -> Holds:
     return lambda run: words in run.text and not any(run.out.parent.iterdir())
 
 
+def shown(result: Path) -> str:
+    """What vidstyle show says of a result."""
+    return str(CliRunner().invoke(app, ["show", str(result)]).output)
+
+
+def origin(run: Run) -> str:
+    """The settings that a result holds."""
+    return origin_of(run.out).encoded()
+
+
 VERBOSE = Case("-v", lambda run: "packages: torch " in run.text and "options: " in run.text)
 CASES = {
     # What is painted
@@ -302,6 +332,9 @@ CASES = {
     "--poster": Case("--poster {folder}/p.png", lambda run: run.file("p.png")[1:4] == b"PNG"),
     "--figure": Case("--figure {folder}/f.json", lambda run: b'"alt"' in run.file("f.json")),
     "--sound": Case("--no-sound", lambda run: not sounds(run) and sounds(run.plain()), "o.mp4"),
+    "--metadata": Case("--no-metadata", lambda run: "not hold the settings" in shown(run.out)),
+    "--params-from": Case("--params-from {result}", lambda run: '"recolor":0.25' in origin(run)),
+    ("encode", "--params-from"): Case("--params-from {result}", lambda run: '"crf":30' in origin(run)),
     "--max-size": Case("--max-size 20kB", lambda run: run.out.stat().st_size <= 20_000, "o.gif", "{large}"),
     "--for": Case("--for slack", says("o.gif", "of 2 MB"), "o.gif"),
     # What is measured, besides the settings below
@@ -309,6 +342,10 @@ CASES = {
     **{(command, "--preset"): Case(BLOG, figure("settings/objective", "blog")) for command in MEASURING},
     **{(command, "--quiet"): Case("-q", silent) for command in MEASURING if command != "bench"},
     **{(command, "--verbose"): VERBOSE for command in ("compare", *MEASURING)},
+    # Many jobs
+    ("batch", "--only"): Case("--only p", lambda run: [one.name for one in run.out.parent.glob("*.png")] == ["p.png"]),
+    ("batch", "--dry-run"): Case("--dry-run", lambda run: "would be painted" in run.text and not run.out.exists()),
+    ("batch", "--yes"): Case("-y", replaced),
     ("doctor", "--report"): Case("--report", lambda run: "packages: torch " in run.text),
     **{(command, "--output"): Case("", lambda run: bool(run.figures["vidstyle"])) for command in MEASURING},
     ("bench", "--frames"): Case("--frames 2", says("a job of 2 frames")),
@@ -445,6 +482,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     found = {path.stem: str(path) for path in folder.iterdir()} | {"job": f"{folder}/kept.mp4"}
     done = invoke("video {two_shots} {style} -o {job} --size 192 --iterations 2 --keep-job " + FEW, found)
     assert done.exit_code == 0, done.output
+    line = "video {clip} {style} -o {result} --recolor .25 --crf 30 --size 32 --iterations 1 " + FEW
+    found["result"] = f"{folder}/result.webp"
+    assert (done := invoke(line, found)).exit_code == 0, done.output
     return found | {"job": f"{folder}/kept.mp4.job"}
 
 
@@ -472,8 +512,15 @@ def run_in(
         file = out if out.suffix else out / "report.json"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(PRECIOUS)
-    named = "" if command == "doctor" or case.typed == "--shots" else "-o {out}" + "/" * (not out.suffix)
-    words = files | {"out": str(out), "folder": str(folder), "large": "" if command == "encode" else "--size 192"}
+    named = "" if command in UNNAMED or case.typed == "--shots" else "-o {out}" + "/" * (not out.suffix)
+    if command == "batch":
+        (folder / "jobs.toml").write_text(JOBS_FILE.format(**files))
+    words = files | {
+        "batch": str(folder / "jobs.toml"),
+        "out": str(out),
+        "folder": str(folder),
+        "large": "" if command == "encode" else "--size 192",
+    }
     words |= {name: files[case.file] for name in ("two_shots", "clip", "photo") if case.file}
     done = invoke(f"{line} {named} {case.both} {case.typed}".format(**words), {})
     assert done.exit_code == case.code, (case, done.output, done.exception)

@@ -94,8 +94,8 @@ def started(program, folder):
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGKILL"])
 def test_it_ends_with_us(tmp_path, number):
     """However we end: by an exception, which the first two become in the command line, or killed."""
-    if not hasattr(signal, number):
-        pytest.skip(f"there is no {number}")
+    if sys.platform == "win32":
+        pytest.skip("Windows has other signals")
     program = f"""
         import signal, sys
         from fractions import Fraction

@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -107,6 +106,7 @@ class TestLocks:
     @pytest.fixture(params=["ENOLCK", "EOPNOTSUPP", "ENOSYS"])
     def no_locks(self, request, monkeypatch):
         """A file system without locks, as some network drives are."""
+        fcntl = pytest.importorskip("fcntl")
         number = getattr(errno, request.param)
 
         def flock(descriptor, operation):
@@ -132,6 +132,7 @@ class TestLocks:
             job.discard()
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_a_dead_holder_is_no_obstacle(self, tmp_path, no_locks):
         child = os.fork()
@@ -183,6 +184,8 @@ class TestLocks:
         assert not held and not list(tmp_path.iterdir())
 
     def test_any_other_error_is_that_of_a_disk(self, tmp_path, monkeypatch):
+        fcntl = pytest.importorskip("fcntl")
+
         def flock(descriptor, operation):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 

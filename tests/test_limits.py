@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -190,6 +189,8 @@ def environment():
 
 def limited(limit, *arguments):
     """Run the command line below a limit of its address space."""
+    import resource
+
     return subprocess.run(
         [sys.executable, "-m", "vidstyle", *map(str, arguments)],
         capture_output=True,

@@ -17,8 +17,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "jobs": (*LOW, *PAINTING),
     "api": (*LOW, "jobs"),
     "lab": (*LOW, *PAINTING, "jobs", "api"),
+    "batch": (*LOW, "jobs", "api"),
     "guide": (),
-    "cli": (*LOW, "api", "lab", "guide"),
+    "cli": (*LOW, "api", "lab", "batch", "guide"),
     "__main__": ("system", "cli"),
     "": (*LOW, "api", "lab"),  # the package itself, which re-exports
 }  # what each may import besides itself; assets holds no modules

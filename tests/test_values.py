@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vidstyle import BalanceSettings, EncodeSettings, VideoSettings
-from vidstyle.cli.flags import from_flag
 from vidstyle.errors import UsageError
 from vidstyle.settings import JOBS, option_name, options
+from vidstyle.settings.texts import from_text
 
 ODD = (
     "", " ", "nan", "inf", "-inf", "1e300", "-1e300", "1e-300", "1e400", "-1", "0", "-0", "99999999999999999999",
@@ -91,7 +91,7 @@ def test_odd_words_on_the_command_line(kind, name):
     """Each is a value that settings take, or refused as a whole by one of our sentences."""
     for text in ODD if not isinstance(options(kind)[name].default, bool) else ():
         with contextlib.suppress(UsageError):
-            kind(**{name: from_flag(kind, name, text)})
+            kind(**{name: from_text(kind, name, text)})
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from vidstyle.jobs.arrays import painted_frames, painted_still
 from vidstyle.jobs.balance import Animation, PictureSource, still_plan
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.output.export import Outputs, check_outputs
+from vidstyle.jobs.output.origin import origin_of
 from vidstyle.jobs.reencode import encode_job
 from vidstyle.jobs.retiming import expected_times
 from vidstyle.jobs.sheets import ALPHAS, Style, sheet_of_alphas, sheet_of_shots, shots_of, write_contact_sheet
@@ -39,6 +40,7 @@ __all__ = [
     "encode_job",
     "find_shots",
     "make_sheet",
+    "origin_of",
     "plan_balance",
     "plan_video",
     "stylize",

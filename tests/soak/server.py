@@ -11,7 +11,6 @@ import dataclasses
 import importlib
 import json
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -98,6 +97,8 @@ class Server:
 
 def run(request: Request) -> None:
     """In a forked process, which ends here."""
+    import resource
+
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     if request.held:
         os.kill(os.getpid(), signal.SIGSTOP)

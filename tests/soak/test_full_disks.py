@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import mmap
 import os
 import subprocess
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ for library in ("av", "imageio_ffmpeg"):
 OUTPUTS = [*(f"out{suffix}" for suffix in encoders()), "out/"]
 OFTEN = ("out.mp4", "out.png")  # tried in the short version, too: one that ffmpeg writes, one that PyAV writes
 DISK_FULL = 7
-PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGE = mmap.PAGESIZE
 soak = pytest.mark.soak
 some_outputs = pytest.mark.parametrize(
     "output", [pytest.param(name, marks=() if name in OFTEN else soak) for name in OUTPUTS]

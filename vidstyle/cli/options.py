@@ -11,13 +11,14 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from vidstyle.cli.endings import errors_told
-from vidstyle.cli.flags import flag, from_flag
+from vidstyle.cli.flags import flag
 from vidstyle.cli.listening import notes_told
 from vidstyle.cli.progress import progress, tell_fitted
 from vidstyle.errors import UsageError
 from vidstyle.settings import JOBS, PRESETS, Job, PaintingSettings, Settings, encodes, option_name, options
+from vidstyle.settings.texts import from_text
 
-OWN = ("report", "plot_schedule", "restart", "keep_job", "quiet", "preset")
+OWN = ("report", "plot_schedule", "restart", "keep_job", "quiet", "preset", "params_from")
 SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
@@ -39,6 +40,10 @@ Plot = Annotated[
     bool, typer.Option("--plot-schedule", help="Draw the parameters that change over time, and stop before painting.")
 ]
 Shots = Annotated[bool, typer.Option("--shots", help="List the shots, and stop; takes neither STYLE nor -o.")]
+ParamsFrom = Annotated[
+    Path | None,
+    typer.Option("--params-from", metavar="RESULT", help="Take what is not given from the settings of this result."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what a bug report needs, too.")]
 
@@ -57,9 +62,16 @@ def _require_read(kind: type[Settings], values: dict[str, Any]) -> None:
         raise UsageError(f"{what} and stops; leave out {names}")
 
 
-def _settings(kind: type[Settings], *, preset: str | None = None, **given: Any) -> Settings:
-    """The settings that are typed, on top of those of a preset."""
-    changes = {name: from_flag(kind, name, value) for name, value in given.items() if value is not None}
+def _settings(kind: type[Settings], params_from: Path | None, *, preset: str | None = None, **given: Any) -> Settings:
+    """The settings that are typed, on top of those of a preset, or of those that made a result."""
+    before: dict[str, Any] = {}
+    if params_from is not None:
+        if preset:
+            raise UsageError("--params-from and --preset both say what is not typed; give one of them")
+        from vidstyle.api import origin_of  # not at the top: torch is imported
+
+        before = origin_of(params_from).values(kind)
+    changes = before | {name: from_text(kind, name, value) for name, value in given.items() if value is not None}
     return kind.preset(preset, **changes) if preset and issubclass(kind, PaintingSettings) else kind(**changes)
 
 
@@ -79,6 +91,7 @@ def job_options(
     named = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
     flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
     flags["verbose"] = Verbose
+    own_settings = {"params_from": ParamsFrom} if runs or job == "encode" else {}
     presets = {"preset": named} if issubclass(kind, PaintingSettings) else {}
     typed: dict[str, Any] = {**{option.name: flag(kind, option) for option in fields}, **presets}
 
@@ -89,7 +102,7 @@ def job_options(
             told = errors_told(verbose=values.pop("verbose"), given=given)
             with told, notes_told(values.get("quiet", False)):
                 _require_read(kind, {**values, **given})
-                settings = _settings(kind, **given)
+                settings = _settings(kind, values.pop("params_from", None), **given)
                 if not runs:
                     return command(**values, settings=settings)
                 from vidstyle.api import RunOptions  # not at the top: torch is imported
@@ -113,6 +126,7 @@ def job_options(
             *(p.replace(annotation=hints[p.name], kind=keyword) for p in own),
             *(inspect.Parameter(name, keyword, default=False, annotation=shown) for name, shown in flags.items()),
             *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in typed.items()),
+            *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in own_settings.items()),
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}

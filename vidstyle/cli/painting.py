@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidstyle.cli.endings import all_or_nothing
+from vidstyle.cli.endings import all_or_nothing, errors_told
 from vidstyle.cli.options import OUTPUT, STYLES, Content, Output, Overwrite, Plot, Quiet, Shots, Styles, job_options
 from vidstyle.cli.progress import console, tell, tell_fitted
 from vidstyle.cli.sections import Sectioned
@@ -111,6 +111,22 @@ def encode(
         encode_job(folder, output, overwrite=overwrite, on_fitted=None if quiet else tell_fitted, **job)
     if not quiet:
         tell(output, began)
+
+
+@app.command(no_args_is_help=True)
+def show(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="An output of vidstyle, a file or a folder.")],
+) -> None:
+    """Print the command that made a result, and the hashes of its inputs, from its metadata."""
+    with errors_told():
+        from vidstyle.api import origin_of
+
+        origin = origin_of(result)
+        for line in origin.commands(result.name + "/" * result.is_dir()):
+            typer.echo(line)
+        typer.echo(f"# vidstyle {origin.vidstyle}")
+        for role, hashed in origin.sha256.items():
+            typer.echo(f"# SHA-256 of {role}: {hashed}")
 
 
 def _list(shots: list[Shot]) -> None:

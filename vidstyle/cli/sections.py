@@ -9,7 +9,7 @@ from typer.core import TyperCommand
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Used most": (
         *("--output", "--alpha", "--alphas", "--size", "--network", "--preset", "--start", "--end", "--seconds"),
-        *("--max-size", "--keep-job", "--yes"),
+        *("--max-size", "--params-from", "--keep-job", "--yes"),
     ),
     "What to paint": ("--shots", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
     "Look": (
@@ -28,7 +28,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Output": (
         *("--for", "--width", "--layout", "--caption", "--gauge", "--title", "--title-seconds", "--font"),
-        *("--poster", "--figure", "--report", "--crf", "--bits", "--sound"),
+        *("--poster", "--figure", "--metadata", "--report", "--crf", "--bits", "--sound"),
     ),
     "Machine": (
         *("--device", "--precision", "--low-memory", "--memory", "--weights", "--cuda-graphs", "--restart"),

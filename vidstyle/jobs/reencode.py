@@ -25,6 +25,7 @@ from vidstyle.jobs.folder.opening import reopen_job
 from vidstyle.jobs.output.budget import placed
 from vidstyle.jobs.output.export import SOUNDING, OnFitted, Outputs, check_outputs, export, files_read, frames_kept
 from vidstyle.jobs.output.figure import check_companions, write_companions
+from vidstyle.jobs.output.origin import Origin
 from vidstyle.media.stills.pictures import load_picture, resize
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.settings import EncodeSettings, ReadingSettings
@@ -82,8 +83,9 @@ def encode_job(
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = inputs.sound()
+        origin = Origin.of_encoding(folder.manifest, settings).encoded() if folder.manifest.origin else ""
         with frames_kept(folder):
-            fitted = export(folder, compositor, paths, settings, sound, on_fitted, overwrite=overwrite)
+            fitted = export(folder, compositor, paths, settings, sound, on_fitted, overwrite=overwrite, origin=origin)
             write_companions(folder, compositor, settings, paths, fitted, overwrite=overwrite)
     return paths[0]
 

@@ -33,6 +33,7 @@ from vidstyle.jobs.masks import picture_mask
 from vidstyle.jobs.output.budget import placed
 from vidstyle.jobs.output.export import Outputs, export, files_read, frames_kept
 from vidstyle.jobs.output.figure import write_companions
+from vidstyle.jobs.output.origin import Origin
 from vidstyle.jobs.output.space import announced, require_space
 from vidstyle.jobs.output.targets import Targets
 from vidstyle.jobs.rendering import Observer, Watched, render
@@ -102,6 +103,7 @@ class Task:
                 pictures.check_file(file)
         self.inputs = Inputs({role: input_files(os.path.abspath(file)) for role, file in inputs.items()})
         self.content = os.path.abspath(content)
+        self._styles = [os.fspath(style) for style in styles]
         enough = math.ceil(settings.size * settings.style_scale)
         self.styles = [to_tensor(pictures.load_picture(style, enough=enough)) for style in styles]
         init = pictures.load_picture(settings.init, enough=settings.size) if "init" in inputs else None
@@ -177,7 +179,8 @@ class Task:
                 self.paint(job, sheet)
                 with frames_kept(job):
                     drawn, leave = sheet.drawn(job.images()), self.options.overwrite
-                    write_still(drawn, self.targets.left, overwrite=leave, record=job.record)
+                    origin = self._origin() if self.encoding.metadata else ""
+                    write_still(drawn, self.targets.left, overwrite=leave, origin=origin, record=job.record)
         return self.outputs[0]
 
     @contextmanager
@@ -225,7 +228,7 @@ class Task:
         observe = self.options.observe
         if self.targets.all_made and observe is None:
             return
-        job.describe(played=self._played(source, sound))
+        job.describe(played=self._played(source, sound), origin=(origin := self._origin()))
         observer = None
         if observe is not None and isinstance(source, VideoSource):
             observer = observe(source)
@@ -251,6 +254,7 @@ class Task:
                 overwrite=leave,
                 record=record,
                 deep=deep,
+                origin=origin,
             )
             self.targets.remove_companions()
             write_companions(job, compositor, encoding, self.outputs, fitted, overwrite=leave, record=record)
@@ -258,7 +262,9 @@ class Task:
     def try_outputs(self, compositor: Compositor, sound: Clip | None = None) -> None:
         """Make the outputs in miniature. Raises `UsageError` if that fails."""
         own = self.encoding
-        encoding = Encoding(own.crf, own.plays, sound if own.sound else None, compositor.delay)
+        heard = sound if own.sound else None
+        origin = self._origin() if own.metadata else ""
+        encoding = Encoding(own.crf, own.plays, heard, compositor.delay, origin=origin)
         notes = try_outputs(self.targets.left, compositor.info, encoding) if self.moving else []
         for note in notes:
             tell(note)
@@ -268,6 +274,10 @@ class Task:
         content = source.sequence if isinstance(source, VideoSource) else to_pixels(source.image)
         inputs = CompositorInputs(content, tuple(map(to_pixels, self.styles)), source.curves.alpha)
         return placed(Compositor(as_painted(source.info, source.playback), self.encoding, inputs, moving=self.moving))
+
+    def _origin(self) -> str:
+        """What the outputs say of their making."""
+        return Origin.of(self.settings, self.content, self._styles, self.inputs.hashes).encoded()
 
     def _manifest(self, frames: int) -> Manifest:
         """What the frames depend on. Reads all inputs, for their hashes."""

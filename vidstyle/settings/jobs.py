@@ -10,6 +10,7 @@ from vidstyle.schedule import OverTime, constant
 from vidstyle.settings.fields import Field, Job, Settings, options
 from vidstyle.settings.parts import (
     ALPHA,
+    METADATA,
     TEMPORAL_WEIGHT,
     WIDTH,
     EncodingSettings,
@@ -91,6 +92,7 @@ class ImageSettings(MaskSettings, MixSettings, PaintingSettings):
         high=16,
         paints=False,
     )
+    metadata: bool = METADATA()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,6 +119,7 @@ class SheetSettings(ReadingSettings, PaintingSettings):
         high=1,
     )
     width: int | None = WIDTH()
+    metadata: bool = METADATA()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -41,6 +41,12 @@ WIDTH = functools.partial(
     high=LARGEST,
     paints=False,
 )
+METADATA = functools.partial(
+    setting,
+    True,
+    "Write the settings and the hashes of the inputs into the metadata of the outputs; vidstyle show prints them.",
+    paints=False,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +299,7 @@ class EncodingSettings(Settings):
     site: Site = setting(
         "anywhere", "Site where it will be shown; sets --max-size and a largest --width.", flag="for", paints=False
     )
+    metadata: bool = METADATA()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -77,6 +77,7 @@ class Manifest:
     threads: int | None = None  #: with which torch computes; None where the frames do not depend on it
     remapped_times: tuple[Fraction, ...] = ()  #: seconds of each frame on the schedules, found by pilot renders
     played: Played | None = None  #: None before the painting begins
+    origin: str = ""  #: what the metadata of its outputs say; "" before the painting begins
     encoding: EncodeSettings | None = None  #: that `made` was encoded with; None before the painting begins
     made: Mapping[str, Made] = field(default_factory=dict)  #: outputs, by their path as seen from beside the folder
 

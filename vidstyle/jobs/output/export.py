@@ -102,6 +102,7 @@ def export(
     overwrite: bool = True,
     record: Record | None = None,
     deep: np.ndarray | None = None,
+    origin: str = "",
 ) -> list[Fitted]:
     """Encode a job's frames into every output; if one fails, the others are made all the same.
 
@@ -111,6 +112,7 @@ def export(
         on_fitted: told what an output of limited size gave up.
         overwrite: whether what is there when an output is complete may be replaced.
         record: told of each output, and of its part file, before that takes its place.
+        origin: what made it, for the metadata of the outputs.
         deep: a still in 16 bits a channel, (H, W, 3) uint16, to write instead of the job's only frame.
 
     Returns:
@@ -121,7 +123,15 @@ def export(
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
     notes: dict[str, None] = {}
-    encoding = Encoding(settings.crf, settings.plays, sound, compositor.delay, record=record, on_note=notes.setdefault)
+    encoding = Encoding(
+        settings.crf,
+        settings.plays,
+        sound,
+        compositor.delay,
+        origin=origin if settings.metadata else "",
+        record=record,
+        on_note=notes.setdefault,
+    )
     failures: list[VidstyleError] = []
     found: list[Fitted] = []
     for output in outputs:

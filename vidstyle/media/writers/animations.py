@@ -111,6 +111,7 @@ class GifSink(Encoder):
                 packet.duration, packet.time_base, packet.stream = end - start, GIF_TICK, stream
                 out.mux(packet)
                 start = end
+        self._embed(part)
         size = (self.info.width, self.info.height)
         readback.verify(part, size, self._timing.times, self._timing.unit)
         verify_animation(part, size, self._timing.times)
@@ -153,6 +154,7 @@ class AvifSink(Encoder):
         options = {"loop": str(self.encoding.plays), "fflags": "bitexact"}
         with av.open(ffmpeg.file_url(part), "w", "avif", options=options) as out:
             mux.combine(out, self._video, info)
+        self._embed(part)
         verify_animation(part, (info.width, info.height), times)
         return part
 
@@ -204,6 +206,7 @@ class FrameByFrame(FileSink):
         self._out.close()
         self._out = None
         self._amend()
+        self._embed(self._encoded, self.path.suffix.lower())
         verify_animation(self._encoded, (self.info.width, self.info.height), self._timing.times, merges=self.merges)
         return self._encoded
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from vidstyle.errors import EncodingError
+from vidstyle.media.embedding import embed
 from vidstyle.system.files import FULL, Record, failure, place_of, put, staging
 from vidstyle.types import ClipInfo
 
@@ -31,6 +32,7 @@ class Encoding:
     delay: Fraction = Fraction(0)  #: seconds of pictures before that sound begins
     colors: int = 255  #: of a GIF, at most
     dither: float = 0.5  #: of a GIF: 0 none, 1 with no weight on its grain
+    origin: str = ""  #: settings and input hashes as text in ASCII, for the metadata of the file
     record: Record | None = None  #: told the output and its part file before that takes its place
     still: float = 0.0  #: of a GIF: a change of a pixel that is not shown, in Oklab, whose lightness is 0 to 1
     on_note: Callable[[str], None] = lambda note: None  #: told what does not go along, and why
@@ -97,6 +99,11 @@ class FileSink:
     def _part(self, kind: str) -> Path:
         """Where a part of the work is written; `kind` tells it from the others, and ends in its suffix."""
         return self._folder / f"part{kind}"
+
+    def _embed(self, part: Path, suffix: str = "") -> None:
+        """Put the origin into the metadata of a picture file, of the kind that its suffix says."""
+        if self.encoding.origin:
+            part.write_bytes(embed(part.read_bytes(), suffix or part.suffix, self.encoding.origin))
 
     def _start(self) -> None:
         """Get ready to take frames."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -77,6 +78,8 @@ class ClipSink(Encoder):
         self._finish_encoding()
         part, container = self._part(f".muxed{self.container.suffix}"), self.container
         extras, sounds = self._extras()
+        if self.encoding.origin:
+            extras = dataclasses.replace(extras, tags={**extras.tags, "comment": self.encoding.origin})
         options = {**container.options, "fflags": "bitexact"}
         with av.open(ffmpeg.file_url(part), "w", container.name, options=options) as out:
             mux.combine(out, self._video, self.info, extras)

@@ -96,13 +96,18 @@ def encoders() -> Mapping[str, type[FileSink]]:
 
 
 def write_still(
-    pixels: np.ndarray, paths: Iterable[Path], *, overwrite: bool = True, record: Record | None = None
+    pixels: np.ndarray,
+    paths: Iterable[Path],
+    *,
+    overwrite: bool = True,
+    origin: str = "",
+    record: Record | None = None,
 ) -> None:
     """Write one picture, (H, W, 3) uint8 or uint16 sRGB, to each of these places. Raises as a sink does.
 
-    `record` is told of each, and of its part file, before that takes its place.
+    `origin` goes into the metadata of each. `record` is told of each, and of its part file, before that has its place.
     """
     info = ClipInfo(pixels.shape[1], pixels.shape[0], Fraction(1), 1)
     for path in paths:
-        with StillSink(path, info, Encoding(record=record), overwrite=overwrite) as sink:
+        with StillSink(path, info, Encoding(origin=origin, record=record), overwrite=overwrite) as sink:
             sink.write(pixels)

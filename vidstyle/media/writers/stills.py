@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from vidstyle.errors import DiskError, EncodingError, OutputExistsError, UsageError
+from vidstyle.media.embedding import embed
 from vidstyle.media.stills.codecs import decode, encode
 from vidstyle.media.stills.pictures import load_picture
 from vidstyle.media.stills.sequence import TIMED, TIMING
@@ -63,6 +64,8 @@ class StillSink(FileSink):
             data = cv2.imencode(part.suffix, np.ascontiguousarray(self._pixels[:, :, ::-1]))[1].tobytes()
         else:
             data = encode(self._pixels, part.suffix, **kind.options)
+        if self.encoding.origin:
+            data = embed(data, part.suffix, self.encoding.origin)
         part.write_bytes(data)  # an encoder would not notice that a disk is full
         read_back = np.rint(load_picture(part) * np.iinfo(self._pixels.dtype).max)
         if read_back.shape != self._pixels.shape or (kind.lossless and not np.array_equal(read_back, self._pixels)):
@@ -96,6 +99,7 @@ class FolderSink(FileSink):
         info = self.info
         seconds = [float(time) for time in info.times]
         timing = {"format": TIMED, "fps": str(info.fps), "seconds": seconds, "end": float(info.seconds)}
+        timing |= {"origin": self.encoding.origin} if self.encoding.origin else {}
         (self._frames / TIMING).write_text(json.dumps(timing, indent=1) + "\n")
         flush(self._frames / TIMING)
         return self._frames

@@ -1,0 +1,69 @@
+"""The value of a setting from typed text, and what a mistyped name of an option may stand for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from typing import Any, get_args, get_origin
+
+from vidstyle.errors import UsageError
+from vidstyle.settings.fields import SCHEDULED, Settings, kinds, option_name, options
+from vidstyle.system.values import NUMBER, WHOLE, number, whole
+
+
+def from_text(settings: type[Settings], name: str, value: Any) -> Any:
+    """A typed value of a field; lists are written with commas, with semicolons if there are schedules in them.
+
+    Raises `UsageError` for what is no number where there must be one.
+    """
+    option, kind = options(settings)[name], kinds(settings)[name]
+    flag = option_name(option)
+    if words := option.metadata["words"]:
+        if value in words:
+            return words[value]
+        if not WHOLE.fullmatch(value):
+            raise UsageError(f"{flag} is {value!r}; give a number, or {' or '.join(words)}")
+        return whole(value, flag)
+    if get_origin(kind) is tuple:
+        return _list(value, kind, flag)
+    if int in (kind, *get_args(kind)):
+        return whole(value, flag)
+    if float in (kind, *get_args(kind)) and kind not in SCHEDULED:
+        return number(value, flag)
+    return value
+
+
+def from_file(settings: type[Settings], name: str, value: Any) -> Any:
+    """A value of a field as TOML or JSON has it: text is read as typed, and one number will do for a list.
+
+    Raises `UsageError` as `from_text` does; what is of another type is refused by the settings.
+    """
+    kind = kinds(settings)[name]
+    if isinstance(value, str) and kind is not bool:
+        return from_text(settings, name, value)
+    alone = get_origin(kind) is tuple and isinstance(value, int | float) and not isinstance(value, bool)
+    return (value,) if alone else value
+
+
+def by_flag(settings: type[Settings]) -> dict[str, str]:
+    """The names of the fields, by their options without the dashes."""
+    return {option_name(option).removeprefix("--"): name for name, option in options(settings).items()}
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """A question after the known word that is meant; "" if none is similar."""
+    found = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _list(value: str, kind: Any, flag: str) -> tuple[Any, ...]:
+    if kind in SCHEDULED and any(sign in value for sign in ";:"):
+        return tuple(value.split(";"))
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    (one, _) = get_args(kind)
+    if one is str:
+        return tuple(parts)
+    read, pattern, example = (whole, WHOLE, "2,4") if one is int else (number, NUMBER, ".7,.3")
+    if not all(pattern.fullmatch(part) for part in parts):
+        raise UsageError(f"{flag} is {value!r}; give numbers with commas, like {example}")
+    return tuple(read(part, flag) for part in parts)
