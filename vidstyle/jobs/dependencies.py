@@ -39,6 +39,7 @@ def dependencies(
         _require_clip(content, settings)
     else:
         pictures.load_picture(content, enough=settings.size)
+        task.mask()
     found = dict(task.inputs.hashes) | {"network": networks.fingerprint(task.network)}
     if task.estimator is not None:
         found["flow"] = task.estimator.fingerprint
