@@ -209,6 +209,7 @@ def test_it_begins_with_the_photograph_itself_and_leaves_it_at_once(samples):
     assert all((now - before).abs().mean() > 1e-3 for before, now in pairwise(paintings))
 
 
+@pytest.mark.slow
 def test_a_timelapse_grows_from_the_photograph_to_what_an_image_is(tmp_path, samples):
     content, style = (samples / f"{name}.jpg" for name in ("valley", "swirls"))
     settings = BalanceSettings(

@@ -189,6 +189,7 @@ def test_what_cannot_fit_says_so_and_loses_nothing(vidstyle, tmp_path, pictures,
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "a.gif.job/frames").iterdir()) == frames
 
 
+@slow
 def test_a_clip(vidstyle, tmp_path, pictures, network):
     clip = make_clip(tmp_path / "clip.mp4", pan(20, 160, 120), rate=Fraction(24))
     outputs = ["-o", tmp_path / "a.gif", "-o", tmp_path / "b.mp4"]

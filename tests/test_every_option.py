@@ -257,6 +257,8 @@ CASES = {
     "--content-focus": Case("--content-focus 0", other),
     "--recolor": Case("--recolor .5", other),
     "--style-scale": Case("--style-scale .5", other),
+    "--mask": Case("--mask {mask}", other),
+    "--feather": Case("--feather 8", other, both="--mask {mask}"),
     "--mix": Case("--mix 1,0", other),
     "--preserve-color": Case("--preserve-color 1", other),
     ("balance", "--first-iterations"): Case("--first-iterations 20", other, both="--from .5 --tolerance 0"),
@@ -455,6 +457,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     network_file(folder / "tiny.safetensors", random_network())
     for name, seed in (("photo", 1), ("style", 2), ("other", 3)):
         Image.fromarray(texture(192, 128, seed)).save(folder / f"{name}.png")
+    Image.new("L", (192, 128), 255).crop((0, 0, 260, 128)).resize((192, 128)).save(folder / "mask.png")  # its left
     make_clip(folder / "clip.mp4", pan(4, 192, 128), rate=24)
     make_clip(folder / "painted.mp4", pan(4, 96, 64), rate=24)
     (folder / "stills").mkdir()

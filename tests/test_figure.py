@@ -52,7 +52,7 @@ def balance(vidstyle, tmp_path, styles, network):
     Image.fromarray(texture(64, 48, 5)).save(tmp_path / "a photo.png")
 
     def run(*options):
-        own = ["--network", network, "--seconds", 1, "--fps", 6, *FAST]
+        own = ["--network", network, "--seconds", 1, "--fps", 6, "--space", "linear", *FAST]
         done = vidstyle("balance", tmp_path / "a photo.png", styles[0], *own, *options)
         assert done.exit_code == 0, done.output
         return done

@@ -294,7 +294,7 @@ class TestBalance:
     @pytest.fixture
     def balance(self, vidstyle, tmp_path, photo, styles, network):
         def run(*options):
-            own = ["--network", network, "--seconds", 1, "--fps", 6, *FAST]
+            own = ["--network", network, "--seconds", 1, "--fps", 6, "--space", "linear", *FAST]
             return vidstyle("balance", photo, styles[0], *own, *options)
 
         return run

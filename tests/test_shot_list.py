@@ -107,7 +107,7 @@ def test_the_library_gives_shots_too(tmp_path):
     [
         pytest.param({3: 9, 4: 9}, id="flash"),
         pytest.param({3: 0}, id="black", marks=pytest.mark.slow),
-        pytest.param({3: 0.6, 4: 0.3, 5: 0.1, 6: 0.4}, id="fade"),
+        pytest.param({3: 0.6, 4: 0.3, 5: 0.1, 6: 0.4}, id="fade", marks=pytest.mark.slow),
         pytest.param(dict.fromkeys(range(3, 8), 0.7), id="exposure", marks=pytest.mark.slow),
     ],
 )

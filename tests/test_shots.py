@@ -141,7 +141,7 @@ def test_fades_and_dissolves_are_no_cuts(footage, number, length):
 @pytest.mark.parametrize("length", [1, 2])
 @pytest.mark.parametrize("light", [(0, 255), (0, 0), (3, 90)])
 def test_flashes_and_missing_pictures_are_no_cuts(footage, light, length, speed):
-    for number in range(6):
+    for number in range(length % 2, 6, 2):  # the other photos with the other length
         frames = noisy(footage(number, 28, speed=speed), 2)
         flash = set(range(13, 13 + length))
         for one in flash:

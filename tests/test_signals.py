@@ -195,7 +195,7 @@ def test_nobody_who_reads_is_no_traceback(tmp_path, job):
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "vidstyle"]
-    listing = subprocess.run([*command, "doctor"], stdout=writing, stderr=subprocess.PIPE, check=False)
+    listing = subprocess.run([*command, "guide", "design"], stdout=writing, stderr=subprocess.PIPE, check=False)
     assert (listing.returncode, listing.stderr) == (141, b"")
     painting = subprocess.run([*command, *map(str, job)], stderr=writing, check=False)
     os.close(writing)

@@ -41,7 +41,9 @@ for line in {[*PRINTED]}:
 """
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+@pytest.mark.parametrize(
+    "encoding", ["cp1252", *(pytest.param(name, marks=pytest.mark.slow) for name in ("latin-1", "ascii"))]
+)
 def test_what_is_printed_can_be_read_in_any_encoding(tmp_path, encoding):
     environment = {**os.environ, "PYTHONIOENCODING": f"{encoding}:strict", "PYTHONUTF8": "0"}
     with open(tmp_path / "text", "wb") as file:

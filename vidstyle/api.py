@@ -104,7 +104,7 @@ def animate_balance(
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
         return task.run_retimed(animation, picture)
-    source = PictureSource(picture, settings, animation.plan(), starts_unpainted=settings.timelapse)
+    source = PictureSource(picture, settings, animation.plan(), task.mask(), starts_unpainted=settings.timelapse)
     return task.run(source)
 
 
@@ -127,7 +127,7 @@ def stylize_image(
     settings = settings or ImageSettings()
     task = Task(content, styles, output, settings, run or RunOptions())
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    source = PictureSource(task.picture(), settings, plan)
+    source = PictureSource(task.picture(), settings, plan, task.mask())
     return task.run(source)
 
 
@@ -137,6 +137,7 @@ def stylize_frames(
     settings: VideoSettings | None = None,
     *,
     fps: Fraction | float = 25,
+    masks: Sequence[np.ndarray] | np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Paint pictures in memory as the frames of a clip: the paintings of `stylize_video`, without any file.
 
@@ -146,6 +147,7 @@ def stylize_frames(
         styles: one picture or more, (H, W, 3) uint8 or float from 0 to 1, blended by `settings.mix`.
         settings: the defaults if None; those of reading and writing files must be left out.
         fps: frames a second, for schedules in seconds.
+        masks: where to paint, (H, W) uint8 of the size of the frames, 255 for wholly: one for all or one for each.
 
     Returns:
         An iterator of paintings, (H, W, 3) uint8 sRGB, whose long side is `settings.size`; each is painted when it is
@@ -155,21 +157,29 @@ def stylize_frames(
         UsageError: a frame has another shape, or a setting is invalid; most are found before this returns.
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    return painted_frames(frames, styles, settings or VideoSettings(), Fraction(fps).limit_denominator(1001))
+    rate = Fraction(fps).limit_denominator(1001)
+    return painted_frames(frames, styles, settings or VideoSettings(), rate, masks)
 
 
-def stylize(content: np.ndarray, styles: Sequence[np.ndarray], settings: ImageSettings | None = None) -> np.ndarray:
+def stylize(
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    settings: ImageSettings | None = None,
+    *,
+    mask: np.ndarray | None = None,
+) -> np.ndarray:
     """Paint one picture in memory: the painting of `stylize_image`, without any file.
 
     Args:
         content: (H, W, 3) uint8 or float from 0 to 1, sRGB.
+        mask: where to paint, (H, W) uint8 of the same size, 255 for wholly.
 
     Returns:
         (H, W, 3) uint8 sRGB, whose long side is `settings.size` at most.
 
     The other arguments and the errors are those of `stylize_frames`.
     """
-    return painted_still(content, styles, settings or ImageSettings())
+    return painted_still(content, styles, settings or ImageSettings(), mask)
 
 
 @checked

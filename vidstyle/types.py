@@ -102,6 +102,7 @@ class Frame:
     reach: int = 1  #: how many frames back any frame of this source may look
     loop_closure: LoopClosure | None = None  #: near the end of a loop
     budget: Budget | None = None  #: None for what the settings say
+    mask: Tensor | None = None  #: (1, H, W) float32 in [0, 1], on the CPU: how far it is painted; None for wholly
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,10 +16,11 @@ from vidstyle.cli.sections import Sectioned
 from vidstyle.errors import UsageError
 
 app = typer.Typer()
+MASK = ("mask", "feather")  # settings that nothing here reads
 
 
 @app.command(cls=Sectioned, no_args_is_help=True)
-@job_options("image", runs=False, without={"mix", "bits"})
+@job_options("image", runs=False, without={"mix", "bits", *MASK})
 def compare(
     contents: Annotated[Path, typer.Argument(metavar="CONTENTS", help="A picture, or a folder of pictures.")],
     styles: Annotated[Path, typer.Argument(metavar="STYLES", help="A picture, or a folder of pictures.")],
@@ -75,7 +76,7 @@ def compare(
 
 
 @app.command(cls=Sectioned)
-@job_options("video", runs=False)
+@job_options("video", runs=False, without=MASK)
 def bench(
     clip: Annotated[Path | None, typer.Argument(metavar="CLIP", help="A video clip [a generated one].")] = None,
     styles: SomeStyles = None,
@@ -116,7 +117,7 @@ def bench(
 
 
 @app.command(cls=Sectioned)
-@job_options("video", runs=False, without={"start", "end", "cuts", "deinterlace", "hdr", "input_fps"})
+@job_options("video", runs=False, without={"start", "end", "cuts", "deinterlace", "hdr", "input_fps", *MASK})
 def consistency(
     picture: Annotated[Path | None, typer.Argument(metavar="PICTURE", help="A picture [a generated one].")] = None,
     styles: SomeStyles = None,
@@ -148,7 +149,7 @@ def consistency(
 
 
 @app.command(cls=Sectioned, no_args_is_help=True)
-@job_options("balance", runs=False, without={"mix"})
+@job_options("balance", runs=False, without={"mix", *MASK})
 def uniformity(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture.")],
     styles: Annotated[
@@ -193,7 +194,7 @@ def uniformity(
 
 
 @app.command(cls=Sectioned, no_args_is_help=True)
-@job_options("video", runs=False)
+@job_options("video", runs=False, without=MASK)
 def measure(
     clip: Annotated[Path, typer.Argument(metavar="INPUT", help="The clip that was painted.")],
     painted: Annotated[Path, typer.Argument(metavar="PAINTED", help="What vidstyle or another tool made of it.")],

@@ -75,6 +75,16 @@ def preserve_color(pastiche: Tensor, content: Tensor, share: float) -> Tensor:
     return (painted + difference).clamp(0, 1)
 
 
+def shown(pastiche: Tensor, content: Tensor, preserved: float, mask: Tensor | None) -> Tensor:
+    """What is shown of a frame: its pastiche as `preserve_color` gives it, and the content outside its mask.
+
+    Args:
+        mask: (1, H, W) in [0, 1], by which the two are blended; None for the pastiche alone.
+    """
+    painted = preserve_color(pastiche, content, preserved)
+    return painted if mask is None else torch.lerp(content, painted, mask.to(content.device))
+
+
 def _statistics(image: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
     """Mean colour, (3, 1), and the Cholesky root of the covariance of colours, (3, 3)."""
     pixels = image.flatten(1)  # (3, H W)

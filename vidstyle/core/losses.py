@@ -55,12 +55,17 @@ class Statistics:
     powers: dict[str, Tensor]  #: content layers: mean squared length of a feature, ()
 
     @classmethod
-    def of(cls, features: Features, style: Features) -> Statistics:
-        """Statistics of a picture with these projected features (H W, C) and these statistics at style layers."""
+    def of(cls, features: Features, style: Features, weights: Features | None = None) -> Statistics:
+        """Statistics of a picture with these projected features (H W, C) and these statistics at style layers.
+
+        Args:
+            weights: of positions, (H W, 1) of mean 1, at content layers where they do not all count alike.
+        """
+        counted = {layer: f * weights[layer] if weights else f for layer, f in features.items()}
         return cls(
             style=dict(style),
-            means={layer: f.mean(0) for layer, f in features.items()},
-            powers={layer: f.square().sum(1).mean() for layer, f in features.items()},
+            means={layer: f.mean(0) for layer, f in counted.items()},
+            powers={layer: (f * features[layer]).sum(1).mean() for layer, f in counted.items()},
         )
 
     @classmethod
@@ -166,7 +171,7 @@ UNITS: dict[str, Callable[[Statistics, StyleTarget, Mapping[str, int], Sequence[
 }
 
 
-def detail_weights(features: Tensor, size: tuple[int, int], focus: float) -> Tensor:
+def detail_weights(features: Tensor, size: tuple[int, int], focus: float, counts: Tensor | None = None) -> Tensor:
     """Weights of the positions of a content layer: the more, the more the content varies around them.
 
     Plain grounds (sky, walls, what is out of focus) keep less of the content, so that they take the style's strokes.
@@ -177,15 +182,22 @@ def detail_weights(features: Tensor, size: tuple[int, int], focus: float) -> Ten
         features: projected, of the content, (H W, C).
         size: H and W.
         focus: 0: all positions count alike.
+        counts: (H W, 1) of mean 1, by which the weights are multiplied, and positions count in all means; None: 1.
 
     Returns:
         (H W, 1).
     """
     maps = features.T.view(1, -1, *size)
     variance = (_window_mean(maps.square()) - _window_mean(maps).square()).sum(1, keepdim=True).clamp_min(0)
-    variance = _window_mean(variance) + PLAIN * maps.square().sum(1).mean() + torch.finfo(torch.float32).tiny
-    weights = (variance / variance.mean()).clamp_max(1) ** focus
-    return (weights / weights.mean()).view(-1, 1)
+    squares, tiny = maps.square().sum(1), torch.finfo(torch.float32).tiny
+    if counts is None:
+        variance = _window_mean(variance) + PLAIN * squares.mean() + tiny
+        weights = (variance / variance.mean()).clamp_max(1) ** focus
+    else:
+        counts = counts.view(1, 1, *size)
+        variance = _window_mean(variance) + PLAIN * (counts * squares).mean() + tiny
+        weights = counts * (variance / (counts * variance).mean()).clamp_max(1) ** focus
+    return (weights / weights.mean().clamp_min(tiny)).view(-1, 1)
 
 
 def _window_mean(maps: Tensor) -> Tensor:  # (1, C, H, W) -> (1, C, H, W)
@@ -221,7 +233,20 @@ def temporal_loss(pastiche: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
     return (visible * (pastiche - warped).square()).mean() / PIXEL_UNIT
 
 
-def total_variation(pastiche: Tensor) -> Tensor:
-    """Mean squared difference of neighbours, across and down, of (1, 3, H, W), in units of `PIXEL_UNIT`."""
-    across, down = pastiche.diff(dim=3), pastiche.diff(dim=2)
-    return (across.square().mean() + down.square().mean()) / PIXEL_UNIT
+def total_variation(pastiche: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean squared difference of neighbours, across and down, of (1, 3, H, W), in units of `PIXEL_UNIT`.
+
+    Args:
+        weights: of pixels, (1, 1, H, W) of mean 1, where they do not all count alike; a pair counts as its first.
+    """
+    across, down = pastiche.diff(dim=3).square(), pastiche.diff(dim=2).square()
+    if weights is not None:
+        across, down = across * weights[:, :, :, :-1], down * weights[:, :, :-1]
+    return (across.mean() + down.mean()) / PIXEL_UNIT
+
+
+def pooled(mask: Tensor, halvings: int) -> Tensor:  # (1, 1, H, W) -> (1, 1, H >> halvings, W >> halvings)
+    """A mask at the size of features after so many halvings, as weights of mean 1; zeros if nothing of it is left."""
+    for _ in range(halvings):
+        mask = functional.avg_pool2d(mask, 2)
+    return mask / mask.mean().clamp_min(torch.finfo(torch.float32).tiny)

@@ -46,8 +46,15 @@ class Tap(NamedTuple):
     """A function of the features at a layer, computed on the way up."""
 
     layer: str
-    function: Callable[[Tensor], Tensor]  #: of features (N, C, H, W)
+    function: Callable[..., Tensor]  #: of features (N, C, H, W) and, if there are any, the weights of their positions
     join: Join | None = None  #: makes the value of a whole picture from those of its bands and their heights
+    weights: Tensor | None = None  #: of all positions of the layer, (H, W)
+
+    def value(self, features: Tensor, rows: slice) -> Tensor:
+        """The function of these features, which are those of some rows of the layer."""
+        if self.weights is None:
+            return self.function(features)
+        return self.function(features, self.weights[rows].reshape(-1, 1))
 
 
 class FeatureNetwork(nn.Module):
@@ -147,13 +154,18 @@ class FeatureNetwork(nn.Module):
         hand_on: Callable[[str, Tensor], Tensor] | None,
         x: Tensor,
         rows: slice = slice(None),
+        place: slice = slice(None),
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """A block on its input: the input of the next one, and the values of the taps, by number, in `rows`."""
+        """A block on its input: the input of the next one, and the values of the taps, by number, in `rows`.
+
+        Args:
+            place: these rows, counted in the whole picture, of which `x` may be a band.
+        """
         found: dict[int, Tensor] = {}
 
         def tapped_at(layer: str, features: Tensor) -> bool:
-            here = [(number, tap.function) for number, tap in enumerate(taps) if tap.layer == layer]
-            found.update((number, function(features[:, :, rows])) for number, function in here)
+            here = [(number, tap) for number, tap in enumerate(taps) if tap.layer == layer]
+            found.update((number, tap.value(features[:, :, rows], place)) for number, tap in here)
             return bool(here)
 
         first: Tensor | None = None
@@ -205,8 +217,12 @@ class FeatureNetwork(nn.Module):
 def size_at(layer: str, image: Tensor) -> tuple[int, int]:
     """Height and width of the features of (…, H, W) at a layer like relu4_2."""
     height, width = image.shape[-2:]
-    halvings = int(layer[4]) - 1
-    return height >> halvings, width >> halvings
+    return height >> halvings(layer), width >> halvings(layer)
+
+
+def halvings(layer: str) -> int:
+    """How often a picture is halved below a layer like relu4_2."""
+    return int(layer[4]) - 1
 
 
 def _identity(features: Tensor) -> Tensor:
@@ -230,8 +246,8 @@ def _in_bands(
         bottom = min(top + rows_each, height)
         above, below = min(halo, top), min(halo, height - bottom)
         rows = slice(above, above + bottom - top)
-        piece = x[:, :, top - above : bottom + below]
-        half, seen = checkpoint(block, piece, rows, use_reentrant=False, preserve_rng_state=False)
+        piece, place = x[:, :, top - above : bottom + below], slice(top, bottom)
+        half, seen = checkpoint(block, piece, rows, place, use_reentrant=False, preserve_rng_state=False)
         halves.append(half[:, :, above // 2 : above // 2 + (bottom - top) // 2])
         heights.append(bottom - top)
         for number, part in seen.items():

@@ -31,7 +31,7 @@ class StyleMetric:
     A statistic is a mean over positions, so that of several pictures, or bands of one, it is their weighted mean.
     """
 
-    statistic: Callable[[Tensor], Tensor]  #: of features (1, C, H, W)
+    statistic: Callable[..., Tensor]  #: of features (1, C, H, W) and, if not all count alike, weights of positions
     mapped: Callable[[Tensor, Tensor], Tensor]  #: the statistic that features would have after a matrix (K, C)
     target: Callable[[Tensor], tuple[Tensor | None, Tensor]]  #: of a style's: a matrix (K, K) to map by; a target
     distance: Callable[[Tensor, Tensor], Tensor]  #: of a statistic, mapped, from a target: (), 0 if they agree
@@ -43,15 +43,20 @@ class StyleMetric:
         return tuple(self.decay ** int(layer[4]) for layer in layers)
 
 
-def gram(features: Tensor) -> Tensor:
-    """Gram matrix F F^T / (H W) of features (1, C, H, W), as (C, C)."""
-    g: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
+def gram(features: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Gram matrix F F^T / (H W) of features (1, C, H, W), as (C, C).
+
+    Args:
+        weights: (H W, 1) float32 of mean 1, by which each position counts: F diag(w) F^T / (H W), the guided Gram
+            matrix of Gatys et al. 2017, "Controlling Perceptual Factors in Neural Style Transfer", section 4.
+    """
+    g: Tensor = _Gram.apply(features, weights)  # type: ignore[no-untyped-call]
     return g
 
 
-def moments(features: Tensor) -> Tensor:
-    """Gram matrix and, in the last column, the mean of features (1, C, H, W), as (C, C + 1)."""
-    m: Tensor = _Moments.apply(features)  # type: ignore[no-untyped-call]
+def moments(features: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Gram matrix and, in the last column, the mean of features (1, C, H, W), as (C, C + 1); weights as `gram`'s."""
+    m: Tensor = _Moments.apply(features, weights)  # type: ignore[no-untyped-call]
     return m
 
 
@@ -59,34 +64,37 @@ class _Gram(torch.autograd.Function):
     """F F^T / (H W), whose gradient is one product instead of two and lies in memory as the features do."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:  # (1, C, H, W) -> (C, C)
-        ctx.save_for_backward(features)
+    def forward(ctx: FunctionCtx, features: Tensor, weights: Tensor | None) -> Tensor:  # (1, C, H, W) -> (C, C)
+        ctx.save_for_backward(features, weights)  # type: ignore[arg-type] # None may be saved
         f = positions(features)
-        return _products(f) / f.shape[0]
+        return (_products(f) if weights is None else _sums(f, weights)[0]) / f.shape[0]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # (C, C) -> (1, C, H, W)
-        (features,) = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override] # (C, C) -> (1, C, H, W)
+        features, weights = ctx.saved_tensors
         f = positions(features)
         both = (gradient + gradient.T) / f.shape[0]
-        return _as_features(f @ both.to(f.dtype), features)
+        return _as_features(_weighted(f @ both.to(f.dtype), weights), features), None
 
 
 class _Moments(torch.autograd.Function):
     """Second moments and the mean, with the gradient of both in one product."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:  # (1, C, H, W) -> (C, C + 1)
-        ctx.save_for_backward(features)
+    def forward(ctx: FunctionCtx, features: Tensor, weights: Tensor | None) -> Tensor:  # (1, C, H, W) -> (C, C + 1)
+        ctx.save_for_backward(features, weights)  # type: ignore[arg-type] # None may be saved
         f = positions(features)
-        return torch.cat([_products(f) / f.shape[0], f.mean(0, dtype=torch.float32)[:, None]], dim=1)
+        if weights is None:
+            return torch.cat([_products(f) / f.shape[0], f.mean(0, dtype=torch.float32)[:, None]], dim=1)
+        products, sums = _sums(f, weights)
+        return torch.cat([products, sums[:, None]], dim=1) / f.shape[0]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # (C, C + 1) -> (1, C, H, W)
-        (features,) = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override] # (C, C + 1) -> features
+        features, weights = ctx.saved_tensors
         f = positions(features)
         both, mean = (gradient[:, :-1] + gradient[:, :-1].T) / f.shape[0], gradient[:, -1] / f.shape[0]
-        return _as_features(torch.addmm(mean.to(f.dtype), f, both.to(f.dtype)), features)
+        return _as_features(_weighted(torch.addmm(mean.to(f.dtype), f, both.to(f.dtype)), weights), features), None
 
 
 def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
@@ -104,6 +112,25 @@ def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
         wide = band.float()
         products.addmm_(wide.T, wide)
     return products
+
+
+def _sums(f: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:  # (H W, C) -> (C, C) and (C,) float32
+    """F^T diag(w) F and F^T w."""
+    if f.is_cuda:
+        counted = f * weights  # float32: rounded weights would all be wrong in one direction
+        if f.dtype == torch.float32:
+            return f.T @ counted, counted.sum(0)
+        return torch.mm(f.T, counted.to(f.dtype), out_dtype=torch.float32), counted.sum(0)
+    products, sums = (f.new_zeros(f.shape[1], columns, dtype=torch.float32) for columns in (f.shape[1], 1))
+    for band, count in zip(f.split(BAND), weights.split(BAND), strict=True):
+        wide = band.float()
+        products.addmm_(wide.T, wide * count)
+        sums.addmm_(wide.T, count)
+    return products, sums[:, 0]
+
+
+def _weighted(gradient: Tensor, weights: Tensor | None) -> Tensor:  # (H W, C), which is changed in place
+    return gradient if weights is None else gradient.mul_(weights.to(gradient.dtype))
 
 
 def positions(features: Tensor) -> Tensor:  # (1, C, H, W) -> (H W, C), a view of channels_last memory

@@ -62,7 +62,7 @@ class Stylizer:
         self._style_colors = [moments(style[None]).cpu() for style in self.styles]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
-        self._minimisations: dict[Size, _Minimisation] = {}
+        self._minimisations: dict[tuple[Size, bool], _Minimisation] = {}  # without a mask, and with one
         self._tape = optimize.Tape() if settings.cuda_graphs and self.device.type == "cuda" else None
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
         self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
@@ -78,6 +78,8 @@ class Stylizer:
             MemoryLimitError: the device had too little memory.
         """
         began = time.perf_counter()
+        if frame.mask is not None and not frame.mask.any():
+            frame = dataclasses.replace(frame, budget=Budget(1, 0.0))  # nothing of it is painted
         unchanged = frame.image.to(self.device)
         with engine(self.device):
             frame, colors = self._recolored(frame, state)
@@ -87,7 +89,7 @@ class Stylizer:
             else:
                 minimum = self._paint_warm(frame, content, state)
             pastiche = minimum.image[0]
-            shown = color.preserve_color(pastiche, unchanged, frame.preserve_color)
+            shown = color.shown(pastiche, unchanged, frame.preserve_color, frame.mask)
         result = Result(
             index=frame.index,
             image=to_pixels(shown),
@@ -114,7 +116,8 @@ class Stylizer:
         """
         if not self.recolor or frame.budget == Budget(1, 0.0):
             return frame, None if state is None else state.colors
-        colors = moments(frame.image.cpu()[None])
+        weights = None if frame.mask is None else losses.pooled(frame.mask[None], 0).view(-1, 1)
+        colors = moments(frame.image.cpu()[None], weights)
         if frame.motion is not None and state is not None and state.colors is not None:
             colors = max(state.colors, colors, key=lambda each: float(covariance(each).trace()))
         image = frame.image.to(self.device)
@@ -166,19 +169,23 @@ class Stylizer:
         self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
     ) -> _Minimisation:
         """The minimisation at the size of `content`, with the objective of `frame`."""
-        prepared = self._minimisation(size := size_of(content))
+        size, mask = size_of(content), None
+        if frame.mask is not None and frame.mask.any():
+            mask = functional.interpolate(frame.mask[None], size=size, mode="area").to(self.device)
+        prepared = self._minimisation(size, masked=mask is not None)
         style = self.style(size, frame.mix)
-        prepared.objective.set_frame(content, style, frame.alpha, frame.temporal_weight, warped, visible)
+        prepared.objective.set_frame(content, style, frame.alpha, frame.temporal_weight, warped, visible, mask)
         return prepared
 
-    def _minimisation(self, size: Size) -> _Minimisation:
-        """The objective and its minimiser for pictures of a size, made once a size."""
-        if size not in self._minimisations:
+    def _minimisation(self, size: Size, *, masked: bool) -> _Minimisation:
+        """The objective and its minimiser for pictures of a size, with or without masks, made once."""
+        key = size, masked
+        if key not in self._minimisations:
             like = torch.zeros(1, 3, *size, device=self.device)
-            objective = Objective(self.extract, like)
+            objective = Objective(self.extract, like, masked=masked)
             minimiser = optimize.Minimiser(objective, like, len(TERMS), method=self.settings.optimizer, tape=self._tape)
-            self._minimisations[size] = _Minimisation(objective, minimiser)
-        return self._minimisations[size]
+            self._minimisations[key] = _Minimisation(objective, minimiser)
+        return self._minimisations[key]
 
     def _minimise(
         self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: Budget, inverse_curvature: float = 0.0

@@ -14,13 +14,14 @@ from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import require
 from vidstyle.jobs.balance import PictureSource, still_plan
+from vidstyle.jobs.masks import array_masks
 from vidstyle.jobs.sources import SequenceSource, ahead, to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.media.stills import pictures
 from vidstyle.settings import ImageSettings, PaintingSettings, VideoSettings, option_name, options
 from vidstyle.types import ClipInfo, Source
 
-OF_FILES = ("start", "end", "deinterlace", "hdr", "input_fps", "bits")  # settings of how files are read and written
+OF_FILES = ("start", "end", "deinterlace", "hdr", "input_fps", "bits", "mask")  # settings of reading and writing files
 OF_MACHINE = ("cuda_graphs", "memory")  # the only ones that do not change a painting and yet are read
 
 
@@ -43,7 +44,11 @@ class ArraySequence:
 
 
 def painted_frames(
-    frames: Sequence[np.ndarray], styles: Sequence[np.ndarray], settings: VideoSettings, fps: Fraction
+    frames: Sequence[np.ndarray],
+    styles: Sequence[np.ndarray],
+    settings: VideoSettings,
+    fps: Fraction,
+    masks: Sequence[np.ndarray] | np.ndarray | None,
 ) -> Iterator[np.ndarray]:
     """Paint pictures as the frames of a clip; everything is checked before the first is asked for.
 
@@ -57,17 +62,23 @@ def painted_frames(
     if first.ndim != 3:
         raise UsageError(f"frame 0 is {_kind(first)}; it must be (H, W, 3) uint8")
     sequence = ArraySequence(frames, ClipInfo(first.shape[1], first.shape[0], fps, len(frames)))
+    given = array_masks(masks, settings, sequence.info.width, sequence.info.height, len(frames))
     cuts, flashes = _surveyed(sequence)
-    source = SequenceSource(sequence, settings, settings.shares(len(styles)), cuts if settings.cuts else (), flashes)
+    mix, cuts = settings.shares(len(styles)), cuts if settings.cuts else ()
+    source = SequenceSource(sequence, settings, mix, cuts, flashes, masks=given)
     return _painted(source, _stylizer(source, styles, settings))
 
 
-def painted_still(content: np.ndarray, styles: Sequence[np.ndarray], settings: ImageSettings) -> np.ndarray:
+def painted_still(
+    content: np.ndarray, styles: Sequence[np.ndarray], settings: ImageSettings, mask: np.ndarray | None
+) -> np.ndarray:
     """Paint one picture. For the arguments and errors see `api.stylize`."""
     _require_styles(styles)
     _require_no_files(settings, ImageSettings)
     picture = _picture(content, "the content")
-    source = PictureSource(picture, settings, still_plan(settings, settings.shares(len(styles)), settings.alpha))
+    given = array_masks(mask, settings, picture.shape[1], picture.shape[0], 1)
+    plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
+    source = PictureSource(picture, settings, plan, next(given.decode(0)) if given else None)
     (painted,) = _painted(source, _stylizer(source, styles, settings))
     return painted
 

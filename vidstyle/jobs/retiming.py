@@ -99,7 +99,12 @@ def equal_steps(animation: Animation, remapped_times: Sequence[Fraction], change
 
 
 def retime(
-    animation: Animation, picture: np.ndarray, stylizer: Stylizer, judge: Judge, on_step: OnStep | None = None
+    animation: Animation,
+    picture: np.ndarray,
+    stylizer: Stylizer,
+    judge: Judge,
+    on_step: OnStep | None = None,
+    mask: np.ndarray | None = None,
 ) -> list[Fraction]:
     """The remapped times of an animation in equal steps, found by pilot renders.
 
@@ -108,6 +113,7 @@ def retime(
         stylizer: paints at any size.
         judge: the network of the feature distances.
         on_step: called after each painting of a pilot render with its number, from 1, and the number of all.
+        mask: where it is painted, (H, W) uint8; None for everywhere.
     """
     settings = animation.settings
     own = settings.size or max(picture.shape[:2])
@@ -118,7 +124,7 @@ def retime(
     for number, scale in enumerate(PILOT_SCALES):
         small = dataclasses.replace(settings, size=min(max(round(own * scale), SMALLEST_PILOT), own))
         plan = one_way.plan(remapped_times)
-        source = PictureSource(picture, small, plan, starts_unpainted=settings.timelapse)
+        source = PictureSource(picture, small, plan, mask, starts_unpainted=settings.timelapse)
         changes = []
         for change in _changes(source.frames(0), stylizer, judge, layers):
             changes.append(change)

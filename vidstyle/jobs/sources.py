@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
@@ -49,7 +51,9 @@ class _FrameInputs:
     pixels: np.ndarray  #: the picture, (H, W, 3) uint8
     seen: np.ndarray  #: the picture that motion is estimated from: in a flash, the last one before it
     before: tuple[np.ndarray, ...]  #: those seen in the frames before it in its shot, newest first
-    repeats: bool  #: it is the same picture as that of the frame before
+    repeats: bool  #: it is the same picture as that of the frame before, and so is its mask
+    mask: Tensor | None  #: of this frame
+    masks_before: tuple[Tensor | None, ...]  #: of the frames before it in its shot, newest first
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,9 @@ class Ahead:
         allowed = settings.memory_limit if pick_device(settings.device).type == "cpu" else None
         free = allowed or limits.available()
         most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
+        mask = 4 * (settings.mask is not None)
         # Three numbers of four bytes for the picture, and for each motion; three bytes more for the decoded picture.
-        return cls(12 * (1 + lags) + 3, 15 * reach, ALWAYS + max(AHEAD, motion_workers()), most)
+        return cls(12 * (1 + lags) + 3 + mask, (15 + mask) * reach, ALWAYS + max(AHEAD, motion_workers()), most)
 
     def pending(self, pixels: int) -> int:
         """How many frames of so many pixels a source makes before it waits until one is taken."""
@@ -92,6 +97,7 @@ class SequenceSource:
         cuts: numbers of the frames that begin a new shot; the first frame of all does so anyway.
         flashes: numbers of the frames from which no motion can be estimated: flashes, black and other flat pictures.
         estimator: of the motion; the one of the settings if None.
+        masks: where the frames are painted; None for everywhere.
 
     Raises:
         UsageError: a schedule does not fit the length of the sequence.
@@ -106,8 +112,9 @@ class SequenceSource:
         cuts: Iterable[int] = (),
         flashes: Iterable[int] = (),
         estimator: flow.Estimator | None = None,
+        masks: Masks | None = None,
     ) -> None:
-        self.sequence, self.settings = sequence, settings
+        self.sequence, self.settings, self.masks = sequence, settings, masks
         self.estimate = estimator or estimator_of(settings)
         self.shots, self.flashes = frozenset({0, *cuts}), frozenset(flashes)
         own = sequence.info
@@ -133,32 +140,46 @@ class SequenceSource:
         """
         first, ahead = self._first_needed(start), self.ahead.pending(self.info.width * self.info.height)
         workers = max(1, min(ahead, motion_workers()))
-        previous: np.ndarray | None = None
+        previous: tuple[np.ndarray, Tensor | None] | None = None
         before: deque[np.ndarray] = deque(maxlen=self.reach)
+        masks_before: deque[Tensor | None] = deque(maxlen=self.reach)
         opening = self._opening()
         pending: deque[Future[Frame]] = deque()
-        with closing(self.sequence.decode(first)) as decoded, pool(workers, "vidstyle-motion") as motions:
+        with (
+            closing(self.sequence.decode(first)) as decoded,
+            closing(self._masks(first)) as masks,
+            pool(workers, "vidstyle-motion") as motions,
+        ):
             try:
                 for index, picture in enumerate(each("decode", decoded), first):
                     with stage("decode"):
-                        pixels = pictures.resize(picture, self.info.width, self.info.height)
+                        pixels, mask = pictures.resize(picture, self.info.width, self.info.height), next(masks)
                     if index in self.shots:
                         before.clear()
+                        masks_before.clear()
                         previous = None
-                    repeats = previous is not None and np.array_equal(pixels, previous)
+                    repeats = previous is not None and np.array_equal(pixels, previous[0]) and _same(mask, previous[1])
                     # In a flash the painting stands still; the next motion is that since the frame before it.
                     seen = before[0] if before and index in self.flashes else pixels
                     if index >= start:
-                        inputs = _FrameInputs(index, pixels, seen, tuple(before), repeats)
+                        inputs = _FrameInputs(index, pixels, seen, tuple(before), repeats, mask, tuple(masks_before))
                         pending.append(motions.submit(self._frame, inputs, opening))
                     before.appendleft(seen)
-                    previous = pixels
+                    masks_before.appendleft(mask)
+                    previous = pixels, mask
                     if len(pending) > ahead:
                         yield pending.popleft().result()
                 while pending:
                     yield pending.popleft().result()
             finally:
                 motions.shutdown(cancel_futures=True)
+
+    def _masks(self, start: int) -> Generator[Tensor | None]:
+        """The masks of the frames from number `start` on, at the size of the painting."""
+        if self.masks is None:
+            yield from repeat(None)
+        else:
+            yield from self.masks.sized(self.info.width, self.info.height, start)
 
     def _first_needed(self, start: int) -> int:
         """The frame to decode from for the motion of frame `start`."""
@@ -167,15 +188,18 @@ class SequenceSource:
             first -= 1
         return first
 
-    def _frame(self, inputs: _FrameInputs, opening: np.ndarray | None) -> Frame:
-        """One frame; `opening` is the first picture of all if this is to loop."""
+    def _frame(self, inputs: _FrameInputs, opening: tuple[np.ndarray, Tensor | None] | None) -> Frame:
+        """One frame; `opening` is the first picture of all, with its mask, if this is to loop."""
         index, seen = inputs.index, inputs.seen
         with stage("flow"):
-            motions = self._motions(seen, inputs.before)
+            motions = {
+                lag: visible_paint(motion, inputs.masks_before[lag - 1])
+                for lag, motion in self._motions(seen, inputs.before).items()
+            }
             left = self.info.frames - index
             loop_closure = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                loop_closure = LoopClosure(self.estimate(opening, seen), 1 / left)
+                loop_closure = LoopClosure(visible_paint(self.estimate(opening[0], seen), opening[1]), 1 / left)
         # The same picture again, and the same is wanted of it.
         painted = inputs.repeats and loop_closure is None and self.curves.unchanged_at(index)
         return Frame(
@@ -186,15 +210,16 @@ class SequenceSource:
             reach=self.reach,
             loop_closure=loop_closure,
             budget=Budget(1, 0.0) if painted else None,
+            mask=inputs.mask,
             **self.curves.at(index),
         )
 
-    def _opening(self) -> np.ndarray | None:
-        """The first frame, if the end is to lead to it."""
+    def _opening(self) -> tuple[np.ndarray, Tensor | None] | None:
+        """The first frame and its mask, if the end is to lead to it."""
         if not self.settings.loop:
             return None
-        with closing(self.sequence.decode(0)) as decoded:
-            return pictures.resize(next(decoded), self.info.width, self.info.height)
+        with closing(self.sequence.decode(0)) as decoded, closing(self._masks(0)) as masks:
+            return pictures.resize(next(decoded), self.info.width, self.info.height), next(masks)
 
     def _motions(self, pixels: np.ndarray, before: Sequence[np.ndarray]) -> dict[int, Motion]:
         """The motion from the previous frame, 1, and from earlier ones as far as they may show what it does not."""
@@ -219,12 +244,12 @@ class VideoSource(SequenceSource):
 
     Args:
         path: of the clip.
-        settings: those of a sequence, and start, end, cuts, deinterlace and hdr.
+        settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask and feather.
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
 
     Raises:
-        MediaError: the clip cannot be read to its end.
+        MediaError: the clip cannot be read to its end, or the mask does not fit it.
         UsageError: the time range lies outside the clip, a schedule does not fit its length, or a library that reads
             clips is not installed.
     """
@@ -250,13 +275,20 @@ class VideoSource(SequenceSource):
         )
         for note in self.clip.notes:
             tell(note)
-        cuts = detector.cuts() if settings.cuts else ()
-        super().__init__(self.clip, settings, mix, cuts, detector.flashes(), estimator)
+        cuts, clip = detector.cuts() if settings.cuts else (), self.clip
+        own = clip.info
+        masks = clip_masks(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
+        super().__init__(clip, settings, mix, cuts, detector.flashes(), estimator, masks)
 
     @property
     def sound(self) -> Clip | None:
         """The clip whose sound goes along; pictures have none."""
         return None if is_sequence(self.path) else self.clip
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two masks are the same."""
+    return one is other or (one is not None and other is not None and torch.equal(one, other))
 
 
 def is_picture(content: str | Path) -> bool:

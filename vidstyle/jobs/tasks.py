@@ -29,6 +29,7 @@ from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.manifest import WEIGHTS, Manifest, Played
 from vidstyle.jobs.folder.opening import open_job
+from vidstyle.jobs.masks import picture_mask
 from vidstyle.jobs.output.budget import placed
 from vidstyle.jobs.output.export import Outputs, export, files_read, frames_kept
 from vidstyle.jobs.output.figure import write_companions
@@ -49,6 +50,7 @@ from vidstyle.media.writers.stills import check_bits
 from vidstyle.settings import (
     EncodeSettings,
     ImageSettings,
+    MaskSettings,
     MixSettings,
     PaintingSettings,
     ReadingSettings,
@@ -93,8 +95,11 @@ class Task:
         inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
         if settings.init not in ("content", "noise"):
             inputs["init"] = settings.init
+        if isinstance(settings, MaskSettings) and settings.mask is not None:
+            inputs["mask"] = settings.mask
+        folders = ("content", "mask") if self.job in ("video", "sheet") else ("mask",)  # they may be some of pictures
         for role, file in inputs.items():
-            if role != "content" or self.job not in ("video", "sheet"):  # whose content may be a folder of pictures
+            if role not in folders:
                 pictures.check_file(file)
         self.inputs = Inputs({role: input_files(os.path.abspath(file)) for role, file in inputs.items()})
         self.content = os.path.abspath(content)
@@ -119,6 +124,12 @@ class Task:
         require_memory(self.network, self.settings, (height, width))
         return pictures.load_content(self.content, self.settings.size)
 
+    def mask(self) -> np.ndarray | None:
+        """Where the content, which is a picture, is painted, as `picture_mask` gives it."""
+        if not isinstance(self.settings, MaskSettings):
+            return None
+        return picture_mask(self.settings, *pictures.picture_size(self.content))
+
     @property
     def _deep(self) -> bool:
         """Whether the output is a still in 16 bits a channel."""
@@ -139,10 +150,12 @@ class Task:
     def run_retimed(self, animation: Animation, picture: np.ndarray) -> Path:
         """The same in equal steps, at the remapped times of pilot renders or of an interrupted call before."""
 
+        mask = self.mask()
+
         def source(remapped_times: Sequence[Fraction]) -> PictureSource:
             settings = animation.settings
             plan = animation.plan(remapped_times)
-            return PictureSource(picture, settings, plan, starts_unpainted=settings.timelapse)
+            return PictureSource(picture, settings, plan, mask, starts_unpainted=settings.timelapse)
 
         draft = source(expected_times(animation))
         self.try_outputs(self.compositor(draft))
@@ -153,7 +166,7 @@ class Task:
                     "that takes about as long as the painting itself, and --space linear leaves it out"
                 )
                 stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-                remapped_times = retime(animation, picture, stylizer, self.network, self.options.on_pilot)
+                remapped_times = retime(animation, picture, stylizer, self.network, self.options.on_pilot, mask)
                 job.describe(remapped_times=tuple(remapped_times))
                 del stylizer
             self.finish(job, source(job.manifest.remapped_times))
@@ -273,6 +286,7 @@ class Task:
         painted = own.painting() | {
             "network": own.network if own.network in ("compact", "vgg19") else "a file",
             "init": own.init if own.init in ("content", "noise") else "a file",
+            **({"mask": "a file"} if "mask" in self.inputs.files else {}),
             "device": self.device.type,
             "precision": pick_precision(own.precision, self.device),
         }
@@ -336,7 +350,7 @@ def _deep(job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | N
     """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
     if job.state is None or not isinstance(source, PictureSource):
         return None
-    shown = color.preserve_color(job.state.pastiche.cpu(), source.image, source.curves.preserve_color[-1])
+    shown = color.shown(job.state.pastiche.cpu(), source.image, source.curves.preserve_color[-1], source.mask)
     deep: np.ndarray = np.rint(shown.clamp(0, 1).permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
     return deep
 

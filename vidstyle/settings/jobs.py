@@ -14,6 +14,7 @@ from vidstyle.settings.parts import (
     TEMPORAL_WEIGHT,
     WIDTH,
     EncodingSettings,
+    MaskSettings,
     MixSettings,
     MotionSettings,
     PaintingSettings,
@@ -27,7 +28,15 @@ Direction = Literal["forward", "backward", "both"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoSettings(PlaybackSettings, EncodingSettings, MotionSettings, ReadingSettings, MixSettings, PaintingSettings):
+class VideoSettings(
+    PlaybackSettings,
+    EncodingSettings,
+    MotionSettings,
+    ReadingSettings,
+    MaskSettings,
+    MixSettings,
+    PaintingSettings,
+):
     """Settings of `stylize_video`: a clip, each frame painted from the one before."""
 
     job: ClassVar[Job] = "video"
@@ -35,7 +44,7 @@ class VideoSettings(PlaybackSettings, EncodingSettings, MotionSettings, ReadingS
 
 
 @dataclass(frozen=True, kw_only=True)
-class BalanceSettings(EncodingSettings, MixSettings, PaintingSettings):
+class BalanceSettings(EncodingSettings, MaskSettings, MixSettings, PaintingSettings):
     """Settings of `animate_balance`: one picture, painted again and again while alpha changes."""
 
     job: ClassVar[Job] = "balance"
@@ -71,7 +80,7 @@ class BalanceSettings(EncodingSettings, MixSettings, PaintingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSettings(MixSettings, PaintingSettings):
+class ImageSettings(MaskSettings, MixSettings, PaintingSettings):
     """Settings of `stylize_image`: one picture, painted once. None of its numbers may change over time."""
 
     job: ClassVar[Job] = "image"

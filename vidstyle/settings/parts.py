@@ -182,6 +182,20 @@ class MixSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaskSettings(Settings):
+    """Where a picture is painted."""
+
+    mask: str | None = setting(
+        None,
+        "Where to paint: a picture, or for a clip as many of them, a clip, a folder or a pattern; white is painted, "
+        "grey in part, and elsewhere the content stays. Transparency counts instead if there is any.",
+    )
+    feather: float = setting(
+        4.0, "Pixels inside the border of the mask over which the painting fades into the content.", low=0, high=1000
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadingSettings(Settings):
     """How a clip is read: which part of it, its cuts, its fields, its light."""
 

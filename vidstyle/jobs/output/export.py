@@ -30,7 +30,7 @@ OnFitted = Callable[[Fitted], None]
 File = str | Path
 Outputs = File | Sequence[File]
 SOUNDING = tuple(CONTAINERS)  # outputs that have sound
-READ = ("network", "weights", "flow_weights", "init", "font")  # settings that may name a file to read
+READ = ("network", "weights", "flow_weights", "init", "mask", "font")  # settings that may name a file to read
 JOB = ".job"  # the suffix of the job folder's name, after that of the first output
 LOOPING = (".gif", ".webp", ".avif", ".png")  # outputs that say how often they are played
 

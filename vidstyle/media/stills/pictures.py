@@ -15,6 +15,7 @@ from vidstyle.errors import MediaError
 from vidstyle.media.stills.decoders import (
     MAX_FRAME_PIXELS,
     MAX_PIXELS,
+    PillowPicture,
     Still,
     opened,
     over_white,
@@ -26,6 +27,7 @@ from vidstyle.system.opencv import cv2
 
 __all__ = ["check_file", "described", "over_white"]
 MIN_SIDE = 16
+LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # BT.709
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".exr", ".tga")
 
 
@@ -62,6 +64,25 @@ def load_content(path: str | Path, long_side: int) -> np.ndarray:
         twice = (2 * width, 2 * height) if still.orientation < 5 else (2 * height, 2 * width)
         smaller = twice[0] < still.size[0] and twice[1] < still.size[1]
         return upright(still.srgb(twice if smaller else still.size), still.orientation)
+
+
+def load_mask(path: str | Path, *, enough: int = 0) -> np.ndarray:
+    """A picture as a mask, upright, (H, W) uint8: its opacity if any of it is transparent, else its luma (BT.709).
+
+    Takes and raises what `load_picture` does.
+    """
+    with _opened(Path(path)) as still:
+        if isinstance(still, PillowPicture) and still.image.has_transparency_data:
+            opacity = np.asarray(still.image.convert("RGBA"))[:, :, 3]
+            if (opacity < 255).any():
+                return upright(opacity, still.orientation)
+    return luma(np.rint(255 * load_picture(path, enough=enough)).astype(np.uint8))
+
+
+def luma(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB -> (H, W) uint8, of BT.709; white is 255."""
+    found: np.ndarray = np.rint(pixels @ LUMA).astype(np.uint8)
+    return found
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:

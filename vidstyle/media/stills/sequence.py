@@ -148,12 +148,16 @@ def input_files(path: str | Path) -> list[Path]:
     if path.is_file() or not is_sequence(path):
         check_file(path)
         return [path]
-    files, timing = _files(path), _timing(path)
+    files, timing = pictures_in(path), _timing(path)
     return [*files, timing] if timing.is_file() else files
 
 
-def _files(path: Path) -> list[Path]:
-    """The pictures that a folder or a pattern names, in the order of the numbers in their names."""
+def pictures_in(path: str | Path) -> list[Path]:
+    """The pictures that a folder or a pattern names, in the order of the numbers in their names.
+
+    Raises `MediaError` if there is none.
+    """
+    path = Path(path)
     if path.is_dir():
         found = [file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
         what = f"the folder {path} holds no picture ({', '.join(PICTURE_SUFFIXES)})"
@@ -189,7 +193,7 @@ def _natural(file: Path) -> list[tuple[int, str]]:
 
 def _timed(path: Path, rate: float | None) -> tuple[list[Path], list[Fraction], Fraction | None]:
     """The pictures, their times and where the last one ends, and the rate that is said of them."""
-    files, timing_file = _files(path), _timing(path)
+    files, timing_file = pictures_in(path), _timing(path)
     if rate is not None or not timing_file.is_file():
         fps = RATE if rate is None else Fraction(str(rate))
         return files, [number / fps for number in range(len(files) + 1)], fps

@@ -4,7 +4,7 @@
 them, `reader` brings these together, and `clip` is what the rest of vidstyle sees.
 """
 
-from vidstyle.media.video.clip import Clip, survey
+from vidstyle.media.video.clip import Clip, survey, transparent
 from vidstyle.media.video.containers import CLIP_FORMATS, open_container, sound_tracks
 
-__all__ = ["CLIP_FORMATS", "Clip", "open_container", "sound_tracks", "survey"]
+__all__ = ["CLIP_FORMATS", "Clip", "open_container", "sound_tracks", "survey", "transparent"]

@@ -134,6 +134,16 @@ def survey(
         )
 
 
+def transparent(path: str | Path) -> bool:
+    """Whether the first frame of a clip lets something shine through. Raises `MediaError` as `survey` does."""
+    with Reader(Path(path)) as reader, closing(reader.frames()) as frames:
+        for _, frame in frames:
+            if frame.format.has_palette or any(component.is_alpha for component in frame.format.components):
+                return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
+            break
+    return False
+
+
 @dataclass(frozen=True)
 class _Selection:
     """What decoding a clip as far as it is selected has shown."""
