@@ -171,7 +171,7 @@ def test_the_examples_of_vidstyle_alone_work(vidstyle, tiny):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_and_options_within_a_sentence_exist(page):
     known = {name: {flag for one in command.params for flag in one.opts} for name, command in COMMANDS.items()}
-    every = set().union(*known.values(), DISTILL_OPTIONS)
+    every = set().union(*known.values(), DISTILL_OPTIONS, ("--slow", "--soak"))  # the last two are those of the tests
     sentences = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for code in re.findall(r"`([^`]+)`", sentences):
         words = code.split()
