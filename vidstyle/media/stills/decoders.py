@@ -43,6 +43,7 @@ BRIGHTEST = 10_000 / REFERENCE_WHITE  # linear light: the most that HDR displays
 BAND = 256  # rows that are converted at once: as numbers a large picture takes gigabytes
 MAX_PIXELS = 100_000_000  # of a still
 MAX_FRAME_PIXELS = 40_000_000  # of a frame of a clip: 8K; a decoder holds a dozen of them
+MAX_WEBP_PIXELS = 25_000_000  # of an animated WebP, which takes Pillow 48 bytes a pixel
 HEADER = 1 << 16  # bytes in which the size of such a picture is looked for
 
 
@@ -106,7 +107,7 @@ def require_canvas(path: Path) -> None:
     """Raise `MediaError` if a WebP picture is too large; Pillow takes memory for all of it as it opens the file."""
     if canvas := _webp_canvas(path):
         width, height, moves = canvas
-        require_pixels(path, width, height, MAX_FRAME_PIXELS if moves else MAX_PIXELS)
+        require_pixels(path, width, height, MAX_WEBP_PIXELS if moves else MAX_PIXELS)
 
 
 def _webp_canvas(path: Path) -> tuple[int, int, bool] | None:
