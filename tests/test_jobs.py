@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from test_checkpoint import FRAMES, MANIFEST, paint, paint_until, pictures
+from test_checkpoint import FRAMES, MANIFEST, SETTINGS, paint, paint_until, pictures
 
 from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder import checkpoint, locks
 from vidstyle.jobs.folder.opening import open_job, reopen_job
 
-OTHER = dataclasses.replace(MANIFEST, settings={"alpha": 0.5}, frames=5)
+OTHER = dataclasses.replace(MANIFEST, settings=dataclasses.replace(SETTINGS, alpha=0.5), frames=5)
 
 
 def refuse(output: Path, match: str, manifest=MANIFEST, **options) -> None:
