@@ -202,9 +202,7 @@ def limited(limit, *arguments):
 
 
 IMPORTS = """
-import cv2, torch, vidstyle.api
-try: import av
-except ImportError: pass
+import vidstyle.api  # all that painting a picture takes
 from vidstyle.system import limits
 print(limits._kilobytes(limits.ROOT / "proc/self/status")["VmSize"])
 """
