@@ -19,7 +19,7 @@ SUFFIX = ".done.json"  # after the name of the TOML file
 
 @dataclass(frozen=True)
 class Record:
-    """A job that was begun, by all that its outputs depend on."""
+    """A job that was started, by all that its outputs depend on."""
 
     depends: str  #: SHA-256 over the inputs, the settings, the network and the version of vidstyle
     complete: bool  #: its outputs are made
@@ -61,8 +61,8 @@ class Records:
         """Raise `DiskError` if the records cannot be kept."""
         check_writable(self.path, overwrite=True)
 
-    def begin(self, output: str, depends: str) -> None:
-        """Note that a job is begun; what was made before is still known. Raises `DiskError`."""
+    def start(self, output: str, depends: str) -> None:
+        """Note that a job is started; what was made before is still known. Raises `DiskError`."""
         before = self.of(output)
         self._keep(output, Record(depends, False, before.made if before else {}))
 

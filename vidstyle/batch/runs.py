@@ -99,7 +99,7 @@ class Batch:
         run = self._run(job, record)
         # What an interrupted call has painted of something else is of no use.
         restart = record is not None and record.depends != depends and folder_of(Path(first)).exists()
-        self._records.begin(first, depends)
+        self._records.start(first, depends)
         run = dataclasses.replace(run, restart=restart, **told)
         FUNCTIONS[job.kind](job.content, list(job.styles), list(job.outputs), job.settings, run)
         self._records.finish(first, depends, job.written)

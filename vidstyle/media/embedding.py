@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from html import escape, unescape
 
+from vidstyle.media.stills.decoders import WEBP_HEAD, webp_canvas
+
 KEY = "vidstyle"
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -112,22 +114,14 @@ def _jpeg(data: bytes, text: str) -> bytes:
 
 def _webp(data: bytes, text: str) -> bytes:
     body = _xmp(text)
-    chunks = data[12:]
-    if chunks[:4] != b"VP8X":  # a plain picture says its size in another way
-        chunks = b"VP8X" + struct.pack("<I", 10) + bytes(4) + _webp_size(chunks) + chunks
+    chunks, canvas = data[12:], webp_canvas(data[:WEBP_HEAD])
+    if chunks[:4] != b"VP8X" and canvas is not None:  # a plain picture says its size in another way
+        width, height, _ = canvas
+        size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        chunks = b"VP8X" + struct.pack("<I", 10) + bytes(4) + size + chunks
     chunks = chunks[:8] + bytes([chunks[8] | WEBP_XMP]) + chunks[9:]
     chunks += b"XMP " + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
     return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
-
-
-def _webp_size(chunks: bytes) -> bytes:
-    """Width and height, less one, in 24 bits each, of a plain picture: VP8L (lossless) or VP8."""
-    if chunks[:4] == b"VP8L":
-        bits = int.from_bytes(chunks[9:13], "little")
-        width, height = bits & 0x3FFF, bits >> 14 & 0x3FFF
-    else:
-        width, height = ((int.from_bytes(chunks[at : at + 2], "little") & 0x3FFF) - 1 for at in (14, 16))
-    return width.to_bytes(3, "little") + height.to_bytes(3, "little")
 
 
 def _avif(data: bytes, text: str) -> bytes:

@@ -38,6 +38,7 @@ SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 BITS_PER_SAMPLE, SUBFILE, DNG_VERSION = 258, 254, 50706  # tags of TIFF
 ANIMATION = 0x02  # the flag of an animated WebP
+WEBP_HEAD = 30  # bytes that say how large a WebP is
 LIGHT = {RADIANCE: "opencv", EXR: "pyav"}  # linear light, and the door of imageio
 BRIGHTEST = 10_000 / REFERENCE_WHITE  # linear light: the most that HDR displays are made for
 BAND = 256  # rows that are converted at once: as numbers a large picture takes gigabytes
@@ -105,16 +106,16 @@ def opened(path: Path) -> Iterator[Still]:
 
 def require_canvas(path: Path) -> None:
     """Raise `MediaError` if a WebP picture is too large; Pillow takes memory for all of it as it opens the file."""
-    if canvas := _webp_canvas(path):
+    with open(path, "rb") as file:
+        canvas = webp_canvas(file.read(WEBP_HEAD))
+    if canvas is not None:
         width, height, moves = canvas
         require_pixels(path, width, height, MAX_WEBP_PIXELS if moves else MAX_PIXELS)
 
 
-def _webp_canvas(path: Path) -> tuple[int, int, bool] | None:
-    """Width, height and whether it moves, from the header of a WebP picture (RFC 9649); None of any other file."""
-    with open(path, "rb") as file:
-        head = file.read(30)
-    if len(head) < 30 or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
+def webp_canvas(head: bytes) -> tuple[int, int, bool] | None:
+    """Width, height and whether it moves, from the first `WEBP_HEAD` bytes of a WebP picture (RFC 9649); else None."""
+    if len(head) < WEBP_HEAD or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
         return None
     if head[12:16] == b"VP8X":
         width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
