@@ -1,6 +1,8 @@
 import functools
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported: several processes share the cores
@@ -61,6 +63,21 @@ def hurried_session():
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr("typer.testing._get_command", functools.cache(typer.main.get_command), raising=False)
         yield
+
+
+CALL = "import importlib, sys; sys.path[:0] = sys.argv[1:2]; "
+CALL += "getattr(importlib.import_module(sys.argv[2]), sys.argv[3])(*sys.argv[4:])"
+
+
+def in_fresh_process(function, *arguments):
+    """Call a function of a test module with texts, in a Python of its own: one that forks must not do so in ours.
+
+    Its threads, and garbage that waits for them when it is collected, would leave a child that hangs.
+    """
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", CALL, str(Path(__file__).parent)]
+    command += [function.__module__, function.__name__, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")

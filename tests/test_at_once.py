@@ -1,5 +1,6 @@
 """The public functions from two threads, and in processes that were spawned or forked: the same bytes as alone."""
 
+import json
 import multiprocessing
 import sys
 import threading
@@ -10,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from clips import make_clip, pan
-from conftest import pixels, texture
+from conftest import in_fresh_process, pixels, texture
 from PIL import Image
 
 from vidstyle import ImageSettings, RunOptions, VideoSettings, stylize_image, stylize_video
@@ -60,10 +61,14 @@ def test_other_processes_paint_the_same(files, method):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system does not {method}")
     folder, values = files
+    in_fresh_process(paint_in_others, folder, json.dumps(values), method)
+
+
+def paint_in_others(folder: str, encoded: str, method: str) -> None:
+    values = json.loads(encoded)
     alone = [paint(folder, values, number, "alone") for number in (1, 2)]
-    context = multiprocessing.get_context(method)
-    with context.Pool(2) as pool:
-        calls = [pool.apply_async(paint, (str(folder), values, number, method)) for number in (1, 2)]
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        calls = [pool.apply_async(paint, (folder, values, number, method)) for number in (1, 2)]
         assert [call.get(timeout=GUARD) for call in calls] == alone
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import in_fresh_process
 
 from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder import checkpoint
@@ -119,8 +120,12 @@ def test_the_state_comes_back_bit_for_bit(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_killed_job_resumes_with_the_same_bytes(tmp_path):
+    in_fresh_process(kill_and_resume, tmp_path)
+
+
+def kill_and_resume(folder: str) -> None:
+    tmp_path = Path(folder)
     paint_until(tmp_path / "straight", FRAMES)
     killed, chance, done = tmp_path / "killed", random.Random(0), 0
     for _ in range(10):

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import in_fresh_process
 from filelock import FileLock
 from test_checkpoint import FRAMES, MANIFEST, SETTINGS, paint, paint_until, pictures
 
@@ -88,6 +89,19 @@ class TestWithoutFrames:
             assert job.done == 0
 
 
+def hold_and_die(output: str, number: str) -> None:
+    """Die with the lock of a job, where locks fail with this error number."""
+    import fcntl
+
+    def flock(descriptor, operation):
+        raise OSError(int(number), os.strerror(int(number)))
+
+    fcntl.flock, locks.LEASE = flock, 0.6
+    with open_job(Path(output), MANIFEST) as job:
+        job.save(*paint(0, None))
+        os._exit(0)
+
+
 class TestLocks:
     def test_a_second_run_is_told_whom_to_wait_for(self, tmp_path):
         with open_job(tmp_path / "a", MANIFEST):
@@ -114,6 +128,7 @@ class TestLocks:
 
         monkeypatch.setattr(fcntl, "flock", flock)
         monkeypatch.setattr(locks, "LEASE", 0.6)
+        return number
 
     @staticmethod
     def wait_for_a_lease(monkeypatch, seconds):
@@ -132,15 +147,8 @@ class TestLocks:
             job.discard()
         assert not list(tmp_path.iterdir())
 
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_a_dead_holder_is_no_obstacle(self, tmp_path, no_locks):
-        child = os.fork()
-        if child == 0:
-            with open_job(tmp_path / "a", MANIFEST) as job:
-                job.save(*paint(0, None))
-                os._exit(0)
-        os.waitpid(child, 0)
+        in_fresh_process(hold_and_die, tmp_path / "a", no_locks)
         with open_job(tmp_path / "a", MANIFEST) as job:
             assert job.done == 1
 
