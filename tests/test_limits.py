@@ -219,7 +219,7 @@ def libraries_take():
 
 @pytest.fixture
 def large(tmp_path):
-    Image.fromarray(pixels(texture(400, 600, seed=1))).save(tmp_path / "large.png")
+    Image.fromarray(pixels(texture(1000, 1500, seed=1))).save(tmp_path / "large.png")
     return tmp_path / "large.png"
 
 
@@ -238,11 +238,36 @@ def paint_below(limit, large, *options):
 def test_below_a_limit_of_the_address_space_it_says_what_works_and_that_works(large, libraries_take):
     done = paint_below(0.7 * libraries_take, large)
     assert "the libraries that paint do not fit" in done.stderr
-    limit = libraries_take + limits.RESERVE + outofmemory.START + 0.22 * GB
-    done = paint_below(limit, large)
+    limit = libraries_take + limits.RESERVE + outofmemory.START + 0.4 * GB
+    done = paint_below(limit, large, "--size", 1500)
     assert "the largest --size that fits is" in done.stderr
     size = done.stderr.split("fits is ")[1].split(",")[0].strip()
+    assert 300 < int(size) < 1200
     assert paint_below(limit, large, "--size", size).returncode == 0
+
+
+NO_ROOM = """
+import sys
+
+class Full:
+    def find_spec(self, name, path=None, target=None):
+        if name == missing:
+            raise ImportError("libjpeg.so.62: failed to map segment from shared object")
+
+sys.meta_path.insert(0, Full())
+missing = sys.argv.pop(1)
+from vidstyle.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("library", ["PIL.Image", "imageio.plugins.pillow", "cv2"])
+def test_a_picture_library_that_finds_no_room_is_memory_that_ran_out(large, library):
+    arguments = ["image", large, large, "-o", large.parent / "out.png", "--size", 64, "--first-iterations", 1]
+    command = [sys.executable, "-c", NO_ROOM, library, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    assert (done.returncode, done.stderr.count("\n")) == (5, 1), done.stderr
+    assert "memory ran out (libjpeg.so.62: failed to map segment" in done.stderr
 
 
 @pytest.mark.soak

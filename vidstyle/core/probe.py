@@ -16,13 +16,14 @@ from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Size, Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.settings import PaintingSettings
-from vidstyle.system import memory
+from vidstyle.system import limits, memory
 from vidstyle.system.devices import pick_device
 from vidstyle.types import Budget, Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
 SMALLEST_SIZE = 32  # pixels: smaller paintings are useless
 SAFE = 0.95  # share of the free memory that a size is named for: at the next call a little less may be free
+SCALING = 80 * 10**6  # bytes of address space: at the next call a picture is scaled first, by a thread with a heap
 # What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35
 # measured from 0.5 to 2 megapixels), on CUDA the recordings of all scales keep memory (an estimate).
 OVERHEAD = {"cuda": 1.5, "mps": 1.5, "cpu": 1.35}
@@ -86,7 +87,8 @@ def require_memory(
     free = _free(settings, device)  # after the libraries have taken theirs
     if free is None or taken(height * width) <= free:
         return
-    pixels = bisect_right(range(height * width), SAFE * free, key=taken)
+    room = SAFE * free - (SCALING if limits.rlimits() else 0)
+    pixels = bisect_right(range(height * width), room, key=taken)
     largest = math.floor(max(size) * math.sqrt(max(pixels - 1, 0) / (height * width)))
     more = [
         text

@@ -5,10 +5,12 @@ Its plugins are Pillow, OpenCV and PyAV. What it cannot do for files of others i
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+import imageio.plugins.pillow  # here, and in `decode`: where `imopen` imports a plugin, it hides why that failed
 import imageio.v3 as iio
 import numpy as np
 
@@ -29,6 +31,7 @@ def decode(file: bytes | Path, plugin: str = "pillow", **options: Any) -> np.nda
     if isinstance(file, Path):
         # Bytes, for PyAV: by its name a file could be taken for a numbered sequence, or for another format.
         file = file.absolute() if plugin == "opencv" else file.read_bytes()
+    importlib.import_module(f"imageio.plugins.{plugin}")
     with imopen(file, "r", plugin=plugin) as source:
         return np.asarray(source.read(index=0, **options))
 
