@@ -263,7 +263,7 @@ main()
 
 @pytest.mark.parametrize("library", ["PIL.Image", "imageio.plugins.pillow", "cv2"])
 def test_a_picture_library_that_finds_no_room_is_memory_that_ran_out(large, library):
-    arguments = ["image", large, large, "-o", large.parent / "out.png", "--size", 64, "--first-iterations", 1]
+    arguments = ["image", large, large, "-o", large.parent / "out.png", "-q", "--size", 64, "--first-iterations", 1]
     command = [sys.executable, "-c", NO_ROOM, library, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     assert (done.returncode, done.stderr.count("\n")) == (5, 1), done.stderr

@@ -10,7 +10,6 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-import imageio.plugins.pillow  # here, and in `decode`: where `imopen` imports a plugin, it hides why that failed
 import imageio.v3 as iio
 import numpy as np
 
@@ -22,6 +21,7 @@ def encode(pixels: np.ndarray, suffix: str, **options: Any) -> bytes:
 
     Raises `OSError` or `ValueError` if the format cannot hold it.
     """
+    _import_plugin("pillow")
     data: bytes = iio.imwrite("<bytes>", pixels, plugin="pillow", extension=suffix, **options)
     return data
 
@@ -31,14 +31,13 @@ def decode(file: bytes | Path, plugin: str = "pillow", **options: Any) -> np.nda
     if isinstance(file, Path):
         # Bytes, for PyAV: by its name a file could be taken for a numbered sequence, or for another format.
         file = file.absolute() if plugin == "opencv" else file.read_bytes()
-    importlib.import_module(f"imageio.plugins.{plugin}")
-    with imopen(file, "r", plugin=plugin) as source:
+    with _opened(file, plugin) as source:
         return np.asarray(source.read(index=0, **options))
 
 
 def count(path: Path) -> int:
     """The frames of an animation. Raises what Pillow raises."""
-    with open(path, "rb") as file, imopen(file, "r", plugin="pillow") as animation:
+    with open(path, "rb") as file, _opened(file, "pillow") as animation:
         return int(animation.properties(index=...).n_images)
 
 
@@ -47,7 +46,17 @@ def frames(path: Path) -> Generator[tuple[np.ndarray, Mapping[str, Any]]]:
 
     That is, where it is said, `timestamp` and `duration` in milliseconds. Raises what Pillow raises.
     """
-    with open(path, "rb") as file, imopen(file, "r", plugin="pillow") as animation:
+    with open(path, "rb") as file, _opened(file, "pillow") as animation:
         for number in range(animation.properties(index=...).n_images):
             pixels = animation.read(index=number, writeable_output=False)
             yield pixels, animation.metadata(index=number)
+
+
+def _opened(file: Any, plugin: str) -> Any:
+    _import_plugin(plugin)
+    return imopen(file, "r", plugin=plugin)
+
+
+def _import_plugin(plugin: str) -> None:
+    """What imageio does itself when it opens a file, but it hides why it failed: there may be no memory left."""
+    importlib.import_module(f"imageio.plugins.{plugin}")
