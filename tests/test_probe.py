@@ -52,23 +52,23 @@ def test_the_need_of_a_larger_picture_is_foreseen(wide_network):
 
 def test_what_does_not_fit_is_refused_with_what_would(wide_network, monkeypatch):
     need = probe.measured(wide_network, SETTINGS)
-    for free in (need.bytes(1500000) + 1, None):
+    for free in (need.bytes(1500000) + probe.OTHERS + 1, None):
         monkeypatch.setattr(memory, "available", lambda device, free=free: free)
         probe.require_memory(wide_network, SETTINGS, (1000, 1500))
-    monkeypatch.setattr(memory, "available", lambda device: need.bytes(1500000 // 4))
-    with pytest.raises(MemoryLimitError, match=r"--size that fits is 7[23]\d, and .* --low-memory or"):
+    monkeypatch.setattr(memory, "available", lambda device: need.bytes(1500000 // 4) + probe.OTHERS)
+    with pytest.raises(MemoryLimitError, match=r"--size that fits is 7[01]\d, and .* --low-memory or"):
         probe.require_memory(wide_network, SETTINGS, (1000, 1500))
 
 
 def test_what_waits_beside_the_stylizer_counts(wide_network, monkeypatch):
     """The size that is named fits with it, and the next larger ones do not."""
     need = probe.measured(wide_network, SETTINGS)
-    ahead = Ahead(frame_bytes=300.0, kept_bytes=100.0, most_frames=10, most_bytes=2e8)
+    ahead = Ahead(frame_bytes=300.0, kept_bytes=100.0, most_frames=10, most_bytes=2e8, decoder_bytes=3e7)
 
     def needed(side):
-        return need.bytes(side * side) + ahead.bytes(side * side)
+        return need.bytes(side * side) + ahead.bytes(side * side) + probe.OTHERS
 
-    free = int(needed(800))
+    free = int(needed(800)) + 1
     monkeypatch.setattr(memory, "available", lambda device: free)
     probe.require_memory(wide_network, SETTINGS, (800, 800), ahead.bytes)
     with pytest.raises(MemoryLimitError, match=r"--size that fits is \d+") as told:
@@ -120,7 +120,7 @@ def test_low_memory_takes_less_memory_for_nearly_the_same_picture(wide_network):
 
 
 def test_too_large_a_picture_is_refused_before_painting(tmp_path, samples, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda device: 10**7)
+    monkeypatch.setattr(memory, "available", lambda device: 2 * 10**8)
     output = tmp_path / "out.png"
     run = CliRunner().invoke(
         app, ["image", str(samples / "valley.jpg"), str(samples / "swirls.jpg"), "-o", str(output)]
@@ -137,6 +137,6 @@ def test_available_memory_is_said_by_the_system():
 
 def test_where_nothing_fits_no_size_is_named(wide_network, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: 1000)
-    with pytest.raises(MemoryLimitError, match=r"0\.00 GB are free; end other programs or raise the limit$") as told:
+    with pytest.raises(MemoryLimitError, match=r"0\.00 GB are free; .*raise the limit$") as told:
         probe.require_memory(wide_network, SETTINGS, (1000, 1500))
     assert "--size" not in str(told.value)

@@ -10,7 +10,7 @@ from typing import Any
 from vidstyle.cli.progress import console
 from vidstyle.errors import VidstyleError
 from vidstyle.system import exits, signals
-from vidstyle.system.outofmemory import is_out_of_memory, require_address_space
+from vidstyle.system.outofmemory import is_out_of_memory, require_room_for_libraries
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def errors_told(*, verbose: bool = False, given: Mapping[str, Any] | None = None
         given: the options as they were typed.
     """
     with _told(exits.AGAIN):
-        require_address_space()
+        require_room_for_libraries()
         with _logged(given) if verbose else nullcontext():
             yield
 

@@ -16,17 +16,19 @@ from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Size, Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.settings import PaintingSettings
-from vidstyle.system import limits, memory
+from vidstyle.system import limits, memory, outofmemory
 from vidstyle.system.devices import pick_device
 from vidstyle.types import Budget, Frame, Motion
 
 SIDES = (96, 192)  # pixels of the squares that are painted; memory is linear in their area
 SMALLEST_SIZE = 32  # pixels: smaller paintings are useless
-SAFE = 0.95  # share of the free memory that a size is named for: at the next call a little less may be free
+SAFE = 0.9  # share of the free memory that a size is named for: at the next call a little less may be free
 SCALING = 80 * 10**6  # bytes of address space: at the next call a picture is scaled first, by a thread with a heap
-# What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.20 to 1.35
-# measured from 0.5 to 2 megapixels), on CUDA the recordings of all scales keep memory (an estimate).
-OVERHEAD = {"cuda": 1.5, "mps": 1.5, "cpu": 1.35}
+# What a process takes for each byte of tensors: on a CPU kernels have scratch space and the heap has gaps (1.2 to 1.9
+# measured from 0.1 to 2 megapixels), on CUDA the recordings of all scales keep memory (an estimate).
+OVERHEAD = {"cuda": 1.5, "mps": 1.5, "cpu": 1.9}
+# Bytes on a CPU for libraries that are first used while a picture is painted, and for the program that encodes.
+OTHERS = 40 * 10**6
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,14 @@ def require_memory(
     """
     height, width = size
     device = pick_device(settings.device)
-    if _free(settings, device) is None or height * width <= SIDES[1] ** 2:
+    free = _free(settings, device)
+    if free is None or height * width <= SIDES[1] ** 2:
         return
     if device.type != "cpu":
         beside = no_bytes  # it has a memory of its own
+    elif settings.memory_limit is None:
+        weights = sum(tensor.nbytes for tensor in network.parameters())
+        outofmemory.require_free(outofmemory.START_USED + weights, "the smallest painting", free)
     try:
         need = measured(network, settings)
     except MemoryLimitError as error:
@@ -81,8 +87,10 @@ def require_memory(
             "or raise the limit that is set"
         ) from error
 
+    others = OTHERS if device.type == "cpu" else 0
+
     def taken(pixels: int) -> float:
-        return need.bytes(pixels) + beside(pixels)
+        return need.bytes(pixels) + beside(pixels) + others
 
     free = _free(settings, device)  # after the libraries have taken theirs
     if free is None or taken(height * width) <= free:

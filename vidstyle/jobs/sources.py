@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vidstyle.media.video import Clip
 
 AHEAD = 4  # frames whose motion is estimated while others are painted, where one processor does that
+DECODER = 30  # bytes a pixel (25 measured from 1 to 8 megapixels)
 AHEAD_SHARE, MOST_AHEAD = 0.125, 2e9  # of the free memory, and bytes, that frames may take while they wait
 ALWAYS = 3  # frames that are there at once at least: one is painted, one waits, and one is made
 CLOSING = 24  # frames in which a loop goes over to its beginning
@@ -64,17 +65,19 @@ class Ahead:
     kept_bytes: float  #: a pixel, of the pictures and paintings of earlier frames
     most_frames: int  #: at once, if the memory allows
     most_bytes: float  #: of all frames at once, if they are more than `ALWAYS`
+    decoder_bytes: float  #: of the frames that the decoder holds, and those that wait to be scaled, in their own size
 
     @classmethod
-    def of(cls, settings: VideoSettings, reach: int) -> Ahead:
-        """For a source with these settings whose frames look back `reach` frames."""
+    def of(cls, settings: VideoSettings, reach: int, decoded: int) -> Ahead:
+        """For a source with these settings whose frames, of `decoded` pixels, look back `reach` frames."""
         lags = {"none": 0, "previous": 1, "warped": 1 + len(settings.long_term)}[settings.warm_start] + settings.loop
         allowed = settings.memory_limit if pick_device(settings.device).type == "cpu" else None
         free = allowed or limits.available()
         most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
         mask = 4 * (settings.mask is not None)
         # Three numbers of four bytes for the picture, and for each motion; three bytes more for the decoded picture.
-        return cls(12 * (1 + lags) + 3 + mask, (15 + mask) * reach, ALWAYS + max(AHEAD, motion_workers()), most)
+        frame, kept = 12 * (1 + lags) + 3 + mask, (15 + mask) * reach
+        return cls(frame, kept, ALWAYS + max(AHEAD, motion_workers()), most, DECODER * decoded)
 
     def pending(self, pixels: int) -> int:
         """How many frames of so many pixels a source makes before it waits until one is taken."""
@@ -84,7 +87,7 @@ class Ahead:
     def bytes(self, pixels: int) -> float:
         """Bytes that frames of so many pixels take at most, with what is kept of earlier ones."""
         frames = min(self.most_frames * self.frame_bytes * pixels, self.most_bytes)
-        return max(ALWAYS * self.frame_bytes * pixels, frames) + self.kept_bytes * pixels
+        return max(ALWAYS * self.frame_bytes * pixels, frames) + self.kept_bytes * pixels + self.decoder_bytes
 
 
 class SequenceSource:
@@ -131,7 +134,7 @@ class SequenceSource:
             temporal_weight=settings.temporal_weight if settings.warm_start == "warped" else 0.0,
         )
         self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
-        self.ahead = Ahead.of(settings, self.reach)
+        self.ahead = Ahead.of(settings, self.reach, own.width * own.height)
 
     def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on. Decodes from those before it that their motion is estimated from.

@@ -1,7 +1,7 @@
-"""Running out of memory: which errors mean it, and a check that the libraries fit at all below `ulimit -v`.
+"""Running out of memory: which errors mean it, and a check that the libraries fit below the limits of this process.
 
 Needs no library: the import of one may be what ran out of memory, in Python, the system, torch, oneDNN, OpenCV, PyAV or
-Pillow. Where a library does not fit, the C code in it ends the process, or crashes it, with no word to Python. So where
+Pillow. Where a library does not fit, the C code in it, or the system, ends the process with no word to Python. So where
 there is a limit they are imported in a forked process first.
 """
 
@@ -16,7 +16,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from vidstyle.errors import MemoryLimitError
@@ -36,8 +36,10 @@ TEXTS = re.compile(
 )
 ADVICE = "give a smaller --size, --low-memory, --network compact, or end other programs"
 
-START = 400 * 10**6  # bytes that the first small painting takes, most of it for code that oneDNN writes
-ENOUGH = 8.0  # GB: the libraries with CUDA take 4, threads and a picture the rest
+START = 400 * 10**6  # bytes of address space that the first small painting takes, most for code that oneDNN writes
+START_USED = 100 * 10**6  # of them in use, which is what a control group counts (100 to 130)
+ENOUGH = 8.0  # GB of address space: the libraries with CUDA take 4, threads and a picture the rest
+AMPLE = 2 * 10**9  # bytes: the libraries use a quarter of them
 LARGE = ("vidstyle.api", "cv2")  # what every painting imports; clips take more
 
 
@@ -66,20 +68,42 @@ def sentence(error: BaseException) -> str:
     return f"memory ran out ({reason}); {ADVICE}"
 
 
-def require_address_space() -> None:
-    """Raise `MemoryLimitError` if a limit of this process is too low for its libraries, with some room to paint in."""
-    limited = limits.rlimits()
-    if not limited or "torch" in sys.modules:
+def require_room_for_libraries() -> None:
+    """Raise `MemoryLimitError` if the limits of this process are too low for its libraries, with room to start painting.
+
+    These are its resource limits and those of its control groups, as a container has.
+    """
+    limited, free = limits.rlimits(), limits.groups_available()
+    small_group = free is not None and free < AMPLE
+    if "torch" in sys.modules or not (limited or small_group):
         return
-    left = _left_after_imports()
-    if left is not None and left > START:
-        return
-    name, flag = ("RLIMIT_AS", "-v") if "RLIMIT_AS" in limited else ("RLIMIT_DATA", "-d")
-    raise MemoryLimitError(
-        f"the libraries that paint do not fit below the limit of {limited[name] / 1e9:.1f} GB that is set here, "
-        f"whatever the --size; set {max(ENOUGH, 2 * limited[name] / 1e9):.0f} GB or more, or none: "
-        f"ulimit {flag} unlimited"
-    )
+    address_space, group = _left_after_imports() or (0, 0)
+    if limited and (address_space or 0) <= START:
+        name, flag = ("RLIMIT_AS", "-v") if "RLIMIT_AS" in limited else ("RLIMIT_DATA", "-d")
+        raise MemoryLimitError(
+            f"the libraries that paint do not fit below the limit of {limited[name] / 1e9:.1f} GB that is set here, "
+            f"whatever the --size; set {max(ENOUGH, 2 * limited[name] / 1e9):.0f} GB or more, or none: "
+            f"ulimit {flag} unlimited"
+        )
+    if free is not None and small_group and (group or 0) <= START_USED:
+        raise MemoryLimitError(
+            f"the libraries that paint do not fit into the {free / 1e9:.2f} GB that the control group of this process "
+            f"has left, whatever the --size; allow the container, or the service, {AMPLE / 1e9:.0f} GB or more"
+        )
+
+
+def require_free(size: float, what: str, free: int | None = None) -> None:
+    """Raise `MemoryLimitError` if `what` takes more bytes than are free: the system would end the process, unsaid.
+
+    Args:
+        free: bytes; as many as the system says if None.
+    """
+    free = limits.available() if free is None else free
+    if free is not None and free < size:
+        raise MemoryLimitError(
+            f"{what} takes {size / 1e9:.2f} GB of memory and {free / 1e9:.2f} GB are free; "
+            "give --network compact, end other programs or raise the limit"
+        )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -96,8 +120,8 @@ def _says_so(error: BaseException) -> bool:
     return bool(TEXTS.search(str(error)))
 
 
-def _left_after_imports() -> int | None:
-    """Bytes that the limits leave once all is imported; None if that ended the process that tried."""
+def _left_after_imports() -> tuple[int | None, int | None] | None:
+    """What the two kinds of limit leave once all is imported, in bytes; None if that ended the process that tried."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a thread waits for signals; the child needs no lock of it
@@ -108,7 +132,7 @@ def _left_after_imports() -> int | None:
     try:
         with open(reading) as told:
             text = told.read()
-        return json.loads(text) if text else None
+        return tuple(json.loads(text)) if text else None
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -117,12 +141,14 @@ def _left_after_imports() -> int | None:
 def _import_and_tell(writing: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+            score.write("1000")  # if the system has to end a process, let it be this one
         silent = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):
             os.dup2(silent, stream)
         present = set(libraries.CLIP_LIBRARIES) - set(libraries.missing())
         for name in (*LARGE, *sorted(present)):
             importlib.import_module(name)
-        os.write(writing, json.dumps(limits.rlimits_available()).encode())
+        os.write(writing, json.dumps([limits.rlimits_available(), limits.groups_available()]).encode())
     finally:
         os._exit(0)

@@ -14,12 +14,16 @@ from torch import Tensor
 
 from vidstyle.errors import WeightsError
 from vidstyle.system.notes import tell
+from vidstyle.system.outofmemory import require_free
+
+NETWORK = 75 * 10**6  # bytes beside those of a file: VGG-19, which takes the weights over
 
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file or a torch checkpoint, on the CPU. Raises `WeightsError`."""
     if not os.path.isfile(path):  # unlike Path's, False for a name that is too long
         raise WeightsError(f"there is no weights file {path}")
+    require_free(1.2 * path.stat().st_size + NETWORK, f"reading {path.name}")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
