@@ -69,7 +69,7 @@ def sentence(error: BaseException) -> str:
 
 
 def require_room_for_libraries() -> None:
-    """Raise `MemoryLimitError` if the limits of this process are too low for its libraries, with room to start painting.
+    """Raise `MemoryLimitError` if the limits of this process are too low for its libraries and a start.
 
     These are its resource limits and those of its control groups, as a container has.
     """
