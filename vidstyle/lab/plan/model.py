@@ -117,9 +117,9 @@ def fit(
         return found(size, SAME)
     expected = model.costs.later.evaluations if model.costs.later else FEWEST
     first = min(model.costs.first.evaluations, settings.first_iterations)
-    for later in range(max(math.ceil(expected / STEP) * STEP, FEWEST), FEWEST - 1, -STEP):
-        share = min(later / expected, 1)
-        fewer = Change(1.0, max(round(first * share), min(FEWEST_FIRST, first)), later)
+    steps = range(math.ceil(expected / STEP) * STEP, FEWEST, -STEP)
+    tried = [Change(1.0, max(round(first * min(few / expected, 1)), FEWEST_FIRST), few) for few in steps]
+    for fewer in (*tried, Change(1.0, FEWEST_FIRST, FEWEST)):
         if model.seconds(fewer) <= AIM * budget:
             return found(size, fewer)
     least = min(SMALLEST_SIZE, size)
