@@ -290,14 +290,16 @@ class _Halved(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.odd = x.shape[3] % 2, x.shape[2] % 2
+        ctx.size = list(x.shape[2:])
         return functional.avg_pool2d(x, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        spread = functional.interpolate(gradient / 4, scale_factor=2, mode="nearest")
-        right, bottom = ctx.odd
-        return functional.pad(spread, (0, right, 0, bottom)) if right or bottom else spread
+        spread: Tensor = torch.ops.aten.upsample_nearest2d(gradient / 4, ctx.size, 2.0, 2.0)
+        for dim in (2, 3):
+            if spread.shape[dim] % 2:  # the last row or column is in no mean
+                spread.narrow(dim, spread.shape[dim] - 1, 1).zero_()
+        return spread
 
 
 def vgg19(
