@@ -10,13 +10,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vidstyle.core.stylemetrics import StyleMetric, positions
+from vidstyle.core.stylemetrics import StyleMetric, positions, with_gradient
 
 Features = Mapping[str, Tensor]
 
@@ -214,8 +213,11 @@ def content_loss(found: Features, targets: Features, units: Units, weights: Feat
     """
     terms = []
     for layer, target in targets.items():
-        squares = (found[layer] - target).square()
-        terms.append(units.content[layer] * (squares * weights[layer] if layer in weights else squares).sum())
+        with torch.no_grad():
+            difference = found[layer] - target
+            counted = difference * weights[layer] if layer in weights else difference
+            value = _dot(counted, difference)
+        terms.append(units.content[layer] * with_gradient(found[layer], value, counted, 2.0))
     return torch.stack(terms).sum()
 
 
@@ -236,8 +238,7 @@ def temporal_loss(pastiche: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
         counted = visible * difference
         scale = 1 / (PIXEL_UNIT * difference.numel())
         value = _dot(counted, difference) * scale
-    loss: Tensor = _Known.apply(pastiche, value, counted, 2 * scale)  # type: ignore[no-untyped-call]
-    return loss
+    return with_gradient(pastiche, value, counted, 2 * scale)
 
 
 def total_variation(pastiche: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -256,23 +257,7 @@ def total_variation(pastiche: Tensor, weights: Tensor | None = None) -> Tensor:
             values.append(_dot(counted, difference) * scale)
             gradient.narrow(dim, 1, steps).add_(counted, alpha=2 * scale)
             gradient.narrow(dim, 0, steps).sub_(counted, alpha=2 * scale)
-    loss: Tensor = _Known.apply(pastiche, values[0] + values[1], gradient, 1.0)  # type: ignore[no-untyped-call]
-    return loss
-
-
-class _Known(torch.autograd.Function):
-    """A value whose gradient is known: a pixel loss takes fewer passes over the picture than autograd would."""
-
-    @staticmethod
-    def forward(ctx: Any, pastiche: Tensor, value: Tensor, gradient: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(gradient)
-        ctx.scale = scale
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
-        (gradient,) = ctx.saved_tensors
-        return gradient * (upstream * ctx.scale), None, None, None
+    return with_gradient(pastiche, values[0] + values[1], gradient)
 
 
 def _dot(x: Tensor, y: Tensor) -> Tensor:  # two pictures -> ()
