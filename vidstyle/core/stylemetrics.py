@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
-from torch.nn import functional
 
 # Share of the mean eigenvalue of a style's covariance that is added to the variances of both pictures: where a style
 # has less than that, its variance counts as zero. Without it the gradient has no bound where a variance is 0.
@@ -113,14 +112,8 @@ class _Moments(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override] # (C, C + 1) -> features
         features, weights = ctx.saved_tensors
         f = positions(features)
-        both = ((gradient[:, :-1] + gradient[:, :-1].T) / f.shape[0]).to(f.dtype)
-        mean = (gradient[:, -1] / f.shape[0]).to(f.dtype)
-        if f.dtype == torch.bfloat16 and not f.is_cuda:
-            # On a CPU, `addmm` first writes the mean to every position; a convolution adds it to its results.
-            found = positions(functional.conv2d(features, both[:, :, None, None], mean))
-        else:
-            found = torch.addmm(mean, f, both)
-        return _as_features(_weighted(found, weights), features), None
+        both, mean = (gradient[:, :-1] + gradient[:, :-1].T) / f.shape[0], gradient[:, -1] / f.shape[0]
+        return _as_features(_weighted(torch.addmm(mean.to(f.dtype), f, both.to(f.dtype)), weights), features), None
 
 
 def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
