@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+from torch.nn import functional
 
 # Share of the mean eigenvalue of a style's covariance that is added to the variances of both pictures: where a style
 # has less than that, its variance counts as zero. Without it the gradient has no bound where a variance is 0.
@@ -112,8 +113,14 @@ class _Moments(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override] # (C, C + 1) -> features
         features, weights = ctx.saved_tensors
         f = positions(features)
-        both, mean = (gradient[:, :-1] + gradient[:, :-1].T) / f.shape[0], gradient[:, -1] / f.shape[0]
-        return _as_features(_weighted(torch.addmm(mean.to(f.dtype), f, both.to(f.dtype)), weights), features), None
+        both = ((gradient[:, :-1] + gradient[:, :-1].T) / f.shape[0]).to(f.dtype)
+        mean = (gradient[:, -1] / f.shape[0]).to(f.dtype)
+        if f.dtype == torch.bfloat16 and not f.is_cuda:
+            # `addmm` first writes the mean to every position there, which takes 2 % of an evaluation with VGG-19.
+            found = positions(functional.conv2d(features, both[:, :, None, None], mean))
+        else:
+            found = torch.addmm(mean, f, both)
+        return _as_features(_weighted(found, weights), features), None
 
 
 def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
@@ -134,7 +141,7 @@ def _products_and_sums(f: Tensor) -> tuple[Tensor, Tensor]:  # (H W, C) -> (C, C
         return _products(f), f.sum(0, dtype=torch.float32)
     products = f.new_zeros(f.shape[1], f.shape[1], dtype=torch.float32)
     sums = torch.zeros_like(products[0])
-    for band in f.split(BAND):
+    for band in f.split(max(1, BAND * WIDE // max(WIDE, f.shape[1]))):  # 1 MB in float32
         wide = band.float()
         _add_products(products, band, wide)
         sums += wide.sum(0)
