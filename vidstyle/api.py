@@ -16,20 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
-from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import RunOptions, checked
 from vidstyle.jobs.arrays import painted_frames, painted_still
-from vidstyle.jobs.balance import Animation, PictureSource, still_plan
+from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.output.origin import origin_of
+from vidstyle.jobs.prepared import balance_of, image_of, sheet_of, sheet_settings, unpainted, video_of
 from vidstyle.jobs.reencode import encode_job
 from vidstyle.jobs.retiming import expected_times
-from vidstyle.jobs.sheets import ALPHAS, Style, sheet_of_alphas, sheet_of_shots, shots_of, write_contact_sheet
-from vidstyle.jobs.sources import VideoSource, is_picture
-from vidstyle.jobs.tasks import File, Task
-from vidstyle.schedule import constant
-from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings, options
+from vidstyle.jobs.sheets import shots_of, write_contact_sheet
+from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.tasks import File
+from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings
 from vidstyle.types import Shot
 
 __all__ = [
@@ -77,8 +76,7 @@ def stylize_video(
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
     settings = settings or VideoSettings()
-    task = Task(clip, styles, output, settings, run or RunOptions())
-    source = VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
+    task, source = video_of(clip, styles, output, settings, run or RunOptions())
     return task.run(source, source.sound)
 
 
@@ -99,9 +97,7 @@ def animate_balance(
     The other arguments, the result and the errors are those of `stylize_video`.
     """
     settings = settings or BalanceSettings()
-    task = Task(content, styles, output, settings, run or RunOptions())
-    picture = task.picture()
-    animation = Animation(settings, settings.shares(len(styles)))
+    task, animation, picture = balance_of(content, styles, output, settings, run or RunOptions())
     if settings.space == "even":
         return task.run_retimed(animation, picture)
     source = PictureSource(picture, settings, animation.plan(), task.mask(), starts_unpainted=settings.timelapse)
@@ -124,10 +120,7 @@ def stylize_image(
 
     The other arguments, the result and the errors are those of `stylize_video`.
     """
-    settings = settings or ImageSettings()
-    task = Task(content, styles, output, settings, run or RunOptions())
-    plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    source = PictureSource(task.picture(), settings, plan, task.mask())
+    task, source = image_of(content, styles, output, settings or ImageSettings(), run or RunOptions())
     return task.run(source)
 
 
@@ -202,26 +195,13 @@ def make_sheet(
     """
     settings, run = settings or SheetSettings(), run or RunOptions()
     run.require_called(settings.job)
-    still = is_picture(content)
-    if still and not styles:
-        raise UsageError(f"no style was given for {content}; give at least one: only the sheet of a clip goes without")
-    if still and (settings.start or settings.end is not None or not settings.cuts):
-        raise UsageError(f"--start, --end and --no-cuts are for a clip, and {content} is a picture; leave them out")
-    alphas = settings.alphas or (ALPHAS if still else (constant(VideoSettings.alpha),))
-    settings = dataclasses.replace(settings, alphas=alphas)
+    settings = sheet_settings(content, styles, settings)
     if not styles:
         outputs = check_outputs(output, moving=False, overwrite=run.overwrite, inputs=[content])
-        source = _unpainted(content, settings, settings.size)
+        source = unpainted(content, settings, settings.size)
         write_contact_sheet(source, settings.width, outputs, overwrite=run.overwrite)
         return outputs[0]
-    task = Task(content, styles, output, settings, run)
-    shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
-    name = Path(content).name
-    if still:
-        sheet = sheet_of_alphas(name, task.picture(), shown, settings)
-    else:
-        source = _unpainted(task.content, settings, settings.size)
-        sheet = sheet_of_shots(name, source, shown, settings)
+    task, sheet = sheet_of(content, styles, output, settings, run)
     return task.draw(sheet)
 
 
@@ -236,13 +216,7 @@ def find_shots(clip: File, settings: ReadingSettings | None = None) -> list[Shot
     Raises:
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
-    return shots_of(_unpainted(clip, settings or VideoSettings()))
-
-
-def _unpainted(clip: File, settings: ReadingSettings, size: int = 0) -> VideoSource:
-    """A clip to show unpainted, at a size; only the settings of reading a clip are used."""
-    read = {name: getattr(settings, name) for name in options(ReadingSettings)}
-    return VideoSource(str(clip), VideoSettings(size=size, **read), (1.0,))
+    return shots_of(unpainted(clip, settings or VideoSettings()))
 
 
 @checked

@@ -13,7 +13,7 @@ from typing import Any
 
 from vidstyle import api
 from vidstyle.api import RunOptions
-from vidstyle.batch.records import Record, Records
+from vidstyle.batch.records import Records
 from vidstyle.batch.tables import JobTable, Trouble, read_tables
 from vidstyle.errors import UsageError, VidstyleError
 from vidstyle.jobs.dependencies import dependencies
@@ -96,7 +96,7 @@ class Batch:
     def _paint(self, job: JobTable, told: Mapping[str, Any]) -> None:
         first, record = job.outputs[0], self._records.of(job.outputs[0])
         depends = self._known(job)
-        run = self._run(job, record)
+        run = self.run_options(job)
         # What an interrupted call has painted of something else is of no use.
         restart = record is not None and record.depends != depends and folder_of(Path(first)).exists()
         self._records.start(first, depends)
@@ -107,14 +107,14 @@ class Batch:
     def _known(self, job: JobTable) -> str:
         """The hash of all that the outputs of a job depend on. Raises `VidstyleError` if the job cannot be painted."""
         if job not in self._depends:
-            run = self._run(job, self._records.of(job.outputs[0]))
+            run = self.run_options(job)
             found = dependencies(job.content, job.styles, list(job.outputs), job.settings, run)
             self._depends[job] = _hash(job, found)
         return self._depends[job]
 
-    def _run(self, job: JobTable, record: Record | None) -> RunOptions:
+    def run_options(self, job: JobTable) -> RunOptions:
         """What an earlier call of this batch has made is painted anew; what somebody else made stays."""
-        there = [file for file in job.written if os.path.lexists(file)]
+        record, there = self._records.of(job.outputs[0]), [file for file in job.written if os.path.lexists(file)]
         ours = bool(there) and all(self._records.is_made(file, record) for file in there)
         return RunOptions(overwrite=ours or job.overwrite or self._overwrite, keep_job=job.keep_job)
 

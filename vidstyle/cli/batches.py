@@ -60,7 +60,7 @@ def batch(
         found = []
         for trouble in jobs.troubles:
             code, text = exits.outcome(trouble.error)
-            _complain(file, trouble.line, trouble.name, text)
+            complain(file, trouble.line, trouble.name, text)
             found.append(Outcome(trouble.line, trouble.name, (), "cannot be painted", code))
         for job in jobs.jobs:
             if dry_run:
@@ -101,12 +101,13 @@ def _done(jobs: Batch, job: JobTable, file: Path, quiet: bool) -> Outcome:
             from vidstyle.system import facts
 
             logging.getLogger("vidstyle").info("%s", facts.trace(error))
-        _complain(file, job.line, job.name, text)
+        complain(file, job.line, job.name, text)
         return Outcome(job.line, job.name, job.outputs, "failed", code)
     return Outcome(job.line, job.name, job.outputs, f"painted in {time.perf_counter() - began:.0f} s")
 
 
-def _complain(file: Path, line: int, name: str, text: str) -> None:
+def complain(file: Path, line: int, name: str, text: str) -> None:
+    """Tell what is wrong with a job, with the line of the file."""
     shown = f"vidstyle: {file}:{line}: {name}{': ' if name else ''}{text}"
     console.print(shown, style="red", markup=False, soft_wrap=True)
 

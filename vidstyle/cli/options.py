@@ -76,7 +76,7 @@ def _settings(kind: type[Settings], params_from: Path | None, *, preset: str | N
 
 
 def job_options(
-    job: Job, *, runs: bool = True, without: Collection[str] = ()
+    job: Job, *, runs: bool = True, plans: bool = False, without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option for each setting of `job` and, if it runs one, those of every job.
 
@@ -84,6 +84,7 @@ def job_options(
 
     Args:
         runs: the command makes the outputs of the job; one that measures has no options of encoding.
+        plans: the command says what the job would take: it takes the same options, and shows no progress.
         without: fields that the command does not read.
     """
     kind, measures = JOBS[job], not runs and job != "encode"
@@ -108,6 +109,9 @@ def job_options(
                 from vidstyle.api import RunOptions  # not at the top: torch is imported
 
                 ways = {name: values.pop(name) for name in ("overwrite", "restart", "keep_job")}
+                if plans:
+                    values.pop("quiet")
+                    return command(**values, settings=settings, run=RunOptions(**ways))
                 report = values.get("report", False)
                 paints = (values["styles"] or job == "sheet") and values["output"]
                 paints = paints and not values.get("plot_schedule") and not values.get("shots")

@@ -56,6 +56,19 @@ def measured(network: FeatureNetwork, settings: PaintingSettings) -> Need:
     return Need(OVERHEAD[device.type] * fixed, OVERHEAD[device.type] * slope)
 
 
+def needed(
+    network: FeatureNetwork, settings: PaintingSettings, size: Size, beside: Callable[[int], float] | None = None
+) -> tuple[int, int | None]:
+    """The bytes that pictures of `size` take on the device, and those that are free; None where nobody says.
+
+    For `beside` see `require_memory`.
+    """
+    device, (height, width) = pick_device(settings.device), size
+    need = measured(network, settings)
+    taken = _taken(need, device, beside or no_bytes)
+    return round(taken(height * width)), _free(settings, device)
+
+
 def no_bytes(pixels: int) -> float:
     """What painting a picture takes beside the stylizer: hardly anything."""
     return 0.0
@@ -74,9 +87,7 @@ def require_memory(
     free = _free(settings, device)
     if free is None or height * width <= SIDES[1] ** 2:
         return
-    if device.type != "cpu":
-        beside = no_bytes  # it has a memory of its own
-    elif settings.memory_limit is None:
+    if device.type == "cpu" and settings.memory_limit is None:
         weights = sum(tensor.nbytes for tensor in network.parameters())
         outofmemory.require_free(outofmemory.START_USED + weights, "the smallest painting", free)
     try:
@@ -87,11 +98,7 @@ def require_memory(
             "or raise the limit that is set"
         ) from error
 
-    others = OTHERS if device.type == "cpu" else 0
-
-    def taken(pixels: int) -> float:
-        return need.bytes(pixels) + beside(pixels) + others
-
+    taken = _taken(need, device, beside)
     free = _free(settings, device)  # after the libraries have taken theirs
     if free is None or taken(height * width) <= free:
         return
@@ -116,6 +123,13 @@ def require_memory(
         )
         + (f", and a larger one with {' or '.join(more)}" if more and largest >= SMALLEST_SIZE else "")
     )
+
+
+def _taken(need: Need, device: torch.device, beside: Callable[[int], float]) -> Callable[[int], float]:
+    """Bytes of the device's memory that a picture of so many pixels takes; CUDA and MPS have one of their own."""
+    if device.type != "cpu":
+        return need.bytes
+    return lambda pixels: need.bytes(pixels) + beside(pixels) + OTHERS
 
 
 def _free(settings: PaintingSettings, device: torch.device) -> int | None:

@@ -122,7 +122,7 @@ def retime(
     layers = tuple(dict.fromkeys((*settings.style_layers, *settings.content_layers)))
     total = len(PILOT_SCALES) * len(remapped_times)
     for number, scale in enumerate(PILOT_SCALES):
-        small = dataclasses.replace(settings, size=min(max(round(own * scale), SMALLEST_PILOT), own))
+        small = dataclasses.replace(settings, size=_pilot_size(own, scale))
         plan = one_way.plan(remapped_times)
         source = PictureSource(picture, small, plan, mask, starts_unpainted=settings.timelapse)
         changes = []
@@ -133,6 +133,15 @@ def retime(
         in_order = changes[:0:-1] if plan.painted[0] else changes[1:]
         remapped_times = equal_steps(animation, remapped_times, in_order)
     return remapped_times
+
+
+def pilot_work(size: int) -> float:
+    """The pixels of the pilot renders as a share of those of the painting, whose long side is `size`."""
+    return sum((_pilot_size(size, scale) / size) ** 2 for scale in PILOT_SCALES)
+
+
+def _pilot_size(size: int, scale: float) -> int:
+    return min(max(round(size * scale), SMALLEST_PILOT), size)
 
 
 def _changes(frames: Iterator[Frame], stylizer: Stylizer, judge: Judge, layers: Sequence[str]) -> Iterator[float]:

@@ -194,13 +194,9 @@ class Task:
             OutputExistsError: an output is there that this job has not made.
             JobError, DiskError: as `open_job` does.
         """
+        self.require_room(source)
         frames = max(source.playback) + 1
-        require_space(self.outputs, source.info, frames, len(source.playback))
-        if not isinstance(source, PictureSource):  # of a picture it is known before that is decoded
-            beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
-            require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
-        self._note_size(source)
-        manifest = self._manifest(frames)
+        manifest = self.manifest(frames)
         with open_job(self.outputs[0], manifest, restart=self.options.restart) as job, _told(job):
             self.targets.claim(job)
             self._log(job, source)
@@ -210,6 +206,14 @@ class Task:
                 yield job
             if not self.options.keep_job:
                 job.discard()
+
+    def require_room(self, source: Source) -> None:
+        """Raise `MemoryLimitError` or `DiskError` if the memory or the disk cannot hold the pictures."""
+        require_space(self.outputs, source.info, max(source.playback) + 1, len(source.playback))
+        if not isinstance(source, PictureSource):  # of a picture it is known before that is decoded
+            beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
+            require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
+        self._note_size(source)
 
     def _note_size(self, source: Source) -> None:
         """Say so if the input is smaller than the size that was asked for."""
@@ -279,7 +283,7 @@ class Task:
         """What the outputs say of their making."""
         return Origin.of(self.settings, self.content, self._styles, self.inputs.hashes).encoded()
 
-    def _manifest(self, frames: int) -> Manifest:
+    def manifest(self, frames: int) -> Manifest:
         """What the frames depend on. Reads all inputs, for their hashes."""
         own = self.settings
         # What is in a file matters, and is hashed; where it lies does not.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, get_args, get_origin
 
 from vidstyle.errors import UsageError
-from vidstyle.settings.fields import SCHEDULED, Settings, kinds, option_name, options
+from vidstyle.settings.fields import SCHEDULED, Settings, kinds, option_name, options, typed
 from vidstyle.system.values import NUMBER, WHOLE, number, whole
 
 
@@ -48,6 +48,17 @@ def from_file(settings: type[Settings], name: str, value: Any) -> Any:
 def by_flag(settings: type[Settings]) -> dict[str, str]:
     """The names of the fields, by their options without the dashes."""
     return {option_name(option).removeprefix("--"): name for name, option in options(settings).items()}
+
+
+def as_typed(kind: type[Settings], given: Mapping[str, Any]) -> list[str]:
+    """Values of settings, by their options without the dashes, as they are typed."""
+    fields, found = by_flag(kind), []
+    for flag, value in given.items():
+        if flag in fields and kinds(kind)[fields[flag]] is bool:
+            found.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            found += [f"--{flag}", typed(tuple(value)) if isinstance(value, list | tuple) else str(value)]
+    return found
 
 
 def nearest(word: str, known: Collection[str]) -> str:

@@ -81,6 +81,21 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: EncodeSettings)
     return []
 
 
+def painted_before(output: Path, manifest: Manifest) -> int:
+    """How many frames, from the first, an interrupted call has painted; nothing is changed or locked.
+
+    Raises:
+        JobError: the folder of the job is of other inputs or settings, or is none.
+        DiskError: it cannot be read.
+    """
+    path = folder_of(output)
+    with disk_errors(path):
+        _require_ours(path)
+        if not path.exists() or _continued(path, manifest) is None:
+            return 0
+        return sum(1 for _ in (path / FOLDERS[0]).glob("*.png"))
+
+
 @contextmanager
 def _held(path: Path) -> Iterator[Callable[[], None]]:
     with ExitStack() as stack:

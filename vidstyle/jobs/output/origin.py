@@ -28,12 +28,10 @@ from vidstyle.settings import (
     PaintingSettings,
     Settings,
     encodes,
-    kinds,
     option_name,
     options,
-    typed,
 )
-from vidstyle.settings.texts import by_flag, from_file
+from vidstyle.settings.texts import as_typed, by_flag, from_file
 from vidstyle.system import libraries
 from vidstyle.system.version import __version__
 
@@ -101,11 +99,11 @@ class Origin:
     def commands(self, result: str) -> list[str]:
         """The command that makes such a result, where the inputs lie in the working folder; two if one encodes."""
         out = f"{result}.kept.mp4" if self.encode else result
-        words = ["vidstyle", self.job, self.content, *self.styles, "-o", out, *_words(JOBS[self.job], self.settings)]
+        words = ["vidstyle", self.job, self.content, *self.styles, "-o", out, *as_typed(JOBS[self.job], self.settings)]
         if not self.encode:
             return [shlex.join(words)]
         again = ["vidstyle", "encode", f"{out}.job", "-o", result]
-        again += _words(EncodeSettings, {**self._encoding(), **self.encode})
+        again += as_typed(EncodeSettings, {**self._encoding(), **self.encode})
         return [shlex.join([*words, "--keep-job"]), shlex.join(again)]
 
     def _encoding(self) -> dict[str, Any]:
@@ -163,14 +161,3 @@ def _changed(settings: Settings, left_out: Sequence[str]) -> dict[str, Any]:
 def _named(file: str) -> str:
     """The name of a file, without its folder."""
     return os.fsencode(os.path.basename(os.path.normpath(file))).decode(errors="replace")
-
-
-def _words(kind: type[Settings], settings: Mapping[str, Any]) -> list[str]:
-    """Settings as they are typed."""
-    fields, found = by_flag(kind), []
-    for flag, value in settings.items():
-        if flag in fields and kinds(kind)[fields[flag]] is bool:
-            found.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            found += [f"--{flag}", typed(tuple(value)) if isinstance(value, list) else str(value)]
-    return found

@@ -28,11 +28,21 @@ def announced(info: ClipInfo, painted: int) -> str | None:
     """
     if painted <= MANY:
         return None
-    hours, size = painted / 3600, info.width * info.height * (painted * PNG + STATES)
+    hours, size = painted / 3600, job_bytes(info, painted)
     return (
         f"{painted} frames of {info.width}x{info.height} are to be painted: {hours:.1f} hours at a second each, and "
         f"about {said(size)} on the disk until the outputs are made"
     )
+
+
+def job_bytes(info: ClipInfo, painted: int) -> float:
+    """About how many bytes the job folder takes when so many frames of a size are painted."""
+    return info.width * info.height * (painted * PNG + STATES)
+
+
+def outputs_bytes(outputs: Sequence[Path], info: ClipInfo, shown: int) -> float:
+    """The same for the outputs that are about as large as their frames; others are much smaller."""
+    return sum(path.suffix.lower() in LOSSLESS for path in outputs) * info.width * info.height * shown * PNG
 
 
 def require_space(outputs: Sequence[Path], info: ClipInfo, painted: int, shown: int) -> None:

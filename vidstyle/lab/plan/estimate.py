@@ -1,0 +1,205 @@
+"""Says before painting what a job will take, by measuring a few evaluations of it. Leaves no file."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vidstyle.core import probe
+from vidstyle.core.stylizer import Stylizer
+from vidstyle.errors import UsageError
+from vidstyle.jobs import prepared
+from vidstyle.jobs.arguments import RunOptions
+from vidstyle.jobs.balance import PictureSource
+from vidstyle.jobs.folder.opening import painted_before
+from vidstyle.jobs.output.space import job_bytes, outputs_bytes
+from vidstyle.jobs.retiming import expected_times, pilot_work
+from vidstyle.jobs.sheets import Sheet, shots_of
+from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.tasks import Task
+from vidstyle.jobs.threads import computing_with
+from vidstyle.lab.plan.figures import WORKERS, OnWorkers, Plan, PlannedShot, bound, makespan
+from vidstyle.lab.plan.model import Model, fit
+from vidstyle.lab.plan.probe import encoding_seconds, measured
+from vidstyle.settings import (
+    BalanceSettings,
+    ImageSettings,
+    PaintingSettings,
+    SheetSettings,
+    VideoSettings,
+    option_name,
+    options,
+)
+from vidstyle.settings.texts import as_typed
+from vidstyle.system.outofmemory import memory_errors
+from vidstyle.system.version import __version__
+
+File = str | Path
+ASSUMES = (
+    "the machine does as much beside the job as it does now",
+    "a frame takes as many evaluations as in a small pilot, which paints frames from up to three places",
+    "several workers are machines or devices like this one; each paints whole shots, given to it with --start and "
+    "--end, and one of them reads, prepares and encodes",
+    "nothing waits for a disk, and no search for --max-size is made",
+)
+ON_CPU = "on a CPU, decoding, optical flow and saving are not hidden behind the painting"
+ON_DEVICE = "decoding, optical flow and saving run beside the painting"
+
+
+def plan_job(
+    content: File,
+    styles: Sequence[File],
+    outputs: Sequence[File],
+    settings: PaintingSettings,
+    run: RunOptions | None = None,
+    *,
+    budget: float | None = None,
+) -> Plan:
+    """What a job will take; the arguments are those of its public function.
+
+    Args:
+        outputs: where none are given, that of a clip is CONTENT-painted.mp4 in the working folder, whatever is there.
+        budget: seconds that a clip may take.
+
+    Raises:
+        VidstyleError: as the public function of the job does before it paints.
+    """
+    began, run = time.perf_counter(), run or RunOptions()
+    named = outputs or [f"{Path(content).stem}-painted.mp4"]
+    with memory_errors():
+        task, source, pilot_share = _prepared(content, styles, named, settings, run if outputs else _ANYWHERE)
+        if not isinstance(source, Sheet):
+            task.try_outputs(task.compositor(source), source.sound if isinstance(source, VideoSource) else None)
+        task.require_room(source)
+        manifest = task.manifest(max(source.playback) + 1)
+        done = painted_before(task.outputs[0], manifest) if outputs and not run.restart else 0
+        started = time.perf_counter() - began
+        with computing_with(manifest.threads):
+            model, need, free = _measured(task, source, done, started, pilot_share)
+    command = functools.partial(_command, content, styles, named, run)
+    info, each = source.info, model.painting()
+    start, pilot, encoding = model.around()
+    ahead = start + pilot + encoding
+    costs = model.costs
+    return Plan(
+        vidstyle=__version__,
+        job=settings.job,
+        content=_name(content),
+        styles=[_name(style) for style in styles],
+        outputs=[os.fspath(one) for one in named],
+        width=info.width,
+        height=info.height,
+        frames=manifest.frames,
+        frames_left=max(manifest.frames - done, 0),
+        device=task.device.type,
+        threads=manifest.threads,
+        shots=_shots(source, model, each),
+        first_frame=costs.first,
+        later_frame=costs.later,
+        first_frame_seconds=model.frame(costs.first),
+        later_frame_seconds=None if costs.later is None else model.frame(costs.later),
+        start_seconds=start,
+        pilot_seconds=pilot,
+        painting_seconds=sum(each),
+        encoding_seconds=encoding,
+        seconds=ahead + sum(each),
+        workers=[OnWorkers(count, ahead + makespan(each, count), ahead + bound(each, count)) for count in WORKERS],
+        memory_bytes=need,
+        memory_free_bytes=free,
+        job_folder_bytes=round(job_bytes(info, manifest.frames)),
+        outputs_bytes=round(outputs_bytes(task.outputs, info, len(source.playback))),
+        disk_free_bytes=shutil.disk_usage(task.outputs[0].parent).free,
+        command=command(settings),
+        assumes=[*ASSUMES, ON_DEVICE if model.overlaps else ON_CPU],
+        fit=None
+        if budget is None or not isinstance(settings, VideoSettings)
+        else fit(model, settings, max(info.width, info.height), budget, command),
+    )
+
+
+_ANYWHERE = RunOptions(overwrite=True)
+
+
+def _prepared(
+    content: File, styles: Sequence[File], outputs: Sequence[File], settings: PaintingSettings, run: RunOptions
+) -> tuple[Task, VideoSource | PictureSource | Sheet, float]:
+    """The call and the source of a job, and the time of its pilot renders as a share of that of its painting."""
+    task: Task
+    if isinstance(settings, VideoSettings):
+        return *prepared.video_of(content, styles, outputs, settings, run), 0.0
+    if isinstance(settings, ImageSettings):
+        return *prepared.image_of(content, styles, outputs, settings, run), 0.0
+    if isinstance(settings, SheetSettings):
+        if not styles:
+            raise UsageError("a sheet without styles paints nothing; there is nothing to plan")
+        settings = prepared.sheet_settings(content, styles, settings)
+        return *prepared.sheet_of(content, styles, outputs, settings, run), 0.0
+    assert isinstance(settings, BalanceSettings)
+    task, animation, picture = prepared.balance_of(content, styles, outputs, settings, run)
+    even = settings.space == "even"
+    plan = animation.plan(expected_times(animation) if even else None)
+    source = PictureSource(picture, settings, plan, task.mask(), starts_unpainted=settings.timelapse)
+    share = pilot_work(max(source.info.width, source.info.height)) * len(animation.times) / len(plan.painted)
+    return task, source, share if even else 0.0
+
+
+def _measured(
+    task: Task, source: VideoSource | PictureSource | Sheet, done: int, started: float, pilot_share: float
+) -> tuple[Model, int, int | None]:
+    """The model of a job, the bytes of memory that it takes on its device, and those that are free."""
+    edges = _edges(source)
+    stylizer = Stylizer(task.network, task.styles, task.settings, init=task.init)
+    costs, painting = measured(source, stylizer, edges)
+    encoding, info = 0.0, source.info
+    if task.moving and not isinstance(source, Sheet):
+        encoding = encoding_seconds(task.outputs, task.compositor(source), painting)
+    beside = source.ahead.bytes if isinstance(source, VideoSource) else probe.no_bytes
+    need, free = probe.needed(task.network, task.settings, (info.height, info.width), beside)
+    overlaps = task.device.type != "cpu"
+    return Model(costs, edges, done, started, pilot_share, encoding, overlaps), need, free
+
+
+def _edges(source: VideoSource | PictureSource | Sheet) -> list[tuple[int, int]]:
+    """First frames, and frames after the last, of what can be painted apart."""
+    frames = max(source.playback) + 1
+    if isinstance(source, VideoSource):
+        before = source.clip.first
+        return [(shot.first - before, shot.end - before) for shot in shots_of(source)]
+    return [(number, number + 1) for number in range(frames)] if isinstance(source, Sheet) else [(0, frames)]
+
+
+def _shots(source: VideoSource | PictureSource | Sheet, model: Model, seconds: Sequence[float]) -> list[PlannedShot]:
+    times: list[tuple[float, float]] | list[tuple[None, None]] = [(None, None)] * len(seconds)
+    before = 0
+    if isinstance(source, VideoSource):
+        times = [(float(one.start_seconds), float(one.end_seconds)) for one in shots_of(source)]
+        before = source.clip.first
+    return [
+        PlannedShot(before + first, before + end, *time, model.left(first, end), took)
+        for (first, end), time, took in zip(model.shots, times, seconds, strict=True)
+    ]
+
+
+def _command(
+    content: File, styles: Sequence[File], outputs: Sequence[File], run: RunOptions, settings: PaintingSettings
+) -> str:
+    """The command that paints with some settings, quoted for a shell."""
+    own = options(type(settings))
+    changed = {
+        option_name(option).removeprefix("--"): getattr(settings, name)
+        for name, option in own.items()
+        if getattr(settings, name) != option.default
+    }
+    words = ["vidstyle", settings.job, os.fspath(content), *(os.fspath(style) for style in styles)]
+    words += [word for output in outputs for word in ("-o", os.fspath(output))]
+    given = (("-y", run.overwrite), ("--restart", run.restart), ("--keep-job", run.keep_job))
+    return shlex.join([*words, *as_typed(type(settings), changed), *(name for name, on in given if on)])
+
+
+def _name(file: File) -> str:
+    return os.path.basename(os.path.normpath(file))
