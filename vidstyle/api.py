@@ -30,10 +30,11 @@ from vidstyle.jobs.sources import VideoSource, is_picture
 from vidstyle.jobs.tasks import File, Task
 from vidstyle.schedule import constant
 from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings, options
-from vidstyle.types import Shot
+from vidstyle.types import Region, Shot
 
 __all__ = [
     "ParameterCurves",
+    "Region",
     "RunOptions",
     "Shot",
     "animate_balance",
@@ -104,7 +105,9 @@ def animate_balance(
     animation = Animation(settings, settings.shares(len(styles)))
     if settings.space == "even":
         return task.run_retimed(animation, picture)
-    source = PictureSource(picture, settings, animation.plan(), task.mask(), starts_unpainted=settings.timelapse)
+    source = PictureSource(
+        picture, settings, animation.plan(), task.mask(), task.region_masks(), starts_unpainted=settings.timelapse
+    )
     return task.run(source)
 
 
@@ -127,7 +130,7 @@ def stylize_image(
     settings = settings or ImageSettings()
     task = Task(content, styles, output, settings, run or RunOptions())
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    source = PictureSource(task.picture(), settings, plan, task.mask())
+    source = PictureSource(task.picture(), settings, plan, task.mask(), task.region_masks())
     return task.run(source)
 
 
@@ -138,6 +141,7 @@ def stylize_frames(
     *,
     fps: Fraction | float = 25,
     masks: Sequence[np.ndarray] | np.ndarray | None = None,
+    regions: Sequence[Region] = (),
 ) -> Iterator[np.ndarray]:
     """Paint pictures in memory as the frames of a clip: the paintings of `stylize_video`, without any file.
 
@@ -148,6 +152,7 @@ def stylize_frames(
         settings: the defaults if None; those of reading and writing files must be left out.
         fps: frames a second, for schedules in seconds.
         masks: where to paint, (H, W) uint8 of the size of the frames, 255 for wholly: one for all or one for each.
+        regions: parts of the frames that have styles of their own; a later one lies over an earlier.
 
     Returns:
         An iterator of paintings, (H, W, 3) uint8 sRGB, whose long side is `settings.size`; each is painted when it is
@@ -158,7 +163,7 @@ def stylize_frames(
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
     rate = Fraction(fps).limit_denominator(1001)
-    return painted_frames(frames, styles, settings or VideoSettings(), rate, masks)
+    return painted_frames(frames, styles, settings or VideoSettings(), rate, masks, regions)
 
 
 def stylize(
@@ -167,19 +172,21 @@ def stylize(
     settings: ImageSettings | None = None,
     *,
     mask: np.ndarray | None = None,
+    regions: Sequence[Region] = (),
 ) -> np.ndarray:
     """Paint one picture in memory: the painting of `stylize_image`, without any file.
 
     Args:
         content: (H, W, 3) uint8 or float from 0 to 1, sRGB.
         mask: where to paint, (H, W) uint8 of the same size, 255 for wholly.
+        regions: parts of the picture that have styles of their own; a later one lies over an earlier.
 
     Returns:
         (H, W, 3) uint8 sRGB, whose long side is `settings.size` at most.
 
     The other arguments and the errors are those of `stylize_frames`.
     """
-    return painted_still(content, styles, settings or ImageSettings(), mask)
+    return painted_still(content, styles, settings or ImageSettings(), mask, regions)
 
 
 @checked

@@ -18,6 +18,8 @@ def from_text(settings: type[Settings], name: str, value: Any) -> Any:
     """
     option, kind = options(settings)[name], kinds(settings)[name]
     flag = option_name(option)
+    if option.metadata["repeated"]:
+        return (value,) if isinstance(value, str) else tuple(value)
     if words := option.metadata["words"]:
         if value in words:
             return words[value]

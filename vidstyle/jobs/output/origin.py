@@ -26,6 +26,7 @@ from vidstyle.settings import (
     JOBS,
     EncodeSettings,
     PaintingSettings,
+    RegionFiles,
     Settings,
     encodes,
     kinds,
@@ -151,12 +152,15 @@ def _of_folder(folder: Path) -> str | None:
 
 def _changed(settings: Settings, left_out: Sequence[str]) -> dict[str, Any]:
     """The settings that are not the defaults and that a result depends on, by their options without the dashes."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, option in options(type(settings)).items():
         value, kept = getattr(settings, name), option.metadata["paints"] or encodes(option) or name in PLAIN
         if kept and name not in left_out and value != option.default:
-            path = name in READ and isinstance(value, str)
-            found[option_name(option).removeprefix("--")] = _named(value) if path else as_json(value)
+            flag = option_name(option).removeprefix("--")
+            if name == "region":
+                found[flag] = [str(RegionFiles.parsed(one).renamed(_named)) for one in value]
+            else:
+                found[flag] = _named(value) if name in READ and isinstance(value, str) else as_json(value)
     return found
 
 
@@ -171,6 +175,8 @@ def _words(kind: type[Settings], settings: Mapping[str, Any]) -> list[str]:
     for flag, value in settings.items():
         if flag in fields and kinds(kind)[fields[flag]] is bool:
             found.append(f"--{flag}" if value else f"--no-{flag}")
+        elif flag in fields and options(kind)[fields[flag]].metadata["repeated"]:
+            found += [word for one in value for word in (f"--{flag}", one)]
         else:
             found += [f"--{flag}", typed(tuple(value)) if isinstance(value, list) else str(value)]
     return found
