@@ -7,6 +7,7 @@ import math
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,11 +54,11 @@ def layered(masks: Sequence[np.ndarray], width: int, height: int, feather: float
 
     Borders are blurred, by `feather` pixels on the whole.
     """
-    left: np.ndarray = np.ones((height, width), np.float32)
-    found: list[np.ndarray] = []
+    left: np.ndarray[Any, Any] = np.ones((height, width), np.float32)
+    found: list[np.ndarray[Any, Any]] = []
     for mask in reversed([_soft(mask, width, height, feather) for mask in masks]):
         found.append(np.minimum(mask, left))
-        left = left - found[-1]
+        np.subtract(left, found[-1], out=left)
     return tuple(torch.from_numpy(one)[None] for one in reversed(found))
 
 

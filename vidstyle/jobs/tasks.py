@@ -99,10 +99,10 @@ class Task:
         if isinstance(settings, MaskSettings) and settings.mask is not None:
             inputs["mask"] = settings.mask
         regions = settings.regions if isinstance(settings, MaskSettings) else ()
-        inputs |= {f"region {number}": region.mask for number, region in enumerate(regions, 1)}
-        folders = {"mask", *inputs} - {"init", *(role for role in inputs if role.startswith("style"))}
-        folders -= {"content"} if self.job not in ("video", "sheet") else set()  # they may be some of pictures
+        folders = {"mask"} | ({"content"} if self.job in ("video", "sheet") else set())  # they may be some of pictures
         for number, region in enumerate(regions, 1):
+            inputs[f"region {number}"] = region.mask
+            folders.add(f"region {number}")
             inputs[f"region {number} style"] = region.style
             if region.style_mask is not None:
                 inputs[f"region {number} style mask"] = region.style_mask
