@@ -7,7 +7,6 @@ import math
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -54,19 +53,22 @@ def layered(masks: Sequence[np.ndarray], width: int, height: int, feather: float
 
     Borders are blurred, by `feather` pixels on the whole.
     """
-    left: np.ndarray[Any, Any] = np.ones((height, width), np.float32)
-    found: list[np.ndarray[Any, Any]] = []
-    for mask in reversed([_soft(mask, width, height, feather) for mask in masks]):
-        found.append(np.minimum(mask, left))
-        np.subtract(left, found[-1], out=left)
-    return tuple(torch.from_numpy(one)[None] for one in reversed(found))
+    sized = [pictures.resize(mask, width, height).astype(np.float32) / 255 for mask in masks]
+    found = [_soft(mask, feather) for mask in _on_top(sized)]
+    return tuple(torch.from_numpy(one)[None] for one in _on_top(found))  # what is rounded may sum to more than 1
 
 
-def _soft(mask: np.ndarray, width: int, height: int, feather: float) -> np.ndarray:
-    weights = pictures.resize(mask, width, height).astype(np.float32) / 255
-    if feather:
-        weights = cv2.GaussianBlur(weights, (0, 0), feather / 2, borderType=cv2.BORDER_REPLICATE)
-    weights = np.rint(weights * LEVELS) / np.float32(LEVELS)
+def _on_top(masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What is seen of masks (H, W), of which later ones lie on top."""
+    found: list[np.ndarray] = []
+    for mask in reversed(masks):
+        found.insert(0, np.minimum(mask, 1 - np.sum(found, axis=0, dtype=np.float32)))
+    return found
+
+
+def _soft(mask: np.ndarray, feather: float) -> np.ndarray:
+    blurred = cv2.GaussianBlur(mask, (0, 0), feather / 2, borderType=cv2.BORDER_REPLICATE) if feather else mask
+    weights: np.ndarray = np.rint(blurred * LEVELS) / LEVELS
     return weights.astype(np.float32)
 
 
