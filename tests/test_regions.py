@@ -1,5 +1,6 @@
 """Regions: parts of a picture or of a clip with a style, an alpha and a scale of their own, painted in one pass."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -22,7 +23,7 @@ from vidstyle import (
     stylize_image,
     stylize_video,
 )
-from vidstyle.core import losses, networks
+from vidstyle.core import losses, networks, objective
 from vidstyle.core.regions import grams_of_areas, moments_of_areas
 from vidstyle.core.stylemetrics import gram, moments
 from vidstyle.core.stylizer import RegionStyle, Stylizer, seen_at
@@ -390,3 +391,36 @@ def test_a_batch_reads_its_files_from_beside_the_table(files, vidstyle, monkeypa
     stylize_image(files / "photo.png", [files / "style.png"], files / "o.png", settings)
     assert np.array_equal(*(np.asarray(Image.open(files / name)) for name in ("b.png", "o.png")))
     assert "up to date" in vidstyle("batch", files / "jobs.toml").output
+
+
+def test_nothing_waits_for_the_device(tiny_network):
+    """On the meta device whatever looks at a value, or leaves a tensor on the CPU, raises."""
+    meta = torch.device("meta")
+    network = copy.deepcopy(tiny_network).to(meta)
+    settings = ImageSettings(style_metric="gram")
+    readouts = {layer: each.to(meta) for layer, each in network.readouts.items()}
+    extract = objective.FeatureExtractor(network, settings, readouts)
+    image, mask = torch.zeros(1, 3, 64, 96, device=meta), torch.zeros(1, 1, 64, 96, device=meta)
+    style = losses.StyleTarget.of(extract.metric, extract.statistics(image, readouts)[1], readouts)
+    loss = objective.Objective(extract, image, masked=True, areas=2)
+    areas = [objective.Area(style, alpha, mask, 0.5, [True] * 4 + [False]) for alpha in (0.2, 0.7)]
+    for _ in range(2):  # the second time in place
+        loss.set_frame(image, areas, 0.1, image, mask, mask)
+    x = image.clone().requires_grad_()
+    assert torch.autograd.grad(loss(x)[0], x)[0].is_meta
+
+
+@pytest.mark.cuda
+def test_recordings_hold_for_every_region(tiny_network, picture, style):
+    regions = [(weights(half(72, 96, columns)),) for columns in (20, 50, 0, 80)]
+    found = {}
+    for graphs in (False, True):
+        settings = VideoSettings(first_iterations=8, iterations=8, device="cuda", cuda_graphs=graphs)
+        stylizer = Stylizer(tiny_network, [style], settings, regions=[RegionStyle(style.flip(0), alpha=0.1)])
+        still = Motion(torch.zeros(2, 72, 96), torch.ones(1, 72, 96))
+        state, found[graphs] = None, []
+        for index, region in enumerate(regions * 2):
+            frame = Frame(index, picture, still if index else None, 0.3, (1.0,), temporal_weight=0.1, regions=region)
+            result, state = stylizer.step(frame, state)
+            found[graphs].append(result.image)
+    assert all(map(np.array_equal, found[True], found[False]))
