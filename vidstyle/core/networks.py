@@ -48,13 +48,13 @@ class Tap(NamedTuple):
     layer: str
     function: Callable[..., Tensor]  #: of features (N, C, H, W) and, if there are any, the weights of their positions
     join: Join | None = None  #: makes the value of a whole picture from those of its bands and their heights
-    weights: Tensor | None = None  #: of all positions of the layer, (H, W)
+    weights: Tensor | None = None  #: of all positions of the layer, (H, W), or several of each, (H, W, A)
 
     def value(self, features: Tensor, rows: slice) -> Tensor:
         """The function of these features, which are those of some rows of the layer."""
         if self.weights is None:
             return self.function(features)
-        return self.function(features, self.weights[rows].reshape(-1, 1))
+        return self.function(features, self.weights[rows].reshape(features.shape[2] * features.shape[3], -1))
 
 
 class FeatureNetwork(nn.Module):

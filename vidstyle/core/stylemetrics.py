@@ -89,14 +89,14 @@ class _Gram(torch.autograd.Function):
     def forward(ctx: FunctionCtx, features: Tensor, weights: Tensor | None) -> Tensor:  # (1, C, H, W) -> (C, C)
         ctx.save_for_backward(features, weights)  # type: ignore[arg-type] # None may be saved
         f = positions(features)
-        return (_products(f) if weights is None else _sums(f, weights)[0]) / f.shape[0]
+        return (_products(f) if weights is None else weighted_sums(f, weights)[0]) / f.shape[0]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override] # (C, C) -> (1, C, H, W)
         features, weights = ctx.saved_tensors
         f = positions(features)
         both = (gradient + gradient.T) / f.shape[0]
-        return _as_features(_weighted(f @ both.to(f.dtype), weights), features), None
+        return as_features(_weighted(f @ both.to(f.dtype), weights), features), None
 
 
 class _Moments(torch.autograd.Function):
@@ -106,7 +106,7 @@ class _Moments(torch.autograd.Function):
     def forward(ctx: FunctionCtx, features: Tensor, weights: Tensor | None) -> Tensor:  # (1, C, H, W) -> (C, C + 1)
         ctx.save_for_backward(features, weights)  # type: ignore[arg-type] # None may be saved
         f = positions(features)
-        products, sums = _products_and_sums(f) if weights is None else _sums(f, weights)
+        products, sums = _products_and_sums(f) if weights is None else weighted_sums(f, weights)
         return torch.cat([products, sums[:, None]], dim=1) / f.shape[0]
 
     @staticmethod
@@ -120,7 +120,7 @@ class _Moments(torch.autograd.Function):
             found = positions(functional.conv2d(features, both[:, :, None, None], mean))
         else:
             found = torch.addmm(mean, f, both)
-        return _as_features(_weighted(found, weights), features), None
+        return as_features(_weighted(found, weights), features), None
 
 
 def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
@@ -176,8 +176,8 @@ def _accumulates_in_float32() -> bool:
     return torch.allclose(rounded.double() + _rounded_off(f, rounded).double(), exact, rtol=1e-5, atol=0)
 
 
-def _sums(f: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:  # (H W, C) -> (C, C) and (C,) float32
-    """F^T diag(w) F and F^T w."""
+def weighted_sums(f: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:  # (H W, C) -> (C, C) and (C,) float32
+    """F^T diag(w) F and F^T w, in float32; the weights are (H W, 1) float32."""
     if f.is_cuda:
         counted = f * weights  # float32: rounded weights would all be wrong in one direction
         if f.dtype == torch.float32:
@@ -200,7 +200,8 @@ def positions(features: Tensor) -> Tensor:  # (1, C, H, W) -> (H W, C), a view o
     return features.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def _as_features(f: Tensor, like: Tensor) -> Tensor:  # (H W, C) -> (1, C, H, W)
+def as_features(f: Tensor, like: Tensor) -> Tensor:  # (H W, C) -> (1, C, H, W)
+    """The inverse of `positions`, for features of the same size."""
     return f.view(*like.shape[2:], -1).permute(2, 0, 1)[None]
 
 
