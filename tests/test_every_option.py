@@ -356,6 +356,7 @@ CASES = {
     ("plan", "--output"): Case("-o {folder}/second.gif", plotted("second.gif")),
     ("plan", "--quiet"): Case("-q", plotted("6 frames")),
     ("plan", "--verbose"): VERBOSE,
+    ("plan", "--network"): Case("--network compact", lambda run: "--size 64" in run.text and "tiny" not in run.text),
     ("plan", "--preset"): Case(BLOG, plotted("--objective blog")),
     ("plan", "--params-from"): Case("--params-from {result}", plotted("--recolor 0.25")),
     ("doctor", "--report"): Case("--report", lambda run: "packages: torch " in run.text),
@@ -463,7 +464,7 @@ def commanded(option: str) -> Holds:
 def case_of(command: str, option: str) -> Case | None:
     if command == "plan" and (command, option) not in CASES and option in CASES:
         case = CASES[option]
-        return dataclasses.replace(case, holds=commanded(option), code=0)
+        return case if case.code else dataclasses.replace(case, holds=commanded(option))
     return CASES.get((command, option)) or (None if command in (*MEASURING, "compare") else CASES.get(option))
 
 
