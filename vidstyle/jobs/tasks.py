@@ -143,7 +143,8 @@ class Task:
         """Where the regions of the content, which is a picture, are, as `picture_regions` gives them."""
         return picture_regions(self.settings, *pictures.picture_size(self.content))
 
-    def _stylizer(self) -> Stylizer:
+    def stylizer(self) -> Stylizer:
+        """What paints its frames."""
         return Stylizer(self.network, self.styles, self.settings, init=self.init, regions=self.regions)
 
     @property
@@ -181,7 +182,7 @@ class Task:
                     "first two pilot renders paint the animation at a smaller size, to find equal steps; "
                     "that takes about as long as the painting itself, and --space linear leaves it out"
                 )
-                stylizer = self._stylizer()
+                stylizer = self.stylizer()
                 remapped_times = retime(
                     animation, picture, stylizer, self.network, self.options.on_pilot, mask, regions
                 )
@@ -241,7 +242,7 @@ class Task:
 
     def paint(self, job: JobFolder, source: Source, observer: Observer | None = None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
-        stylizer = self._stylizer()
+        stylizer = self.stylizer()
         render(Watched(source, self.inputs), stylizer, job, self.options.on_frame, observer)
         self.inputs.require_unchanged()
 
