@@ -262,6 +262,7 @@ CASES = {
     "--style-scale": Case("--style-scale .5", other),
     "--mask": Case("--mask {mask}", other),
     "--feather": Case("--feather 8", other, both="--mask {mask}"),
+    "--region": Case("--region {mask}={other},alpha=.1", other),
     "--mix": Case("--mix 1,0", other),
     "--preserve-color": Case("--preserve-color 1", other),
     ("balance", "--first-iterations"): Case("--first-iterations 20", other, both="--from .5 --tolerance 0"),

@@ -231,6 +231,7 @@ class TestVideo:
             if x > 150:
                 assert number_of(frame) == number
 
+    @pytest.mark.slow
     def test_every_layout_at_every_width(self, vidstyle, tmp_path, job):
         for layout in LAYOUTS:
             for width in (160, 141):

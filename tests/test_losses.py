@@ -185,6 +185,31 @@ def test_pixel_losses_by_hand():
     assert losses.total_variation(stripes).item() == pytest.approx(1, rel=1e-4)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_of_pixel_and_content_losses_are_autograds(weighted):
+    generator = torch.Generator().manual_seed(0)
+    pastiche, warped = torch.rand(2, 1, 3, 6, 7, generator=generator, dtype=torch.float64).requires_grad_().unbind()
+    visible, counts = torch.rand(2, 1, 1, 6, 7, generator=generator, dtype=torch.float64).unbind()
+    across, down = (pastiche[..., 1:] - pastiche[..., :-1]) ** 2, (pastiche[:, :, 1:] - pastiche[:, :, :-1]) ** 2
+    if weighted:
+        across, down = across * counts[..., :-1], down * counts[:, :, :-1]
+    f, target = (x.permute(0, 2, 3, 1).reshape(42, 3) for x in (pastiche, warped.detach()))
+    weights = counts.view(42, 1) if weighted else torch.ones(42, 1)
+    units = losses.Units({"x": torch.tensor(0.3, dtype=torch.float64)}, {})
+    content = losses.content_loss({"x": f}, {"x": target}, units, {"x": counts.view(42, 1)} if weighted else {})
+    for found, expected in (
+        (
+            losses.temporal_loss(pastiche, warped.detach(), visible),
+            (visible * (pastiche - warped.detach()) ** 2).mean() * 100,
+        ),
+        (losses.total_variation(pastiche, counts if weighted else None), (across.mean() + down.mean()) * 100),
+        (content, 0.3 * (weights * (f - target) ** 2).sum()),
+    ):
+        assert torch.allclose(found, expected)
+        (slope,), (wanted,) = (torch.autograd.grad(7 * x, pastiche, retain_graph=True) for x in (found, expected))
+        assert torch.allclose(slope, wanted)
+
+
 def blog_loss(convolutions, pastiche, content, style, alpha):
     """The blog post's loss, written plainly: three forwards through convolutions counted in order, before the ReLU."""
     names = ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"]

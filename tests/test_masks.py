@@ -288,6 +288,7 @@ def clip(files):
 
 @pytest.mark.clips
 class TestClip:
+    @pytest.mark.slow
     def test_interrupted_after_every_frame_it_goes_on_with_the_same_bytes(self, files, clip):
         settings = settings_for(files, mask=str(files / "masks"), temporal_weight=0.5, loop=True)
         whole = stylize_video(clip, [files / "style.png"], f"{files}/whole/", settings, RunOptions(keep_job=True))

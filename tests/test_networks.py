@@ -85,6 +85,8 @@ def test_own_gradients_are_those_of_torch(shape):
         return torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
 
     pairs = [(networks.replicate_border, border)]
+    mean, std = (torch.linspace(low, 1, shape[1], dtype=torch.float64).view(1, -1, 1, 1) for low in (0, 0.3))
+    pairs.append((lambda image: networks.normalized(image, mean, std), lambda image: (image - mean) / std))
     if min(shape[2:]) > 1:
         pairs.append((networks.halved, lambda image: torch.nn.functional.avg_pool2d(image, 2)))
     for own, torchs in pairs:

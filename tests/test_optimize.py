@@ -98,6 +98,19 @@ def test_never_gets_worse_and_stays_a_picture(bowl):
     assert all(x.min() >= 0 and x.max() <= 1 for x in seen)
 
 
+def test_a_gradient_that_points_out_of_the_range_counts_nothing_at_a_bound():
+    """Of pixels at 0, at 1, beside them and between, with each sign of the gradient."""
+    one = torch.tensor(1.0)
+    pixels = torch.stack([one * 0, one * 1e-20, one / 2, one.nextafter(one * 0), one]).repeat(2)
+    slope = torch.tensor([-3.0] * 5 + [3.0] * 5)
+
+    def loss(image):
+        return (image.flatten() * slope).sum(), torch.zeros(1)
+
+    _, gradient, _ = optimize._evaluator(loss)(pixels.view(1, 1, 2, 5))
+    assert gradient.flatten().tolist() == [-3, -3, -3, -3, 0, 0, 3, 3, 3, 3]
+
+
 def test_steps_into_nan_are_taken_back(bowl):
     center, scale = bowl
 

@@ -132,6 +132,7 @@ def test_a_finished_jobs_encoding_may_change(tmp_path, style, settings):
     assert painted == []
 
 
+@pytest.mark.slow
 def test_a_shot_is_painted_as_if_it_were_alone(tmp_path, style, settings):
     first, second = list(pan(12, seed=1)), list(pan(12, seed=5))
     lossless = {"codec": "libx264rgb", "pixels": "rgb24", "options": {"qp": "0"}}

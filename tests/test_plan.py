@@ -3,6 +3,7 @@
 import json
 import shlex
 
+import numpy as np
 import pytest
 import torch
 from clips import make_clip, pan
@@ -300,3 +301,20 @@ def test_what_cannot_be_painted_of_a_batch_is_told_as_the_batch_tells_it(vidstyl
 def test_words_that_do_not_go_together(vidstyle, line, words):
     done = vidstyle("plan", *line.split())
     assert (done.exit_code, words in done.output) == (2, True), done.output
+
+
+@pytest.mark.clips
+def test_regions_are_planned(vidstyle, folder):
+    Image.fromarray(np.repeat([[255], [0]], 48, axis=1).astype(np.uint8).repeat(32, axis=0).repeat(2, axis=1)).save(
+        "mask.png"
+    )
+    found = planned(vidstyle, f"clip.mp4 style.png {FEW} --region mask.png=photo.png,alpha=.1")
+    assert "--region mask.png=photo.png,alpha=0.1" in found["command"]
+    jobs = '[[job]]\njob = "balance"\ncontent = "photo.png"\nstyles = "style.png"\noutput = "b.gif"\nseconds = 1\n'
+    jobs += 'fps = 4\nnetwork = "tiny.safetensors"\nsize = 64\ndevice = "cpu"\nregion = "mask.png=style.png"\n'
+    (folder / "jobs.toml").write_text(jobs)
+    assert planned(vidstyle, "jobs.toml")["jobs"][0]["plan"]["seconds"] > 0
+    region = torch.ones(1, 64, 96)
+    region[..., 48:] = 0
+    small = shrunk(Frame(0, torch.zeros(3, 64, 96), None, 0.4, (1.0,), regions=(region,)), (32, 48))
+    assert torch.equal(small.regions[0], region[:, ::2, ::2])

@@ -19,6 +19,7 @@ def test_the_names_are_these():
         "EncodeSettings",
         "ImageSettings",
         "Measurement",
+        "Region",
         "Result",
         "RunOptions",
         "SheetSettings",

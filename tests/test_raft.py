@@ -83,6 +83,7 @@ def test_pictures_of_any_size_are_the_corner_of_a_padded_one(files, shape):
     assert motion.flow.shape == (2, *shape) and motion.visible.shape == (1, *shape)
 
 
+@pytest.mark.slow
 def test_the_same_bits_at_every_run_from_many_threads(files):
     estimate = flow.estimator("raft-small", files["raft-small"])
     pairs = [pair(64, 96), pair(96, 64), pair(70, 70)] * 2

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vidstyle.core import stylemetrics
-from vidstyle.core.stylemetrics import STYLE_METRICS, covariance, gram, moments, positions
+from vidstyle.core.stylemetrics import STYLE_METRICS, covariance, gram, moments, positions, wasserstein_distance
 
 
 def features_of(channels, seed, *, positions=400, least=0.3):
@@ -112,6 +112,31 @@ def test_distance_knows_no_directions():
     assert float(distance(turn @ painted, turn @ style)) == pytest.approx(float(distance(painted, style)), rel=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gradient_of_a_distance_is_its_slope(seed):
+    """Central differences in float64, of the distance of symmetric moments."""
+    painted, style = (features_of(5, seed + shift) for shift in (0, 100))
+    second = painted @ painted.T / painted.shape[1]
+    m = torch.cat([second, painted.mean(1, keepdim=True)], dim=1).requires_grad_()
+    target = STYLE_METRICS["wasserstein"].target(statistics(style))[1]
+    (gradient,) = torch.autograd.grad(3 * wasserstein_distance(m, target), m)
+    generator, step = torch.Generator().manual_seed(seed), 1e-5
+    for _ in range(6):
+        way = torch.randn(5, 6, generator=generator, dtype=torch.float64)
+        way[:, :5] += way[:, :5].T.clone()
+        ends = [3 * float(wasserstein_distance(m.detach() + sign * step * way, target)) for sign in (1, -1)]
+        assert float((gradient * way).sum()) == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5)
+
+
+def test_a_variance_that_rounding_made_negative_has_no_slope():
+    """The square root is taken of the floor there, which does not change."""
+    target = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
+    m = torch.tensor([[-1e-3, 0.0, 0.0], [0.0, 1.0, 0.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(wasserstein_distance(m, target), m)
+    assert gradient[0, 0] == 0
+    assert gradient[1, 1] < 0
+
+
 def test_nothing_of_what_the_style_has_pulls_and_is_finite():
     """A direction in which a picture has no variance at all: the gradient is finite and wants more of it."""
     style = features_of(6, 0).float()
@@ -136,15 +161,20 @@ def test_what_is_not_finite_stays_so():
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 @pytest.mark.parametrize("size", [(256, 256), (90, 101), (5, 7)])
 @pytest.mark.parametrize("statistic", [gram, moments])
-def test_statistics_of_bfloat16_features_are_not_rounded_to_it(statistic, size, device):
+@pytest.mark.parametrize(("channels", "fast"), [(16, True), (stylemetrics.WIDE, True), (stylemetrics.WIDE, False)])
+def test_statistics_of_bfloat16_features_are_not_rounded_to_it(statistic, size, device, channels, fast, monkeypatch):
     """The products themselves, in float64, are what is wanted: rounded to bfloat16 they would differ by 2e-3."""
+    if not fast:
+        monkeypatch.setattr(stylemetrics, "_accumulates_in_float32", lambda: False)
     height, width = size
-    f = features_of(16, 5, positions=height * width) * torch.logspace(0, -1.5, 16)[:, None] + 2
-    features = f.float().view(1, 16, height, width).contiguous(memory_format=torch.channels_last).bfloat16()
+    f = features_of(channels, 5, positions=height * width) * torch.logspace(0, -1.5, channels)[:, None] / 4 + 2
+    features = f.float().view(1, channels, height, width).contiguous(memory_format=torch.channels_last).bfloat16()
     plain = positions(features).double()
     wanted, found = plain.T @ plain / len(plain), statistic(features.to(device)).cpu()
     assert found.dtype == torch.float32
-    assert torch.allclose(found[:, :16].double(), wanted, rtol=1e-5, atol=0)
+    assert torch.allclose(found[:, :channels].double(), wanted, rtol=1e-5, atol=0)
+    if statistic is moments:
+        assert torch.allclose(found[:, channels].double(), plain.mean(0), rtol=1e-6, atol=0)
     assert not torch.allclose(wanted.bfloat16().double(), wanted, rtol=1e-3, atol=0)
 
 

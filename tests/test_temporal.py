@@ -121,6 +121,7 @@ def test_noise_is_not_followed_and_slow_motion_is():
     assert slow.mean() == pytest.approx(0.2, abs=0.03)
 
 
+@pytest.mark.slow
 def test_detail_lasts_a_hundred_frames(samples):
     """A painting shifted by half a pixel there and back: what of its sharpness is lost, and what of that to `warp`."""
     painting = to_tensor(pictures.resize(pictures.load_picture(samples / "swirls.jpg"), 160, 160))

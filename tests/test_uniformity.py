@@ -47,6 +47,7 @@ def names(figure):
     return set(figure.__dataclass_fields__)
 
 
+@pytest.mark.slow
 def test_it_tells_everything(tmp_path, network, pictures):
     done = run(network, *pictures, "-o", tmp_path / "e.json")
     assert done.exit_code == 0, done.output
@@ -156,6 +157,7 @@ def test_a_timelapse(tmp_path, network, pictures):
     assert "a timelapse" in run(network, *pictures[:2], "--timelapse").output
 
 
+@pytest.mark.slow
 def test_where_nothing_changes_there_are_no_ratios(tmp_path, network, pictures):
     (one,) = figures(tmp_path, network, *pictures[:2], "--from", 1, "--to", 1)["styles"]
     for animation in one["animations"]:

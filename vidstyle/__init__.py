@@ -2,7 +2,7 @@
 
     from vidstyle import animate_balance, encode_job, make_sheet, measure_clip, stylize_image, stylize_video
     from vidstyle import BalanceSettings, EncodeSettings, SheetSettings, ImageSettings, VideoSettings, RunOptions
-    from vidstyle import stylize, stylize_frames  # arrays in, arrays out
+    from vidstyle import Region, stylize, stylize_frames  # arrays in, arrays out
 
 Importing the package is cheap, and changes nothing outside it; torch is imported when one of the functions is first
 looked up.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vidstyle.errors import VidstyleError
 from vidstyle.settings import BalanceSettings, EncodeSettings, ImageSettings, SheetSettings, VideoSettings
 from vidstyle.system.version import __version__ as __version__
-from vidstyle.types import Result
+from vidstyle.types import Region, Result
 
 if TYPE_CHECKING:
     from vidstyle.api import (
@@ -37,6 +37,7 @@ __all__ = [
     "EncodeSettings",
     "ImageSettings",
     "Measurement",
+    "Region",
     "Result",
     "RunOptions",
     "SheetSettings",

@@ -29,10 +29,11 @@ from vidstyle.jobs.sheets import shots_of, write_contact_sheet
 from vidstyle.jobs.sources import VideoSource
 from vidstyle.jobs.tasks import File
 from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings
-from vidstyle.types import Shot
+from vidstyle.types import Region, Shot
 
 __all__ = [
     "ParameterCurves",
+    "Region",
     "RunOptions",
     "Shot",
     "animate_balance",
@@ -100,7 +101,9 @@ def animate_balance(
     task, animation, picture = balance_of(content, styles, output, settings, run or RunOptions())
     if settings.space == "even":
         return task.run_retimed(animation, picture)
-    source = PictureSource(picture, settings, animation.plan(), task.mask(), starts_unpainted=settings.timelapse)
+    source = PictureSource(
+        picture, settings, animation.plan(), task.mask(), task.region_masks(), starts_unpainted=settings.timelapse
+    )
     return task.run(source)
 
 
@@ -131,6 +134,7 @@ def stylize_frames(
     *,
     fps: Fraction | float = 25,
     masks: Sequence[np.ndarray] | np.ndarray | None = None,
+    regions: Sequence[Region] = (),
 ) -> Iterator[np.ndarray]:
     """Paint pictures in memory as the frames of a clip: the paintings of `stylize_video`, without any file.
 
@@ -141,6 +145,7 @@ def stylize_frames(
         settings: the defaults if None; those of reading and writing files must be left out.
         fps: frames a second, for schedules in seconds.
         masks: where to paint, (H, W) uint8 of the size of the frames, 255 for wholly: one for all or one for each.
+        regions: parts of the frames that have styles of their own; a later one lies over an earlier.
 
     Returns:
         An iterator of paintings, (H, W, 3) uint8 sRGB, whose long side is `settings.size`; each is painted when it is
@@ -151,7 +156,7 @@ def stylize_frames(
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
     rate = Fraction(fps).limit_denominator(1001)
-    return painted_frames(frames, styles, settings or VideoSettings(), rate, masks)
+    return painted_frames(frames, styles, settings or VideoSettings(), rate, masks, regions)
 
 
 def stylize(
@@ -160,19 +165,21 @@ def stylize(
     settings: ImageSettings | None = None,
     *,
     mask: np.ndarray | None = None,
+    regions: Sequence[Region] = (),
 ) -> np.ndarray:
     """Paint one picture in memory: the painting of `stylize_image`, without any file.
 
     Args:
         content: (H, W, 3) uint8 or float from 0 to 1, sRGB.
         mask: where to paint, (H, W) uint8 of the same size, 255 for wholly.
+        regions: parts of the picture that have styles of their own; a later one lies over an earlier.
 
     Returns:
         (H, W, 3) uint8 sRGB, whose long side is `settings.size` at most.
 
     The other arguments and the errors are those of `stylize_frames`.
     """
-    return painted_still(content, styles, settings or ImageSettings(), mask)
+    return painted_still(content, styles, settings or ImageSettings(), mask, regions)
 
 
 @checked

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from vidstyle.errors import UsageError
 from vidstyle.system.sites import said
 
 if TYPE_CHECKING:
@@ -103,6 +104,26 @@ class Frame:
     loop_closure: LoopClosure | None = None  #: near the end of a loop
     budget: Budget | None = None  #: None for what the settings say
     mask: Tensor | None = None  #: (1, H, W) float32 in [0, 1], on the CPU: how far it is painted; None for wholly
+    regions: tuple[Tensor, ...] = ()  #: the same of each region with a style of its own; they sum to 1 at most
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Region:
+    """A part of pictures in memory that has a style of its own.
+
+    Raises `UsageError` for an alpha or a scale out of its range.
+    """
+
+    mask: Sequence[np.ndarray] | np.ndarray  #: where it is, (H, W) uint8, 255 for wholly: one for all or one for each
+    style: np.ndarray  #: a picture, (H, W, 3) uint8 or float from 0 to 1
+    style_mask: np.ndarray | None = None  #: where of that picture the style is, (H, W) uint8; None for everywhere
+    alpha: float | None = None  #: 1 = all content, 0 = all style; None for the alpha of what lies outside
+    scale: float | None = None  #: size of the style relative to the result; None for that of the settings
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (("alpha", self.alpha, 0, 1), ("scale", self.scale, 1e-3, 8)):
+            if value is not None and not low <= value <= high:
+                raise UsageError(f"a region has {name} {value}; it must be at least {low} and at most {high}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +135,8 @@ class State:
     inverse_curvature: float  #: step per gradient of the optimiser's last curvature pair; 0 = unknown
     history: tuple[Tensor, ...] = ()  #: pastiches of the frames before it in its shot, newest first, as far as needed
     first: Tensor | None = None  #: the pastiche of the first frame of all, in a loop
-    colors: Tensor | None = None  #: moments of colours, (3, 4), on the CPU: of the shot's frame of most contrast so far
+    #: moments of colours, (3, 4), on the CPU: of the shot's frame of most contrast so far; with regions (N, 3, 4)
+    colors: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,8 @@ from vidstyle.system import limits
 
 MB = 10**6
 NO_MEMORY = 5
-LIMITS = (480, 600, 1000)  # MB: hardly the libraries, a small picture, a larger one
-MORE = sorted({*range(200, 2100, 100), *range(420, 560, 20)} - {*LIMITS})
+LIMITS = sorted({*range(200, 2100, 100), *range(420, 560, 20)})  # MB: from less than the libraries take
+OFTEN = ("image", 1000)  # tried in the short version, too
 VGG19 = os.environ.get("VIDSTYLE_VGG19")
 JOBS = {
     "image": "image {photo} {style} -o out.png --first-iterations 2",
@@ -37,11 +37,11 @@ cases = pytest.mark.parametrize(
             job,
             limit,
             marks=[
-                pytest.mark.slow if job in ("image", "video") and limit in LIMITS else pytest.mark.soak,
+                pytest.mark.slow if (job, limit) == OFTEN else pytest.mark.soak,
                 pytest.mark.skipif(job == "VGG-19" and not VGG19, reason="VIDSTYLE_VGG19 is not set"),
             ],
         )
-        for job, limit in itertools.product(JOBS, (*LIMITS, *MORE))
+        for job, limit in itertools.product(JOBS, LIMITS)
     ],
 )
 
@@ -100,6 +100,6 @@ def test_it_paints_or_says_what_fits_and_that_fits(group, files, tmp_path, job, 
         named = re.search(r"the largest --size that fits is (\d+)", done.stderr)
         assert size == "1200", f"{size} was named, and then refused: {done.stderr}"
         if named is None:
-            assert limit <= {"VGG-19": 680}.get(job, 580), done.stderr
+            assert limit <= (700 if job == "VGG-19" else 600), done.stderr
             return
         size = named[1]

@@ -15,7 +15,7 @@ from typing import Any
 from vidstyle.errors import MediaError, UsageError, VidstyleError
 from vidstyle.jobs.output.export import READ
 from vidstyle.jobs.output.figure import FILES
-from vidstyle.settings import JOBS, Job, PaintingSettings, Settings
+from vidstyle.settings import JOBS, Job, PaintingSettings, RegionFiles, Settings
 from vidstyle.settings.texts import by_flag, from_file, nearest
 
 KINDS: dict[Job, type[Settings]] = {job: kind for job, kind in JOBS.items() if issubclass(kind, PaintingSettings)}
@@ -209,6 +209,8 @@ class _Reader:
 
     def _placed(self, name: str, value: Any) -> Any:
         """A setting that names a file, as seen from the working folder."""
+        if name == "region" and _are_texts(value):
+            return tuple(str(RegionFiles.parsed(one).renamed(self._file)) for one in _listed(value))
         if name in (*READ, *FILES) and isinstance(value, str) and value not in WORDS.get(name, ()):
             return self._file(value)
         return value
@@ -228,7 +230,7 @@ def _is_text(value: object) -> bool:
 
 
 def _are_texts(value: object) -> bool:
-    return _is_text(value) or (isinstance(value, list) and bool(value) and all(map(_is_text, value)))
+    return _is_text(value) or (isinstance(value, list | tuple) and bool(value) and all(map(_is_text, value)))
 
 
 def _is_switch(value: object) -> bool:

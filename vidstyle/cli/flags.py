@@ -15,6 +15,8 @@ def flag(settings: type[Settings], option: Field) -> Any:
     """The Typer annotation of an option; unset is None, so that a preset's value and a typed one can be told apart."""
     kind = kinds(settings)[option.name]
     name, default, text = option_name(option), option.default, option.metadata["text"]
+    if repeated := option.metadata["repeated"]:
+        return Annotated[list[str] | None, typer.Option(name, metavar=repeated, help=text, show_default=False)]
     if kind is bool:
         shown = f"{text} [{'on' if default else 'off'}]"
         return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=shown, show_default=False)]

@@ -71,7 +71,7 @@ def _settings(kind: type[Settings], params_from: Path | None, *, preset: str | N
         from vidstyle.api import origin_of  # not at the top: torch is imported
 
         before = origin_of(params_from).values(kind)
-    changes = before | {name: from_text(kind, name, value) for name, value in given.items() if value is not None}
+    changes = before | {name: from_text(kind, name, value) for name, value in given.items() if value not in (None, [])}
     return kind.preset(preset, **changes) if preset and issubclass(kind, PaintingSettings) else kind(**changes)
 
 

@@ -13,7 +13,16 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "What to paint": ("--shots", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
     "Look": (
-        *("--mask", "--feather", "--mix", "--preserve-color", "--style-scale", "--content-focus", "--recolor"),
+        *(
+            "--mask",
+            "--region",
+            "--feather",
+            "--mix",
+            "--preserve-color",
+            "--style-scale",
+            "--content-focus",
+            "--recolor",
+        ),
         *("--tv-weight", "--style-metric", "--init", "--seed"),
         *("--first-iterations", "--iterations", "--tolerance", "--coarse-to-fine", "--optimizer", "--objective"),
         *("--content-layers", "--style-layers", "--style-layer-weights"),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vidstyle.core.stylemetrics import StyleMetric, positions
+from vidstyle.core.stylemetrics import StyleMetric, positions, with_gradient
 
 Features = Mapping[str, Tensor]
 
@@ -213,8 +213,11 @@ def content_loss(found: Features, targets: Features, units: Units, weights: Feat
     """
     terms = []
     for layer, target in targets.items():
-        squares = (found[layer] - target).square()
-        terms.append(units.content[layer] * (squares * weights[layer] if layer in weights else squares).sum())
+        with torch.no_grad():
+            difference = found[layer] - target
+            counted = difference * weights[layer] if layer in weights else difference
+            value = _dot(counted, difference)
+        terms.append(units.content[layer] * with_gradient(found[layer], value, counted, 2.0))
     return torch.stack(terms).sum()
 
 
@@ -230,7 +233,12 @@ def temporal_loss(pastiche: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
         pastiche, warped: (1, 3, H, W); the warped previous pastiche is w.
         visible: (1, 1, H, W) in [0, 1]; the mask is c.
     """
-    return (visible * (pastiche - warped).square()).mean() / PIXEL_UNIT
+    with torch.no_grad():
+        difference = pastiche - warped
+        counted = visible * difference
+        scale = 1 / (PIXEL_UNIT * difference.numel())
+        value = _dot(counted, difference) * scale
+    return with_gradient(pastiche, value, counted, 2 * scale)
 
 
 def total_variation(pastiche: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -239,10 +247,21 @@ def total_variation(pastiche: Tensor, weights: Tensor | None = None) -> Tensor:
     Args:
         weights: of pixels, (1, 1, H, W) of mean 1, where they do not all count alike; a pair counts as its first.
     """
-    across, down = pastiche.diff(dim=3).square(), pastiche.diff(dim=2).square()
-    if weights is not None:
-        across, down = across * weights[:, :, :, :-1], down * weights[:, :, :-1]
-    return (across.mean() + down.mean()) / PIXEL_UNIT
+    with torch.no_grad():
+        gradient, values = torch.zeros_like(pastiche), []
+        for dim in (2, 3):
+            steps = pastiche.shape[dim] - 1
+            difference = pastiche.diff(dim=dim)
+            counted = difference if weights is None else difference * weights.narrow(dim, 0, steps)
+            scale = 1 / (PIXEL_UNIT * difference.numel())
+            values.append(_dot(counted, difference) * scale)
+            gradient.narrow(dim, 1, steps).add_(counted, alpha=2 * scale)
+            gradient.narrow(dim, 0, steps).sub_(counted, alpha=2 * scale)
+    return with_gradient(pastiche, values[0] + values[1], gradient)
+
+
+def _dot(x: Tensor, y: Tensor) -> Tensor:  # two pictures -> ()
+    return x.flatten() @ y.flatten()
 
 
 def pooled(mask: Tensor, halvings: int) -> Tensor:  # (1, 1, H, W) -> (1, 1, H >> halvings, W >> halvings)

@@ -48,13 +48,13 @@ class Tap(NamedTuple):
     layer: str
     function: Callable[..., Tensor]  #: of features (N, C, H, W) and, if there are any, the weights of their positions
     join: Join | None = None  #: makes the value of a whole picture from those of its bands and their heights
-    weights: Tensor | None = None  #: of all positions of the layer, (H, W)
+    weights: Tensor | None = None  #: of all positions of the layer, (H, W), or several of each, (H, W, A)
 
     def value(self, features: Tensor, rows: slice) -> Tensor:
         """The function of these features, which are those of some rows of the layer."""
         if self.weights is None:
             return self.function(features)
-        return self.function(features, self.weights[rows].reshape(-1, 1))
+        return self.function(features, self.weights[rows].reshape(features.shape[2] * features.shape[3], -1))
 
 
 class FeatureNetwork(nn.Module):
@@ -136,7 +136,7 @@ class FeatureNetwork(nn.Module):
         self.require(tap.layer for tap in taps)
         last = max(tap.layer[4:] for tap in taps)
         found: dict[int, Tensor] = {}
-        x = (image - self.mean) / self.std if self.normalize else image
+        x = normalized(image, self.mean, self.std) if self.normalize else image
         for block in range(1, int(last[0]) + 1):
             run = functools.partial(self._block, block, last, taps, hand_on)
             if low_memory and block <= BLOCKS_IN_BANDS:
@@ -256,6 +256,26 @@ def _in_bands(
     return torch.cat(halves, dim=2), {n: join(parts[n], heights) for n, join in joins.items() if join is not None}
 
 
+def normalized(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:  # (N, 3, H, W), twice (1, 3, 1, 1) -> as image
+    """(image - mean) / std."""
+    x: Tensor = _Normalized.apply(image, mean, std)  # type: ignore[no-untyped-call]
+    return x
+
+
+class _Normalized(torch.autograd.Function):
+    """Its gradient lies in memory as the picture does, for all that is added to it and compared with it later."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        ctx.save_for_backward(std)
+        return (image - mean).div_(std)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (std,) = ctx.saved_tensors
+        return gradient.contiguous() / std, None, None
+
+
 def replicate_border(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H + 2, W + 2)
     """Repeat the outermost pixels once, with a gradient that is the same bits at every run on CUDA."""
     bordered: Tensor = _ReplicateBorder.apply(x)  # type: ignore[no-untyped-call]
@@ -290,14 +310,16 @@ class _Halved(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.odd = x.shape[3] % 2, x.shape[2] % 2
+        ctx.size = list(x.shape[2:])
         return functional.avg_pool2d(x, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        spread = functional.interpolate(gradient / 4, scale_factor=2, mode="nearest")
-        right, bottom = ctx.odd
-        return functional.pad(spread, (0, right, 0, bottom)) if right or bottom else spread
+        spread: Tensor = torch.ops.aten.upsample_nearest2d(gradient / 4, ctx.size, 2.0, 2.0)
+        for dim in (2, 3):
+            if spread.shape[dim] % 2:  # the last row or column is in no mean
+                spread.narrow(dim, spread.shape[dim] - 1, 1).zero_()
+        return spread
 
 
 def vgg19(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from vidstyle.core import losses
 from vidstyle.core.networks import FeatureNetwork, Tap, halvings, size_at
-from vidstyle.core.stylemetrics import STYLE_METRICS
+from vidstyle.core.regions import grams_of_areas, moments_of_areas
+from vidstyle.core.stylemetrics import STYLE_METRICS, gram
 from vidstyle.settings import PaintingSettings
 
 TERMS = ("content", "style", "temporal", "tv")
@@ -34,6 +36,8 @@ class FeatureExtractor:
             for layer in settings.content_layers
         ]
         self.taps += [Tap(layer, self.metric.statistic, losses.joined_means) for layer in settings.style_layers]
+        # What it gives of several areas.
+        self.of_areas = grams_of_areas if self.metric.statistic is gram else moments_of_areas
 
     def __call__(
         self, image: Tensor, masks: losses.Features | None = None
@@ -42,16 +46,20 @@ class FeatureExtractor:
         statistics of features (1, C, H, W) that are not projected.
 
         Args:
-            masks: weights of positions at the style layers, (H, W) of mean 1, where they do not all count alike.
+            masks: weights of positions at the style layers, (H, W) of mean 1, where they do not all count alike; or of
+                several areas, (H, W, A), each of which then has statistics of its own, (A, ...).
         """
         settings, taps, contents = self.settings, self.taps, len(self.settings.content_layers)
         if masks:
-            taps = [*taps[:contents], *(tap._replace(weights=masks[tap.layer]) for tap in taps[contents:])]
+            taps = [*taps[:contents], *(self._masked(tap, masks[tap.layer]) for tap in taps[contents:])]
         seen = self.network.tapped(image, taps, low_memory=settings.low_memory)
         return (
             dict(zip(settings.content_layers, seen[:contents], strict=True)),
             dict(zip(settings.style_layers, seen[contents:], strict=True)),
         )
+
+    def _masked(self, tap: Tap, mask: Tensor) -> Tap:
+        return tap._replace(weights=mask, function=self.of_areas if mask.dim() == 3 else tap.function)
 
     def statistics(
         self, image: Tensor, maps: losses.Features, masks: losses.Features | None = None
@@ -66,6 +74,26 @@ class FeatureExtractor:
         return features, losses.Statistics.of(features, losses.mapped(self.metric, style, maps), weights)
 
 
+@dataclass(frozen=True, eq=False)
+class Area:
+    """A part of a picture with a style and an alpha of its own, as the objective of a frame takes it."""
+
+    style: losses.StyleTarget  #: the target of the style loss at this size
+    alpha: float  #: 1 = all content, 0 = all style
+    mask: Tensor | None = None  #: (1, 1, H, W) in [0, 1]; None for the whole picture
+    share: float = 1.0  #: of the loss; those of all parts sum to 1
+    layers: Sequence[bool] = ()  #: whether each style layer counts; all do when empty
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The tensors of an area, written in place."""
+
+    targets: dict[str, Tensor] = field(default_factory=dict)  # at the style layers, for mapped statistics
+    maps: dict[str, Tensor] = field(default_factory=dict)  # matrices (K, C) that map them
+    units: losses.Units = field(default_factory=lambda: losses.Units({}, {}))
+
+
 class Objective:
     """L = alpha L_C + (1 - alpha) (L_S + tv_weight L_TV) + temporal_weight L_T, as a function of a pastiche.
 
@@ -74,21 +102,26 @@ class Objective:
 
     With a mask, statistics and losses are means over its positions, weighted by it; nothing else counts.
 
+    With several areas, L is the mean of the losses of each, by their shares, and the network is evaluated once. alpha
+    is the mean of theirs, L_C is weighted by what of it each area contributes at a position, and so are L_S and L_TV.
+
     Args:
         extract: the features that pictures are compared by.
         like: a picture of the size, (1, 3, H, W).
         masked: all its frames have a mask; else none has.
+        areas: how many of them all its frames have.
     """
 
-    def __init__(self, extract: FeatureExtractor, like: Tensor, *, masked: bool = False) -> None:
+    def __init__(self, extract: FeatureExtractor, like: Tensor, *, masked: bool = False, areas: int = 1) -> None:
         self.extract, self.settings = extract, extract.settings
         self.features: dict[str, Tensor] = {}  # targets at the content layers, projected, (H W, C)
-        self.targets: dict[str, Tensor] = {}  # at the style layers, for mapped statistics
-        self.maps: dict[str, Tensor] = {}  # matrices (K, C) that map them
         self.weights: dict[str, Tensor] = {}  # of positions at the content layers, (H W, 1); none: all count alike
-        self.masks: dict[str, Tensor] = {}  # weights of positions at all layers, (H, W)
+        self.masks: dict[str, Tensor] = {}  # weights of positions at all layers, (H, W), or (H, W, A) of several areas
+        self.parts = [_Part() for _ in range(areas)]
+        self.style_shares = like.new_zeros(areas).unbind()  # of the style losses, if there are several
         self.pixels = torch.zeros_like(like[:, :1]) if masked else None  # weights of pixels
-        self.units = losses.Units({}, {})
+        self.tv_pixels = torch.zeros_like(like[:, :1]) if areas > 1 else self.pixels  # the same in the total variation
+        self.content_units = losses.Units({}, {})
         self.alpha, self.temporal_weight = like.new_zeros(2).unbind()
         self.warped, self.visible = torch.zeros_like(like), torch.zeros_like(like[:, :1])
 
@@ -96,8 +129,7 @@ class Objective:
     def set_frame(
         self,
         content: Tensor,
-        style: losses.StyleTarget,
-        alpha: float,
+        areas: Sequence[Area],
         temporal_weight: float = 0.0,
         warped: Tensor | None = None,
         visible: Tensor | None = None,
@@ -107,8 +139,7 @@ class Objective:
 
         Args:
             content: (1, 3, H, W).
-            style: the target of the style loss at this size.
-            alpha: 1 = all content, 0 = all style.
+            areas: one, with the mask of the frame, or several, whose masks are multiplied by it.
             temporal_weight: of staying with the warped previous pastiche.
             warped, visible: (1, 3, H, W) and (1, 1, H, W), as `losses.temporal_loss` takes them; None if there is no
                 predecessor.
@@ -118,26 +149,25 @@ class Objective:
         assert (mask is None) == (self.pixels is None)
         if mask is not None and self.pixels is not None:
             self.pixels.copy_(losses.pooled(mask, 0))
-            layers = (*settings.content_layers, *settings.style_layers)
-            _write(self.masks, {layer: losses.pooled(mask, halvings(layer))[0, 0] for layer in layers})
-        targets, own = self.extract.statistics(content, style.maps, self.masks)
-        counts = {layer: len(target) for layer, target in targets.items()}
-        shares = settings.style_layer_weights or self.extract.metric.layer_weights(settings.style_layers)
-        units = losses.UNITS[settings.objective](own, style, counts, shares)
-        units = units.with_content_weight(self.extract.network.content_weight_at(alpha))
-        counts_at = {layer: mask.reshape(-1, 1) for layer, mask in self.masks.items()}
-        if settings.content_focus and settings.objective == "normalized":
-            sizes = {layer: size_at(layer, content) for layer in targets}
-            focus = settings.content_focus
-            weights = {x: losses.detail_weights(f, sizes[x], focus, counts_at.get(x)) for x, f in targets.items()}
-            _write(self.weights, weights)
-        elif mask is not None:
-            _write(self.weights, {layer: counts_at[layer] for layer in targets})
+        layers = (*settings.content_layers, *settings.style_layers)
+        for part, area in zip(self.parts, areas, strict=True):
+            _write(part.targets, area.style.targets)
+            _write(part.maps, area.style.maps)
+        masks = [area.mask for area in areas if area.mask is not None]
+        if len(areas) == 1:
+            _write(
+                self.masks, {layer: losses.pooled(each, halvings(layer))[0, 0] for each in masks for layer in layers}
+            )
+        else:
+            stacked = {layer: [losses.pooled(each, halvings(layer))[0, 0] for each in masks] for layer in layers}
+            _write(self.masks, {layer: torch.stack(each, dim=2) for layer, each in stacked.items()})
+        targets, found = self.extract(content, self.masks)
         _write(self.features, targets)
-        _write(self.targets, style.targets)
-        _write(self.maps, style.maps)
-        _write(self.units.content, units.content)
-        _write(self.units.style, units.style)
+        weights = [
+            self._set_part(number, area, content, targets, own)
+            for number, (area, own) in enumerate(zip(areas, self._apart(found), strict=True))
+        ]
+        alpha = self._set_shares(areas, weights)
         self.alpha.fill_(alpha)
         if warped is None or visible is None:
             self.temporal_weight.zero_()
@@ -146,16 +176,87 @@ class Objective:
             self.warped.copy_(warped)
             self.visible.copy_(visible if self.pixels is None else visible * self.pixels)
 
+    def _set_part(
+        self, number: int, area: Area, content: Tensor, targets: losses.Features, found: losses.Features
+    ) -> dict[str, Tensor]:
+        """Set the units of an area. Returns the weights of positions at the content layers, if they are not all 1.
+
+        Args:
+            targets, found: of the content, its features at content layers and the area's statistics at style layers.
+        """
+        settings, part = self.settings, self.parts[number]
+        counts = {x: mask.reshape(mask.shape[0] * mask.shape[1], -1)[:, number, None] for x, mask in self.masks.items()}
+        style = losses.mapped(self.extract.metric, found, part.maps)
+        own = losses.Statistics.of(targets, style, counts or None)
+        positions = {layer: len(target) for layer, target in targets.items()}
+        shares = settings.style_layer_weights or self.extract.metric.layer_weights(settings.style_layers)
+        if any(area.layers):
+            shares = tuple(share * counted for share, counted in zip(shares, area.layers, strict=True))
+        units = losses.UNITS[settings.objective](
+            own, area.style, positions, shares if any(shares) else [1] * len(shares)
+        )
+        units = units.with_content_weight(self.extract.network.content_weight_at(area.alpha))
+        _write(part.units.content, units.content)
+        _write(part.units.style, units.style)
+        if settings.content_focus and settings.objective == "normalized":
+            focus = settings.content_focus
+            sizes = {layer: size_at(layer, content) for layer in targets}
+            return {x: losses.detail_weights(f, sizes[x], focus, counts.get(x)) for x, f in targets.items()}
+        return {layer: counts[layer] for layer in targets} if counts else {}
+
+    def _set_shares(self, areas: Sequence[Area], weights: Sequence[losses.Features]) -> float:
+        """Set what each area contributes to the losses. Returns alpha of the whole.
+
+        Args:
+            weights: of positions at the content layers, in each area.
+        """
+        if len(areas) == 1:
+            _write(self.weights, weights[0])
+            _write(self.content_units.content, self.parts[0].units.content)
+            return areas[0].alpha
+        alpha = sum(area.share * area.alpha for area in areas)
+        ofs = [(area.share * area.alpha / alpha if alpha else area.share) for area in areas]
+        styles = [(area.share * (1 - area.alpha) / (1 - alpha) if alpha < 1 else area.share) for area in areas]
+        joined = {}
+        for layer, target in self.features.items():
+            terms = [
+                share * part.units.content[layer] * one.get(layer, torch.ones_like(target[:, :1]))
+                for share, part, one in zip(ofs, self.parts, weights, strict=True)
+            ]
+            joined[layer] = torch.stack(terms).sum(0)
+        _write(self.weights, joined)
+        _write(self.content_units.content, {layer: torch.ones_like(one[0, 0]) for layer, one in joined.items()})
+        assert self.tv_pixels is not None
+        self.tv_pixels.zero_()
+        for tensor, share, area in zip(self.style_shares, styles, areas, strict=True):
+            tensor.fill_(share if any(area.layers) else 0.0)
+            assert area.mask is not None
+            self.tv_pixels.add_(losses.pooled(area.mask, 0), alpha=share)
+        return alpha
+
+    def _apart(self, found: losses.Features) -> list[losses.Features]:
+        """The statistics of each area."""
+        if len(self.parts) == 1:
+            return [found]
+        layers = {layer: each.unbind() for layer, each in found.items()}
+        return [{layer: each[number] for layer, each in layers.items()} for number in range(len(self.parts))]
+
     def __call__(self, pastiche: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of a pastiche (1, 3, H, W), and its terms in the order of `TERMS`, each before its weight."""
-        features, statistics = self.extract(pastiche, self.masks)
-        content = losses.content_loss(features, self.features, self.units, self.weights)
-        found = losses.mapped(self.extract.metric, statistics, self.maps)
-        style = losses.style_loss(found, self.targets, self.units, self.extract.metric)
+        features, found = self.extract(pastiche, self.masks)
+        content = losses.content_loss(features, self.features, self.content_units, self.weights)
+        metric = self.extract.metric
+        styles = [
+            losses.style_loss(losses.mapped(metric, own, part.maps), part.targets, part.units, metric)
+            for own, part in zip(self._apart(found), self.parts, strict=True)
+        ]
+        style = styles[0]
+        if len(styles) > 1:
+            style = torch.stack([share * one for share, one in zip(self.style_shares, styles, strict=True)]).sum()
         temporal = losses.temporal_loss(pastiche, self.warped, self.visible)
         tv, painted = torch.zeros_like(style), style
         if self.settings.tv_weight:
-            tv = losses.total_variation(pastiche, self.pixels)
+            tv = losses.total_variation(pastiche, self.tv_pixels)
             painted = style + self.settings.tv_weight * tv
         total = torch.lerp(painted, content, self.alpha) + self.temporal_weight * temporal
         return total, torch.stack([content, style, temporal, tv])

@@ -107,9 +107,11 @@ def _evaluator(loss: Loss) -> Evaluate:
         with torch.enable_grad():
             value, terms = loss(x)
         (gradient,) = torch.autograd.grad(value, x)
-        # At a bound, a gradient that points out of [0, 1] cannot be followed and must not change the curvature.
-        blocked = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
-        return value.detach().float(), gradient.masked_fill(blocked, 0), terms.detach()
+        # At a bound, a gradient that points out of [0, 1] cannot be followed and must not change the curvature. Of a
+        # picture in [0, 1] these limits are 0 there and far beyond any gradient elsewhere.
+        largest = torch.finfo(image.dtype).max
+        kept = gradient.clamp((image - 1) * largest, image * largest)
+        return value.detach().float(), kept, terms.detach()
 
     return evaluate
 

@@ -13,9 +13,9 @@ import torch
 
 from vidstyle.core import optimize
 from vidstyle.core.networks import FeatureNetwork
-from vidstyle.core.stylizer import Size, Stylizer
+from vidstyle.core.stylizer import RegionStyle, Size, Stylizer
 from vidstyle.errors import MemoryLimitError
-from vidstyle.settings import PaintingSettings
+from vidstyle.settings import MaskSettings, PaintingSettings
 from vidstyle.system import limits, memory, outofmemory
 from vidstyle.system.devices import pick_device
 from vidstyle.types import Budget, Frame, Motion
@@ -48,8 +48,7 @@ def measured(network: FeatureNetwork, settings: PaintingSettings) -> Need:
     short = dataclasses.replace(settings, first_iterations=1, init="content")
     device = pick_device(settings.device)
     small, large = (
-        memory.peak_of(functools.partial(_paint, Stylizer(network, [_noise(side)], short), side), device)
-        for side in SIDES
+        memory.peak_of(functools.partial(_paint, _stylizer(network, short, side), side), device) for side in SIDES
     )
     slope = (large - small) / (SIDES[1] ** 2 - SIDES[0] ** 2)
     fixed = max(0.0, large - slope * SIDES[1] ** 2)
@@ -137,11 +136,18 @@ def _free(settings: PaintingSettings, device: torch.device) -> int | None:
     return settings.memory_limit or memory.available(device)
 
 
+def _stylizer(network: FeatureNetwork, settings: PaintingSettings, side: int) -> Stylizer:
+    count = len(settings.region) if isinstance(settings, MaskSettings) else 0
+    return Stylizer(network, [_noise(side)], settings, regions=[RegionStyle(_noise(side))] * count)
+
+
 def _paint(stylizer: Stylizer, side: int) -> None:
-    image = _noise(side)
+    image, count = _noise(side), len(stylizer.regions)
+    regions = tuple(torch.full((1, side, side), 1 / (count + 1)) for _ in range(count))
     motion = Motion(torch.full((2, side, side), 0.5), torch.ones(1, side, side))
-    _, state = stylizer.step(Frame(0, image, None, 0.5, (1.0,)), None)
-    warm = Frame(1, image, motion, 0.5, (1.0,), temporal_weight=1.0, budget=Budget(1, 1.0))
+    _, state = stylizer.step(Frame(0, image, None, 0.5, (1.0,), regions=regions), None)
+    budget = Budget(1, 1.0)
+    warm = Frame(1, image, motion, 0.5, (1.0,), temporal_weight=1.0, budget=budget, regions=regions)
     stylizer.step(warm, state)
 
 

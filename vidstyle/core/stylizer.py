@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vidstyle.core import color, losses, optimize, temporal
-from vidstyle.core.networks import FeatureNetwork
-from vidstyle.core.objective import TERMS, FeatureExtractor, Objective
+from vidstyle.core.networks import FeatureNetwork, halvings
+from vidstyle.core.objective import TERMS, Area, FeatureExtractor, Objective
 from vidstyle.core.stylemetrics import covariance, moments
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.settings import MotionSettings, PaintingSettings
@@ -31,6 +31,16 @@ PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its mu
 Size = tuple[int, int]  # height, width
 
 
+@dataclass(frozen=True, eq=False)
+class RegionStyle:
+    """How a region of every frame is painted."""
+
+    picture: Tensor  #: its style, (3, H, W) float32 sRGB in [0, 1], of any size
+    mask: Tensor | None = None  #: (1, H, W): how far each pixel of the style counts; None for all alike
+    alpha: float | None = None  #: 1 = all content, 0 = all style; None for that of the frame
+    scale: float | None = None  #: size of the style relative to the painting; None for that of the settings
+
+
 class Stylizer:
     """Paints frames of one size in the styles of one job. Holds only what is constant for the job.
 
@@ -39,6 +49,7 @@ class Stylizer:
         styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size.
         settings: of the job. Those of a clip say how a warm-started frame is painted that has no budget of its own.
         init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
+        regions: the styles of the regions of each frame, in the order of `Frame.regions`.
     """
 
     def __init__(
@@ -48,9 +59,10 @@ class Stylizer:
         settings: PaintingSettings,
         *,
         init: Tensor | None = None,
+        regions: Sequence[RegionStyle] = (),
     ) -> None:
         network.require((*settings.content_layers, *settings.style_layers))
-        self.settings, self.styles, self.init = settings, tuple(styles), init
+        self.settings, self.styles, self.init, self.regions = settings, tuple(styles), init, tuple(regions)
         self.device = pick_device(settings.device)
         self.network = network
         optimize.prepare(network, self.device, settings.precision)
@@ -60,9 +72,12 @@ class Stylizer:
         self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
         self.recolor = settings.recolor if settings.objective == "normalized" else 0.0
         self._style_colors = [moments(style[None]).cpu() for style in self.styles]
+        self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
-        self._minimisations: dict[tuple[Size, bool], _Minimisation] = {}  # without a mask, and with one
+        self._region_targets: dict[Size, list[losses.StyleTarget]] = {}
+        # Without a mask, and with one; without regions, and with them.
+        self._minimisations: dict[tuple[Size, bool, int], _Minimisation] = {}
         self._tape = optimize.Tape() if settings.cuda_graphs and self.device.type == "cuda" else None
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
         self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
@@ -116,14 +131,30 @@ class Stylizer:
         """
         if not self.recolor or frame.budget == Budget(1, 0.0):
             return frame, None if state is None else state.colors
-        weights = None if frame.mask is None else losses.pooled(frame.mask[None], 0).view(-1, 1)
-        colors = moments(frame.image.cpu()[None], weights)
+        image, areas = frame.image.cpu(), _areas(frame)
+        weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
+        colors = torch.stack([_moments_in(image, one) for one in weights])
         if frame.motion is not None and state is not None and state.colors is not None:
-            colors = max(state.colors, colors, key=lambda each: float(covariance(each).trace()))
-        image = frame.image.to(self.device)
-        wanted = torch.stack([share * each for share, each in zip(frame.mix, self._style_colors, strict=True)]).sum(0)
-        share = self.recolor * (1 - frame.alpha**RECOLOR_POWER)
-        return dataclasses.replace(frame, image=color.recolored(image, color.transfer(colors, wanted), share)), colors
+            earlier = state.colors.view_as(colors)
+            contrast = [[float(covariance(one).trace()) for one in each] for each in (earlier, colors)]
+            grown = torch.tensor([now > before for before, now in zip(*contrast, strict=True)])
+            colors = torch.where(grown[:, None, None], colors, earlier)
+        mixed = torch.stack([share * each for share, each in zip(frame.mix, self._style_colors, strict=True)]).sum(0)
+        image, found = frame.image.to(self.device), []
+        wanted = [mixed, *self._region_colors] if frame.regions else [mixed]
+        for own, style, alpha in zip(colors, wanted, self._alphas(frame), strict=True):
+            share = self.recolor * (1 - alpha**RECOLOR_POWER)
+            found.append(color.recolored(image, color.transfer(own, style), share))
+        blended = found[0]
+        if frame.regions:
+            shares = [area.to(self.device) for area in areas if area is not None]
+            blended = torch.stack([share * one for share, one in zip(shares, found, strict=True)]).sum(0).clamp(0, 1)
+        return dataclasses.replace(frame, image=blended), colors if frame.regions else colors[0]
+
+    def _alphas(self, frame: Frame) -> list[float]:
+        """Of what lies outside the regions, and of each of them."""
+        own = [frame.alpha if one.alpha is None else one.alpha for one in self.regions]
+        return [frame.alpha, *own] if frame.regions else [frame.alpha]
 
     def _paint_cold(self, frame: Frame, content: Tensor) -> optimize.Minimum:
         """Coarse to fine: each scale starts from the last pastiche plus the fine detail of the initial picture."""
@@ -132,7 +163,7 @@ class Stylizer:
         initial = self._initial(content)
         settings = self.settings
         budget = frame.budget or Budget(settings.first_iterations, settings.tolerance)
-        if frame.alpha == 1 and settings.init == "content":
+        if min(self._alphas(frame)) == 1 and settings.init == "content":
             budget = Budget(1, 0.0)  # it is painted already; to go on would follow rounding errors
         pastiche = None
         for size in sizes:
@@ -171,18 +202,35 @@ class Stylizer:
         """The minimisation at the size of `content`, with the objective of `frame`."""
         size, mask = size_of(content), None
         if frame.mask is not None and frame.mask.any():
-            mask = functional.interpolate(frame.mask[None], size=size, mode="area").to(self.device)
-        prepared = self._minimisation(size, masked=mask is not None)
-        style = self.style(size, frame.mix)
-        prepared.objective.set_frame(content, style, frame.alpha, frame.temporal_weight, warped, visible, mask)
+            mask = functional.interpolate(frame.mask[None], size=size, mode="area")
+        areas = self._areas_at(frame, size, mask)
+        prepared = self._minimisation(size, masked=mask is not None, areas=len(areas))
+        if mask is not None:
+            mask = mask.to(self.device)
+        prepared.objective.set_frame(content, areas, frame.temporal_weight, warped, visible, mask)
         return prepared
 
-    def _minimisation(self, size: Size, *, masked: bool) -> _Minimisation:
-        """The objective and its minimiser for pictures of a size, with or without masks, made once."""
-        key = size, masked
+    def _areas_at(self, frame: Frame, size: Size, mask: Tensor | None) -> list[Area]:
+        """What lies outside the regions, and each of them, at a size and under the mask of the frame, (1, 1, H, W)."""
+        style = self.style(size, frame.mix)
+        if not frame.regions:
+            return [Area(style, frame.alpha, None if mask is None else mask.to(self.device))]
+        masks = [functional.interpolate(one[None], size=size, mode="area") for one in _areas(frame) if one is not None]
+        masks = masks if mask is None else [mask * one for one in masks]
+        pixels = [float(one.sum()) for one in masks]
+        return [
+            Area(target, alpha, one.to(self.device), count / max(sum(pixels), 1), seen_at(count, self.settings))
+            for target, alpha, one, count in zip(
+                [style, *self._styles_of_regions(size)], self._alphas(frame), masks, pixels, strict=True
+            )
+        ]
+
+    def _minimisation(self, size: Size, *, masked: bool, areas: int = 1) -> _Minimisation:
+        """The objective and its minimiser for pictures of a size, with or without masks and regions, made once."""
+        key = size, masked, areas
         if key not in self._minimisations:
             like = torch.zeros(1, 3, *size, device=self.device)
-            objective = Objective(self.extract, like, masked=masked)
+            objective = Objective(self.extract, like, masked=masked, areas=areas)
             minimiser = optimize.Minimiser(objective, like, len(TERMS), method=self.settings.optimizer, tape=self._tape)
             self._minimisations[key] = _Minimisation(objective, minimiser)
         return self._minimisations[key]
@@ -214,24 +262,52 @@ class Stylizer:
         Computed anew when size or mix change, for `wasserstein` with an eigendecomposition a layer, on the CPU.
         """
         if size not in self._styles_at:
-            self._styles_at[size] = [self._style_statistics(style, size) for style in self.styles]
+            self._styles_at[size] = [self._style_statistics(RegionStyle(style), size) for style in self.styles]
         if size not in self._style_targets or self._style_targets[size][0] != tuple(mix):
             mixed = losses.Statistics.mixed(self._styles_at[size], mix)
             target = losses.StyleTarget.of(self.extract.metric, mixed, self.extract.readouts)
             self._style_targets[size] = tuple(mix), target
         return self._style_targets[size][1]
 
-    def _style_statistics(self, style: Tensor, size: Size) -> losses.Statistics:
+    @torch.no_grad()
+    def _styles_of_regions(self, size: Size) -> list[losses.StyleTarget]:
+        if size not in self._region_targets:
+            found = [self._style_statistics(one, size) for one in self.regions]
+            targets = [losses.StyleTarget.of(self.extract.metric, one, self.extract.readouts) for one in found]
+            self._region_targets[size] = targets
+        return self._region_targets[size]
+
+    def _style_statistics(self, style: RegionStyle, size: Size) -> losses.Statistics:
         # Shrunk on the CPU: on CUDA a large picture does not fit the memory of that kernel.
-        least = self.network.smallest_side(self.layers)
-        picture = scaled_style(style, size, self.settings.style_scale, least).to(self.device)
-        return self.extract.statistics(picture, self.extract.readouts)[1]
+        least, scale = self.network.smallest_side(self.layers), style.scale or self.settings.style_scale
+        picture, masks = scaled_style(style.picture, size, scale, least), None
+        if style.mask is not None:
+            mask = functional.interpolate(style.mask[None], size=size_of(picture), mode="area").to(self.device)
+            masks = {layer: losses.pooled(mask, halvings(layer))[0, 0] for layer in self.layers}
+        return self.extract.statistics(picture.to(self.device), self.extract.readouts, masks)[1]
 
 
 @dataclass(frozen=True, eq=False)
 class _Minimisation:
     objective: Objective
     minimiser: optimize.Minimiser
+
+
+def seen_at(pixels: float, settings: PaintingSettings) -> list[bool]:
+    """Whether each style layer counts for a region of so many pixels: its positions are no larger than the region."""
+    return [pixels >= 4 ** halvings(layer) for layer in settings.style_layers]
+
+
+def _areas(frame: Frame) -> list[Tensor | None]:
+    """What lies outside the regions of a frame, and each of them, (1, H, W) in [0, 1]; None for everywhere."""
+    if not frame.regions:
+        return [None]
+    return [(1 - torch.stack(frame.regions).sum(0)).clamp_min(0), *frame.regions]
+
+
+def _moments_in(image: Tensor, weights: Tensor | None) -> Tensor:
+    """Moments (3, 4) of the colours of (3, H, W) where (1, H, W) is above 0, and as far as it is; on the CPU."""
+    return moments(image[None], None if weights is None else losses.pooled(weights[None], 0).view(-1, 1)).cpu()
 
 
 def scales(size: Size) -> list[Size]:

@@ -15,13 +15,23 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import require
 from vidstyle.jobs.balance import PictureSource, still_plan
 from vidstyle.jobs.masks import array_masks
+from vidstyle.jobs.regions import array_regions, style_of
 from vidstyle.jobs.sources import SequenceSource, ahead, to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.media.stills import pictures
 from vidstyle.settings import ImageSettings, PaintingSettings, VideoSettings, option_name, options
-from vidstyle.types import ClipInfo, Source
+from vidstyle.types import ClipInfo, Region, Source
 
-OF_FILES = ("start", "end", "deinterlace", "hdr", "input_fps", "bits", "mask")  # settings of reading and writing files
+OF_FILES = (
+    "start",
+    "end",
+    "deinterlace",
+    "hdr",
+    "input_fps",
+    "bits",
+    "mask",
+    "region",
+)  # settings of reading and writing files
 OF_MACHINE = ("cuda_graphs", "memory")  # the only ones that do not change a painting and yet are read
 
 
@@ -49,6 +59,7 @@ def painted_frames(
     settings: VideoSettings,
     fps: Fraction,
     masks: Sequence[np.ndarray] | np.ndarray | None,
+    regions: Sequence[Region],
 ) -> Iterator[np.ndarray]:
     """Paint pictures as the frames of a clip; everything is checked before the first is asked for.
 
@@ -62,24 +73,33 @@ def painted_frames(
     if first.ndim != 3:
         raise UsageError(f"frame 0 is {_kind(first)}; it must be (H, W, 3) uint8")
     sequence = ArraySequence(frames, ClipInfo(first.shape[1], first.shape[0], fps, len(frames)))
-    given = array_masks(masks, settings, sequence.info.width, sequence.info.height, len(frames))
+    size = sequence.info.width, sequence.info.height, len(frames)
+    given = array_masks(masks, settings, *size, regions=bool(regions))
+    areas = array_regions(regions, settings, *size)
     cuts, flashes = _surveyed(sequence)
     mix, cuts = settings.shares(len(styles)), cuts if settings.cuts else ()
-    source = SequenceSource(sequence, settings, mix, cuts, flashes, masks=given)
-    return _painted(source, _stylizer(source, styles, settings))
+    source = SequenceSource(sequence, settings, mix, cuts, flashes, masks=given, regions=areas)
+    return _painted(source, _stylizer(source, styles, settings, regions))
 
 
 def painted_still(
-    content: np.ndarray, styles: Sequence[np.ndarray], settings: ImageSettings, mask: np.ndarray | None
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    settings: ImageSettings,
+    mask: np.ndarray | None,
+    regions: Sequence[Region],
 ) -> np.ndarray:
     """Paint one picture. For the arguments and errors see `api.stylize`."""
     _require_styles(styles)
     _require_no_files(settings, ImageSettings)
     picture = _picture(content, "the content")
-    given = array_masks(mask, settings, picture.shape[1], picture.shape[0], 1)
+    size = picture.shape[1], picture.shape[0], 1
+    given = array_masks(mask, settings, *size, regions=bool(regions))
+    areas = array_regions(regions, settings, *size)
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    source = PictureSource(picture, settings, plan, next(given.decode(0)) if given else None)
-    (painted,) = _painted(source, _stylizer(source, styles, settings))
+    masks = next(areas.decoded(0)) if areas else ()
+    source = PictureSource(picture, settings, plan, next(given.decode(0)) if given else None, masks)
+    (painted,) = _painted(source, _stylizer(source, styles, settings, regions))
     return painted
 
 
@@ -91,15 +111,21 @@ def _painted(source: Source, stylizer: Stylizer) -> Iterator[np.ndarray]:
             yield result.image
 
 
-def _stylizer(source: Source, styles: Sequence[np.ndarray], settings: PaintingSettings) -> Stylizer:
+def _stylizer(
+    source: Source, styles: Sequence[np.ndarray], settings: PaintingSettings, regions: Sequence[Region]
+) -> Stylizer:
     network = load_network(settings)
+    own = [
+        style_of(_picture(one.style, f"the style of region {n}"), one.style_mask, one.alpha, one.scale)
+        for n, one in enumerate(regions, 1)
+    ]
     beside = source.ahead.bytes if isinstance(source, SequenceSource) else no_bytes
     require_memory(network, settings, (source.info.height, source.info.width), beside)
     init = None
     if settings.init not in ("content", "noise"):
         init = to_tensor(pictures.load_picture(settings.init, enough=settings.size))
     seen = [to_tensor(_picture(style, f"style {number}")) for number, style in enumerate(styles, 1)]
-    return Stylizer(network, seen, settings, init=init)
+    return Stylizer(network, seen, settings, init=init, regions=own)
 
 
 def _require_styles(styles: Sequence[np.ndarray]) -> None:

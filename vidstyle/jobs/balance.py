@@ -13,6 +13,7 @@ import numpy as np
 from vidstyle.errors import UsageError
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.masks import fitted
+from vidstyle.jobs.regions import layered
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow
@@ -41,6 +42,7 @@ class PictureSource:
         settings: size and, of an animation, the budget of a frame are read.
         plan: how often, with which numbers, and in which order.
         mask: where it is painted, (H, W) uint8; None for everywhere.
+        regions: where its regions are, the same.
         starts_unpainted: the first frame is the picture that the optimisation starts from, unpainted.
     """
 
@@ -50,12 +52,14 @@ class PictureSource:
         settings: BalanceSettings | ImageSettings,
         plan: Plan,
         mask: np.ndarray | None = None,
+        regions: Sequence[np.ndarray] = (),
         *,
         starts_unpainted: bool = False,
     ) -> None:
         width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
         self.image = to_tensor(pictures.resize(picture, width, height))
         self.mask = None if mask is None else fitted(mask, width, height, settings.feather)
+        self.regions = layered(regions, width, height, settings.feather)
         self.budget = Budget(settings.iterations, settings.tolerance) if isinstance(settings, BalanceSettings) else None
         self.first_budget = Budget(1, 0.0) if starts_unpainted else None
         self.curves = plan.curves.reordered(plan.painted, plan.curves.times)
@@ -68,7 +72,8 @@ class PictureSource:
         still = flow.no_motion(height, width)
         for index in range(start, len(self.curves.times)):
             motion, budget = (still, self.budget) if index else (None, self.first_budget)
-            yield Frame(index, self.image, motion, budget=budget, mask=self.mask, **self.curves.at(index))
+            own = self.curves.at(index)
+            yield Frame(index, self.image, motion, budget=budget, mask=self.mask, regions=self.regions, **own)
 
 
 def still_plan(settings: ImageSettings, mix: Sequence[OverTime], alpha: OverTime) -> Plan:

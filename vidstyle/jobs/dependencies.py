@@ -40,6 +40,7 @@ def dependencies(
     else:
         pictures.load_picture(content, enough=settings.size)
         task.mask()
+        task.region_masks()
     found = dict(task.inputs.hashes) | {"network": networks.fingerprint(task.network)}
     if task.estimator is not None:
         found["flow"] = task.estimator.fingerprint

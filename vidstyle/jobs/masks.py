@@ -86,12 +86,27 @@ def clip_masks(
     if settings.mask is None:
         require_mask(settings)
         return None
-    path = Path(os.path.abspath(settings.mask))  # the working folder may change while it is painted
+    return masks_in(settings.mask, settings.feather, width, height, frames, first, whole=whole, alone=True)
+
+
+def masks_in(
+    file: str,
+    feather: float,
+    width: int,
+    height: int,
+    frames: int,
+    first: int = 0,
+    *,
+    whole: bool = True,
+    alone: bool = False,
+) -> Masks:
+    """The masks in a file, a folder or a pattern. `alone`: nothing is painted outside. Else as `clip_masks`."""
+    path = Path(os.path.abspath(file))  # the working folder may change while it is painted
     if is_sequence(path) and path.is_file():
         raise MediaError(f"the mask {path} is an animated WebP; give a picture, a clip, or a folder of pictures")
     if not is_sequence(path) and pictures.is_still(path):
-        mask = _picture(path, width, height)
-        return Masks(lambda start: _stepwise(repeat(mask)), settings.feather)
+        mask = _picture(path, width, height, alone=alone)
+        return Masks(lambda start: _stepwise(repeat(mask)), feather)
     enough = max(width, height)
     read, count = _files(pictures_in(path), enough) if is_sequence(path) else _clip(path)
     part = not whole and count >= first + frames  # masks of the whole clip, a part of which is painted
@@ -105,7 +120,7 @@ def clip_masks(
             painted = painted or bool(mask.any())
     if not painted:
         raise _empty(path)
-    return Masks(lambda start: read(start + offset), settings.feather)
+    return Masks(lambda start: read(start + offset), feather)
 
 
 def picture_mask(settings: MaskSettings, width: int, height: int) -> np.ndarray | None:
@@ -113,29 +128,45 @@ def picture_mask(settings: MaskSettings, width: int, height: int) -> np.ndarray 
     if settings.mask is None:
         require_mask(settings)
         return None
-    path = Path(os.path.abspath(settings.mask))
+    return mask_in(settings.mask, width, height, alone=True)
+
+
+def mask_in(file: str, width: int, height: int, *, alone: bool = False) -> np.ndarray:
+    """The mask in a file, for a picture of this size. `alone`: nothing is painted outside. Else as `picture_mask`."""
+    path = Path(os.path.abspath(file))
     if is_sequence(path) or not pictures.is_still(path):
         raise MediaError(f"the mask {path} is a clip or holds several pictures, and one is painted; give one picture")
-    return _picture(path, width, height)
+    return _picture(path, width, height, alone=alone)
 
 
-def _picture(path: Path, width: int, height: int) -> np.ndarray:
+def _picture(path: Path, width: int, height: int, *, alone: bool) -> np.ndarray:
     """The mask in a file, for pictures of this size."""
     mask = pictures.load_mask(path, enough=max(width, height))
     _require_shape(path, mask, width, height)
     if not mask.any():
         raise _empty(path)
-    if mask.min() == 255:
+    if alone and mask.min() == 255:
         tell(f"the mask {path} is white everywhere: all is painted, as without it")
     return mask
 
 
 def array_masks(
-    masks: Sequence[np.ndarray] | np.ndarray | None, settings: MaskSettings, width: int, height: int, frames: int
+    masks: Sequence[np.ndarray] | np.ndarray | None,
+    settings: MaskSettings,
+    width: int,
+    height: int,
+    frames: int,
+    *,
+    regions: bool = False,
 ) -> Masks | None:
-    """Masks in memory: one, (H, W), or one for each frame. Raises `UsageError` if they do not fit."""
+    """Masks in memory: one, (H, W), or one for each frame. Raises `UsageError` if they do not fit.
+
+    Args:
+        regions: there are some, which have a feather, too.
+    """
     if masks is None:
-        require_mask(settings)
+        if not regions:
+            require_mask(settings)
         return None
     one = len(masks) > 0 and np.ndim(masks[0]) == 1
     each = [np.asarray(masks)] if one else list(map(np.asarray, masks))
@@ -150,9 +181,9 @@ def array_masks(
 
 
 def require_mask(settings: MaskSettings) -> None:
-    """Raise `UsageError` if there is a feather although there is no mask."""
-    if settings.feather != MaskSettings.feather:
-        raise UsageError("--feather belongs to --mask; give that, too, or leave it out")
+    """Raise `UsageError` if there is a feather although there is no mask and no region."""
+    if settings.feather != MaskSettings.feather and not settings.region:
+        raise UsageError("--feather belongs to --mask or --region; give one of them, too, or leave it out")
 
 
 def _stepwise(masks: Iterable[np.ndarray]) -> Generator[np.ndarray]:

@@ -42,7 +42,7 @@ def image_of(
     """A picture, painted once."""
     task = Task(content, styles, output, settings, run)
     plan = still_plan(settings, settings.shares(len(styles)), settings.alpha)
-    return task, PictureSource(task.picture(), settings, plan, task.mask())
+    return task, PictureSource(task.picture(), settings, plan, task.mask(), task.region_masks())
 
 
 def sheet_settings(content: File, styles: Sequence[File], settings: SheetSettings) -> SheetSettings:

@@ -105,6 +105,7 @@ def retime(
     judge: Judge,
     on_step: OnStep | None = None,
     mask: np.ndarray | None = None,
+    regions: Sequence[np.ndarray] = (),
 ) -> list[Fraction]:
     """The remapped times of an animation in equal steps, found by pilot renders.
 
@@ -114,6 +115,7 @@ def retime(
         judge: the network of the feature distances.
         on_step: called after each painting of a pilot render with its number, from 1, and the number of all.
         mask: where it is painted, (H, W) uint8; None for everywhere.
+        regions: where its regions are, the same.
     """
     settings = animation.settings
     own = settings.size or max(picture.shape[:2])
@@ -124,7 +126,7 @@ def retime(
     for number, scale in enumerate(PILOT_SCALES):
         small = dataclasses.replace(settings, size=_pilot_size(own, scale))
         plan = one_way.plan(remapped_times)
-        source = PictureSource(picture, small, plan, mask, starts_unpainted=settings.timelapse)
+        source = PictureSource(picture, small, plan, mask, regions, starts_unpainted=settings.timelapse)
         changes = []
         for change in _changes(source.frames(0), stylizer, judge, layers):
             changes.append(change)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
+from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
@@ -55,6 +56,17 @@ class _FrameInputs:
     repeats: bool  #: it is the same picture as that of the frame before, and so is its mask
     mask: Tensor | None  #: of this frame
     masks_before: tuple[Tensor | None, ...]  #: of the frames before it in its shot, newest first
+    regions: tuple[Tensor, ...]  #: of this frame
+    regions_before: tuple[tuple[Tensor, ...], ...]  #: of the frames before it in its shot, newest first
+
+
+@dataclass(frozen=True, eq=False)
+class _Opening:
+    """The first picture of all, where a loop ends, with its mask and its regions."""
+
+    pixels: np.ndarray
+    mask: Tensor | None
+    regions: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ class Ahead:
         allowed = settings.memory_limit if pick_device(settings.device).type == "cpu" else None
         free = allowed or limits.available()
         most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
-        mask = 4 * (settings.mask is not None)
+        mask = 4 * ((settings.mask is not None) + len(settings.region))
         # Three numbers of four bytes for the picture, and for each motion; three bytes more for the decoded picture.
         frame, kept = 12 * (1 + lags) + 3 + mask, (15 + mask) * reach
         return cls(frame, kept, ALWAYS + max(AHEAD, motion_workers()), most, DECODER * decoded)
@@ -101,6 +113,7 @@ class SequenceSource:
         flashes: numbers of the frames from which no motion can be estimated: flashes, black and other flat pictures.
         estimator: of the motion; the one of the settings if None.
         masks: where the frames are painted; None for everywhere.
+        regions: that have styles of their own.
 
     Raises:
         UsageError: a schedule does not fit the length of the sequence.
@@ -116,8 +129,9 @@ class SequenceSource:
         flashes: Iterable[int] = (),
         estimator: flow.Estimator | None = None,
         masks: Masks | None = None,
+        regions: Regions | None = None,
     ) -> None:
-        self.sequence, self.settings, self.masks = sequence, settings, masks
+        self.sequence, self.settings, self.masks, self.regions = sequence, settings, masks, regions
         self.estimate = estimator or estimator_of(settings)
         self.shots, self.flashes = frozenset({0, *cuts}), frozenset(flashes)
         own = sequence.info
@@ -143,33 +157,42 @@ class SequenceSource:
         """
         first, ahead = self._first_needed(start), self.ahead.pending(self.info.width * self.info.height)
         workers = max(1, min(ahead, motion_workers()))
-        previous: tuple[np.ndarray, Tensor | None] | None = None
+        previous: tuple[np.ndarray, Tensor | None, tuple[Tensor, ...]] | None = None
         before: deque[np.ndarray] = deque(maxlen=self.reach)
         masks_before: deque[Tensor | None] = deque(maxlen=self.reach)
+        regions_before: deque[tuple[Tensor, ...]] = deque(maxlen=self.reach)
         opening = self._opening()
         pending: deque[Future[Frame]] = deque()
         with (
             closing(self.sequence.decode(first)) as decoded,
             closing(self._masks(first)) as masks,
+            closing(self._regions(first)) as all_regions,
             pool(workers, "vidstyle-motion") as motions,
         ):
             try:
                 for index, picture in enumerate(each("decode", decoded), first):
                     with stage("decode"):
                         pixels, mask = pictures.resize(picture, self.info.width, self.info.height), next(masks)
+                        regions = next(all_regions)
                     if index in self.shots:
                         before.clear()
                         masks_before.clear()
+                        regions_before.clear()
                         previous = None
                     repeats = previous is not None and np.array_equal(pixels, previous[0]) and _same(mask, previous[1])
+                    repeats = repeats and previous is not None and all(map(_same, regions, previous[2]))
                     # In a flash the painting stands still; the next motion is that since the frame before it.
                     seen = before[0] if before and index in self.flashes else pixels
                     if index >= start:
-                        inputs = _FrameInputs(index, pixels, seen, tuple(before), repeats, mask, tuple(masks_before))
+                        earlier = tuple(before), tuple(masks_before), tuple(regions_before)
+                        inputs = _FrameInputs(
+                            index, pixels, seen, earlier[0], repeats, mask, earlier[1], regions, earlier[2]
+                        )
                         pending.append(motions.submit(self._frame, inputs, opening))
                     before.appendleft(seen)
                     masks_before.appendleft(mask)
-                    previous = pixels, mask
+                    regions_before.appendleft(regions)
+                    previous = pixels, mask, regions
                     if len(pending) > ahead:
                         yield pending.popleft().result()
                 while pending:
@@ -184,6 +207,13 @@ class SequenceSource:
         else:
             yield from self.masks.sized(self.info.width, self.info.height, start)
 
+    def _regions(self, start: int) -> Generator[tuple[Tensor, ...]]:
+        """The regions of the frames from number `start` on, at the size of the painting."""
+        if self.regions is None:
+            yield from repeat(())
+        else:
+            yield from self.regions.sized(self.info.width, self.info.height, start)
+
     def _first_needed(self, start: int) -> int:
         """The frame to decode from for the motion of frame `start`."""
         first = max(start - self.reach, 0)
@@ -191,18 +221,21 @@ class SequenceSource:
             first -= 1
         return first
 
-    def _frame(self, inputs: _FrameInputs, opening: tuple[np.ndarray, Tensor | None] | None) -> Frame:
-        """One frame; `opening` is the first picture of all, with its mask, if this is to loop."""
+    def _frame(self, inputs: _FrameInputs, opening: _Opening | None) -> Frame:
+        """One frame; `opening` is the first picture of all if this is to loop."""
         index, seen = inputs.index, inputs.seen
         with stage("flow"):
             motions = {
-                lag: visible_paint(motion, inputs.masks_before[lag - 1])
+                lag: visible_regions(
+                    visible_paint(motion, inputs.masks_before[lag - 1]), inputs.regions, inputs.regions_before[lag - 1]
+                )
                 for lag, motion in self._motions(seen, inputs.before).items()
             }
             left = self.info.frames - index
             loop_closure = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                loop_closure = LoopClosure(visible_paint(self.estimate(opening[0], seen), opening[1]), 1 / left)
+                there = visible_paint(self.estimate(opening.pixels, seen), opening.mask)
+                loop_closure = LoopClosure(visible_regions(there, inputs.regions, opening.regions), 1 / left)
         # The same picture again, and the same is wanted of it.
         painted = inputs.repeats and loop_closure is None and self.curves.unchanged_at(index)
         return Frame(
@@ -214,15 +247,21 @@ class SequenceSource:
             loop_closure=loop_closure,
             budget=Budget(1, 0.0) if painted else None,
             mask=inputs.mask,
+            regions=inputs.regions,
             **self.curves.at(index),
         )
 
-    def _opening(self) -> tuple[np.ndarray, Tensor | None] | None:
-        """The first frame and its mask, if the end is to lead to it."""
+    def _opening(self) -> _Opening | None:
+        """The first frame, if the end is to lead to it."""
         if not self.settings.loop:
             return None
-        with closing(self.sequence.decode(0)) as decoded, closing(self._masks(0)) as masks:
-            return pictures.resize(next(decoded), self.info.width, self.info.height), next(masks)
+        with (
+            closing(self.sequence.decode(0)) as decoded,
+            closing(self._masks(0)) as masks,
+            closing(self._regions(0)) as regions,
+        ):
+            pixels = pictures.resize(next(decoded), self.info.width, self.info.height)
+            return _Opening(pixels, next(masks), next(regions))
 
     def _motions(self, pixels: np.ndarray, before: Sequence[np.ndarray]) -> dict[int, Motion]:
         """The motion from the previous frame, 1, and from earlier ones as far as they may show what it does not."""
@@ -247,7 +286,7 @@ class VideoSource(SequenceSource):
 
     Args:
         path: of the clip.
-        settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask and feather.
+        settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask, feather and region.
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
 
@@ -281,7 +320,8 @@ class VideoSource(SequenceSource):
         cuts, clip = detector.cuts() if settings.cuts else (), self.clip
         own = clip.info
         masks = clip_masks(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
-        super().__init__(clip, settings, mix, cuts, detector.flashes(), estimator, masks)
+        regions = clip_regions(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
+        super().__init__(clip, settings, mix, cuts, detector.flashes(), estimator, masks, regions)
 
     @property
     def sound(self) -> Clip | None:

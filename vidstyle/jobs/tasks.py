@@ -36,6 +36,7 @@ from vidstyle.jobs.output.figure import write_companions
 from vidstyle.jobs.output.origin import Origin
 from vidstyle.jobs.output.space import announced, require_space
 from vidstyle.jobs.output.targets import Targets
+from vidstyle.jobs.regions import picture_regions, styles_of
 from vidstyle.jobs.rendering import Observer, Watched, render
 from vidstyle.jobs.retiming import expected_times, retime
 from vidstyle.jobs.sheets import Sheet
@@ -97,7 +98,14 @@ class Task:
             inputs["init"] = settings.init
         if isinstance(settings, MaskSettings) and settings.mask is not None:
             inputs["mask"] = settings.mask
-        folders = ("content", "mask") if self.job in ("video", "sheet") else ("mask",)  # they may be some of pictures
+        regions = settings.regions if isinstance(settings, MaskSettings) else ()
+        folders = {"mask"} | ({"content"} if self.job in ("video", "sheet") else set())  # they may be some of pictures
+        for number, region in enumerate(regions, 1):
+            inputs[f"region {number}"] = region.mask
+            folders.add(f"region {number}")
+            inputs[f"region {number} style"] = region.style
+            if region.style_mask is not None:
+                inputs[f"region {number} style mask"] = region.style_mask
         for role, file in inputs.items():
             if role not in folders:
                 pictures.check_file(file)
@@ -106,6 +114,7 @@ class Task:
         self._styles = [os.fspath(style) for style in styles]
         enough = math.ceil(settings.size * settings.style_scale)
         self.styles = [to_tensor(pictures.load_picture(style, enough=enough)) for style in styles]
+        self.regions = styles_of(regions, settings)
         init = pictures.load_picture(settings.init, enough=settings.size) if "init" in inputs else None
         self.init = None if init is None else to_tensor(init)
         self.device = pick_device(settings.device)
@@ -130,6 +139,14 @@ class Task:
             return None
         return picture_mask(self.settings, *pictures.picture_size(self.content))
 
+    def region_masks(self) -> tuple[np.ndarray, ...]:
+        """Where the regions of the content, which is a picture, are, as `picture_regions` gives them."""
+        return picture_regions(self.settings, *pictures.picture_size(self.content))
+
+    def stylizer(self) -> Stylizer:
+        """What paints its frames."""
+        return Stylizer(self.network, self.styles, self.settings, init=self.init, regions=self.regions)
+
     @property
     def _deep(self) -> bool:
         """Whether the output is a still in 16 bits a channel."""
@@ -150,12 +167,12 @@ class Task:
     def run_retimed(self, animation: Animation, picture: np.ndarray) -> Path:
         """The same in equal steps, at the remapped times of pilot renders or of an interrupted call before."""
 
-        mask = self.mask()
+        mask, regions = self.mask(), self.region_masks()
 
         def source(remapped_times: Sequence[Fraction]) -> PictureSource:
             settings = animation.settings
             plan = animation.plan(remapped_times)
-            return PictureSource(picture, settings, plan, mask, starts_unpainted=settings.timelapse)
+            return PictureSource(picture, settings, plan, mask, regions, starts_unpainted=settings.timelapse)
 
         draft = source(expected_times(animation))
         self.try_outputs(self.compositor(draft))
@@ -165,8 +182,10 @@ class Task:
                     "first two pilot renders paint the animation at a smaller size, to find equal steps; "
                     "that takes about as long as the painting itself, and --space linear leaves it out"
                 )
-                stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
-                remapped_times = retime(animation, picture, stylizer, self.network, self.options.on_pilot, mask)
+                stylizer = self.stylizer()
+                remapped_times = retime(
+                    animation, picture, stylizer, self.network, self.options.on_pilot, mask, regions
+                )
                 job.describe(remapped_times=tuple(remapped_times))
                 del stylizer
             self.finish(job, source(job.manifest.remapped_times))
@@ -223,7 +242,7 @@ class Task:
 
     def paint(self, job: JobFolder, source: Source, observer: Observer | None = None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
-        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init)
+        stylizer = self.stylizer()
         render(Watched(source, self.inputs), stylizer, job, self.options.on_frame, observer)
         self.inputs.require_unchanged()
 
@@ -291,6 +310,11 @@ class Task:
             "network": own.network if own.network in ("compact", "vgg19") else "a file",
             "init": own.init if own.init in ("content", "noise") else "a file",
             **({"mask": "a file"} if "mask" in self.inputs.files else {}),
+            **(
+                {"region": tuple(str(one.renamed(lambda _: "a file")) for one in own.regions)}
+                if self.regions and isinstance(own, MaskSettings)
+                else {}
+            ),
             "device": self.device.type,
             "precision": pick_precision(own.precision, self.device),
         }

@@ -34,6 +34,7 @@ from vidstyle.settings.parts import (
     WarmStart,
 )
 from vidstyle.settings.presets import PRESETS
+from vidstyle.settings.regions import RegionFiles, require_alpha, require_scale
 
 __all__ = [
     "JOBS",
@@ -59,6 +60,7 @@ __all__ = [
     "PlaybackSettings",
     "Precision",
     "ReadingSettings",
+    "RegionFiles",
     "Settings",
     "SheetSettings",
     "Space",
@@ -68,5 +70,7 @@ __all__ = [
     "kinds",
     "option_name",
     "options",
+    "require_alpha",
+    "require_scale",
     "typed",
 ]

@@ -10,6 +10,7 @@ from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime
 from vidstyle.settings.fields import Settings, options
 from vidstyle.settings.presets import PRESETS
+from vidstyle.settings.regions import RegionFiles
 from vidstyle.system.sites import SITES, bytes_of
 from vidstyle.system.values import HEAVIEST, LARGEST, LEAST_SIDE, LONG_SIDE, SLOWEST, setting
 
@@ -183,7 +184,7 @@ class MixSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class MaskSettings(Settings):
-    """Where a picture is painted."""
+    """Where a picture is painted, and where in which style."""
 
     mask: str | None = setting(
         None,
@@ -191,8 +192,27 @@ class MaskSettings(Settings):
         "grey in part, and elsewhere the content stays. Transparency counts instead if there is any.",
     )
     feather: float = setting(
-        4.0, "Pixels inside the border of the mask over which the painting fades into the content.", low=0, high=1000
+        4.0,
+        "Pixels inside the border of the mask over which the painting fades into the content, and across the border of "
+        "a region over which the styles blend.",
+        low=0,
+        high=1000,
     )
+    region: tuple[str, ...] = setting(
+        (),
+        "A part of the picture with a style of its own: a mask as --mask takes it, and a style picture; of STYLE#MASK "
+        "only what is white in that mask. Give it again for more regions; a later one lies over an earlier.",
+        repeated="MASK=STYLE[,alpha=A][,scale=S]",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "region", tuple(str(RegionFiles.parsed(text)) for text in self.region))
+
+    @property
+    def regions(self) -> tuple[RegionFiles, ...]:
+        """The regions, in their order."""
+        return tuple(map(RegionFiles.parsed, self.region))
 
 
 @dataclass(frozen=True, kw_only=True)

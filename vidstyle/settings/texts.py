@@ -18,6 +18,8 @@ def from_text(settings: type[Settings], name: str, value: Any) -> Any:
     """
     option, kind = options(settings)[name], kinds(settings)[name]
     flag = option_name(option)
+    if option.metadata["repeated"]:
+        return (value,) if isinstance(value, str) else tuple(value)
     if words := option.metadata["words"]:
         if value in words:
             return words[value]
@@ -56,6 +58,8 @@ def as_typed(kind: type[Settings], given: Mapping[str, Any]) -> list[str]:
     for flag, value in given.items():
         if flag in fields and kinds(kind)[fields[flag]] is bool:
             found.append(f"--{flag}" if value else f"--no-{flag}")
+        elif flag in fields and options(kind)[fields[flag]].metadata["repeated"]:
+            found += [word for one in value for word in (f"--{flag}", one)]
         else:
             found += [f"--{flag}", typed(tuple(value)) if isinstance(value, list | tuple) else str(value)]
     return found

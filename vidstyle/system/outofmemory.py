@@ -17,7 +17,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from vidstyle.errors import MemoryLimitError
 from vidstyle.system import libraries, limits
@@ -37,7 +37,7 @@ TEXTS = re.compile(
 ADVICE = "give a smaller --size, --low-memory, --network compact, or end other programs"
 
 START = 400 * 10**6  # bytes of address space that the first small painting takes, most for code that oneDNN writes
-START_USED = 100 * 10**6  # of them in use, which is what a control group counts (100 to 130)
+START_USED = 130 * 10**6  # of them in use, which is what a control group counts
 ENOUGH = 8.0  # GB of address space: the libraries with CUDA take 4, threads and a picture the rest
 AMPLE = 2 * 10**9  # bytes: the libraries use a quarter of them
 LARGE = ("vidstyle.api", "cv2")  # what every painting imports; clips take more
@@ -77,7 +77,8 @@ def require_room_for_libraries() -> None:
     small_group = free is not None and free < AMPLE
     if "torch" in sys.modules or not (limited or small_group):
         return
-    address_space, group = _left_after_imports() or (0, 0)
+    tried = _try_imports()
+    address_space, group = tried.left or (0, 0)
     if limited and (address_space or 0) <= START:
         name, flag = ("RLIMIT_AS", "-v") if "RLIMIT_AS" in limited else ("RLIMIT_DATA", "-d")
         raise MemoryLimitError(
@@ -85,7 +86,7 @@ def require_room_for_libraries() -> None:
             f"whatever the --size; set {max(ENOUGH, 2 * limited[name] / 1e9):.0f} GB or more, or none: "
             f"ulimit {flag} unlimited"
         )
-    if free is not None and small_group and (group or 0) <= START_USED:
+    if free is not None and (tried.killed or (tried.left is not None and (group or 0) <= START_USED)):
         raise MemoryLimitError(
             f"the libraries that paint do not fit into the {free / 1e9:.2f} GB that the control group of this process "
             f"has left, whatever the --size; allow the container, or the service, {AMPLE / 1e9:.0f} GB or more"
@@ -120,8 +121,13 @@ def _says_so(error: BaseException) -> bool:
     return bool(TEXTS.search(str(error)))
 
 
-def _left_after_imports() -> tuple[int | None, int | None] | None:
-    """What the two kinds of limit leave once all is imported, in bytes; None if that ended the process that tried."""
+class _Tried(NamedTuple):
+    left: tuple[int | None, int | None] | None  #: bytes that the two kinds of limit leave; None: they were not imported
+    killed: bool  #: by the system, as it does where a control group is full
+
+
+def _try_imports() -> _Tried:
+    """Import all in a process of its own."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a thread waits for signals; the child needs no lock of it
@@ -129,13 +135,17 @@ def _left_after_imports() -> tuple[int | None, int | None] | None:
     if child == 0:
         _import_and_tell(writing)
     os.close(writing)
+    status = None
     try:
         with open(reading) as told:
             text = told.read()
-        return tuple(json.loads(text)) if text else None
+        _, status = os.waitpid(child, 0)
     finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        if status is None:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    return _Tried(tuple(json.loads(text)) if text else None, killed)
 
 
 def _import_and_tell(writing: int) -> NoReturn:

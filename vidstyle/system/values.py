@@ -36,6 +36,7 @@ def setting(
     paints: bool = True,
     flag: str | None = None,
     words: Mapping[str, int] | None = None,
+    repeated: str = "",
 ) -> Any:
     """A field of a class of settings: its default, its sentence and its range, written once.
 
@@ -46,9 +47,11 @@ def setting(
         paints: whether it changes the painted frames; a job can be resumed with another value of one that does not.
         flag: the name of the command-line option where it differs from the field's.
         words: what may be typed instead of some numbers.
+        repeated: the form of a text that may be given several times, each as a whole.
     """
     metadata = {"text": text, "low": low, "high": high, "above": above, "zero": zero}
-    return field(default=default, metadata=metadata | {"paints": paints, "flag": flag, "words": words or {}})
+    metadata |= {"paints": paints, "flag": flag, "words": words or {}, "repeated": repeated}
+    return field(default=default, metadata=metadata)
 
 
 def out_of_range(option: dataclasses.Field[Any], value: float) -> str:

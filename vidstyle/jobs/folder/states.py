@@ -62,7 +62,7 @@ def _own(tensor: Tensor) -> Tensor:
 
 
 def _moments_of_colors(found: Tensor) -> bool:
-    return found.dtype == torch.float32 and found.shape == (3, 4)
+    return found.dtype == torch.float32 and found.shape[-2:] == (3, 4) and found.dim() in (2, 3)
 
 
 def _no_picture(found: object) -> bool:

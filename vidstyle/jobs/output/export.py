@@ -18,7 +18,7 @@ from vidstyle.jobs.output.budget import FITTED, fit
 from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.containers import CONTAINERS
 from vidstyle.media.writers.sinks import check_output, open_sink
-from vidstyle.settings import EncodeSettings, Settings
+from vidstyle.settings import EncodeSettings, MaskSettings, Settings
 from vidstyle.system.files import Record, check_apart, check_place
 from vidstyle.system.notes import tell
 from vidstyle.types import Fitted
@@ -42,7 +42,9 @@ def listed(outputs: File | Sequence[File]) -> list[File]:
 
 def files_read(settings: Settings) -> list[str]:
     """The files that settings name, as far as they name any."""
-    return [value for name in READ if isinstance(value := getattr(settings, name, None), str)]
+    regions = settings.regions if isinstance(settings, MaskSettings) else ()
+    own = [value for name in READ if isinstance(value := getattr(settings, name, None), str)]
+    return [*own, *(file for region in regions for file in region.files)]
 
 
 def check_outputs(

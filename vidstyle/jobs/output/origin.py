@@ -26,6 +26,7 @@ from vidstyle.settings import (
     JOBS,
     EncodeSettings,
     PaintingSettings,
+    RegionFiles,
     Settings,
     encodes,
     option_name,
@@ -149,12 +150,15 @@ def _of_folder(folder: Path) -> str | None:
 
 def _changed(settings: Settings, left_out: Sequence[str]) -> dict[str, Any]:
     """The settings that are not the defaults and that a result depends on, by their options without the dashes."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, option in options(type(settings)).items():
         value, kept = getattr(settings, name), option.metadata["paints"] or encodes(option) or name in PLAIN
         if kept and name not in left_out and value != option.default:
-            path = name in READ and isinstance(value, str)
-            found[option_name(option).removeprefix("--")] = _named(value) if path else as_json(value)
+            flag = option_name(option).removeprefix("--")
+            if name == "region":
+                found[flag] = [str(RegionFiles.parsed(one).renamed(_named)) for one in value]
+            else:
+                found[flag] = _named(value) if name in READ and isinstance(value, str) else as_json(value)
     return found
 
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidstyle.core import probe
-from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.jobs import prepared
 from vidstyle.jobs.arguments import RunOptions
@@ -143,7 +142,8 @@ def _prepared(
     task, animation, picture = prepared.balance_of(content, styles, outputs, settings, run)
     even = settings.space == "even"
     plan = animation.plan(expected_times(animation) if even else None)
-    source = PictureSource(picture, settings, plan, task.mask(), starts_unpainted=settings.timelapse)
+    masks = task.mask(), task.region_masks()
+    source = PictureSource(picture, settings, plan, *masks, starts_unpainted=settings.timelapse)
     share = pilot_work(max(source.info.width, source.info.height)) * len(animation.times) / len(plan.painted)
     return task, source, share if even else 0.0
 
@@ -153,7 +153,7 @@ def _measured(
 ) -> tuple[Model, int, int | None]:
     """The model of a job, the bytes of memory that it takes on its device, and those that are free."""
     edges = _edges(source)
-    stylizer = Stylizer(task.network, task.styles, task.settings, init=task.init)
+    stylizer = task.stylizer()
     costs, painting = measured(source, stylizer, edges)
     encoding, info = 0.0, source.info
     if task.moving and not isinstance(source, Sheet):

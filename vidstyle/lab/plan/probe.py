@@ -216,6 +216,7 @@ def shrunk(frame: Frame, size: Size) -> Frame:
         reach=1,
         loop_closure=None,
         mask=None if frame.mask is None else smaller(frame.mask),
+        regions=tuple(map(smaller, frame.regions)),
     )
 
 

@@ -1,0 +1,75 @@
+"""Statistics of several areas of a picture in one pass over its features: those of regions with styles of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from vidstyle.core.stylemetrics import as_features, positions, weighted_sums
+
+DENSE = 1.3  # positions of a stretch for each that counts in it, up to which it is faster to take all than to gather
+
+
+def moments_of_areas(features: Tensor, weights: Tensor) -> Tensor:
+    """`stylemetrics.moments` of each area, (A, C, C + 1).
+
+    On a CPU an area costs as much as it has positions, so that areas that hardly overlap cost little more than one.
+    Elsewhere each costs as much as the whole picture, since nothing may depend on what is in the weights.
+
+    Args:
+        features: (1, C, H, W).
+        weights: (H W, A) float32, of each area of mean 1 or all 0, by which its positions count.
+    """
+    m: Tensor = _Moments.apply(features, weights)  # type: ignore[no-untyped-call]
+    return m
+
+
+def grams_of_areas(features: Tensor, weights: Tensor) -> Tensor:
+    """`stylemetrics.gram` of each area, (A, C, C); the arguments are those of `moments_of_areas`."""
+    return moments_of_areas(features, weights)[:, :, :-1]
+
+
+class _Moments(torch.autograd.Function):
+    """Moments of each area, with one gradient for all."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, features: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(features, weights)
+        f, found = positions(features), []
+        for area in range(weights.shape[1]):
+            part, counts, _ = _part(f, weights, area)
+            products, sums = weighted_sums(part, counts)
+            found.append(torch.cat([products, sums[:, None]], dim=1) / f.shape[0])
+        return torch.stack(found)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        features, weights = ctx.saved_tensors
+        f = positions(features)
+        total = torch.zeros_like(f)
+        for area, own in enumerate(gradient):
+            part, counts, places = _part(f, weights, area)
+            both, mean = (own[:, :-1] + own[:, :-1].T) / f.shape[0], own[:, -1] / f.shape[0]
+            found = torch.addmm(mean.to(f.dtype), part, both.to(f.dtype)).mul_(counts.to(f.dtype))
+            if isinstance(places, slice):
+                total[places] += found
+            else:  # faster than index_add_
+                total.index_copy_(0, places, found.add_(total.index_select(0, places)))
+        return as_features(total, features), None
+
+
+def _part(f: Tensor, weights: Tensor, area: int) -> tuple[Tensor, Tensor, Tensor | slice]:
+    """The positions (N, C) that count in an area, their weights (N, 1), and their places."""
+    counts = weights[:, area : area + 1]
+    if f.device.type != "cpu":
+        return f, counts, slice(None)
+    places = counts[:, 0].nonzero()[:, 0]
+    if len(places) == 0:
+        return f[:0], counts[:0], slice(0, 0)
+    rows = slice(int(places[0]), int(places[-1]) + 1)
+    if rows.stop - rows.start <= DENSE * len(places):
+        return f[rows], counts[rows], rows
+    return f.index_select(0, places), counts.index_select(0, places), places
