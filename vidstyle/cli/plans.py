@@ -136,14 +136,14 @@ def _lines(plan: Plan) -> Iterator[Grid | str]:
         costs.append(("later", plan.later_frame, plan.later_frame_seconds))
     yield Grid(
         "A frame",
-        ("<frame", "seconds", "an evaluation", "evaluations", "at most", "the rest", "flow, saving"),
+        ("frame", "seconds", "evaluations", "at most", "of each", "the rest", "flow, saving"),
         [
             (
                 name,
                 f"{seconds:.2f}",
-                duration(one.evaluation_seconds),
                 f"{one.evaluations:.0f}",
                 str(one.most_evaluations),
+                duration(one.evaluation_seconds),
                 duration(one.fixed_seconds),
                 duration(one.beside_seconds),
             )
