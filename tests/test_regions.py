@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -325,6 +326,16 @@ class TestClip:
         )
         arrays = stylize_frames(list(pan(4, 96, 64)), [texture(48, 48, 2)], plain, regions=[region])
         assert all(map(np.array_equal, arrays, found))
+
+
+@pytest.mark.clips
+def test_a_report_paints_them_in_independent_frames_too(files, clip, vidstyle):
+    region = f"{files}/masks={files}/other.png"
+    options = ("--network", files / "tiny.safetensors", "--size", 64, "--first-iterations", 3, "--iterations", 2)
+    paths = (clip, files / "style.png", "-o", files / "r.mp4", "--region", region, "--region", region)
+    done = vidstyle("video", *paths, *options, "--device", "cpu", "--report")
+    assert done.exit_code == 0, done.output
+    assert json.loads((files / "r.report.json").read_text())["command"].count("--region ") == 2
 
 
 def test_what_is_noteworthy_is_said_once(files, vidstyle):

@@ -13,11 +13,12 @@ from torch import Tensor
 from vidstyle.core import networks, optimize
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
+from vidstyle.jobs.regions import styles_of
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.lab.tables import COMPACT, JUDGES, PAINTER, VGG19
 from vidstyle.media.stills import pictures
-from vidstyle.settings import BalanceSettings, VideoSettings
+from vidstyle.settings import BalanceSettings, MaskSettings, VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame
 
@@ -49,6 +50,7 @@ class Painter(Generic[S]):
         self.init = None
         if settings.init not in ("content", "noise"):
             self.init = to_tensor(pictures.load_picture(settings.init))
+        self.regions = styles_of(settings.regions, settings) if isinstance(settings, MaskSettings) else []
         self.network = load_network(self.settings)
         self.device = pick_device(settings.device)
         makers: dict[str, Callable[[], networks.FeatureNetwork]] = {
@@ -62,7 +64,7 @@ class Painter(Generic[S]):
     def stylizer(self, styles: Sequence[Tensor] = (), **changes: Any) -> Stylizer:
         """A new one, as a job would make it, with other styles or some settings changed."""
         settings = dataclasses.replace(self.settings, **changes)
-        return Stylizer(self.network, styles or self.styles, settings, init=self.init)
+        return Stylizer(self.network, styles or self.styles, settings, init=self.init, regions=self.regions)
 
     @functools.cached_property
     def independent(self) -> Stylizer:

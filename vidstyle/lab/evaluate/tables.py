@@ -142,6 +142,8 @@ def command_line(words: Sequence[str], settings: Settings) -> str:
         name = option_name(option)
         if isinstance(value, bool):
             line.append(name if value else f"--no-{name[2:]}")
+        elif option.metadata["repeated"]:
+            line += [word for one in value for word in (name, one)]
         else:
             line += [name, typed(value)]
     return shlex.join(line)
