@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def group(request) -> Iterator[Path]:
     except OSError as error:
         pytest.skip(f"no control group can be made here: {error}")
     yield folder
+    while (folder / "cgroup.procs").read_text():  # what was killed is gone in a moment
+        time.sleep(0.1)
     folder.rmdir()
 
 

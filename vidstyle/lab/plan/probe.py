@@ -33,11 +33,8 @@ from vidstyle.types import Budget, Frame, Motion, Result, Source, State
 EVALUATIONS = 3  # that are timed
 SAMPLES = 3  # places of a job at which frames are looked at
 FOLLOWING, SETTLED = 12, 6  # frames after the first at each of them; the last ones, that are like all that come later
-PILOT_SHARE, PILOT_SIZE, PILOT_SIDE = (
-    0.5,
-    256,
-    96,
-)  # of the size; pixels of the long side at most, of the short at least
+PILOT_SHARE = 0.5  # of the size
+PILOT_SIZE, PILOT_SIDE = 256, 96  # pixels: of the long side at most, of the short one at least
 ENCODED = 12  # frames that are encoded to time it
 
 
