@@ -18,7 +18,7 @@ import torch
 from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import as_painted
-from vidstyle.core import color, networks
+from vidstyle.core import networks
 from vidstyle.core.optimize import pick_precision
 from vidstyle.core.probe import no_bytes, require_memory
 from vidstyle.core.stylizer import Size, Stylizer, to_pixels
@@ -157,6 +157,15 @@ class Task:
         """Whether the output is a still in 16 bits a channel."""
         return isinstance(self.settings, ImageSettings) and self.settings.bits == 16
 
+    def _deep_still(self, job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | None:
+        """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
+        if job.state is None:
+            return None
+        (frame,) = source.frames(0)
+        shown = self.stylizer().shown(frame, job.state).clamp(0, 1)
+        deep: np.ndarray = np.rint(shown.permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
+        return deep
+
     @property
     def outputs(self) -> list[Path]:
         """Absolute paths of the outputs; the first gives the job folder its name."""
@@ -271,7 +280,7 @@ class Task:
             observer.done()
         compositor, encoding, leave = self.compositor(source), self.encoding, self.options.overwrite
         heard = sound if encoding.sound else None
-        deep = _deep(job, source) if self._deep else None
+        deep = self._deep_still(job, source) if self._deep else None
 
         def record(output: Path, part: Path) -> None:
             self.inputs.require_unchanged()  # what is shown beside the painting, and heard, is read anew
@@ -383,15 +392,6 @@ def _told(job: JobFolder) -> Iterator[None]:
             with suppress(DiskError):
                 job.discard()
         raise
-
-
-def _deep(job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | None:
-    """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
-    if job.state is None or not isinstance(source, PictureSource):
-        return None
-    shown = color.shown(job.state.pastiche.cpu(), source.image, source.curves.preserve_color[-1], source.mask)
-    deep: np.ndarray = np.rint(shown.clamp(0, 1).permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
-    return deep
 
 
 def load_network(settings: PaintingSettings) -> networks.FeatureNetwork:
