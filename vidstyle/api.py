@@ -20,6 +20,7 @@ from vidstyle.jobs.arguments import RunOptions, checked
 from vidstyle.jobs.arrays import painted_frames, painted_still
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.folder.status import JobStatus, JobWatcher
 from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.output.origin import origin_of
 from vidstyle.jobs.prepared import balance_of, image_of, sheet_of, sheet_settings, unpainted, video_of
@@ -32,6 +33,8 @@ from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, S
 from vidstyle.types import Region, Shot
 
 __all__ = [
+    "JobStatus",
+    "JobWatcher",
     "ParameterCurves",
     "Region",
     "RunOptions",
