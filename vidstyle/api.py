@@ -24,6 +24,7 @@ from vidstyle.jobs.folder.status import JobStatus, JobWatcher
 from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.output.origin import origin_of
 from vidstyle.jobs.prepared import balance_of, image_of, sheet_of, sheet_settings, unpainted, video_of
+from vidstyle.jobs.preview import StillPainter
 from vidstyle.jobs.reencode import encode_job
 from vidstyle.jobs.retiming import expected_times
 from vidstyle.jobs.sheets import shots_of, write_contact_sheet
@@ -39,6 +40,7 @@ __all__ = [
     "Region",
     "RunOptions",
     "Shot",
+    "StillPainter",
     "animate_balance",
     "encode_job",
     "find_shots",

@@ -1,0 +1,115 @@
+"""The preview: a small still, painted in a thread of its own, a few evaluations at a time, always on from the last."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import threading
+from dataclasses import dataclass
+
+from PIL import Image
+
+from vidstyle.api import StillPainter
+from vidstyle.errors import VidstyleError
+from vidstyle.studio.choices import PREVIEW_SIZE, Choices
+from vidstyle.studio.library import Library
+from vidstyle.types import State
+
+EVALUATIONS = 5  # between two pictures that are shown
+MOST = 60  # after which the still is left as it is
+SETTLED = 0.004  # fraction by which a step must lower the loss for another to be made
+
+
+@dataclass(frozen=True)
+class Still:
+    """What is shown."""
+
+    version: int = 0
+    png: bytes = b""
+    content: bytes = b""  #: the same frame unpainted, a PNG
+    width: int = 3
+    height: int = 2
+    loss: float = 0.0
+    evaluations: int = 0  #: since the last change
+    refining: bool = False
+    error: str = ""
+
+
+class Preview:
+    """Paints what was asked for last."""
+
+    def __init__(self, library: Library) -> None:
+        self.still = Still()
+        self._library = library
+        self._wanted: Choices | None = None
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="vidstyle-preview", daemon=True)
+        self._thread.start()
+
+    def ask(self, choices: Choices) -> None:
+        """Paint this instead of what was asked for before."""
+        with self._changed:
+            self._wanted = choices
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread after the step that it is in."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        painter: StillPainter | None = None
+        inputs: object = None
+        state: State | None = None
+        while (choices := self._next()) is not None:
+            try:
+                own = choices.content, choices.styles, choices.second
+                if own != inputs:
+                    content = self._library.picture(self._library[choices.content], choices.second, PREVIEW_SIZE)
+                    styles = [self._library.picture(self._library[key], 0.0, PREVIEW_SIZE) for key in choices.styles]
+                    same = inputs is not None and own[0] == inputs[0] and own[2] == inputs[2]  # type: ignore[index]
+                    painter, inputs, state = StillPainter(content, styles), own, state if same else None
+                    shown = StillPainter.fitted(content, PREVIEW_SIZE)
+                    self._show(content=_png(shown), width=shown.shape[1], height=shown.shape[0])
+                assert painter is not None
+                state = self._paint(painter, choices, state)
+            except VidstyleError as error:
+                self._show(error=str(error), refining=False)
+                inputs = state = None
+
+    def _paint(self, painter: StillPainter, choices: Choices, state: State | None) -> State | None:
+        """Paint until nothing changes much, or something else is wanted."""
+        settings, done, loss = choices.preview_settings(), 0, float("inf")
+        while done < MOST and not self._interrupted():
+            result, state = painter.step(settings, state, EVALUATIONS)
+            done += result.iterations
+            now = result.losses["total"]
+            last = done >= MOST or now > loss * (1 - SETTLED)
+            loss = now
+            self._show(png=_png(result.image), loss=now, evaluations=done, refining=not last, error="")
+            if last:
+                break
+        return state
+
+    def _next(self) -> Choices | None:
+        """What is wanted, once something is; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or self._wanted is not None)
+            wanted, self._wanted = self._wanted, None
+            return None if self._closing else wanted
+
+    def _interrupted(self) -> bool:
+        with self._changed:
+            return self._closing or self._wanted is not None
+
+    def _show(self, **changes: object) -> None:
+        self.still = dataclasses.replace(self.still, version=self.still.version + 1, **changes)  # type: ignore[arg-type]
+
+
+def _png(pixels: object) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG", compress_level=1)  # type: ignore[arg-type]
+    return data.getvalue()
