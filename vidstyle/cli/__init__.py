@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vidstyle.cli import batches, guide, measuring, painting, plans, watching
+from vidstyle.cli import batches, guide, measuring, painting, plans, studio, watching
 from vidstyle.system.version import __version__
 
 HELP = """Moving pictures by neural style transfer.
@@ -51,6 +51,7 @@ app.add_typer(painting.app)
 app.add_typer(plans.app)
 app.add_typer(batches.app)
 app.add_typer(watching.app)
+app.add_typer(studio.app)
 app.add_typer(measuring.app)
 app.add_typer(guide.app)
 

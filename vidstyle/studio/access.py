@@ -116,7 +116,18 @@ class Guard:
         if not re.fullmatch(r"\d{1,15}", length) or int(length) > limit:
             await answer(send, 413, texts.TOO_LARGE.format(limit=limit // 10**6))
             return
-        await self.app(scope, _limited(receive, limit), _with_headers(send))
+        begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, _limited(receive, limit), _with_headers(sent))
+        except TooLargeError:
+            if not begun:
+                await answer(send, 413, texts.TOO_LARGE.format(limit=limit // 10**6))
 
     def _refused(self, scope: Any, headers: dict[str, str]) -> tuple[int, str] | None:
         """The answer to a request that is not for this server, or that another site's page has made."""

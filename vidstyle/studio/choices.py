@@ -181,5 +181,3 @@ def from_result(result: Path, library: Library, before: Choices) -> tuple[Choice
     suffix = result.suffix.lower().removeprefix(".")
     shown = suffix if suffix in FORMATS[job] else own.format
     return dataclasses.replace(own, format=shown, rest=values), missing
-
-

@@ -131,7 +131,10 @@ class Library:
         return self._facts[item.key]
 
     def picture(self, item: Item, second: float, size: int) -> np.ndarray:
-        """A picture, or a frame of a clip, (H, W, 3) float32 in [0, 1], not much larger than `size`. Raises `MediaError`."""
+        """A picture, or a frame of a clip, (H, W, 3) float32 in [0, 1], not much larger than `size`.
+
+        Raises `MediaError`.
+        """
         if not item.moves:
             return load_picture(item.path, enough=size)
         from vidstyle.media.video import survey  # not at the top: it needs the libraries of clips
@@ -213,5 +216,3 @@ def _listed(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [path for path in found if path.is_file() and not path.is_symlink()][:MOST]
-
-

@@ -218,10 +218,10 @@ class Queue:
 
     def _insist(self, entry: Entry) -> None:
         """Terminate a process that does not heed its interruption."""
-        if self._interrupted and self._interrupted[0] == entry.key:
-            if time.monotonic() - self._interrupted[1] > PATIENCE:
-                _send(entry.pid, signal.SIGTERM)
-                self._interrupted = entry.key, time.monotonic()
+        key, since = self._interrupted or ("", 0.0)
+        if key == entry.key and time.monotonic() - since > PATIENCE:
+            _send(entry.pid, signal.SIGTERM)
+            self._interrupted = key, time.monotonic()
 
     def _lives(self, entry: Entry) -> bool:
         if self._process is not None and self._process.pid == entry.pid:
@@ -291,7 +291,7 @@ def _send(pid: int, number: int) -> None:
 
 
 def _is_ours(pid: int, output: str) -> bool:
-    """Whether a process of an earlier server is a job with this output; where that is not known, it is taken for none."""
+    """Whether a process of an earlier server is a job with this output; no, where that is not known."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

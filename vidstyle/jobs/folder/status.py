@@ -117,9 +117,17 @@ class JobWatcher:
 
     def picture(self, index: int) -> np.ndarray | None:
         """A saved frame, (H, W, 3) uint8; None if it is not there (any more)."""
+        data = self.file(index)
         try:
-            return decode((self.folder / FRAME.format(index)).read_bytes())
-        except (OSError, MediaError):
+            return None if data is None else decode(data)
+        except MediaError:
+            return None
+
+    def file(self, index: int) -> bytes | None:
+        """The PNG of a saved frame; None if it is not there (any more)."""
+        try:
+            return (self.folder / FRAME.format(index)).read_bytes()
+        except OSError:
             return None
 
     def _read_manifest(self) -> Manifest | None:

@@ -1,0 +1,116 @@
+// What the page does without asking the server: the wipe, frames one by one, files that are dropped, copying.
+"use strict";
+const studio = {
+  toast(text) {
+    const place = document.querySelector(".toast");
+    place.textContent = text;
+    place.classList.add("shown");
+    clearTimeout(studio.timer);
+    studio.timer = setTimeout(() => place.classList.remove("shown"), 3500);
+  },
+
+  async copy(button) {
+    const text = button.dataset.copy;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    const before = button.textContent;
+    button.classList.add("copied");
+    setTimeout(() => button.classList.remove("copied"), 1500);
+    return before;
+  },
+
+  async send(label, files) {
+    const said = label.querySelector(".drop-said");
+    for (const file of files) {
+      said.textContent = file.name + " …";
+      label.classList.remove("refused");
+      label.setAttribute("aria-busy", "true");
+      const query = new URLSearchParams({ role: label.dataset.role, name: file.name });
+      try {
+        const answer = await fetch("/upload?" + query, { method: "POST", body: file });
+        const text = await answer.text();
+        if (!answer.ok) throw new Error(text.trim() || answer.statusText);
+        said.textContent = JSON.parse(text).said;
+      } catch (error) {
+        said.textContent = error.message;
+        label.classList.add("refused");
+      }
+      label.removeAttribute("aria-busy");
+    }
+  },
+
+  show(stage, number) {
+    const count = Number(stage.dataset.count);
+    const frame = ((number % count) + count) % count;
+    stage.querySelector(".after").src = `${stage.dataset.job}/frame/${frame}.png`;
+    stage.querySelector(".before").src = `${stage.dataset.job}/content/${frame}.jpg`;
+    stage.querySelector(".frame-range").value = frame;
+    stage.querySelector(".frame-number").textContent = `${frame + 1} / ${count}`;
+  },
+
+  play(button) {
+    const stage = button.closest(".frames");
+    if (studio.playing) {
+      clearInterval(studio.playing);
+      studio.playing = null;
+      button.textContent = button.dataset.play;
+      return;
+    }
+    button.textContent = button.dataset.stop;
+    studio.playing = setInterval(() => {
+      const ready = [...stage.querySelectorAll("img")].every((one) => one.complete);
+      if (ready && stage.isConnected) studio.show(stage, Number(stage.querySelector(".frame-range").value) + 1);
+    }, 80);
+  },
+};
+
+document.addEventListener("input", (event) => {
+  const target = event.target;
+  if (target.matches(".wipe-range")) {
+    target.closest(".stage").querySelector(".wipe").style.setProperty("--wipe", target.value + "%");
+  } else if (target.matches(".frame-range")) {
+    studio.show(target.closest(".frames"), Number(target.value));
+  } else if (target.matches(".difference")) {
+    target.closest(".stage").querySelector(".wipe").classList.toggle("differs", target.checked);
+  }
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.matches(".copy")) studio.copy(button);
+  else if (button.matches(".step")) {
+    const stage = button.closest(".frames");
+    studio.show(stage, Number(stage.querySelector(".frame-range").value) + Number(button.dataset.step));
+  } else if (button.matches(".play")) studio.play(button);
+});
+
+document.addEventListener("change", (event) => {
+  const label = event.target.closest(".drop");
+  if (!label || event.target.type !== "file") return;
+  studio.send(label, [...event.target.files]);
+  event.target.value = "";
+});
+
+for (const kind of ["dragenter", "dragover"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    document.querySelectorAll(".drop.over").forEach((one) => one.classList.remove("over"));
+    event.target.closest?.(".drop")?.classList.add("over");
+  });
+}
+document.addEventListener("dragleave", (event) => event.target.closest?.(".drop")?.classList.remove("over"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault(); // a file that misses is not opened instead of the page
+  const label = event.target.closest?.(".drop") || document.querySelector('.drop[data-role="content"]');
+  label.classList.remove("over");
+  if (event.dataTransfer.files.length) studio.send(label, [...event.dataTransfer.files]);
+});
