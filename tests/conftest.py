@@ -171,6 +171,19 @@ def samples():
     return Path(__file__).parent.parent / "samples"
 
 
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; the tests that need it are skipped, visibly, where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("there is no Chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
 def picture():
     """A colourful picture with structure at all sizes, (3, 72, 96)."""

@@ -5,7 +5,6 @@ import io
 import json
 import math
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -111,18 +110,6 @@ def test_the_formulas_have_known_values():
         assert wilson(k, n) == pytest.approx((low, high), abs=6e-5)
     assert sign_test(8, 10) == pytest.approx(0.109375)
     assert sign_test(5, 10) == 1
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -16,6 +16,10 @@ try:
     import av, imageio, imageio_ffmpeg, scenedetect
 except ImportError:
     pass
+try:
+    import nicegui  # it adds a filter of warnings
+except ImportError:
+    pass
 
 os.environ.pop("LD_LIBRARY_PATH", None)  # OpenCV has put an empty element into it: vidstyle takes it out
 
@@ -45,8 +49,9 @@ names = [one.name for one in pkgutil.walk_packages(vidstyle.__path__, "vidstyle.
 for name in names:
     try:
         importlib.import_module(name)
-    except ImportError as error:  # of clips
-        assert error.name in ("av", "imageio", "imageio_ffmpeg", "scenedetect"), error
+    except ImportError as error:  # of clips, or of the page
+        lacking = ("av", "imageio", "imageio_ffmpeg", "scenedetect", "nicegui", "starlette")
+        assert error.name in lacking, error
 for name in vidstyle.__all__:
     getattr(vidstyle, name)
 after = state()

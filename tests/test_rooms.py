@@ -18,8 +18,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "api": (*LOW, "jobs"),
     "lab": (*LOW, *PAINTING, "jobs", "api"),
     "batch": (*LOW, "jobs", "api"),
+    "studio": (*LOW, "api", "compose", "media"),
     "guide": (),
-    "cli": (*LOW, "api", "lab", "batch", "guide"),
+    "cli": (*LOW, "api", "lab", "batch", "studio", "guide"),
     "__main__": ("system", "cli"),
     "": (*LOW, "api", "lab"),  # the package itself, which re-exports
 }  # what each may import besides itself; assets holds no modules
@@ -104,9 +105,9 @@ def test_opencv_is_imported_in_one_place():
     assert [name for name in FILES if "cv2" in imports(name)[1]] == ["system.opencv"]
 
 
-def test_only_ffmpeg_starts_a_process_and_only_the_cli_prints():
+def test_only_ffmpeg_and_the_studio_start_processes_and_only_the_cli_prints():
     for name, path in FILES.items():
         calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
         names = {function.id for function in calls if isinstance(function, ast.Name)}
         assert name.split(".")[0] == "cli" or name == "lab.distill.__main__" or "print" not in names, path
-        assert name == "system.ffmpeg" or not {"subprocess", "os.system"} & imports(name)[1], path
+        assert name in ("system.ffmpeg", "studio.queue") or not {"subprocess", "os.system"} & imports(name)[1], path

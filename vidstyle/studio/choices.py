@@ -26,7 +26,6 @@ PREVIEW_SIZE = 256
 RANGES = {"alpha": (0.0, 1.0), "style_scale": (0.25, 3.0), "preserve_color": (0.0, 1.0), "match_colors": (0.0, 1.0)}
 DEFAULTS = {name: options(ImageSettings)[name].default for name in (*RANGES, "style_metric")}
 NAMES_OF_FILES = ("mask", "region", "weights", "flow_weights", "font")  # settings whose files are not looked for
-DEVICE_VARIABLE = "VIDSTYLE_STUDIO_DEVICE"
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,6 @@ class Choices:
             values.pop("alpha", None)  # it goes through all of them
         if self.job == "video":
             values |= {"start": self.start, "end": self.end}
-        if device := os.environ.get(DEVICE_VARIABLE):
-            values["device"] = device
         return kind(**values)
 
     def _looks(self, kind: type[Settings]) -> dict[str, Any]:

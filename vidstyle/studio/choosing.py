@@ -49,7 +49,7 @@ class ChooseView:
                 self.before = image("", texts.BEFORE, "before")
             with tag("label", "field wipe-field"):
                 tag("span", "field-label", texts.WIPE)
-                tag("input", "wipe-range", type="range", min=0, max=100, value=0)
+                tag("input", "wipe-range", type="range", min=0, max=100, data_value=0)
             self.status = tag("p", "facts still-status", role="status")
             self.second = Slider(texts.SECOND, 0, 1, 0.04, self._second)
         with tag("section", "panel dials"):
@@ -173,20 +173,21 @@ class ChooseView:
     def _show_still(self) -> None:
         still, choices = self.session.preview.still, self.session.choices
         moves = bool(choices.content) and self.session.library[choices.content].moves
-        self.second.input.props["disabled"] = not moves
+        self.second.box.classes(replace="field slider" if moves else "field slider unseen")
         if still.version == self.still_version:
             return
         self.still_version = still.version
         style(self.wipe, f"--wipe: 0%; --ratio: {still.width} / {still.height}")
-        if still.png:
-            put(self.still, src=f"/still/{still.version}.png")
-            put(self.before, src=f"/still/content/{still.version}.png")
+        if still.jpeg:
+            put(self.still, src=f"/still/{still.version}.jpg")
+        if still.content:
+            put(self.before, src=f"/still/content/{still.content_version}.jpg")
         if still.error:
             say(self.status, still.error)
         elif not choices.ready:
             say(self.status, texts.STILL_EMPTY)
         else:
-            known = texts.STILL_STATUS.format(**dataclasses.asdict(dataclasses.replace(still, png=b"", content=b"")))
+            known = texts.STILL_STATUS.format(**dataclasses.asdict(dataclasses.replace(still, jpeg=b"", content=b"")))
             say(self.status, f"{known}, {texts.REFINING if still.refining else texts.REFINED}")
 
     def _choose(self, item: Item) -> Callable[[], None]:

@@ -15,15 +15,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import vidstyle
 from vidstyle.api import find_shots
 from vidstyle.errors import MediaError
-from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, fit, is_still, load_picture, resize
+from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, fit, load_picture, resize
 from vidstyle.system import libraries
 
 UPLOADS = "uploads"  # below the folder
 CLIP_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
-SAMPLE_CONTENTS = ("valley.jpg", "harbor.jpg", "figure.jpg", "ride.mp4")
+SAMPLE_CONTENTS = ("valley.jpg", "harbor.jpg", "ride.mp4")
 SAMPLE_STYLES = ("swirls.jpg", "woodcut.jpg", "facets.jpg", "dots.jpg")
 MOST = 60  # files of the folder that are listed
 THUMB = 160  # pixels of the long side
@@ -96,12 +95,13 @@ class Library:
         """
         try:
             safe = safe_name(name)
-            if Path(safe).suffix.lower() not in (*PICTURE_SUFFIXES, *CLIP_SUFFIXES):
+            suffix = Path(safe).suffix.lower()
+            if suffix not in (*PICTURE_SUFFIXES, *CLIP_SUFFIXES):
                 raise MediaError(f"{safe} is no picture or clip by its suffix")
-            checked = part.with_name("checked" + Path(safe).suffix.lower())
+            checked = part.with_name("checked" + suffix)
             os.replace(part, checked)
             part = checked
-            if is_still(part):
+            if suffix in PICTURE_SUFFIXES:
                 load_picture(part)
             elif style:
                 raise MediaError(f"{safe} moves; a style is a picture")
@@ -202,7 +202,7 @@ def _clip_facts(path: Path) -> Facts:
 
 def _samples(names: tuple[str, ...]) -> Iterator[Path]:
     """The samples: in the package, or beside it in a checkout."""
-    package = Path(vidstyle.__file__).parent
+    package = Path(__file__).parent.parent
     for name in names:
         for place in (package / "assets" / "samples", package.parent / "samples"):
             if (place / name).is_file():

@@ -32,7 +32,7 @@ class LookView:
                     self.before = image("", texts.BEFORE, "before")
                 with tag("label", "field wipe-field"):
                     tag("span", "field-label", texts.WIPE)
-                    tag("input", "wipe-range", type="range", min=0, max=100, value=50)
+                    tag("input", "wipe-range", type="range", min=0, max=100, data_value=50)
                 with tag("div", "transport") as self.transport:
                     tag("button", "step", "‹", type="button", data_step=-1, aria_label=texts.PREVIOUS)
                     tag("button", "play", texts.PLAY, type="button", data_play=texts.PLAY, data_stop=texts.STOP_PLAYING)
@@ -40,8 +40,8 @@ class LookView:
                     with tag("label", "field frame-field"):
                         with tag("span", "field-label"):
                             tag("span", "", texts.FRAME)
-                            tag("output", "frame-number", "1")
-                        self.slider = tag("input", "frame-range", type="range", min=0, max=0, value=0)
+                            tag("span", "frame-number", "1")
+                        self.slider = tag("input", "frame-range", type="range", min=0, max=0, data_value=0)
                 with tag("label", "check"):
                     tag("input", "difference", type="checkbox")
                     tag("span", "", texts.DIFFERENCE)

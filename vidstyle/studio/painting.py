@@ -53,6 +53,7 @@ class Card:
         queue = session.queue
         with tag("li", "card") as self.element:
             with tag("div", "frame"):
+                tag("span", "no-frame", texts.NO_FRAME)
                 self.frame = image("", texts.NEWEST, "newest")
             with tag("div", "card-body"):
                 with tag("div", "card-head"):

@@ -1,4 +1,8 @@
-"""The elements of the page: those of HTML, which a keyboard and a screen reader know, with classes of `studio.css`."""
+"""The elements of the page: those of HTML, which a keyboard and a screen reader know, with classes of `studio.css`.
+
+The value of a control is its property data-value, which `studio.js` follows: Vue would put back a property `value` with
+every change elsewhere, under the finger of somebody who draws a slider.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +73,11 @@ class Slider:
 
     def __init__(self, label: str, low: float, high: float, step: float, change: Callable[[float], Any]) -> None:
         self.change, self.own = change, low
-        with tag("label", "field slider"):
+        with tag("label", "field slider") as self.box:
             with tag("span", "field-label"):
                 tag("span", "", label)
-                self.value = tag("output", "value")
-            self.input = tag("input", "", type="range", min=low, max=high, step=step, value=low)
+                self.value = tag("span", "value")
+            self.input = tag("input", "", type="range", min=low, max=high, step=step, data_value=low)
         self.input.on("input", self._drawn, throttle=THROTTLE, js_handler="(e) => emit(Number(e.target.value))")
 
     def show(self, value: float) -> None:
@@ -81,12 +85,13 @@ class Slider:
         say(self.value, f"{value:.2f}")
         if value != self.own:
             self.own = value
-            put(self.input, value=value)
+            put(self.input, data_value=value)
 
     def _drawn(self, event: Any) -> None:
         value = event.args
         if isinstance(value, int | float):
             self.own = float(value)
+            self.input.props["data-value"] = self.own
             say(self.value, f"{self.own:.2f}")
             self.change(self.own)
 
@@ -108,7 +113,7 @@ class Select:
             self.choices = dict(choices)
             self.input.clear()
             self._fill()
-        put(self.input, value=value)
+        put(self.input, data_value=value)
 
     def _fill(self) -> None:
         with self.input:
@@ -117,7 +122,7 @@ class Select:
 
     def _chosen(self, event: Any) -> None:
         if event.args in self.choices:
-            self.input.props["value"] = event.args
+            self.input.props["data-value"] = event.args
             self.change(event.args)
 
 
@@ -133,11 +138,11 @@ class Input:
 
     def show(self, value: str) -> None:
         """Another text."""
-        put(self.input, value=value)
+        put(self.input, data_value=value)
 
     def _given(self, event: Any) -> None:
         if isinstance(event.args, str) and len(event.args) < 500:
-            self.input.props["value"] = event.args
+            self.input.props["data-value"] = event.args
             self.change(event.args)
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import threading
 from dataclasses import dataclass
-
-from PIL import Image
 
 from vidstyle.api import StillPainter
 from vidstyle.errors import VidstyleError
 from vidstyle.studio.choices import PREVIEW_SIZE, Choices
-from vidstyle.studio.library import Library
+from vidstyle.studio.library import Library, jpeg
 from vidstyle.types import State
 
 EVALUATIONS = 5  # between two pictures that are shown
 MOST = 60  # after which the still is left as it is
+QUALITY = 90  # of the JPEGs
 SETTLED = 0.004  # fraction by which a step must lower the loss for another to be made
 
 
@@ -25,8 +23,9 @@ class Still:
     """What is shown."""
 
     version: int = 0
-    png: bytes = b""
-    content: bytes = b""  #: the same frame unpainted, a PNG
+    jpeg: bytes = b""
+    content: bytes = b""  #: the same frame unpainted, a JPEG
+    content_version: int = 0
     width: int = 3
     height: int = 2
     loss: float = 0.0
@@ -73,7 +72,12 @@ class Preview:
                     same = inputs is not None and own[0] == inputs[0] and own[2] == inputs[2]  # type: ignore[index]
                     painter, inputs, state = StillPainter(content, styles), own, state if same else None
                     shown = StillPainter.fitted(content, PREVIEW_SIZE)
-                    self._show(content=_png(shown), width=shown.shape[1], height=shown.shape[0])
+                    self._show(
+                        content=jpeg(shown, quality=QUALITY),
+                        content_version=self.still.content_version + 1,
+                        width=shown.shape[1],
+                        height=shown.shape[0],
+                    )
                 assert painter is not None
                 state = self._paint(painter, choices, state)
             except VidstyleError as error:
@@ -89,7 +93,9 @@ class Preview:
             now = result.losses["total"]
             last = done >= MOST or now > loss * (1 - SETTLED)
             loss = now
-            self._show(png=_png(result.image), loss=now, evaluations=done, refining=not last, error="")
+            self._show(
+                jpeg=jpeg(result.image, quality=QUALITY), loss=now, evaluations=done, refining=not last, error=""
+            )
             if last:
                 break
         return state
@@ -107,9 +113,3 @@ class Preview:
 
     def _show(self, **changes: object) -> None:
         self.still = dataclasses.replace(self.still, version=self.still.version + 1, **changes)  # type: ignore[arg-type]
-
-
-def _png(pixels: object) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG", compress_level=1)  # type: ignore[arg-type]
-    return data.getvalue()

@@ -32,6 +32,7 @@ State = Literal["waiting", "running", "paused", "stopped", "done", "failed"]
 OWN_FOLDER = ".vidstyle-studio"  # below the folder: the queue, and what the jobs have printed
 FILE = "queue.json"
 FORMAT = "vidstyle-queue-1"
+PROGRAM = (sys.executable, "-P", "-m", "vidstyle")  # -P: no module is imported from the folder
 PERIOD = 0.3  # seconds between looks at the running process
 PATIENCE = 10.0  # seconds after which an interrupted process is terminated
 SAID = 2000  # letters of what a job has printed that are read
@@ -182,7 +183,7 @@ class Queue:
 
     def _begin(self, entry: Entry) -> None:
         self._own.mkdir(exist_ok=True)
-        words = [sys.executable, "-P", "-m", "vidstyle", *entry.arguments]
+        words = [*PROGRAM, *entry.arguments]
         options: dict[str, Any] = {"start_new_session": True}  # signals to the server are not for its jobs
         if os.name == "nt":
             options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]

@@ -29,10 +29,10 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
     """Method, path and handler of each. Paths name things by keys and numbers, never by paths of files."""
 
     async def still(request: Request) -> Response:
-        return _bytes(session.preview.still.png, "image/png")
+        return _bytes(session.preview.still.jpeg, "image/jpeg")
 
     async def still_content(request: Request) -> Response:
-        return _bytes(session.preview.still.content, "image/png")
+        return _bytes(session.preview.still.content, "image/jpeg")
 
     async def thumb(request: Request) -> Response:
         return await _made("image/jpeg", lambda: session.library.thumb(session.library[_key(request)]), keep=True)
@@ -56,8 +56,8 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
         return await _receive(request, session)
 
     found: list[tuple[str, str, Handler]] = [
-        ("GET", "/still/{version:int}.png", still),
-        ("GET", "/still/content/{version:int}.png", still_content),
+        ("GET", "/still/{version:int}.jpg", still),
+        ("GET", "/still/content/{version:int}.jpg", still_content),
         ("GET", "/thumb/{key}", thumb),
         ("GET", "/job/{key}/frame/{number:int}.png", painted),
         ("GET", "/job/{key}/content/{number:int}.jpg", content),

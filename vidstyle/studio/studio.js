@@ -1,6 +1,12 @@
 // What the page does without asking the server: the wipe, frames one by one, files that are dropped, copying.
 "use strict";
 const studio = {
+  fill(node) {
+    if (node.nodeType !== Node.ELEMENT_NODE) return;
+    const controls = [...node.querySelectorAll("[data-value]")];
+    for (const one of node.matches("[data-value]") ? [node, ...controls] : controls) one.value = one.dataset.value;
+  },
+
   toast(text) {
     const place = document.querySelector(".toast");
     place.textContent = text;
@@ -21,10 +27,8 @@ const studio = {
       document.execCommand("copy");
       area.remove();
     }
-    const before = button.textContent;
     button.classList.add("copied");
     setTimeout(() => button.classList.remove("copied"), 1500);
-    return before;
   },
 
   async send(label, files) {
@@ -71,6 +75,15 @@ const studio = {
     }, 80);
   },
 };
+
+// Controls take the value that the server gives, whenever that changes.
+new MutationObserver((changes) => {
+  for (const change of changes) {
+    if (change.type === "attributes") change.target.value = change.target.dataset.value;
+    else if (change.target.matches("select[data-value]")) change.target.value = change.target.dataset.value;
+    else for (const added of change.addedNodes) studio.fill(added);
+  }
+}).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["data-value"] });
 
 document.addEventListener("input", (event) => {
   const target = event.target;

@@ -21,7 +21,7 @@ TABS = {"choose": "Choose", "paint": "Paint", "look": "Look"}
 CONTENT, STYLES = "Picture or clip", "Styles"
 DROP = "Drop a file here, or choose one"
 DROP_CONTENT, DROP_STYLE = "Add a picture or clip", "Add a style"
-DROP_RESULT = "Settings of a result"
+DROP_RESULT = "Take the settings of a result"
 READING = "Reading {name} …"
 TAKEN_BACK = "The settings of {name} are set."
 TAKEN_IN_PART = "The settings of {name} are set; choose {missing} yourself, which it was painted from."
@@ -74,6 +74,7 @@ RATE, RATE_SLOW, LEFT = "{fps:.2f} frames/s", "{seconds:.1f} s/frame", "{left} l
 LOSS = "loss {loss:.4f}"
 CURVE = "Loss of each frame, from {first:.3f} to {last:.3f}"
 NEWEST = "Newest frame"
+NO_FRAME = "no frame yet"
 INTERRUPTED = "The process ended before the job was finished; resume goes on."
 # Looking.
 LOOK_EMPTY = "Nothing is painted yet."

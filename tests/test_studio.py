@@ -1,0 +1,497 @@
+"""The studio without its page: who may ask, the files to choose from, the settings, and the queue of processes."""
+
+import ast
+import asyncio
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import pixels, texture
+from PIL import Image
+
+from vidstyle.api import StillPainter
+from vidstyle.errors import MediaError, UsageError
+from vidstyle.settings import BalanceSettings, ImageSettings, VideoSettings
+from vidstyle.studio import queue as queue_module
+from vidstyle.studio import texts
+from vidstyle.studio.access import BODY_LIMIT, UPLOAD_LIMIT, Access, Guard
+from vidstyle.studio.choices import Choices, from_result
+from vidstyle.studio.library import Library, safe_name
+from vidstyle.studio.preview import Preview
+from vidstyle.studio.queue import Queue
+
+PATIENCE = 60.0  # seconds that a test waits at most
+ACCESS = Access("127.0.0.1", 8000)
+# Stands for `python -m vidstyle`: makes the file after -o once a file "go" is there; fails where "fail" is its name.
+FAKE = """
+import os, pathlib, signal, sys, time
+def stop(*_):
+    print("vidstyle: interrupted", file=sys.stderr, flush=True)
+    os._exit(130)
+signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGTERM, stop)
+output = pathlib.Path(sys.argv[sys.argv.index("-o") + 1])
+with open("ran", "a") as ran:
+    ran.write(output.name + "\\n")
+while not pathlib.Path("go").exists():
+    time.sleep(0.02)
+if "fail" in output.name:
+    print("vidstyle: it cannot be painted", file=sys.stderr)
+    sys.exit(3)
+output.write_text("painted")
+"""
+
+
+def wait_for(true):
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def picture(path, seed=1, height=64, width=96):
+    Image.fromarray(pixels(texture(height, width, seed))).save(path)
+    return path
+
+
+# Access
+
+
+def asked(access, path="/", method="GET", headers=(), body=b"", query=b"", kind="http"):
+    """The status that a request gets, the headers, and whether it reached the application."""
+    sent, reached = [], []
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def app(scope, receive, send):
+        reached.append(True)
+        if kind == "http":
+            while (await receive()).get("more_body"):
+                pass
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive():
+        return parts.pop(0) if parts else {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    known = {"host": f"127.0.0.1:{access.port}"} | dict(headers)
+    raw = [(name.encode(), value.encode()) for name, value in known.items() if value is not None]
+    scope = {"type": kind, "path": path, "method": method, "headers": raw, "query_string": query}
+    asyncio.run(Guard(app, access)(scope, receive, send))
+    first = sent[0] if sent else {"status": 0, "headers": []}
+    return first.get("status", first.get("code")), dict(first.get("headers", [])), bool(reached)
+
+
+def cookie(access):
+    return {"cookie": f"{access.cookie}={access.token}"}
+
+
+def test_the_token_of_the_address_becomes_a_cookie():
+    status, headers, reached = asked(ACCESS, query=f"token={ACCESS.token}".encode())
+    assert (status, headers[b"location"], reached) == (303, b"/", False)
+    given = headers[b"set-cookie"].decode()
+    assert "HttpOnly" in given and "SameSite=Strict" in given
+    assert asked(ACCESS, headers={"cookie": given.partition(";")[0]})[::2] == (200, True)
+    assert len(ACCESS.token) >= 32 and Access("127.0.0.1", 8000).token != ACCESS.token
+    assert ACCESS.address == f"http://127.0.0.1:8000/?token={ACCESS.token}"
+
+
+OWN = {"origin": "http://127.0.0.1:8000"}
+REFUSED = {
+    "no token": (403, {}, {}),
+    "another token": (403, {"cookie": f"{ACCESS.cookie}=guess"}, {}),
+    "a broken cookie": (403, {"cookie": '=;"\\x'}, {}),
+    "the token of another port": (403, {"cookie": f"vidstyle_8001={ACCESS.token}"}, {}),
+    "a name that leads here": (421, {**cookie(ACCESS), "host": "evil.example:8000"}, {}),
+    "another port": (421, {**cookie(ACCESS), "host": "127.0.0.1:8001"}, {}),
+    "no Host": (421, {**cookie(ACCESS), "host": None}, {}),
+    "a Host with a user": (421, {**cookie(ACCESS), "host": "127.0.0.1:8000@evil.example"}, {}),
+    "a form of another site": (403, {**cookie(ACCESS), "origin": "http://evil.example"}, {"method": "POST"}),
+    "an Origin without a name": (403, {**cookie(ACCESS), "origin": "null"}, {"method": "POST"}),
+    "no Origin": (403, cookie(ACCESS), {"method": "POST"}),
+    "another scheme": (403, {**cookie(ACCESS), "origin": "https://127.0.0.1:8000"}, {"method": "POST"}),
+    "a script of another site": (403, {**cookie(ACCESS), "origin": "http://evil.example"}, {}),
+    "a long body": (413, {**cookie(ACCESS), **OWN, "content-length": f"{BODY_LIMIT + 1}"}, {"method": "POST"}),
+    "a huge upload": (
+        413,
+        {**cookie(ACCESS), **OWN, "content-length": f"{UPLOAD_LIMIT + 1}"},
+        {"method": "POST", "path": "/upload"},
+    ),
+    "a length that is none": (413, {**cookie(ACCESS), **OWN, "content-length": "1e3"}, {"method": "POST"}),
+    "a socket without a token": (1008, OWN, {"kind": "websocket"}),
+    "a socket of another site": (1008, {**cookie(ACCESS), "origin": "http://a.b"}, {"kind": "websocket"}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_allowed_does_not_reach_the_page(name):
+    status, headers, more = REFUSED[name]
+    assert asked(ACCESS, headers=headers, **more)[::2] == (status, False)
+
+
+def test_what_is_allowed_reaches_it():
+    assert asked(ACCESS, headers=cookie(ACCESS))[::2] == (200, True)
+    assert asked(ACCESS, headers={**cookie(ACCESS), "host": "localhost:8000"})[2]
+    assert asked(ACCESS, method="POST", headers={**cookie(ACCESS), **OWN}, body=b"a" * BODY_LIMIT)[0] == 200
+    assert asked(ACCESS, kind="websocket", headers={**cookie(ACCESS), **OWN})[2]
+
+
+def test_a_body_that_is_longer_than_its_header_says_is_refused():
+    headers = {**cookie(ACCESS), **OWN, "content-length": "10"}
+    assert asked(ACCESS, method="POST", headers=headers, body=b"a" * (BODY_LIMIT + 1))[0] == 413
+
+
+def test_beyond_this_machine_the_page_asks_for_a_password(monkeypatch):
+    monkeypatch.setattr("vidstyle.studio.access.LOGIN_PAUSE", 0)
+    access = Access("0.0.0.0", 8000, "correct horse battery")
+    own = {"host": "192.168.1.2:8000", "origin": "http://192.168.1.2:8000"}
+    assert "token" not in access.address
+    assert asked(access, headers={"host": "evil.example:8000"})[0] == 421
+    status, headers, _ = asked(access, headers=own)
+    assert (status, headers[b"location"]) == (303, b"/login")
+    assert asked(access, query=f"token={access.token}".encode(), headers=own)[0] == 303  # the token alone is no key
+    assert asked(access, "/still/1.jpg", headers=own)[0] == 403
+    assert asked(access, "/login", headers=own)[0] == 200
+    assert asked(access, "/login", "POST", own, b"password=wrong")[0] == 403
+    status, headers, _ = asked(access, "/login", "POST", own, b"password=correct+horse+battery")
+    assert status == 303
+    given = headers[b"set-cookie"].decode().partition(";")[0]
+    assert asked(access, headers={**own, "cookie": given})[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--host", "0.0.0.0"], "give --password-file"),
+        (["--host", "0.0.0.0", "--password-file", "none"], "cannot be read"),
+        (["--host", "0.0.0.0", "--password-file", "short"], "needs at least 12"),
+        (["--folder", "none"], "there is no folder none"),
+    ],
+)
+def test_a_studio_that_would_be_open_to_others_is_refused(vidstyle, tmp_path, monkeypatch, words, said):
+    pytest.importorskip("nicegui", reason="NiceGUI is not installed")
+    monkeypatch.chdir(tmp_path)
+    Path("short").write_text("secret\n")
+    done = vidstyle("studio", "--no-open", *words)
+    assert done.exit_code in (2, 7)
+    assert said in " ".join(done.output.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["short"]
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("photo.jpg", "photo.jpg"),
+        ("../../etc/passwd.png", "passwd.png"),
+        ("C:\\Windows\\a.png", "a.png"),
+        ("<script>alert(1)</script>.png", "script_.png"),
+        ('"><img src=x onerror=alert(1)>.png', "___img src_x onerror_alert(1)_.png"),
+        ("-o.png", "o.png"),
+        (".htaccess", "htaccess"),
+        ("a\0b\n.png", "a_b_.png"),
+        ("..", "file_"),
+        ("CON.png", "file_CON.png"),
+        ("Gemälde Ω.png", "Gemälde Ω.png"),
+        ("a" * 300 + ".png", "a" * 76 + ".png"),
+    ],
+)
+def test_a_name_from_a_browser_is_made_harmless(given, kept):
+    assert safe_name(given) == kept
+
+
+def test_a_file_that_is_dropped_is_read_as_a_job_would(tmp_path):
+    library = Library(tmp_path)
+    part = picture(tmp_path / "part.png").rename(tmp_path / "part")
+    item = library.receive(part, "../photo.png", style=False)
+    assert item.path == tmp_path / "uploads" / "photo.png"
+    assert library.contents[0] == item and item not in library.styles
+    assert (library.facts(item).width, library.facts(item).height) == (96, 64)
+    again = library.receive(picture(tmp_path / "part.png").rename(part), "photo.png", style=True)
+    assert again.name == "photo-2.png"
+    for name, data in (("a.png", b"no picture"), ("a.exe", item.path.read_bytes()), ("a.svg", b"<svg/>")):
+        part.write_bytes(data)
+        with pytest.raises(MediaError) as refused:
+            library.receive(part, name, style=False)
+        assert str(tmp_path) not in str(refused.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"uploads"}
+    assert {path.name for path in (tmp_path / "uploads").iterdir()} == {"photo.png", "photo-2.png"}
+    assert {one.name for one in Library(tmp_path).contents} >= {"photo.png", "valley.jpg", "ride.mp4"}
+
+
+def test_a_key_that_the_page_does_not_know_leads_nowhere(tmp_path):
+    library = Library(tmp_path)
+    for key in ("", "../x", "/etc/passwd", "0" * 16):
+        with pytest.raises(KeyError):
+            library[key]
+
+
+# Settings
+
+
+@pytest.fixture
+def library(tmp_path):
+    for name, seed in (("photo.png", 1), ("one.png", 2), ("-two.png", 3)):
+        picture(tmp_path / name, seed)
+    return Library(tmp_path)
+
+
+def chosen(library, **changes):
+    photo, one, two = (library.named(name, style=False) for name in ("photo.png", "one.png", "-two.png"))
+    choices = Choices().with_content(photo.key, moves=False).with_style(one.key).with_style(two.key)
+    for name, value in changes.items():
+        choices = choices.with_dial(name, value)
+    return choices.with_share(two.key, 0.25)
+
+
+def test_choices_are_a_command_and_a_call_from_python(library):
+    choices = chosen(library, alpha=0.2, style_scale=1.5)
+    expected = ImageSettings(alpha=0.2, style_scale=1.5, mix=(1.0, 0.25))
+    assert choices.settings() == expected
+    words = shlex.split(choices.command(library, "a.png"))
+    assert words[:7] == ["vidstyle", "image", "photo.png", "one.png", "./-two.png", "-o", "a.png"]
+    assert set(words[7:]) == {"--alpha", "0.2", "--style-scale", "1.5", "--mix", "1.0,0.25", "--keep-job"}
+    call = ast.parse(choices.python(library, "a.png")).body[-1].value
+    assert [ast.literal_eval(one) for one in call.args[:3]] == ["photo.png", ["one.png", "./-two.png"], "a.png"]
+    assert eval(ast.unparse(call.args[3]), {"ImageSettings": ImageSettings}) == expected
+
+
+def test_each_kind_of_job_has_its_own_settings(library):
+    choices = chosen(library, alpha=0.2)
+    assert choices.with_job("balance").settings() == BalanceSettings(mix=(1.0, 0.25))  # it goes through all alphas
+    assert choices.with_job("balance").format == "gif"
+    clip = choices.with_content(library.named("ride.mp4", style=False).key, moves=True)
+    assert clip.settings() == VideoSettings(alpha=0.2, mix=(1.0, 0.25))
+    assert (clip.job, clip.format, clip.with_content(choices.content, moves=False).job) == ("video", "mp4", "image")
+
+
+def test_an_output_does_not_take_the_place_of_another_file(library):
+    choices = chosen(library)
+    assert choices.output(library.folder) == "painting.png"
+    (library.folder / "painting.png").write_bytes(b"")
+    (library.folder / "painting-2.png.job").mkdir()
+    assert choices.output(library.folder) == "painting-3.png"
+
+
+def test_a_result_gives_its_settings_back(library, vidstyle, network, monkeypatch):
+    monkeypatch.chdir(library.folder)
+    choices = chosen(library, alpha=0.25, style_metric="gram")
+    words = choices.arguments(library, "a.png")
+    done = vidstyle(*words, "--network", network, "--first-iterations", 1, "--size", 64, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    found, missing = from_result(Path("a.png"), library, Choices())
+    assert missing == []
+    assert (found.content, found.styles, found.shares) == (choices.content, choices.styles, choices.shares)
+    assert (found.dials, found.size, found.job) == (choices.dials, 64, "image")
+    assert found.rest == {"network": "tiny.safetensors", "first_iterations": 1}
+    assert found.with_dial("first_iterations", 3).rest == {"network": "tiny.safetensors"}
+    with pytest.raises(MediaError, match="does not hold the settings"):
+        from_result(Path("photo.png"), library, Choices())
+
+
+# The preview
+
+
+def test_a_still_goes_on_from_the_last(network):
+    content, style = (np.asarray(texture(48, 64, seed).permute(1, 2, 0)) for seed in (1, 2))
+    painter = StillPainter(content, [style])
+    settings = ImageSettings(size=64, network=str(network), device="cpu", precision="float32")
+    losses, state = [], None
+    for _ in range(4):
+        result, state = painter.step(settings, state, 5)
+        losses.append(result.losses["total"])
+        assert result.iterations <= 5
+    assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
+    once, _ = StillPainter(content, [style]).step(settings, None, 5)
+    assert once.losses["total"] == losses[0]
+    other, _ = painter.step(ImageSettings(**{**vars(settings), "alpha": 1.0}), state, 5)
+    assert (
+        np.abs(other.image.astype(int) - StillPainter.fitted(content, 64)).mean()
+        < np.abs(result.image.astype(int) - StillPainter.fitted(content, 64)).mean()
+    )
+
+
+def test_the_preview_paints_what_was_asked_for_last(library):
+    preview = Preview(library)
+    try:
+        for alpha in (0.1, 0.2, 0.9):
+            preview.ask(chosen(library, alpha=alpha))
+        wait_for(lambda: preview.still.jpeg and not preview.still.refining)
+        assert (preview.still.width, preview.still.height) == (96, 64)
+        (library.folder / "photo.png").unlink()
+        bad = chosen(library).with_content(library.named("photo.png", style=False).key, moves=False)
+        other = library.named("one.png", style=False)
+        before = preview.still.content_version
+        preview.ask(bad.with_content(other.key, moves=False))
+        wait_for(lambda: preview.still.content_version > before)
+        preview.ask(bad)
+        wait_for(lambda: "photo.png" in preview.still.error)
+        preview.ask(bad.with_content(other.key, moves=False))
+        wait_for(lambda: not preview.still.error)
+    finally:
+        preview.close()
+
+
+# The queue
+
+
+@pytest.fixture
+def queues(tmp_path, monkeypatch):
+    """Makes queues of one folder whose jobs are fakes."""
+    program = tmp_path / "fake.py"
+    program.write_text(FAKE)
+    monkeypatch.setattr(queue_module, "PROGRAM", (sys.executable, str(program), "vidstyle"))
+    monkeypatch.setattr(queue_module, "PERIOD", 0.02)
+    made = []
+
+    def make():
+        made.append(Queue(tmp_path))
+        return made[-1]
+
+    yield make
+    for queue in made:
+        for entry in queue.entries:
+            queue.stop(entry.key)
+        wait_for(lambda queue=queue: not queue._thread.is_alive() or not any(one.pid for one in queue.entries))
+        queue.close()
+
+
+def add(queue, *names):
+    return [queue.add(["image", "a.png", "-o", name], name, "image", f"vidstyle {name}").key for name in names]
+
+
+def states(queue):
+    return [entry.state for entry in queue.entries]
+
+
+def ran(queue):
+    path = queue.folder / "ran"
+    return path.read_text().split() if path.exists() else []
+
+
+def test_jobs_run_one_after_the_other(queues):
+    queue = queues()
+    first, second, third = add(queue, "a.png", "b.png", "c.png")
+    queue.move_up(third)
+    assert [entry.output for entry in queue.entries] == ["a.png", "c.png", "b.png"]
+    queue.start()
+    wait_for(lambda: ran(queue) == ["a.png"])
+    assert states(queue) == ["running", "waiting", "waiting"]
+    queue.remove(first)  # it runs
+    (queue.folder / "go").touch()
+    wait_for(lambda: states(queue) == ["done"] * 3)
+    assert ran(queue) == ["a.png", "c.png", "b.png"]
+    queue.remove(second)
+    assert [entry.key for entry in queue.entries] == [first, third]
+
+
+def test_a_paused_job_keeps_the_others_waiting_and_a_stopped_one_does_not(queues):
+    queue = queues()
+    first, second = add(queue, "a.png", "b.png")
+    queue.start()
+    wait_for(lambda: ran(queue) == ["a.png"])
+    queue.pause(first)
+    wait_for(lambda: not queue[first].pid)
+    time.sleep(0.2)
+    assert (states(queue), ran(queue)) == (["paused", "waiting"], ["a.png"])
+    queue.resume(first)
+    wait_for(lambda: ran(queue) == ["a.png"] * 2)
+    queue.stop(first)
+    wait_for(lambda: ran(queue) == ["a.png", "a.png", "b.png"])
+    assert states(queue) == ["stopped", "running"]
+    (queue.folder / "go").touch()
+    wait_for(lambda: states(queue) == ["stopped", "done"])
+    queue.resume(first)
+    wait_for(lambda: states(queue) == ["done", "done"])
+    assert queue[second].message == ""
+
+
+def test_a_job_that_fails_says_why_and_the_next_one_runs(queues):
+    queue = queues()
+    (queue.folder / "go").touch()
+    add(queue, "fail.png", "b.png")
+    queue.start()
+    wait_for(lambda: states(queue) == ["failed", "done"])
+    assert queue.entries[0].message == "it cannot be painted"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="another system does not tell the words of a process")
+def test_another_server_goes_on_with_the_queue(queues):
+    queue = queues()
+    first, second = add(queue, "a.png", "b.png")
+    queue.start()
+    wait_for(lambda: ran(queue) == ["a.png"])
+    pid = queue[first].pid
+    queue.close()  # as if it was killed: the process runs on
+    again = queues()
+    again.start()
+    time.sleep(0.2)
+    assert (again[first].pid, states(again), ran(again)) == (pid, ["running", "waiting"], ["a.png"])
+    again.pause(first)
+    queue._process.wait(PATIENCE)
+    wait_for(lambda: not again[first].pid)
+    again.resume(first)
+    (queue.folder / "go").touch()
+    wait_for(lambda: states(again) == ["done", "done"])
+    assert ran(again) == ["a.png", "a.png", "b.png"]
+    assert again[second].command == "vidstyle b.png"
+
+
+def test_what_ran_when_the_machine_went_off_is_run_again(queues):
+    queue = queues()
+    (key,) = add(queue, "a.png")
+    file = queue.folder / ".vidstyle-studio" / "queue.json"
+    found = json.loads(file.read_text())
+    found["entries"][0] |= {"state": "running", "pid": 2**22 + 1}
+    file.write_text(json.dumps(found))
+    (queue.folder / "go").touch()
+    again = queues()
+    again.start()
+    wait_for(lambda: states(again) == ["done"])
+    assert again[key].output == "a.png"
+
+
+def test_a_damaged_queue_is_said(tmp_path):
+    (tmp_path / ".vidstyle-studio").mkdir()
+    (tmp_path / ".vidstyle-studio" / "queue.json").write_text('{"format": "other"}')
+    with pytest.raises(UsageError, match="remove it to begin with an empty queue"):
+        Queue(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal")
+def test_a_job_that_ignores_its_interruption_is_terminated(queues, monkeypatch):
+    program = FAKE.replace("signal.signal(signal.SIGINT, stop)", "signal.signal(signal.SIGINT, signal.SIG_IGN)")
+    queue = queues()
+    (queue.folder / "fake.py").write_text(program)
+    monkeypatch.setattr(queue_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(queue_module, "_interruption", lambda: signal.SIGINT)
+    (key,) = add(queue, "a.png")
+    queue.start()
+    wait_for(lambda: ran(queue) == ["a.png"])
+    queue.stop(key)
+    wait_for(lambda: not queue[key].pid)
+    assert states(queue) == ["stopped"]
+
+
+def test_every_text_of_the_page_is_in_one_file():
+    """What the modules of the page say themselves are names of classes, properties and events."""
+    folder = Path(texts.__file__).parent
+    for name in ("page", "choosing", "painting", "looking"):
+        tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
+        docs = {
+            ast.get_docstring(node, clean=False)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Module)
+        }
+        said = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        words = [one for one in said if one not in docs and one[:1].isupper() and " " in one]
+        assert not words, name
