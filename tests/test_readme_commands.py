@@ -36,6 +36,7 @@ CHEAP = {  # what is added to a command; of an option that is given twice the la
     "plan": "--iterations 1 --first-iterations 1 --end .2 --size 96 --network {tiny}",
     "batch": "",
     "show": "",
+    "watch": "--once",
     "doctor": "",
     "guide": "",
 }

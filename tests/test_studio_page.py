@@ -191,7 +191,7 @@ def test_a_picture_that_is_dropped_is_chosen_and_another_file_is_refused(tab, st
     assert tab.locator("img[src=x]").count() == 0
     tab.set_input_files(".drop[data-role=style] input", tmp_path / "b.png")
     tab.wait_for_function("document.querySelector('.refused .drop-said')?.textContent.includes('not a picture')")
-    assert [path.name for path in (studio.folder / "uploads").iterdir()] == ["img src_x onerror_alert(1)_.png"]
+    assert [path.name for path in (studio.folder / "uploads").iterdir()] == ["_img src_x onerror_alert(1)_.png"]
     tab.click(".thumb[aria-label='valley.jpg']")
 
 
