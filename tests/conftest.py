@@ -171,7 +171,7 @@ def samples():
     return Path(__file__).parent.parent / "samples"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """A headless Chromium; the tests that need it are skipped, visibly, where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
