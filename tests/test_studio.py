@@ -23,7 +23,7 @@ from vidstyle.studio import texts
 from vidstyle.studio.access import BODY_LIMIT, UPLOAD_LIMIT, Access, Guard
 from vidstyle.studio.choices import Choices, from_result
 from vidstyle.studio.library import Library, safe_name
-from vidstyle.studio.preview import Preview
+from vidstyle.studio.preview import ALPHAS, Preview
 from vidstyle.studio.queue import Queue
 
 PATIENCE = 60.0  # seconds that a test waits at most
@@ -337,6 +337,21 @@ def test_the_preview_paints_what_was_asked_for_last(library):
         wait_for(lambda: "photo.png" in preview.still.error)
         preview.ask(bad.with_content(other.key, moves=False))
         wait_for(lambda: not preview.still.error)
+    finally:
+        preview.close()
+
+
+def test_the_grid_paints_each_style_at_each_alpha(library):
+    preview = Preview(library)
+    try:
+        preview.compare(chosen(library))
+        preview.ask(chosen(library))  # is painted first, or at the latest after the next cell
+        wait_for(lambda: preview.grid.cells and all(preview.grid.cells))
+        assert preview.still.jpeg
+        assert len(preview.grid.cells) == 2 * len(ALPHAS) and len(set(preview.grid.cells)) == 2 * len(ALPHAS)
+        preview.compare(chosen(library).with_style(chosen(library).styles[0]))
+        assert preview.grid.cells == (b"",) * len(ALPHAS)
+        wait_for(lambda: all(preview.grid.cells))
     finally:
         preview.close()
 

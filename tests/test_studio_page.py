@@ -166,12 +166,22 @@ def test_everything_has_a_name_and_is_reached_by_the_keyboard(tab):
 def test_a_dial_paints_the_still_anew_and_nothing_moves(tab):
     settled(tab)
     before, box = still(tab), tab.locator(".view-choose .wipe").bounding_box()
-    tab.get_by_label("Alpha").fill("0.9")
+    tab.get_by_label("Alpha:").fill("0.9")
     tab.wait_for_function("old => document.querySelector('.view-choose .after').getAttribute('src') != old", arg=before)
     still(tab)
     assert tab.locator(".view-choose .wipe").bounding_box() == box
-    assert tab.get_by_label("Alpha").input_value() == "0.9"
+    assert tab.get_by_label("Alpha:").input_value() == "0.9"
     assert "--alpha 0.9" in tab.get_attribute(".dials .copy", "data-copy")
+    tab.click("text=Reset")
+    tab.wait_for_function("document.querySelector('.dials input').value == '0.4'")
+
+
+def test_a_small_painting_that_is_clicked_sets_style_and_alpha(tab):
+    still(tab)
+    tab.click("text=Compare alphas")
+    tab.wait_for_function("[...document.querySelectorAll('.cell img')].filter(one => one.naturalWidth > 0).length == 5")
+    tab.click(".cell[aria-label='swirls.jpg, alpha 0.95']")
+    tab.wait_for_function("document.querySelector('.dials input').value == '0.95'")
     tab.click("text=Reset")
     tab.wait_for_function("document.querySelector('.dials input').value == '0.4'")
 

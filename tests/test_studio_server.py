@@ -56,8 +56,9 @@ class Studio:
 
     def close(self):
         self.process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
-        self.process.wait(PATIENCE)
+        code = self.process.wait(PATIENCE)
         self.process.stdout.close()
+        assert code == (130 if os.name != "nt" else code)
 
     @property
     def own(self):

@@ -15,6 +15,7 @@ from vidstyle.studio import texts
 from vidstyle.studio.choices import DEFAULTS, FORMATS, RANGES, Choices
 from vidstyle.studio.library import Item
 from vidstyle.studio.parts import Input, Select, Slider, button, drop, image, put, say, style, tag
+from vidstyle.studio.preview import ALPHAS
 from vidstyle.studio.session import Session
 
 PICTURES, CLIPS = "image/*,.heic,.avif", "image/*,video/*,.heic,.avif,.mkv"
@@ -33,6 +34,8 @@ class ChooseView:
         self.buttons: dict[str, list[tuple[Any, bool]]] = {}
         self.mixed: tuple[str, ...] = ()
         self.mix: dict[str, Slider] = {}
+        self.grid_version = 0
+        self.cells: list[Any] = []
         self.asked: str | None = None  # key of the content whose facts are asked for
         with tag("section", "panel inputs"):
             tag("h2", "", texts.CONTENT)
@@ -52,6 +55,8 @@ class ChooseView:
                 tag("input", "wipe-range", type="range", min=0, max=100, data_value=0)
             self.status = tag("p", "facts still-status", role="status")
             self.second = Slider(texts.SECOND, 0, 1, 0.04, self._second)
+            self.compare = button(texts.COMPARE, self._compare, title=texts.COMPARE_HINT)
+            self.grid = tag("div", "grid", role="group", aria_label=texts.COMPARE, style=f"--columns: {len(ALPHAS)}")
         with tag("section", "panel dials"):
             self.dials = {
                 name: Slider(text, *RANGES[name], STEPS, self._dial(name)) for name, text in texts.DIALS.items()
@@ -87,6 +92,7 @@ class ChooseView:
             self.version = self.session.version
             self._follow(self.session.choices)
         self._show_still()
+        self._show_grid()
 
     def _list(self, box: Any, items: list[Item], *, is_style: bool) -> None:
         box.clear()
@@ -121,6 +127,7 @@ class ChooseView:
         self.end.box.set_visibility(choices.job == "video")
         self._follow_mix(choices)
         put(self.paint, disabled=not choices.ready)
+        put(self.compare, disabled=not choices.ready)
         self._follow_copies(choices)
         if choices.content and choices.content != self.asked:
             self.asked = choices.content
@@ -189,6 +196,34 @@ class ChooseView:
         else:
             known = texts.STILL_STATUS.format(**dataclasses.asdict(dataclasses.replace(still, jpeg=b"", content=b"")))
             say(self.status, f"{known}, {texts.REFINING if still.refining else texts.REFINED}")
+
+    def _show_grid(self) -> None:
+        """The small paintings, as they come."""
+        grid = self.session.preview.grid
+        if grid.version != self.grid_version:
+            self.grid_version, self.cells = grid.version, []
+            self.grid.clear()
+            with self.grid:
+                for place in range(len(grid.cells)):
+                    style, alpha = grid.styles[place // len(ALPHAS)], ALPHAS[place % len(ALPHAS)]
+                    name = texts.CELL.format(name=self.session.library[style].name, alpha=alpha)
+                    with button("", self._taking(style, alpha), "cell", title=name, aria_label=name):
+                        self.cells.append(image("", ""))
+                        tag("span", "", f"{alpha:g}", aria_hidden="true")
+        for place, data in enumerate(grid.cells):
+            if data:
+                put(self.cells[place], src=f"/grid/{grid.version}/{place}.jpg")
+
+    def _compare(self) -> None:
+        if self.session.choices.ready:
+            self.session.preview.compare(self.session.choices)
+
+    def _taking(self, style: str, alpha: float) -> Callable[[], None]:
+        def take() -> None:
+            one = dataclasses.replace(self.session.choices, styles=(style,), shares=(1.0,))
+            self._keep(one.with_dial("alpha", alpha))
+
+        return take
 
     def _choose(self, item: Item) -> Callable[[], None]:
         return lambda: self._keep(self.session.choices.with_content(item.key, moves=item.moves))

@@ -53,7 +53,7 @@ class Card:
         queue = session.queue
         with tag("li", "card") as self.element:
             with tag("div", "frame"):
-                tag("span", "no-frame", texts.NO_FRAME)
+                self.none = tag("span", "no-frame", texts.NO_FRAME)
                 self.frame = image("", texts.NEWEST, "newest")
             with tag("div", "card-body"):
                 with tag("div", "card-head"):
@@ -107,6 +107,9 @@ class Card:
         )
         say(self.numbers, said(status) if status.frames else "")
         say(self.message, entry.message)
+        self.none.set_visibility(status.newest is None)
+        idle = status.newest is None and entry.state != "running"
+        self.element.classes(replace="card idle" if idle else "card")
         if status.newest is not None:
             put(self.frame, src=f"/job/{entry.key}/frame/{status.newest}.png")
         losses = list(status.losses)

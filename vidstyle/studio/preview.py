@@ -7,13 +7,17 @@ import threading
 from dataclasses import dataclass
 
 from vidstyle.api import StillPainter
-from vidstyle.errors import VidstyleError
 from vidstyle.studio.choices import PREVIEW_SIZE, Choices
 from vidstyle.studio.library import Library, jpeg
+from vidstyle.system.exits import outcome
 from vidstyle.types import State
 
 EVALUATIONS = 5  # between two pictures that are shown
 MOST = 60  # after which the still is left as it is
+ALPHAS = (0.0, 0.3, 0.5, 0.8, 0.95)  # of the grid
+MOST_STYLES = 4  # rows of the grid
+CELL_SIZE = 128  # pixels of the long side of a picture of the grid
+CELL_EVALUATIONS = 20
 QUALITY = 90  # of the JPEGs
 SETTLED = 0.004  # fraction by which a step must lower the loss for another to be made
 
@@ -34,13 +38,25 @@ class Still:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Small paintings to choose from, as far as they are there."""
+
+    version: int = 0  #: of the question
+    styles: tuple[str, ...] = ()  #: keys, of each row
+    cells: tuple[bytes, ...] = ()  #: JPEGs row by row, in each row the `ALPHAS`; empty for one that is not painted yet
+
+
 class Preview:
     """Paints what was asked for last."""
 
     def __init__(self, library: Library) -> None:
         self.still = Still()
+        self.grid = Grid()
         self._library = library
         self._wanted: Choices | None = None
+        self._comparing: Choices | None = None  # as long as the grid is not full
+        self._cell_painter: tuple[tuple[int, str], StillPainter] | None = None
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="vidstyle-preview", daemon=True)
@@ -50,6 +66,14 @@ class Preview:
         """Paint this instead of what was asked for before."""
         with self._changed:
             self._wanted = choices
+            self._changed.notify()
+
+    def compare(self, choices: Choices) -> None:
+        """Paint the content small, in each style at each of `ALPHAS`, whenever the still is left as it is."""
+        styles = choices.styles[:MOST_STYLES]
+        with self._changed:
+            self._comparing = choices
+            self.grid = Grid(self.grid.version + 1, styles, (b"",) * (len(styles) * len(ALPHAS)))
             self._changed.notify()
 
     def close(self) -> None:
@@ -65,6 +89,9 @@ class Preview:
         state: State | None = None
         while (choices := self._next()) is not None:
             try:
+                if choices is self._comparing:
+                    self._paint_cell(choices)
+                    continue
                 own = choices.content, choices.styles, choices.second
                 if own != inputs:
                     content = self._library.picture(self._library[choices.content], choices.second, PREVIEW_SIZE)
@@ -80,9 +107,9 @@ class Preview:
                     )
                 assert painter is not None
                 state = self._paint(painter, choices, state)
-            except VidstyleError as error:
-                self._show(error=str(error), refining=False)
-                inputs = state = None
+            except Exception as error:  # the thread lives on, whatever happens to one still
+                self._show(error=outcome(error, "")[1], refining=False)
+                inputs = state = self._comparing = None
 
     def _paint(self, painter: StillPainter, choices: Choices, state: State | None) -> State | None:
         """Paint until nothing changes much, or something else is wanted."""
@@ -100,12 +127,33 @@ class Preview:
                 break
         return state
 
+    def _paint_cell(self, choices: Choices) -> None:
+        """The next picture of the grid, if that is still the one of these choices."""
+        with self._changed:
+            grid = self.grid
+            if choices is not self._comparing:
+                return
+        place = grid.cells.index(b"")
+        style, alpha = grid.styles[place // len(ALPHAS)], ALPHAS[place % len(ALPHAS)]
+        if self._cell_painter is None or self._cell_painter[0] != (grid.version, style):
+            content = self._library.picture(self._library[choices.content], choices.second, CELL_SIZE)
+            own = StillPainter(content, [self._library.picture(self._library[style], 0.0, CELL_SIZE)])
+            self._cell_painter = (grid.version, style), own
+        settings = dataclasses.replace(choices.preview_settings(), alpha=alpha, mix=(), size=CELL_SIZE)
+        result, _ = self._cell_painter[1].step(settings, None, CELL_EVALUATIONS)
+        with self._changed:
+            if self.grid is grid:
+                cells = (*grid.cells[:place], jpeg(result.image, quality=QUALITY), *grid.cells[place + 1 :])
+                self.grid = dataclasses.replace(grid, cells=cells)
+                if all(cells):
+                    self._comparing = self._cell_painter = None
+
     def _next(self) -> Choices | None:
         """What is wanted, once something is; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._wanted is not None)
+            self._changed.wait_for(lambda: self._closing or self._wanted is not None or self._comparing is not None)
             wanted, self._wanted = self._wanted, None
-            return None if self._closing else wanted
+            return None if self._closing else self._comparing if wanted is None else wanted
 
     def _interrupted(self) -> bool:
         with self._changed:

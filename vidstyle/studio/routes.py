@@ -34,6 +34,10 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
     async def still_content(request: Request) -> Response:
         return _bytes(session.preview.still.content, "image/jpeg")
 
+    async def cell(request: Request) -> Response:
+        cells, place = session.preview.grid.cells, request.path_params["place"]
+        return _bytes(cells[place] if place < len(cells) else b"", "image/jpeg")
+
     async def thumb(request: Request) -> Response:
         return await _made("image/jpeg", lambda: session.library.thumb(session.library[_key(request)]), keep=True)
 
@@ -58,6 +62,7 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
     found: list[tuple[str, str, Handler]] = [
         ("GET", "/still/{version:int}.jpg", still),
         ("GET", "/still/content/{version:int}.jpg", still_content),
+        ("GET", "/grid/{version:int}/{place:int}.jpg", cell),
         ("GET", "/thumb/{key}", thumb),
         ("GET", "/job/{key}/frame/{number:int}.png", painted),
         ("GET", "/job/{key}/content/{number:int}.jpg", content),

@@ -54,6 +54,9 @@ FACTS_PICTURE = "{width} × {height}"
 FACTS_CLIP = "{width} × {height}, {seconds:.1f} s, {frames} frames, {shots}"
 SHOTS = {1: "1 shot"}
 SHOTS_MANY = "{count} shots"
+COMPARE = "Compare alphas"
+COMPARE_HINT = "Paint it small in each style at several alphas, to choose from"
+CELL = "{name}, alpha {alpha:g}"
 # The queue.
 QUEUE_EMPTY = "Nothing is in the queue. Choose what to paint first."
 STATES = {

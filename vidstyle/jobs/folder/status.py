@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -63,7 +64,7 @@ class JobStatus:
 class JobWatcher:
     """Reads the status of one job again and again; of the journal only the lines that are new.
 
-    Nothing is locked or written, so the job is not disturbed.
+    Nothing is locked or written, so the job is not disturbed. Safe to use from several threads.
 
     Args:
         job: its folder, OUTPUT.job, or its output.
@@ -77,6 +78,7 @@ class JobWatcher:
         self._losses: dict[int, float] = {}
         self._last: Entry | None = None
         self._manifest: tuple[tuple[int, int], Manifest] | None = None
+        self._reading = threading.Lock()
 
     def require(self) -> None:
         """Raise `JobError` unless there is a job folder."""
@@ -88,6 +90,10 @@ class JobWatcher:
 
     def status(self) -> JobStatus:
         """How far the job is now."""
+        with self._reading:
+            return self._status()
+
+    def _status(self) -> JobStatus:
         if not self.folder.is_dir():
             return JobStatus(self.folder, "gone", painted=len(self._losses), losses=tuple(self._losses.values()))
         held = is_held(self.folder)  # before the journal is read: what is there afterwards is not less
