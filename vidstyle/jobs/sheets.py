@@ -70,6 +70,19 @@ class Sheet:
             yield cell
 
 
+class Cells:
+    """The cells of a sheet alone, as workers paint them."""
+
+    def __init__(self, cells: Sequence[Frame]) -> None:
+        self._cells = cells
+        height, across = cells[0].image.shape[1:]
+        self.info = ClipInfo(across, height, Fraction(1), len(cells))
+
+    def frames(self, start: int, end: int | None = None) -> Generator[Frame]:
+        """The cells from number `start` on, until before `end`."""
+        yield from self._cells[start:end]
+
+
 @dataclass(frozen=True, eq=False)
 class Style:
     """A style by its name."""

@@ -149,14 +149,18 @@ class SequenceSource:
         )
         self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
         self.ahead = Ahead.of(settings, self.reach, own.width * own.height)
+        self.estimated_at_once = motion_workers()  # frames, where there is memory for them
 
-    def frames(self, start: int) -> Generator[Frame]:
+    def frames(self, start: int, end: int | None = None) -> Generator[Frame]:
         """The frames from number `start` on. Decodes from those before it that their motion is estimated from.
+
+        Args:
+            end: number of the frame before which they stop.
 
         Where there are processors to spare, the motion of several frames is estimated at once.
         """
         first, ahead = self._first_needed(start), self.ahead.pending(self.info.width * self.info.height)
-        workers = max(1, min(ahead, motion_workers()))
+        workers = max(1, min(ahead, self.estimated_at_once))
         previous: tuple[np.ndarray, Tensor | None, tuple[Tensor, ...]] | None = None
         before: deque[np.ndarray] = deque(maxlen=self.reach)
         masks_before: deque[Tensor | None] = deque(maxlen=self.reach)
@@ -171,6 +175,8 @@ class SequenceSource:
         ):
             try:
                 for index, picture in enumerate(each("decode", decoded), first):
+                    if index == end:
+                        break
                     with stage("decode"):
                         pixels, mask = pictures.resize(picture, self.info.width, self.info.height), next(masks)
                         regions = next(all_regions)
@@ -279,6 +285,15 @@ class SequenceSource:
         return motions
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What decoding a clip once has shown."""
+
+    clip: Clip
+    cuts: tuple[int, ...]  #: numbers of the frames that begin a new shot
+    flashes: frozenset[int]  #: numbers of the frames from which no motion can be estimated
+
+
 class VideoSource(SequenceSource):
     """The frames of a clip at working size, with their motion.
 
@@ -289,6 +304,7 @@ class VideoSource(SequenceSource):
         settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask, feather and region.
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
+        survey: what another process has found out of the same clip with the same settings; it is not decoded then.
 
     Raises:
         MediaError: the clip cannot be read to its end, or the mask does not fit it.
@@ -297,36 +313,47 @@ class VideoSource(SequenceSource):
     """
 
     def __init__(
-        self, path: str, settings: VideoSettings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
+        self,
+        path: str,
+        settings: VideoSettings,
+        mix: Sequence[OverTime],
+        estimator: flow.Estimator | None = None,
+        survey: Survey | None = None,
     ) -> None:
         self.path = path
-        libraries.require("reading a clip", "av")
-        # Not at the top: whoever has no clip needs no such library.
-        from vidstyle.media.video import survey
-        from vidstyle.motion.shots import CutDetector
-
-        detector = CutDetector()
-        self.clip = survey(
-            path,
-            start=settings.start,
-            end=settings.end,
-            rate=settings.input_fps,
-            on_frame=detector.add,
-            deinterlace=settings.deinterlace,
-            hdr=settings.hdr,
-        )
-        for note in self.clip.notes:
-            tell(note)
-        cuts, clip = detector.cuts() if settings.cuts else (), self.clip
+        self.survey = survey or _surveyed(path, settings)
+        self.clip = clip = self.survey.clip
         own = clip.info
         masks = clip_masks(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
         regions = clip_regions(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
-        super().__init__(clip, settings, mix, cuts, detector.flashes(), estimator, masks, regions)
+        super().__init__(clip, settings, mix, self.survey.cuts, self.survey.flashes, estimator, masks, regions)
 
     @property
     def sound(self) -> Clip | None:
         """The clip whose sound goes along; pictures have none."""
         return None if is_sequence(self.path) else self.clip
+
+
+def _surveyed(path: str, settings: VideoSettings) -> Survey:
+    """Decode a clip once, and tell what is to be told of it. Raises as `VideoSource` does."""
+    libraries.require("reading a clip", "av")
+    # Not at the top: whoever has no clip needs no such library.
+    from vidstyle.media.video import survey
+    from vidstyle.motion.shots import CutDetector
+
+    detector = CutDetector()
+    clip = survey(
+        path,
+        start=settings.start,
+        end=settings.end,
+        rate=settings.input_fps,
+        on_frame=detector.add,
+        deinterlace=settings.deinterlace,
+        hdr=settings.hdr,
+    )
+    for note in clip.notes:
+        tell(note)
+    return Survey(clip, tuple(detector.cuts()) if settings.cuts else (), detector.flashes())
 
 
 def _same(one: Tensor | None, other: Tensor | None) -> bool:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import as_painted
 from vidstyle.core import color, networks
 from vidstyle.core.optimize import pick_precision
-from vidstyle.core.probe import no_bytes, require_memory
+from vidstyle.core.probe import needed, no_bytes, require_memory
 from vidstyle.core.stylizer import Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
+from vidstyle.executors.dispatch import dispatch
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.folder.checkpoint import JobFolder
@@ -39,9 +40,11 @@ from vidstyle.jobs.output.targets import Targets
 from vidstyle.jobs.regions import picture_regions, styles_of
 from vidstyle.jobs.rendering import Observer, Watched, render
 from vidstyle.jobs.retiming import expected_times, retime
-from vidstyle.jobs.sheets import Sheet
+from vidstyle.jobs.sheets import Cells, Sheet
+from vidstyle.jobs.shots import ShotKeeper, ShotSource, ShotWork, tell_devices
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
 from vidstyle.jobs.threads import computing_with
+from vidstyle.jobs.workers import require_memory_for_all, require_threads, threads_of, workers_of
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.media.writers.base import Encoding
@@ -215,11 +218,12 @@ class Task:
         """
         self.require_room(source)
         frames = max(source.playback) + 1
-        manifest = self.manifest(frames)
+        manifest = dataclasses.replace(self.manifest(frames), shots=tuple(_shots(source)[1:]))
         with open_job(self.outputs[0], manifest, restart=self.options.restart) as job, _told(job):
             self.targets.claim(job)
+            require_threads(self.options, job.manifest.threads)
             self._log(job, source)
-            if cost := announced(source.info, frames - job.done):
+            if cost := announced(source.info, frames - job.painted):
                 tell(cost)
             with computing_with(job.manifest.threads):
                 yield job
@@ -231,7 +235,10 @@ class Task:
         require_space(self.outputs, source.info, max(source.playback) + 1, len(source.playback))
         if not isinstance(source, PictureSource):  # of a picture it is known before that is decoded
             beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
-            require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
+            size = source.info.height, source.info.width
+            require_memory(self.network, self.settings, size, beside)
+            if isinstance(count := self.options.workers, int) and count > 1 and self.device.type == "cpu":
+                require_memory_for_all(count, *needed(self.network, self.settings, size, beside))
         self._note_size(source)
 
     def _note_size(self, source: Source) -> None:
@@ -242,9 +249,40 @@ class Task:
 
     def paint(self, job: JobFolder, source: Source, observer: Observer | None = None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
-        stylizer = self.stylizer()
-        render(Watched(source, self.inputs), stylizer, job, self.options.on_frame, observer)
+        if self.options.workers is not None:
+            self._paint_shots(job, source)
+        if self.options.workers is None or observer is not None:
+            render(Watched(source, self.inputs), self.stylizer(), job, self.options.on_frame, observer)
         self.inputs.require_unchanged()
+
+    def _paint_shots(self, job: JobFolder, source: Source) -> None:
+        """Have workers paint what the job does not have yet."""
+        run, threads = self.options, job.manifest.threads or threads_of(self.options)
+        keeper = ShotKeeper(
+            job,
+            self.inputs,
+            source.reach - 1 if isinstance(source, VideoSource) else 0,
+            same_device=run.same_device,
+            on_progress=run.on_progress,
+            on_frame=run.on_frame,
+        )
+        if not keeper.units:
+            return
+        if len(keeper.units) == 1 and run.workers != 1:
+            loop = isinstance(self.settings, VideoSettings) and self.settings.loop
+            why = ", which --loop makes one of all" if loop else ""
+            tell(f"there is one shot to paint{why}: one worker paints it")
+        opens: Callable[[], ShotSource]
+        if isinstance(source, VideoSource):
+            shares = source.settings.shares(len(self.styles))
+            opens = functools.partial(VideoSource, self.content, source.settings, shares, self.estimator, source.survey)
+        else:
+            assert isinstance(source, Sheet)
+            opens = functools.partial(Cells, source.cells)
+        work = ShotWork(opens, self.settings, self.network, self.styles, self.regions, self.init, threads)
+        with workers_of(run, work, threads, self.device) as workers:
+            dispatch(workers, keeper.units, keeper)
+        tell_devices(job)
 
     def finish(self, job: JobFolder, source: VideoSource | PictureSource, sound: Clip | None = None) -> None:
         """Paint what is left, and make the outputs that an earlier call has not made."""
@@ -326,7 +364,7 @@ class Task:
             network=networks.fingerprint(self.network),
             flow_weights=self.estimator.fingerprint if self.estimator else "",
             settings=type(own)(**painted | files),
-            threads=torch.get_num_threads() if self.device.type == "cpu" else None,
+            threads=threads_of(self.options) if self.device.type == "cpu" else None,
         )
 
     def _played(self, source: VideoSource | PictureSource, sound: Clip | None) -> Played:
@@ -372,6 +410,13 @@ def _told(job: JobFolder) -> Iterator[None]:
             with suppress(DiskError):
                 job.discard()
         raise
+
+
+def _shots(source: Source) -> list[int]:
+    """The first frames of what is painted apart: of a loop only one, since its end is painted towards its beginning."""
+    if isinstance(source, VideoSource) and not source.settings.loop:
+        return sorted(source.shots)
+    return list(range(len(source.cells))) if isinstance(source, Sheet) else [0]
 
 
 def _deep(job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | None:

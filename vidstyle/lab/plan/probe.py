@@ -20,7 +20,7 @@ from vidstyle.compose.compositor import Compositor
 from vidstyle.core.stylizer import Size, Stylizer, size_of
 from vidstyle.jobs.balance import PictureSource
 from vidstyle.jobs.folder import states
-from vidstyle.jobs.folder.checkpoint import FAST
+from vidstyle.jobs.folder.painted import FAST
 from vidstyle.jobs.sources import SequenceSource
 from vidstyle.lab.plan.figures import FrameCost
 from vidstyle.media.stills.codecs import decode, encode

@@ -1,0 +1,204 @@
+"""Shots that workers paint: what travels to them, and how what comes back is kept in the job folder.
+
+A shot is a pure function of its frames and the settings, so it does not matter who paints it, or when. The frames of
+each shot come back one by one, in their order; the process that holds the job folder saves them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vidstyle.core.networks import FeatureNetwork
+from vidstyle.core.probe import no_bytes, require_memory
+from vidstyle.core.stylizer import RegionStyle, Stylizer
+from vidstyle.errors import UsageError
+from vidstyle.executors.dispatch import Do
+from vidstyle.jobs.folder import states
+from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.folder.inputs import Inputs
+from vidstyle.jobs.folder.painted import Painted
+from vidstyle.jobs.rendering import OnFrame
+from vidstyle.jobs.sources import SequenceSource, ahead
+from vidstyle.media.stills.codecs import decode
+from vidstyle.settings import PaintingSettings
+from vidstyle.system.devices import kind_of
+from vidstyle.system.notes import tell
+from vidstyle.types import ClipInfo, Frame, Result, State
+
+FIRST = 3  # times a warm-started frame that the first of a shot takes, about; only for the order of the shots
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far workers have painted a job."""
+
+    painted: int  #: frames, those of earlier calls, too
+    frames: int  #: of all
+    shots: int  #: that are being painted now
+    rate: float  #: frames a second since the painting began, of all workers together
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class ShotSource(Protocol):
+    """A source that can stop at the end of a shot."""
+
+    info: ClipInfo
+
+    def frames(self, start: int, end: int | None = None) -> Generator[Frame]:
+        """The frames from number `start` on, until before `end`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ShotUnit:
+    """What is left of a shot."""
+
+    first: int  #: frame of the shot
+    start: int  #: the next frame to be painted
+    end: int  #: the frame after its last
+    state: State | None  #: that frame `start` needs; None at the beginning of a shot
+
+    @property
+    def size(self) -> float:
+        """About how long it takes."""
+        return self.end - self.start + (FIRST - 1) * (self.state is None)
+
+    @property
+    def place(self) -> str:
+        """Where painting goes on."""
+        return f"at frame {self.start}"
+
+
+@dataclass(frozen=True, eq=False)
+class ShotWork:
+    """All that the shots of a job have in common."""
+
+    open_source: Callable[[], ShotSource]
+    settings: PaintingSettings
+    network: FeatureNetwork
+    styles: Sequence[Tensor]
+    regions: Sequence[RegionStyle]
+    init: Tensor | None
+    threads: int  #: with which each worker computes
+
+    def begin(self) -> tuple[str, Do]:
+        """On a worker: the name of its device, and what paints a shot. Raises `MemoryLimitError` if it is too small."""
+        torch.set_num_threads(self.threads)
+        source = self.open_source()
+        beside = no_bytes
+        if isinstance(source, SequenceSource):
+            source.estimated_at_once = max(self.threads // 2, 1)
+            beside = source.ahead.bytes
+        require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
+        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init, regions=self.regions)
+        device = kind_of(stylizer.device)
+        return device, partial(_painted, source, stylizer, device)
+
+
+def _painted(source: ShotSource, stylizer: Stylizer, device: str, unit: ShotUnit) -> Iterator[Painted]:
+    state = unit.state
+    with closing(ahead(source.frames(unit.start, unit.end))) as frames:
+        for frame in frames:
+            result, state = stylizer.step(frame, state)
+            yield Painted.of(result, states.on_cpu(state), device)
+
+
+class ShotKeeper:
+    """Saves what workers paint in the job folder, and tells how far they are.
+
+    Args:
+        inputs: checked for changes before a frame is saved.
+        history: frames before one that it looks at, besides the one just before it.
+        same_device: refuse a worker whose device is not that of all others, and of earlier calls.
+    """
+
+    def __init__(
+        self,
+        job: JobFolder,
+        inputs: Inputs,
+        history: int,
+        *,
+        same_device: bool = False,
+        on_progress: OnProgress | None = None,
+        on_frame: OnFrame | None = None,
+    ) -> None:
+        self._job, self._inputs, self._history, self._same_device = job, inputs, history, same_device
+        self._on_progress, self._on_frame = on_progress, on_frame
+        parts = job.parts()
+        self.units = [ShotUnit(part.first, part.start, part.end, part.state) for part in parts if part.start < part.end]
+        self._painted = before = job.frames - sum(unit.end - unit.start for unit in self.units)
+        self._before, self._began, self._shots = before, time.perf_counter(), 0
+        self._devices = {entry.device for entry in job.results()} - {""}
+
+    def ready(self, device: str) -> None:
+        """A worker on this device paints from now on. Raises `UsageError` if all must be alike, and it is not."""
+        if self._same_device and self._devices - {device}:
+            raise UsageError(
+                f"a worker would paint on {device}, and frames are painted on {min(self._devices - {device})}; leave "
+                "out --same-device, or have workers of one kind"
+            )
+        self._devices.add(device)
+
+    def keep(self, unit: ShotUnit, item: Painted) -> None:
+        """Save a frame. Raises `MediaError` if an input has changed, and as `JobFolder.keep` does."""
+        self._inputs.require_unchanged()
+        self._job.keep(item, unit.first, self._history)
+        self._painted += 1
+        if self._on_frame is not None:
+            entry = item.entry
+            result = Result(entry.index, decode(item.picture), dict(entry.losses), entry.iterations, entry.seconds)
+            self._on_frame(result, self._job.frames)
+        self._tell()
+
+    def again(self, unit: ShotUnit) -> ShotUnit | None:
+        """What is left of a shot after the last frame that was saved."""
+        part = self._job.part(unit.first, unit.end)
+        self._job.log(f"a worker has died; painting goes on with frame {part.start}")
+        return ShotUnit(part.first, part.start, part.end, part.state) if part.start < part.end else None
+
+    def in_flight(self, units: int) -> None:
+        """So many shots are being painted."""
+        if units != self._shots:
+            self._shots = units
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            rate = (self._painted - self._before) / (time.perf_counter() - self._began)
+            self._on_progress(Progress(self._painted, self._job.frames, self._shots, rate))
+
+
+def tell_devices(job: JobFolder) -> None:
+    """Say so if the frames of a job were painted on devices of several kinds."""
+    entries = {entry.index: entry.device for entry in job.results()}
+    shots: dict[str, list[int]] = {}
+    for number, part in enumerate(job.parts(), 1):
+        for device in {entries[index] for index in range(part.first, part.end) if index in entries} - {""}:
+            shots.setdefault(device, []).append(number)
+    if len(shots) > 1:
+        each = "; ".join(f"shots {_numbers(some)} on {device}" for device, some in sorted(shots.items()))
+        tell(
+            f"different devices have painted: {each}. The same command on others may give other last bits; "
+            "--same-device refuses that"
+        )
+
+
+def _numbers(found: Sequence[int]) -> str:
+    """Like 1, 3-5."""
+    runs: list[list[int]] = []
+    for number in found:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
