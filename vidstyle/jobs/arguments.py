@@ -57,6 +57,7 @@ class RunOptions:
     #: of a clip or a sheet: so many processes of this machine paint shots, or cells, at the same time; "ray": those of
     #: a cluster do; None: this process does
     workers: Workers | None = None
+    ray_address: str | None = None  #: of the cluster; None for RAY_ADDRESS, else one on this machine, for this call
     #: of torch, in each worker; None for those of an interrupted call, or all processors, divided among the workers
     threads: int | None = None
     same_device: bool = False  #: refuse a worker on another kind of device than the others
@@ -75,6 +76,8 @@ class RunOptions:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             require(field.name, str(field.type), getattr(self, field.name))
+        if self.workers != "ray" and self.ray_address is not None:
+            raise UsageError("--ray-address is about --workers ray; give that, too, or leave it out")
         if self.workers is None and self.same_device:
             raise UsageError("--same-device is about --workers; give that, too, or leave it out")
 

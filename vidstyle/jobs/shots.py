@@ -31,19 +31,9 @@ from vidstyle.media.stills.codecs import decode
 from vidstyle.settings import PaintingSettings
 from vidstyle.system.devices import kind_of
 from vidstyle.system.notes import tell
-from vidstyle.types import ClipInfo, Frame, Result, State
+from vidstyle.types import ClipInfo, Frame, Progress, Result, State
 
 FIRST = 3  # times a warm-started frame that the first of a shot takes, about; only for the order of the shots
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far workers have painted a job."""
-
-    painted: int  #: frames, those of earlier calls, too
-    frames: int  #: of all
-    shots: int  #: that are being painted now
-    rate: float  #: frames a second since the painting began, of all workers together
 
 
 OnProgress = Callable[[Progress], None]

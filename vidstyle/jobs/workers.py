@@ -39,7 +39,9 @@ def workers_of(run: RunOptions, work: Work, threads: int, device: torch.device) 
     """Those that a call asks for. Raises `UsageError` if they cannot be had."""
     assert run.workers is not None
     if run.workers == "ray":
-        raise NotImplementedError
+        from vidstyle.executors.cluster import Cluster  # not at the top: it is asked for rarely
+
+        return Cluster(work, run.ray_address, threads, int(device.type == "cuda"))
     added = {"OMP_NUM_THREADS": str(threads)}
     if device.type != "cuda" or (count := torch.cuda.device_count()) < 2:
         return Processes(work, run.workers, [added])

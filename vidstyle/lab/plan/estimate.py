@@ -197,8 +197,15 @@ def _command(
     }
     words = ["vidstyle", settings.job, os.fspath(content), *(os.fspath(style) for style in styles)]
     words += [word for output in outputs for word in ("-o", os.fspath(output))]
-    given = (("-y", run.overwrite), ("--restart", run.restart), ("--keep-job", run.keep_job))
-    return shlex.join([*words, *as_typed(type(settings), changed), *(name for name, on in given if on)])
+    given = {
+        "-y": run.overwrite,
+        "--restart": run.restart,
+        "--keep-job": run.keep_job,
+        "--same-device": run.same_device,
+    }
+    numbers = {"--threads": run.threads, "--workers": run.workers, "--ray-address": run.ray_address}
+    words += [word for name, value in numbers.items() if value is not None for word in (name, str(value))]
+    return shlex.join([*words, *as_typed(type(settings), changed), *(name for name, on in given.items() if on)])
 
 
 def _name(file: File) -> str:
