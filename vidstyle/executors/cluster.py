@@ -31,7 +31,7 @@ INSTALL = 'pip install "vidstyle[cluster]"'
 ANSWER = 5.0  # seconds within which a cluster must answer
 STEP = 1.0  # seconds after which a wait looks up
 BUSY = 10.0  # seconds without any worker after which it is said why
-WAITING = 2  # items of a worker that wait to be taken before it waits, too
+WAITING = 1  # item of a worker that waits to be taken before the worker waits, too
 SHORT = 30  # characters
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
