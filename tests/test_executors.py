@@ -41,7 +41,7 @@ with Processes(Counting(Path(sys.argv[1])), 1) as workers:
         pytest.param(
             "cluster",
             marks=pytest.mark.skipif(
-                importlib.util.find_spec("ray") is None, reason='needs Ray: pip install "vidstyle[cluster]"'
+                importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'vidstyle[cluster]'"
             ),
         ),
     ]
@@ -184,5 +184,5 @@ def test_a_worker_ends_when_the_driver_is_killed(number, tmp_path):
 def test_without_ray_the_sentence_names_the_command(tmp_path):
     from vidstyle.executors.cluster import Cluster
 
-    with pytest.raises(UsageError, match=r'pip install "vidstyle\[cluster\]"'):
+    with pytest.raises(UsageError, match=r"pip install 'vidstyle\[cluster\]'"):
         Cluster(Counting(tmp_path), None, 1, 0)

@@ -24,7 +24,7 @@ from vidstyle.errors import JobError, UsageError
 pytestmark = pytest.mark.clips
 SHOTS = (4, 2, 5, 3)  # frames of each
 FRAMES = sum(SHOTS)
-ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='needs Ray: pip install "vidstyle[cluster]"')
+ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'vidstyle[cluster]'")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 # Of every process of ours: notes each frame in a file when it is painted, and dies at one if it is told so.
 NOTING = """
@@ -280,7 +280,7 @@ def test_the_cells_of_a_sheet_are_units(vidstyle, files, tmp_path):
 )
 def test_what_cannot_be_is_refused_at_once(vidstyle, command, tmp_path, more, words, code):
     if "ray-address" in more and "--workers ray" in more:
-        pytest.importorskip("ray", reason='needs Ray: pip install "vidstyle[cluster]"')
+        pytest.importorskip("ray", reason="needs Ray: pip install 'vidstyle[cluster]'")
     began = time.monotonic()
     done = vidstyle(*command, "-o", tmp_path / "out.mp4", *more.split())
     assert done.exit_code == code and words in done.output, done.output

@@ -27,7 +27,7 @@ from vidstyle.system import environment, libraries, signals
 from vidstyle.system.notes import tell
 from vidstyle.system.version import __version__
 
-INSTALL = 'pip install "vidstyle[cluster]"'
+INSTALL = "pip install 'vidstyle[cluster]'"
 ANSWER = 5.0  # seconds within which a cluster must answer
 STEP = 1.0  # seconds after which a wait looks up
 BUSY = 10.0  # seconds without any worker after which it is said why

@@ -9,12 +9,14 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vidstyle.core import probe
 from vidstyle.errors import UsageError
 from vidstyle.jobs import prepared
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import PictureSource
+from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import painted_before
 from vidstyle.jobs.output.space import job_bytes, outputs_bytes
 from vidstyle.jobs.retiming import expected_times, pilot_work
@@ -42,8 +44,8 @@ File = str | Path
 ASSUMES = (
     "the machine does as much beside the job as it does now",
     "a frame takes as many evaluations as in a small pilot, which paints frames from up to three places",
-    "several workers are machines or devices like this one; each paints whole shots, given to it with --start and "
-    "--end, and one of them reads, prepares and encodes",
+    "several workers are machines or devices like this one, as --workers has them; each paints whole shots, and the "
+    "command itself reads, prepares and encodes",
     "nothing waits for a disk, and no search for --max-size is made",
 )
 ON_CPU = "on a CPU, decoding, optical flow and saving are not hidden behind the painting"
@@ -81,20 +83,31 @@ def plan_job(
         with computing_with(manifest.threads):
             model, need, free = _measured(task, source, done, started, pilot_share)
     command = functools.partial(_command, content, styles, named, run)
-    info, each = source.info, model.painting()
+    asked: dict[str, Any] = {
+        "content": _name(content),
+        "styles": [_name(style) for style in styles],
+        "command": command(settings),
+    }
+    asked |= {"outputs": [os.fspath(one) for one in named], "memory_bytes": need, "memory_free_bytes": free}
+    if budget is not None and isinstance(settings, VideoSettings):
+        asked["fit"] = fit(model, settings, max(source.info.width, source.info.height), budget, command)
+    return _plan(task, source, model, manifest, **asked)
+
+
+def _plan(
+    task: Task, source: VideoSource | PictureSource | Sheet, model: Model, manifest: Manifest, **known: Any
+) -> Plan:
+    """The plan of a job that was measured. `known`: what else it says, by the names of its fields."""
+    info, each, costs = source.info, model.painting(), model.costs
     start, pilot, encoding = model.around()
     ahead = start + pilot + encoding
-    costs = model.costs
     return Plan(
         vidstyle=__version__,
-        job=settings.job,
-        content=_name(content),
-        styles=[_name(style) for style in styles],
-        outputs=[os.fspath(one) for one in named],
+        job=task.job,
         width=info.width,
         height=info.height,
         frames=manifest.frames,
-        frames_left=max(manifest.frames - done, 0),
+        frames_left=max(manifest.frames - model.done, 0),
         device=task.device.type,
         threads=manifest.threads,
         shots=_shots(source, model, each),
@@ -108,16 +121,11 @@ def plan_job(
         encoding_seconds=encoding,
         seconds=ahead + sum(each),
         workers=[OnWorkers(count, ahead + makespan(each, count), ahead + bound(each, count)) for count in WORKERS],
-        memory_bytes=need,
-        memory_free_bytes=free,
         job_folder_bytes=round(job_bytes(info, manifest.frames)),
         outputs_bytes=round(outputs_bytes(task.outputs, info, len(source.playback))),
         disk_free_bytes=shutil.disk_usage(task.outputs[0].parent).free,
-        command=command(settings),
         assumes=[*ASSUMES, ON_DEVICE if model.overlaps else ON_CPU],
-        fit=None
-        if budget is None or not isinstance(settings, VideoSettings)
-        else fit(model, settings, max(info.width, info.height), budget, command),
+        **known,
     )
 
 
