@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import signal
 from collections.abc import Iterator
@@ -9,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidstyle.errors import MediaError
+from vidstyle.jobs.folder.journal import Entry
+from vidstyle.jobs.folder.painted import Painted
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,16 @@ class Counting:
     device: str = "stand-in"
     fails_to_begin: bool = False
     payload: int = 0  #: bytes that go with each number
+    files: tuple[str, ...] = ()  #: that it reads when it begins
+
+    def moved(self, place):
+        return dataclasses.replace(self, files=tuple(map(place, self.files)))
 
     def begin(self):
         if self.fails_to_begin:
             raise MediaError("it cannot begin")
+        if self.files:
+            return " ".join(Path(file).read_text() for file in self.files), self._do
         return self.device, self._do
 
     def _do(self, unit: Numbers) -> Iterator[tuple[str, int, int, bytes]]:
@@ -94,3 +104,23 @@ class Kept:
 
     def in_flight(self, units: int) -> None:
         self.flights.append(units)
+
+
+@dataclass(frozen=True)
+class Painting:
+    """Work that gives back frames as a worker paints them, of random bytes."""
+
+    size: int  #: bytes of a picture; its state has four times as many
+    files: tuple[str, ...] = ()
+
+    def moved(self, place):
+        return self
+
+    def begin(self):
+        return "stand-in", self._do
+
+    def _do(self, unit) -> Iterator[Painted]:
+        for index in range(unit.start, unit.end):
+            picture, state = os.urandom(self.size), os.urandom(4 * self.size)
+            hashes = [hashlib.sha256(data).hexdigest() for data in (picture, state)]
+            yield Painted(Entry(index, {"total": 1.0}, 1, 0.1, hashes[0], hashes[1], "stand-in"), picture, state)

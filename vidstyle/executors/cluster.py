@@ -1,13 +1,14 @@
 """Workers of a Ray cluster (https://docs.ray.io), or of an instance of Ray of our own on this machine.
 
-A worker is an actor: it prepares the work once, and streams the items of a unit, of which few wait for us. The work
-travels through Ray's object store, once to each machine. Ray itself repeats nothing: `dispatch` knows from where a unit
-goes on.
+A worker is an actor: it prepares the work once, and streams the items of a unit, of which few wait for us. The work and
+its files travel through Ray's object store, once to each machine; no disk is shared. Ray itself repeats nothing:
+`dispatch` knows from where a unit goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pickle
 import platform
@@ -16,11 +17,14 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from vidstyle.errors import UsageError
+from vidstyle.executors.carried import CarriedFile, arrived, remove
 from vidstyle.executors.dispatch import Do, Event, Unit, Work
 from vidstyle.executors.worker import begun, done
 from vidstyle.system import environment, libraries, signals
@@ -55,18 +59,26 @@ class Cluster:
         self._ray, self._folder = _connected(address or os.environ.get("RAY_ADDRESS") or None)
         self._actors: dict[int, Any] = {}
         self._waited: dict[int, Any] = {}  # by worker: an answer or a stream of answers that is to come
+        self._name = f"vidstyle-{uuid.uuid4().hex}"  # of a folder on other machines
         self._ready, self._began, self._told = False, time.monotonic(), False
         try:
             self.count = _room(self._ray, cpus, gpus)
             self._kind = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Worker)
-            self._work = self._ray.put(pickle.dumps(work))
+            self._carry(work, elsewhere=self._folder is None)
         except BaseException:
             self._close()
             raise
 
+    def _carry(self, work: Work, *, elsewhere: bool) -> None:
+        """Put what travels into the object store: the work and, where workers may be `elsewhere`, its files."""
+        self._work, self._files, self._data = self._ray.put(pickle.dumps(work)), [], []
+        for path in work.files if elsewhere else ():
+            self._files.append(CarriedFile.of(path))
+            self._data.append(self._ray.put(Path(path).read_bytes()))
+
     def start(self, number: int) -> None:
         """Start the worker of a number."""
-        self._actors[number] = actor = self._kind.remote(self._work)
+        self._actors[number] = actor = self._kind.remote(self._work, self._files, self._data, self._name)
         self._waited[number] = actor.begin.remote(__version__)
 
     def give(self, number: int, unit: Unit) -> None:
@@ -121,16 +133,28 @@ class Cluster:
             for actor in self._actors.values():
                 with contextlib.suppress(self._ray.exceptions.RayError):
                     self._ray.kill(actor)
+            if self._folder is None and self._actors:
+                self._remove_files()
             self._ray.shutdown()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _remove_files(self) -> None:
+        """Remove on each machine what workers have written there."""
+        strategies = importlib.import_module("ray.util.scheduling_strategies")
+        removing = self._ray.remote(num_cpus=0, max_retries=0)(remove)
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            alive = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]]
+            each = [strategies.NodeAffinitySchedulingStrategy(node, soft=False) for node in alive]
+            done = [removing.options(scheduling_strategy=strategy).remote(self._name) for strategy in each]
+            self._ray.wait(done, num_returns=len(done), timeout=ANSWER)
 
 
 class _Worker:
     """What runs in an actor."""
 
-    def __init__(self, work: bytes) -> None:
-        self._work = work
+    def __init__(self, work: bytes, files: Sequence[CarriedFile], data: Sequence[Any], name: str) -> None:
+        self._work, self._files, self._data, self._name = work, files, data, name
         self._do: Do | None = None
 
     def begin(self, version: str) -> bytes:
@@ -140,8 +164,16 @@ class _Worker:
                 f"the cluster runs vidstyle {__version__}, and this is {version}; install the same on each machine"
             )
             return pickle.dumps(("error", error))
-        message, self._do = begun(pickle.loads(self._work))
+        work: Work = pickle.loads(self._work)
+        if place := arrived(self._files, self._name, self._fetched):
+            work = work.moved(place)
+        message, self._do = begun(work)
         return pickle.dumps(message)
+
+    def _fetched(self, number: int) -> bytes:
+        import ray
+
+        return cast(bytes, ray.get(self._data[number]))
 
     def do(self, unit: bytes) -> Iterator[bytes]:
         """Do a unit: its messages."""

@@ -19,6 +19,15 @@ Do = Callable[[Any], Iterator[Any]]
 class Work(Protocol):
     """What all units of a job have in common. It travels to each worker once, by pickle."""
 
+    @property
+    def files(self) -> Sequence[str]:
+        """Absolute paths of the files that it reads on a worker."""
+        ...
+
+    def moved(self, place: Callable[[str], str]) -> Work:
+        """The same for a machine where its files, and folders of them, lie where `place` says."""
+        ...
+
     def begin(self) -> tuple[str, Do]:
         """Prepare, on the worker: the name of its device, and the function that does a unit, item by item."""
         ...

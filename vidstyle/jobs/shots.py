@@ -6,6 +6,8 @@ each shot come back one by one, in their order; the process that holds the job f
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -26,9 +28,12 @@ from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.painted import Painted
 from vidstyle.jobs.rendering import OnFrame
-from vidstyle.jobs.sources import SequenceSource, ahead
+from vidstyle.jobs.sources import SequenceSource, VideoSource, ahead
+from vidstyle.jobs.survey import Survey
 from vidstyle.media.stills.codecs import decode
-from vidstyle.settings import PaintingSettings
+from vidstyle.motion.flow import Estimator
+from vidstyle.schedule import OverTime
+from vidstyle.settings import PaintingSettings, VideoSettings
 from vidstyle.system.devices import kind_of
 from vidstyle.system.notes import tell
 from vidstyle.types import ClipInfo, Frame, Progress, Result, State
@@ -47,6 +52,48 @@ class ShotSource(Protocol):
     def frames(self, start: int, end: int | None = None) -> Generator[Frame]:
         """The frames from number `start` on, until before `end`."""
         ...
+
+
+class Opener(Protocol):
+    """Opens a source on a worker."""
+
+    def __call__(self) -> ShotSource: ...
+
+    def moved(self, place: Callable[[str], str]) -> Opener:
+        """The same where its files lie where `place` says."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ClipOpener:
+    """Opens a clip that is surveyed already."""
+
+    path: str
+    settings: VideoSettings
+    mix: Sequence[OverTime]
+    estimator: Estimator
+    survey: Survey
+
+    @classmethod
+    def of(cls, source: VideoSource) -> ClipOpener:
+        """The opener of the same clip."""
+        opener = cls(source.path, source.settings, source.mix, source.estimate, source.survey)
+        return opener.moved(os.path.abspath)  # the working folder may be another by then
+
+    def __call__(self) -> VideoSource:
+        return VideoSource(self.path, self.settings, self.mix, self.estimator, self.survey)
+
+    def moved(self, place: Callable[[str], str]) -> ClipOpener:
+        """The same where its files lie where `place` says."""
+
+        def there(file: str) -> str:
+            return place(os.path.abspath(file))
+
+        own = self.settings
+        mask = None if own.mask is None else there(own.mask)
+        regions = (dataclasses.replace(region, mask=there(region.mask)) for region in own.regions)
+        settings = dataclasses.replace(own, mask=mask, region=tuple(map(str, regions)))
+        return dataclasses.replace(self, path=there(self.path), settings=settings, survey=self.survey.moved(there))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +120,18 @@ class ShotUnit:
 class ShotWork:
     """All that the shots of a job have in common."""
 
-    open_source: Callable[[], ShotSource]
+    open_source: Opener
     settings: PaintingSettings
     network: FeatureNetwork
     styles: Sequence[Tensor]
     regions: Sequence[RegionStyle]
     init: Tensor | None
     threads: int  #: with which each worker computes
+    files: Sequence[str] = ()  #: absolute paths that the source reads
+
+    def moved(self, place: Callable[[str], str]) -> ShotWork:
+        """The same for a machine where its files lie where `place` says."""
+        return dataclasses.replace(self, open_source=self.open_source.moved(place))
 
     def begin(self) -> tuple[str, Do]:
         """On a worker: the name of its device, and what paints a shot. Raises `MemoryLimitError` if it is too small."""

@@ -20,15 +20,15 @@ from torch import Tensor
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
+from vidstyle.jobs.survey import Survey, surveyed
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
 from vidstyle.settings import VideoSettings
-from vidstyle.system import libraries, limits
+from vidstyle.system import limits
 from vidstyle.system.devices import pick_device
-from vidstyle.system.notes import tell
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Budget, Frame, FrameSequence, LoopClosure, Motion
 
@@ -132,6 +132,7 @@ class SequenceSource:
         regions: Regions | None = None,
     ) -> None:
         self.sequence, self.settings, self.masks, self.regions = sequence, settings, masks, regions
+        self.mix = mix
         self.estimate = estimator or estimator_of(settings)
         self.shots, self.flashes = frozenset({0, *cuts}), frozenset(flashes)
         own = sequence.info
@@ -285,15 +286,6 @@ class SequenceSource:
         return motions
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What decoding a clip once has shown."""
-
-    clip: Clip
-    cuts: tuple[int, ...]  #: numbers of the frames that begin a new shot
-    flashes: frozenset[int]  #: numbers of the frames from which no motion can be estimated
-
-
 class VideoSource(SequenceSource):
     """The frames of a clip at working size, with their motion.
 
@@ -321,7 +313,7 @@ class VideoSource(SequenceSource):
         survey: Survey | None = None,
     ) -> None:
         self.path = path
-        self.survey = survey or _surveyed(path, settings)
+        self.survey = survey or surveyed(path, settings)
         self.clip = clip = self.survey.clip
         own = clip.info
         masks = clip_masks(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
@@ -332,28 +324,6 @@ class VideoSource(SequenceSource):
     def sound(self) -> Clip | None:
         """The clip whose sound goes along; pictures have none."""
         return None if is_sequence(self.path) else self.clip
-
-
-def _surveyed(path: str, settings: VideoSettings) -> Survey:
-    """Decode a clip once, and tell what is to be told of it. Raises as `VideoSource` does."""
-    libraries.require("reading a clip", "av")
-    # Not at the top: whoever has no clip needs no such library.
-    from vidstyle.media.video import survey
-    from vidstyle.motion.shots import CutDetector
-
-    detector = CutDetector()
-    clip = survey(
-        path,
-        start=settings.start,
-        end=settings.end,
-        rate=settings.input_fps,
-        on_frame=detector.add,
-        deinterlace=settings.deinterlace,
-        hdr=settings.hdr,
-    )
-    for note in clip.notes:
-        tell(note)
-    return Survey(clip, tuple(detector.cuts()) if settings.cuts else (), detector.flashes())
 
 
 def _same(one: Tensor | None, other: Tensor | None) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +22,6 @@ from vidstyle.core.optimize import pick_precision
 from vidstyle.core.probe import needed, no_bytes, require_memory
 from vidstyle.core.stylizer import Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
-from vidstyle.executors.dispatch import dispatch
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.folder.checkpoint import JobFolder
@@ -41,10 +39,10 @@ from vidstyle.jobs.regions import picture_regions, styles_of
 from vidstyle.jobs.rendering import Observer, Watched, render
 from vidstyle.jobs.retiming import expected_times, retime
 from vidstyle.jobs.sheets import Cells, Sheet
-from vidstyle.jobs.shots import ShotKeeper, ShotSource, ShotWork, tell_devices
+from vidstyle.jobs.shots import ClipOpener, Opener, ShotWork
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
 from vidstyle.jobs.threads import computing_with
-from vidstyle.jobs.workers import require_memory_for_all, require_threads, threads_of, workers_of
+from vidstyle.jobs.workers import paint_shots, require_memory_for_all, require_threads, threads_of
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.media.writers.base import Encoding
@@ -257,32 +255,13 @@ class Task:
 
     def _paint_shots(self, job: JobFolder, source: Source) -> None:
         """Have workers paint what the job does not have yet."""
-        run, threads = self.options, job.manifest.threads or threads_of(self.options)
-        keeper = ShotKeeper(
-            job,
-            self.inputs,
-            source.reach - 1 if isinstance(source, VideoSource) else 0,
-            same_device=run.same_device,
-            on_progress=run.on_progress,
-            on_frame=run.on_frame,
-        )
-        if not keeper.units:
-            return
-        if len(keeper.units) == 1 and run.workers != 1:
-            loop = isinstance(self.settings, VideoSettings) and self.settings.loop
-            why = ", which --loop makes one of all" if loop else ""
-            tell(f"there is one shot to paint{why}: one worker paints it")
-        opens: Callable[[], ShotSource]
-        if isinstance(source, VideoSource):
-            shares = source.settings.shares(len(self.styles))
-            opens = functools.partial(VideoSource, self.content, source.settings, shares, self.estimator, source.survey)
-        else:
-            assert isinstance(source, Sheet)
-            opens = functools.partial(Cells, source.cells)
-        work = ShotWork(opens, self.settings, self.network, self.styles, self.regions, self.init, threads)
-        with workers_of(run, work, threads, self.device) as workers:
-            dispatch(workers, keeper.units, keeper)
-        tell_devices(job)
+        assert isinstance(source, VideoSource | Sheet)
+        opener: Opener = Cells(source.cells) if isinstance(source, Sheet) else ClipOpener.of(source)
+        files = [] if isinstance(source, Sheet) else self.inputs.read_frame_by_frame
+        threads = job.manifest.threads or threads_of(self.options)
+        work = ShotWork(opener, self.settings, self.network, self.styles, self.regions, self.init, threads, files)
+        history = source.reach - 1 if isinstance(source, VideoSource) else 0
+        paint_shots(job, work, self.inputs, history, self.options, self.device)
 
     def finish(self, job: JobFolder, source: VideoSource | PictureSource, sound: Clip | None = None) -> None:
         """Paint what is left, and make the outputs that an earlier call has not made."""

@@ -8,9 +8,14 @@ from contextlib import AbstractContextManager
 import torch
 
 from vidstyle.errors import JobError, MemoryLimitError
-from vidstyle.executors.dispatch import Work, Workers
+from vidstyle.executors.dispatch import Workers, dispatch
 from vidstyle.executors.processes import Processes
 from vidstyle.jobs.arguments import RunOptions
+from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.folder.inputs import Inputs
+from vidstyle.jobs.shots import ShotKeeper, ShotWork, tell_devices
+from vidstyle.settings import VideoSettings
+from vidstyle.system.notes import tell
 from vidstyle.system.sites import said
 
 ON_RAY = 1  # thread of a worker: many shots at once take less time than few with more threads each
@@ -35,9 +40,41 @@ def require_threads(run: RunOptions, kept: int | None) -> None:
         )
 
 
-def workers_of(run: RunOptions, work: Work, threads: int, device: torch.device) -> AbstractContextManager[Workers]:
+def paint_shots(
+    job: JobFolder, work: ShotWork, inputs: Inputs, history: int, run: RunOptions, device: torch.device
+) -> None:
+    """Have the workers of a call paint what a job does not have yet.
+
+    Args:
+        inputs: checked for changes before a frame is saved.
+        history: frames before one that it looks at, besides the one just before it.
+
+    Raises:
+        UsageError: these workers cannot be had, or not all are on one kind of device, and should be.
+        VidstyleError: as painting does; or workers have died at the same frame again and again.
+    """
+    keeper = ShotKeeper(
+        job,
+        inputs,
+        history,
+        same_device=run.same_device,
+        on_progress=run.on_progress,
+        on_frame=run.on_frame,
+    )
+    if not keeper.units:
+        return
+    if len(keeper.units) == 1 and run.workers != 1:
+        loop = isinstance(work.settings, VideoSettings) and work.settings.loop
+        tell(f"there is one shot to paint{', which --loop makes one of all' * loop}: one worker paints it")
+    with _workers(run, work, device) as workers:
+        dispatch(workers, keeper.units, keeper)
+    tell_devices(job)
+
+
+def _workers(run: RunOptions, work: ShotWork, device: torch.device) -> AbstractContextManager[Workers]:
     """Those that a call asks for. Raises `UsageError` if they cannot be had."""
     assert run.workers is not None
+    threads = work.threads
     if run.workers == "ray":
         from vidstyle.executors.cluster import Cluster  # not at the top: it is asked for rarely
 
