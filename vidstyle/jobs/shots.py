@@ -34,8 +34,9 @@ from vidstyle.media.stills.codecs import decode
 from vidstyle.motion.flow import Estimator
 from vidstyle.schedule import OverTime
 from vidstyle.settings import PaintingSettings, VideoSettings
-from vidstyle.system.devices import kind_of
+from vidstyle.system.devices import kind_of, pick_device
 from vidstyle.system.notes import tell
+from vidstyle.system.opencv import cv2
 from vidstyle.types import ClipInfo, Frame, Progress, Result, State
 
 FIRST = 3  # times a warm-started frame that the first of a shot takes, about; only for the order of the shots
@@ -136,23 +137,36 @@ class ShotWork:
     def begin(self) -> tuple[str, Do]:
         """On a worker: the name of its device, and what paints a shot. Raises `MemoryLimitError` if it is too small."""
         torch.set_num_threads(self.threads)
-        source = self.open_source()
-        beside = no_bytes
+        cv2.setNumThreads(self.threads)
+        source, beside = self.open_source(), no_bytes
+        # A worker with one thread keeps to one processor: nothing is done beside the painting.
+        beside_painting = self.threads > 1 or pick_device(self.settings.device).type != "cpu"
         if isinstance(source, SequenceSource):
-            source.estimated_at_once = max(self.threads // 2, 1)
+            source.estimated_at_once = max(self.threads // 2, 1) if beside_painting else 0
             beside = source.ahead.bytes
         require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
         stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init, regions=self.regions)
         device = kind_of(stylizer.device)
-        return device, partial(_painted, source, stylizer, device)
+        return device, partial(_painted, source, stylizer, device, ahead if beside_painting else _one_by_one)
 
 
-def _painted(source: ShotSource, stylizer: Stylizer, device: str, unit: ShotUnit) -> Iterator[Painted]:
+def _painted(
+    source: ShotSource,
+    stylizer: Stylizer,
+    device: str,
+    fetched: Callable[[Generator[Frame]], Generator[Frame]],
+    unit: ShotUnit,
+) -> Iterator[Painted]:
+    """Paint what is left of a shot; `fetched` may fetch its frames in another thread."""
     state = unit.state
-    with closing(ahead(source.frames(unit.start, unit.end))) as frames:
+    with closing(fetched(source.frames(unit.start, unit.end))) as frames:
         for frame in frames:
             result, state = stylizer.step(frame, state)
             yield Painted.of(result, states.on_cpu(state), device)
+
+
+def _one_by_one(frames: Generator[Frame]) -> Generator[Frame]:
+    return frames
 
 
 class ShotKeeper:

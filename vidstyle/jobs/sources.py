@@ -150,7 +150,7 @@ class SequenceSource:
         )
         self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
         self.ahead = Ahead.of(settings, self.reach, own.width * own.height)
-        self.estimated_at_once = motion_workers()  # frames, where there is memory for them
+        self.estimated_at_once = motion_workers()  # frames; 0 for one by one, while nothing else is done
 
     def frames(self, start: int, end: int | None = None) -> Generator[Frame]:
         """The frames from number `start` on. Decodes from those before it that their motion is estimated from.
@@ -160,7 +160,9 @@ class SequenceSource:
 
         Where there are processors to spare, the motion of several frames is estimated at once.
         """
-        first, ahead = self._first_needed(start), self.ahead.pending(self.info.width * self.info.height)
+        first, ahead = self._first_needed(start), 0
+        if self.estimated_at_once:
+            ahead = self.ahead.pending(self.info.width * self.info.height)
         workers = max(1, min(ahead, self.estimated_at_once))
         previous: tuple[np.ndarray, Tensor | None, tuple[Tensor, ...]] | None = None
         before: deque[np.ndarray] = deque(maxlen=self.reach)
