@@ -320,6 +320,7 @@ CASES = {
     "--quiet": Case("-q", silent),
     "--verbose": VERBOSE,
     "--threads": Case("--threads 1 --keep-job", manifest("threads", 1)),
+    ("batch", "--threads"): Case("--threads 1", same),
     "--workers": Case("--workers 2", same, both="--threads 1"),
     "--same-device": Case("--same-device --workers 1", same, both="--threads 1"),
     "--ray-address": Case("--workers ray --ray-address 127.0.0.1:1", says("127.0.0.1:1"), code=2),

@@ -18,7 +18,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "jobs": (*LOW, *PAINTING, "executors"),
     "api": (*LOW, "jobs"),
     "lab": (*LOW, *PAINTING, "jobs", "api"),
-    "batch": (*LOW, "jobs", "api"),
+    "batch": (*LOW, "executors", "jobs", "api"),
     "guide": (),
     "cli": (*LOW, "api", "lab", "batch", "guide"),
     "__main__": ("system", "cli"),

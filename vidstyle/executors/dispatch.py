@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -101,7 +101,7 @@ def dispatch(workers: Workers, units: Sequence[Unit], keeper: Keeper) -> None:
         VidstyleError: workers have died at one place again and again. What the work itself raises is raised as it is,
             and nothing of it is done again.
     """
-    waiting = sorted(units, key=lambda unit: unit.size)  # the longest last
+    waiting = deque(sorted(units, key=lambda unit: -unit.size))
     doing: dict[int, Unit | None] = {}
     idle: set[int] = set()
     deaths: Counter[str] = Counter()
@@ -109,7 +109,7 @@ def dispatch(workers: Workers, units: Sequence[Unit], keeper: Keeper) -> None:
     def advance(number: int) -> None:
         idle.discard(number)
         if waiting:
-            doing[number] = unit = waiting.pop()
+            doing[number] = unit = waiting.popleft()
             workers.give(number, unit)
         else:
             doing[number] = None
@@ -136,7 +136,7 @@ def dispatch(workers: Workers, units: Sequence[Unit], keeper: Keeper) -> None:
             if deaths[place] == DEATHS:
                 raise VidstyleError(_told(place, event.value))
             if rest is not None:
-                waiting.append(rest)
+                waiting.appendleft(rest)
             doing[event.worker] = None
             idle.discard(event.worker)
         else:

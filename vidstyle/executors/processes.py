@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -18,6 +19,7 @@ from vidstyle.errors import DiskError, VidstyleError
 from vidstyle.executors.dispatch import Event, Unit, Work
 from vidstyle.system import environment
 
+CLEAN_UP = 3.0  # seconds that workers may take to clean up
 # Modules are found where this process finds them, and nowhere else: not in the current folder.
 BEGIN = "import sys; sys.path[:] = sys.argv[1:]; from vidstyle.executors.worker import main; main()"
 
@@ -43,7 +45,7 @@ class Processes:
     def start(self, number: int) -> None:
         """Start the worker of a number. Raises `VidstyleError` if the system lets no process start."""
         if number in self._running:
-            self._running.pop(number).end()
+            self._running.pop(number).end(0)
         added = self._environments[number % len(self._environments)]
         self._running[number] = _Process(number, self._work, added, self._events)
 
@@ -66,9 +68,10 @@ class Processes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for process in self._running.values():
-            process.kill()
+            process.ask()
+        last = time.monotonic() + CLEAN_UP
         for process in self._running.values():
-            process.end()
+            process.end(max(last - time.monotonic(), 0))
 
 
 class _Process:
@@ -101,7 +104,7 @@ class _Process:
             with suppress(OSError):  # it has died already: the thread hears that
                 self.send(work)
         except BaseException:
-            self.end()
+            self.end(0)
             raise
 
     def send(self, data: bytes) -> None:
@@ -110,15 +113,18 @@ class _Process:
         stdin.write(data)
         stdin.flush()
 
-    def kill(self) -> None:
-        """End it now, whatever it is doing; harmless when it has ended."""
+    def ask(self) -> None:
+        """Ask it to end: one that has something to clean up does so, others end at once. Harmless when it has ended."""
         self._ends = True
-        self._process.kill()
+        self._process.terminate()
         self.heard.release()
 
-    def end(self) -> None:
-        """Wait until it has ended, and its thread, too."""
-        self.kill()
+    def end(self, seconds: float) -> None:
+        """Wait so long until it has ended, then end it; and its thread, too."""
+        self.ask()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self._process.kill()
         self._process.wait()
         self._thread.join()
         for stream in (self._process.stdin, self._process.stdout):
