@@ -1,8 +1,10 @@
 """A cluster of several machines, simulated on this one by Ray's own means."""
 
 import os
+import socket
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -92,6 +94,23 @@ def test_a_processor_that_no_machine_has_is_not_waited_for(machines, tmp_path):
     with pytest.raises(UsageError, match="takes 1 CPU and 1 GPU"):
         cluster.Cluster(Counting(tmp_path), address, 1, 1)
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 400 Bad request\r\n\r\n"], ids=["hangs up", "another"])
+def test_what_answers_and_is_no_ray_is_refused(answer, tmp_path):
+    def serve():
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as serving:
+        serving.submit(serve)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(UsageError, match=r"nobody answers at --ray-address .*what answers is no Ray"):
+            cluster.Cluster(Counting(tmp_path), address, 1, 0)
+        assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ STEP = 1.0  # seconds after which a wait looks up
 BUSY = 10.0  # seconds without any worker after which it is said why
 WAITING = 1  # item of a worker that waits to be taken before the worker waits, too
 SHORT = 30  # characters
+SETTINGS = b"\x04"  # the kind of the first frame of either side of HTTP/2 (RFC 9113), which Ray speaks
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + b"\0\0\0\0\0"
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -228,14 +230,18 @@ def _cannot(address: str | None) -> str:
 
 
 def _require_answer(address: str) -> None:
-    """Raise `UsageError` at once if nobody listens there: Ray itself waits for minutes."""
+    """Raise `UsageError` at once if no Ray listens there: Ray itself waits for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
         return
     if not (colon and host and port.isdecimal()) or address.startswith("ray://"):
         raise UsageError(f"--ray-address is {address!r}; give HOST:PORT as `ray start --head` prints it")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWER) as connection:
+            connection.settimeout(ANSWER)
+            connection.sendall(HELLO)
+            if os.environ.get("RAY_USE_TLS", "0") == "0" and connection.recv(9)[3:4] != SETTINGS:
+                raise ConnectionError("what answers is no Ray")
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"nobody answers at --ray-address {address} ({error}); start a cluster there with ray start --head, or "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -152,4 +153,6 @@ class _Process:
 
 
 def _ended(code: int) -> str:
+    if -code == getattr(signal, "SIGKILL", 9):
+        return "(ended by signal 9: by somebody, or by the system for lack of memory)"
     return f"(ended by signal {-code})" if code < 0 else f"(ended with exit code {code})"

@@ -19,7 +19,7 @@ from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import as_painted
 from vidstyle.core import color, networks
 from vidstyle.core.optimize import pick_precision
-from vidstyle.core.probe import needed, no_bytes, require_memory
+from vidstyle.core.probe import SIDES, needed, no_bytes, require_memory
 from vidstyle.core.stylizer import Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
 from vidstyle.jobs.arguments import RunOptions
@@ -235,8 +235,9 @@ class Task:
             beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
             size = source.info.height, source.info.width
             require_memory(self.network, self.settings, size, beside)
-            if isinstance(count := self.options.workers, int) and count > 1 and self.device.type == "cpu":
-                require_memory_for_all(count, *needed(self.network, self.settings, size, beside))
+            count, measurable = self.options.workers, size[0] * size[1] > SIDES[1] ** 2
+            if isinstance(count, int) and count > 1 and measurable:
+                require_memory_for_all(count, self.device, *needed(self.network, self.settings, size, beside))
         self._note_size(source)
 
     def _note_size(self, source: Source) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import AbstractContextManager
 
@@ -86,10 +87,11 @@ def _workers(run: RunOptions, work: ShotWork, device: torch.device) -> AbstractC
     return Processes(work, run.workers, [{**added, VISIBLE: name} for name in names[:count]])
 
 
-def require_memory_for_all(count: int, need: int, free: int | None) -> None:
+def require_memory_for_all(count: int, device: torch.device, need: int, free: int | None) -> None:
     """Raise `MemoryLimitError` if `count` workers on this machine need more than is free of what each needs."""
-    if free is not None and count * need > free:
+    devices = max(torch.cuda.device_count(), 1) if device.type == "cuda" else 1
+    if free is not None and math.ceil(count / devices) * need > free:
         raise MemoryLimitError(
-            f"{count} workers need about {said(count * need)} of memory and {said(free)} are free; the most that fit "
-            f"are --workers {max(free // need, 1)}"
+            f"{count} workers need about {said(need)} of memory each and {said(free)} are free on each device; at most "
+            f"as many fit as --workers {max(free // need, 1) * devices}"
         )
