@@ -100,7 +100,11 @@ class JobFolder:
             for folder in FOLDERS:
                 (path / folder).mkdir(exist_ok=True)
             self._journal, damaged = self._read_journal()
-            left = [part for part in self.parts() if part.start < part.end]
+            parts = self.parts()
+            for part in parts[:-1]:  # in case that a process was killed before it did
+                if part.start == part.end and (path / STATE.format(part.end - 1)).exists():
+                    self._remove_states(part.end - 1, part.first)
+            left = [part for part in parts if part.start < part.end]
             self.done = left[0].start if left else self.frames
             self.state = left[0].state if left else self._state_after(self.frames - 1)
         if not damaged:
