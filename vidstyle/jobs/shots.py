@@ -16,11 +16,10 @@ from functools import partial
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.probe import no_bytes, require_memory
-from vidstyle.core.stylizer import RegionStyle, Stylizer
+from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.executors.dispatch import Do
 from vidstyle.jobs.folder import states
@@ -122,11 +121,9 @@ class ShotWork:
     """All that the shots of a job have in common."""
 
     open_source: Opener
+    make_stylizer: Callable[[], Stylizer]
     settings: PaintingSettings
     network: FeatureNetwork
-    styles: Sequence[Tensor]
-    regions: Sequence[RegionStyle]
-    init: Tensor | None
     threads: int  #: with which each worker computes
     files: Sequence[str] = ()  #: absolute paths that the source reads
 
@@ -145,7 +142,7 @@ class ShotWork:
             source.estimated_at_once = max(self.threads // 2, 1) if beside_painting else 0
             beside = source.ahead.bytes
         require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
-        stylizer = Stylizer(self.network, self.styles, self.settings, init=self.init, regions=self.regions)
+        stylizer = self.make_stylizer()
         device = kind_of(stylizer.device)
         return device, partial(_painted, source, stylizer, device, ahead if beside_painting else _one_by_one)
 

@@ -13,7 +13,7 @@ from vidstyle.errors import MediaError
 from vidstyle.system.notes import tell
 from vidstyle.system.sites import said
 
-REGION = re.compile(r"region \d+")  # the role of its mask
+STYLE = re.compile(r"\bstyle\b")  # in the roles of styles, and of their masks
 MUCH = 2 * 10**9  # bytes of inputs: reading so many is said before
 FileStats = tuple[tuple[int, ...], ...]  # what the file system says of files; it changes when they do
 
@@ -45,7 +45,7 @@ class Inputs:
     @property
     def read_frame_by_frame(self) -> list[str]:
         """The files that are read while frames are painted; the others are pictures, which are read at birth."""
-        roles = [role for role in self.files if role in ("content", "mask") or REGION.fullmatch(role)]
+        roles = [role for role in self.files if role != "init" and not STYLE.search(role)]
         return [str(path) for role in roles for path in self.files[role]]
 
     def require_unchanged(self) -> None:
