@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 from clips import make_clip, pan
 from conftest import network_file, pixels, random_network, texture
 from PIL import Image
+from torchvision.models import optical_flow
 
 import vidstyle as package
 from vidstyle import RunOptions, VideoSettings, stylize_video
@@ -257,6 +259,28 @@ def test_a_report_and_a_loop_are_those_of_one_process(vidstyle, command, tmp_pat
     alone, workers = (json.loads((tmp_path / name / "out.report.json").read_text()) for name in ("alone", "workers"))
     assert made(tmp_path / "alone") == made(tmp_path / "workers")
     assert alone["figures"] == workers["figures"] if "figures" in alone else alone.keys() == workers.keys()
+
+
+def test_masks_regions_and_a_learnt_flow_travel(vidstyle, command, files, tmp_path, monkeypatch):
+    """By names relative to the working folder; with an initial picture and another precision, too."""
+    monkeypatch.chdir(files)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(optical_flow.raft_small(weights=None).state_dict(), "raft.pth")
+    Path("masks").mkdir()
+    for number in range(FRAMES):
+        mask = np.zeros((64, 96), np.uint8)
+        mask[:, : 20 + 4 * number] = 255
+        Image.fromarray(mask).save(f"masks/{number:02}.png")
+    Image.fromarray(255 - mask).save("right.png")
+    more = "--mask masks --region right.png=style.png,alpha=.1 --flow raft-small --flow-weights raft.pth"
+    more += " --init style.png --precision bfloat16 --iterations 1 --end .4"
+    for name, workers in (("alone", ()), ("workers", ("--workers", 2))):
+        (tmp_path / name).mkdir()
+        done = vidstyle(*command, "-o", tmp_path / name / "out.mp4", *more.split(), *workers)
+        assert done.exit_code == 0, done.output
+    assert made(tmp_path / "alone") == made(tmp_path / "workers")
+    assert len(journal(tmp_path / "workers")) == 10  # those of three shots
 
 
 def test_the_cells_of_a_sheet_are_units(vidstyle, files, tmp_path):
