@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol
 
 from vidstyle.errors import VidstyleError
 
-DEATHS = 3  # of workers at one place of a unit, or before any place: more would die there, too
+DEATHS = 3  # of workers at one place, or before they had one while no item came: more would die there, too
+BEFORE = "before the first frame"
 LOG = 2000  # characters at the end of a dead worker's log that are shown
 
 Kind = Literal["ready", "item", "end", "error", "died"]
@@ -125,12 +126,13 @@ def dispatch(workers: Workers, units: Sequence[Unit], keeper: Keeper) -> None:
             raise event.value
         if event.kind == "item":
             keeper.keep(unit, event.value)
+            del deaths[BEFORE]
             continue
         if event.kind == "ready":
             keeper.ready(event.value)
         if event.kind == "died":
             rest = None if unit is None else keeper.again(unit)
-            place = "before the first frame" if rest is None else rest.place
+            place = BEFORE if rest is None else rest.place
             if rest is not None or (unit is None and event.worker not in idle):
                 deaths[place] += 1
             if deaths[place] == DEATHS:
