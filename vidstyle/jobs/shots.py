@@ -91,7 +91,9 @@ class ClipOpener:
 
         own = self.settings
         mask = None if own.mask is None else there(own.mask)
-        regions = (dataclasses.replace(region, mask=there(region.mask)) for region in own.regions)
+        # A region is a text in which = ends the mask: a path with one can only be kept as it was given.
+        masks = [region.mask if "=" in there(region.mask) else there(region.mask) for region in own.regions]
+        regions = (dataclasses.replace(one, mask=name) for one, name in zip(own.regions, masks, strict=True))
         settings = dataclasses.replace(own, mask=mask, region=tuple(map(str, regions)))
         return dataclasses.replace(self, path=there(self.path), settings=settings, survey=self.survey.moved(there))
 

@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def plan_job(
             task.try_outputs(task.compositor(source), source.sound if isinstance(source, VideoSource) else None)
         task.require_room(source)
         manifest = task.manifest(max(source.playback) + 1)
-        done = painted_before(task.outputs[0], manifest) if outputs and not run.restart else 0
+        done = painted_before(task.outputs[0], manifest) if outputs and not run.restart else frozenset()
         started = time.perf_counter() - began
         with computing_with(manifest.threads):
             model, need, free = _measured(task, source, done, started, pilot_share)
@@ -107,7 +107,7 @@ def _plan(
         width=info.width,
         height=info.height,
         frames=manifest.frames,
-        frames_left=max(manifest.frames - model.done, 0),
+        frames_left=manifest.frames - len(model.done),
         device=task.device.type,
         threads=manifest.threads,
         shots=_shots(source, model, each),
@@ -157,7 +157,7 @@ def _prepared(
 
 
 def _measured(
-    task: Task, source: VideoSource | PictureSource | Sheet, done: int, started: float, pilot_share: float
+    task: Task, source: VideoSource | PictureSource | Sheet, done: Set[int], started: float, pilot_share: float
 ) -> tuple[Model, int, int | None]:
     """The model of a job, the bytes of memory that it takes on its device, and those that are free."""
     edges = _edges(source)
