@@ -3,7 +3,7 @@
     OUT.job/
         manifest.json           what the frames depend on; another one means another job. And how they are shown
         frames/000000.png       painted frames, lossless
-        states/000000.safetensors   what later frames need; only the last few are kept, and of a loop the first
+        states/000000.safetensors   what later frames need; of a shot the last few are kept, and of a loop the first
         journal.jsonl           one line for each finished frame, with the hashes of its two files
         job.log                 what a report of a bug needs
         lock, owner.json        held by the running process (see `locks`)
