@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import pickle
 import platform
@@ -20,6 +21,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -39,6 +41,7 @@ WAITING = 1  # item of a worker that waits to be taken before the worker waits, 
 SHORT = 30  # characters
 SETTINGS = b"\x04"  # the kind of the first frame of either side of HTTP/2 (RFC 9113), which Ray speaks
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + b"\0\0\0\0\0"
+TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")  # where Ray looks for one, before it looks in the home folder
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -192,12 +195,10 @@ def _connected(address: str | None) -> tuple[Any, str | None]:
         folder = None
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
         try:
-            with _signals_kept():
+            with _signals_kept(), _unheard():
                 if address is None:
-                    # Sockets lie in it, whose paths must be short.
-                    folder = tempfile.mkdtemp(
-                        prefix="vidstyle-", dir=None if len(tempfile.gettempdir()) < 30 else "/tmp"
-                    )
+                    folder = _temporary()
+                    _have_token()
                     ray.init(address="local", include_dashboard=False, _temp_dir=folder, **quiet)
                 else:
                     _require_answer(address)
@@ -215,8 +216,20 @@ def _connected(address: str | None) -> tuple[Any, str | None]:
                     f"the cluster at {address} runs other versions than this machine, with Python "
                     f"{platform.python_version()} and Ray {ray.__version__} ({words}); install the same on each"
                 ) from error
-            raise UsageError(f"Ray {_cannot(address)} ({words})") from error
+            hint = (
+                "" if address is None else "; if the cluster has a token, RAY_AUTH_MODE and RAY_AUTH_TOKEN must name it"
+            )
+            raise UsageError(f"Ray {_cannot(address)} ({words}){hint}") from error
     return ray, folder
+
+
+def _have_token() -> None:
+    """Give our own instance a token. Else Ray would write one into the home folder, and clusters that are started later
+    would ask for it."""
+    if not any(map(os.environ.get, TOKENS)) and not (Path.home() / ".ray" / "auth_token").exists():
+        os.environ[TOKENS[0]] = token_hex(32)
+        with contextlib.suppress(ImportError, AttributeError):  # it has looked for one when it was imported
+            importlib.import_module("ray._raylet").AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _temporary() -> str:
@@ -275,6 +288,18 @@ def _signals_kept() -> Iterator[None]:
         for number, handler in before.items():
             with contextlib.suppress(ValueError):  # not the main thread: then Ray changes none
                 signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """What Ray advises in its log is not for our user."""
+    logger = logging.getLogger("ray")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextlib.contextmanager
