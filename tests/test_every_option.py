@@ -320,6 +320,14 @@ CASES = {
     "--keep-job": Case("--keep-job", lambda run: any((run.job / "frames").iterdir())),
     "--quiet": Case("-q", silent),
     "--verbose": VERBOSE,
+    "--threads": Case("--threads 1 --keep-job", manifest("threads", 1)),
+    ("batch", "--threads"): Case("--threads 1", same),
+    "--workers": Case("--workers 2", same, both="--threads 1"),
+    "--same-device": Case("--same-device --workers 1", same, both="--threads 1"),
+    "--ray-address": Case("--workers ray --ray-address 127.0.0.1:1", says("127.0.0.1:1"), code=2),
+    ("plan", "--ray-address"): Case(
+        "--workers ray --ray-address a:1", lambda run: commanded("--ray-address")(run) and "a:1" in run.text
+    ),
     # What is made of the frames
     "--crf": Case("--crf 45", lambda run: run.out.stat().st_size < run.plain().out.stat().st_size, "o.mp4"),
     "--plays": Case("--plays 3", lambda run: Image.open(run.out).info["loop"] == 2, "o.gif"),

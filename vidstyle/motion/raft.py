@@ -91,6 +91,12 @@ class Raft:
         self.network.corr_block.corr_pyramid = []  # type: ignore[union-attr, assignment]
         return found[0, :, :height, :width].cpu().numpy().copy()
 
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_alone"}  # locks do not travel
+
+    def __setstate__(self, values: dict[str, object]) -> None:
+        vars(self).update(values, _alone=threading.Lock())
+
 
 def _state(network: nn.Module, tensors: dict[str, Tensor], kind: Kind, file: str) -> dict[str, Tensor]:
     """Of the `tensors` in a file what the network needs, in float32. Raises `WeightsError` if they are another's."""
