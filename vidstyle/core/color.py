@@ -97,5 +97,5 @@ def _statistics(images: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
     mean = (pixels * share).sum(2, keepdim=True)
     centred = pixels - mean
     ridge = RIDGE * torch.eye(3, dtype=pixels.dtype, device=pixels.device)
-    roots, _ = torch.linalg.cholesky_ex((centred * share) @ centred.mT + ridge)
+    roots, _ = torch.linalg.cholesky_ex(torch.baddbmm(ridge, centred * share, centred.mT))
     return mean, roots

@@ -65,7 +65,7 @@ def _close_loop(
 def initial_image(frame: Frame, painting: Tensor, known: Tensor) -> Tensor:
     """The start of the optimisation: `painting` where it is known, elsewhere the content in its colours."""
     content = frame.image.to(painting.device)
-    return known * painting + (1 - known) * color.match_statistics(content, content, painting, known)
+    return torch.lerp(color.match_statistics(content, content, painting, known), painting, known)
 
 
 def new_share(frame: Frame) -> float:
