@@ -176,7 +176,7 @@ class Recording:
         return self.graph
 
 
-class Played:
+class RecordedFunction:
     """A function of tensors that is recorded for each combination of their shapes, if there is a tape.
 
     What it returns is overwritten by its next call for the same shapes.

@@ -87,7 +87,7 @@ class Stylizer:
         # Without a mask, and with one; without regions, and with them.
         self._minimisations: dict[tuple[Size, bool, int], _Minimisation] = {}
         self._tape = tape_for(settings, self.device)
-        self._carriers: dict[Size, optimize.Played] = {}
+        self._carriers: dict[Size, optimize.RecordedFunction] = {}
         self._transfers: dict[int, tuple[Tensor, Tensor]] = {}  # by the number of the area: the last moments, the map
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
         self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
@@ -306,9 +306,9 @@ class Stylizer:
             )
         ]
 
-    def _carrier(self, size: Size) -> optimize.Played:
+    def _carrier(self, size: Size) -> optimize.RecordedFunction:
         if size not in self._carriers:
-            self._carriers[size] = optimize.Played(warp.Carrier(size, self.device), self._tape)
+            self._carriers[size] = optimize.RecordedFunction(warp.Carrier(size, self.device), self._tape)
         return self._carriers[size]
 
     def _minimisation(self, size: Size, *, masked: bool, areas: int = 1) -> _Minimisation:
