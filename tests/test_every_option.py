@@ -33,7 +33,7 @@ from typer.testing import CliRunner
 from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.jobs.output.origin import origin_of
-from vidstyle.lab.bench import baseline, machine, timings
+from vidstyle.lab.bench import baseline, machine, roofline, timings
 from vidstyle.lab.distill import __main__ as distill
 from vidstyle.lab.evaluate import patches
 from vidstyle.settings import JOBS, option_name, options
@@ -374,6 +374,7 @@ CASES = {
     ("bench", "--baseline"): Case(f"--baseline --baseline-steps 1 {VGG}", figure("baseline/steps", 1)),
     ("bench", "--baseline-steps"): Case(f"--baseline --baseline-steps 2 {VGG}", figure("baseline/steps", 2)),
     ("bench", "--scaling"): Case("--scaling", figure("scaling/sizes/*/size", {32})),
+    ("bench", "--roofline"): Case("--roofline", figure("roofline/*/width", {64})),
     ("consistency", "--frames"): Case("--frames 3", figure("clips/*/frames", {3})),
     ("consistency", "--clips"): Case("--clips zoom", figure("clips/*/clip", {"zoom"})),
     ("consistency", "--beside"): Case("--no-beside", figure("clips/*/warm_start", {"warped"})),
@@ -572,6 +573,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "COPIED_BYTES", 2**16)
     monkeypatch.setattr(timings, "IN_A_ROW", {"cpu": 2})
     monkeypatch.setattr(timings, "SIZES", (32,))
+    monkeypatch.setattr(roofline, "SIZES", ((64, 48),))
     monkeypatch.setattr(patches, "COUNT", 100)
     monkeypatch.setattr(networks, "VGG19_BLOCKS", SLIM_VGG19)
     monkeypatch.setattr(baseline, "cfgs", {"E": SLIM_CFG})

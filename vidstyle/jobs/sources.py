@@ -283,7 +283,8 @@ class SequenceSource:
         unseen = torch.ones(1, *pixels.shape[:2])
         for lag in (1, *sorted(settings.long_term)):
             if lag <= len(before) and unseen.mean() > NEGLIGIBLE:
-                motions[lag] = motion = self.estimate(before[lag - 1], pixels)
+                # What was hidden in the last frame is a small part, and painted over in the next ones.
+                motions[lag] = motion = self.estimate(before[lag - 1], pixels, fine=lag == 1)
                 unseen = (unseen - motion.visible).clamp_min(0)
         return motions
 
