@@ -1,7 +1,9 @@
 """A batch: every job of a file is checked before the first is painted, and is painted once."""
 
 import json
+import os
 import re
+import signal
 import tomllib
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from PIL import Image
 from vidstyle import ImageSettings, RunOptions, VideoSettings, stylize_image
 from vidstyle.batch.runs import Batch
 from vidstyle.batch.tables import header_lines, read_tables
+from vidstyle.batch.workers import JobUnit
 from vidstyle.cli.batches import worst
 from vidstyle.errors import JobError, MediaError, UsageError
 
@@ -25,6 +28,15 @@ first-iterations = 1
 size = 32
 device = "cpu"
 """
+
+
+class DyingAtB(JobUnit):
+    """A job whose worker dies when it comes to paint b.png."""
+
+    def __setstate__(self, values):
+        vars(self).update(values)
+        if self.job.content.endswith("b.png") and "again" not in self.job.outputs[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
@@ -62,7 +74,8 @@ def rows(text):
 
 
 @pytest.mark.clips
-def test_twelve_jobs_of_which_three_are_broken(vidstyle, folder, written):
+@pytest.mark.parametrize("more", [(), ("--workers", 2)], ids=["in turn", "at once"])
+def test_twelve_jobs_of_which_three_are_broken(vidstyle, folder, written, more):
     """Nine outputs, three lines, the exit code of the worst; repeated, nothing is painted."""
     make_clip(folder / "clip.mp4", pan(2, 64, 48), rate=24)
     (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:90])
@@ -77,7 +90,7 @@ def test_twelve_jobs_of_which_three_are_broken(vidstyle, folder, written):
     text += job(content="a.png", output="out/typo.png", contnt_focus=1)
     text += job(content="a.png", output="nowhere/o.png")
     file = written(text)
-    done = vidstyle("batch", file, "-q")
+    done = vidstyle("batch", file, "-q", *more)
     assert done.exit_code == 7, (done.output, done.exception)
     lines = done.output.strip().splitlines()
     starts = [number for number, line in enumerate(file.read_text().splitlines(), 1) if line == "[[job]]"]
@@ -89,7 +102,7 @@ def test_twelve_jobs_of_which_three_are_broken(vidstyle, folder, written):
         "two.jpg", "clip.gif", "balance.gif"
     }  # fmt: skip
     stamps = {path: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
-    again = vidstyle("batch", file)
+    again = vidstyle("batch", file, *more)
     assert again.exit_code == 7
     assert rows(again.output) == {"up to date": 9, "cannot be painted": 3}
     assert stamps == {path: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
@@ -205,6 +218,30 @@ def test_what_reads_a_failure_is_not_painted(vidstyle, folder, written, monkeypa
     assert done.output.count("it fails") == 1
     assert "whose output it reads, has failed" in done.output
     assert rows(done.output) == {"failed": 2, "painted in": 1}
+
+
+def test_jobs_at_once_are_those_in_turn(vidstyle, folder, written):
+    file = written(job(content="?.png", output="out/{name}.png") + job(content="out/b.png", output="out/again.png"))
+    assert vidstyle("batch", file, "-q", "--threads", 1).exit_code == 0
+    wanted = outputs(folder)
+    for path in (folder / "out").iterdir():
+        path.unlink()
+    done = vidstyle("batch", file, "--threads", 1, "--workers", 2)
+    assert done.exit_code == 0, done.output
+    assert outputs(folder) == wanted and len(wanted) == 4
+    assert done.output.index("out/b.png (") < done.output.index("out/again.png (")
+
+
+def test_a_worker_that_dies_twice_is_one_failure(vidstyle, folder, written, monkeypatch):
+    from vidstyle.batch import workers
+
+    file = written(job(content="?.png", output="out/{name}.png") + job(content="out/b.png", output="out/again.png"))
+    monkeypatch.setattr(workers, "JobUnit", DyingAtB)
+    done = vidstyle("batch", file, "--workers", 2)
+    assert done.exit_code == 1, done.output
+    assert "2 workers have died while they painted it" in done.output
+    assert "whose output it reads, has failed" in done.output
+    assert set(outputs(folder)) == {"a.png", "c.png"}
 
 
 def test_a_pattern_leaves_out_what_was_made(folder, written):

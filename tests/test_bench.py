@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -19,7 +20,8 @@ from vidstyle.core import networks
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.lab import bench, synthetic, tables
-from vidstyle.lab.bench import baseline, machine, timings
+from vidstyle.lab.bench import baseline, machine, roofline, timings
+from vidstyle.lab.bench import tables as bench_tables
 from vidstyle.settings import PRESETS, VideoSettings
 from vidstyle.types import ClipInfo, Frame
 
@@ -53,8 +55,8 @@ def test_it_needs_no_files_and_tells_everything(tmp_path, network):
         assert words in done.output
     found = json.loads(out.read_text())
     parts = ("vidstyle", "clip", "styles", "settings", "machine", "evaluation", "still", "warm", "job")
-    assert set(found) == {*parts, "baseline", "scaling"}
-    assert (found["baseline"], found["scaling"]) == (None, None)
+    assert set(found) == {*parts, "baseline", "scaling", "roofline"}
+    assert (found["baseline"], found["scaling"], found["roofline"]) == (None, None, None)
     assert found["settings"]["size"] == 64
     one, limits, warm, job = (found[name] for name in ("evaluation", "machine", "warm", "job"))
     assert (one["width"], one["height"]) == (64, 36)
@@ -69,7 +71,9 @@ def test_it_needs_no_files_and_tells_everything(tmp_path, network):
     assert job["first_frame_seconds"] < job["seconds"]
     assert list(job["seconds_after"]) == ["1", "2"]
     names = {stage["name"]: stage for stage in job["stages"]}
-    assert {"decode", "flow", "wait", "optimise", "save"} <= set(names)
+    assert {"decode", "flow", "wait", "warp", "aim", "evaluate", "optimise", "save"} <= set(names)
+    (bar,) = (line for line in done.output.splitlines() if re.fullmatch(r"D*F*\.*W*A*E*r*S*", line) and "E" in line)
+    assert len(bar) == bench_tables.BAR_WIDTH
     assert {name for name, stage in names.items() if stage["thread"] == "ahead"} == {"decode", "flow"}
     assert {name for name, stage in names.items() if stage["thread"] == "behind"} == {"save"}
     assert job["waiting"] == pytest.approx(names["wait"]["seconds"] / job["seconds"])
@@ -195,6 +199,44 @@ def test_operations_are_those_that_torch_counts(skip, picture, style):
     layers = (*settings.content_layers, *settings.style_layers)
     counted, _ = timings.work(network, layers, settings.style_layers, *picture.shape[1:])
     assert counted == pytest.approx(counter.get_total_flops(), rel=0.01)
+
+
+def test_a_counted_frame_is_that_of_a_hand_count():
+    """Evaluations, and a look at the content that needs no gradient, which is half of one."""
+    settings = VideoSettings()
+    layers = (*settings.content_layers, *settings.style_layers)
+    network = networks.FeatureNetwork(((32, 32), (48, 48), (64, 64), (64, 64), (64,))).requires_grad_(False)
+    small, large = roofline.counted(network, "wide", settings, [(128, 96), (256, 192)])
+    for one in (small, large):
+        flops, _ = timings.work(network, layers, settings.style_layers, one.height, one.width)
+        assert one.evaluations == 3
+        # Beside it: the resampling of the warp, the memory of L-BFGS, and products of small matrices.
+        assert 3.5 * flops < one.flops < 3.5 * flops * 1.1
+        for gpu in roofline.GPUS:
+            assert one.seconds[gpu.name] >= max(one.flops / gpu.flops, one.traffic / gpu.bandwidth)
+            assert one.seconds[gpu.name] >= gpu.launch * one.kernels
+    assert small.kernels == large.kernels
+    assert large.traffic == pytest.approx(4 * small.traffic, rel=0.1)  # weights and statistics do not grow
+
+
+def test_counted_bytes_are_those_that_are_read_and_written():
+    x = torch.zeros(10, 20, device="meta")
+    with roofline.Counter() as counter:
+        x.T @ x
+    assert (counter.kernels, counter.flops) == (1, 2 * 20 * 10 * 20)  # the transposed matrix is a view
+    assert counter.traffic == 4 * (2 * 200 + 400)
+
+
+@pytest.mark.clips
+def test_frame_rates_by_count_are_told_to_be_counts(tmp_path, network, monkeypatch, slim_vgg19):
+    monkeypatch.setattr(roofline, "SIZES", ((64, 48),))
+    out = tmp_path / "bench.json"
+    done = run("--network", network, *FAST, "--roofline", "-o", out)
+    assert done.exit_code == 0, done.output
+    assert "not measured" in done.output
+    found = json.loads(out.read_text())["roofline"]
+    assert [(one["network"], one["width"], one["height"]) for one in found] == [("compact", 64, 48), ("vgg19", 64, 48)]
+    assert set(found[0]["seconds"]) == {"H100 SXM", "RTX 4070"}
 
 
 def test_a_sum_of_stages():

@@ -19,6 +19,8 @@ from vidstyle.errors import DiskError, JobError
 from vidstyle.jobs.folder import checkpoint
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import made_before, open_job
+from vidstyle.jobs.folder.painted import Painted
+from vidstyle.jobs.rendering import stretches
 from vidstyle.settings import BalanceSettings, EncodeSettings, VideoSettings
 from vidstyle.system import files
 from vidstyle.types import Result, State
@@ -105,6 +107,84 @@ def test_a_finished_job(tmp_path):
         assert job.results()[2].losses == {"total": 1 / 5}
         job.discard()
     assert not list(tmp_path.iterdir())
+
+
+def paintings_of_shots() -> list[np.ndarray]:
+    """The frames of four shots, painted in order and never stopped."""
+    found, state = [], None
+    for index in range(FRAMES):
+        result, state = paint(index, state if index % 10 else None)
+        found.append(result.image)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shots_in_any_order_and_stopped_anywhere(tmp_path, seed):
+    """What several processes paint is kept as if one had painted it, and any of them goes on."""
+    several, chance = tmp_path / "several.mp4", random.Random(seed)
+    manifest, painted = dataclasses.replace(MANIFEST, shots=(10, 20, 30)), 0
+    while painted < FRAMES:
+        with open_job(several, manifest) as job:
+            left = {part.first: (part.start, part.state) for part in job.parts() if part.start < part.end}
+            assert sum(part.end - part.start for part in job.parts()) == FRAMES - painted == FRAMES - job.painted
+            for _ in range(chance.randint(1, 12)):
+                if not left:
+                    break
+                first = chance.choice([*left])
+                index, state = left.pop(first)
+                result, state = paint(index, state)
+                job.keep(Painted.of(result, state, "a device"), first, REACH)
+                painted += 1
+                assert {entry.device for entry in job.results()} == {"a device"}
+                if index + 1 < first + 10:
+                    left[first] = index + 1, state
+            kept = {int(file.stem) for file in (job.path / "states").iterdir()}
+            begun = [(first, index) for first, (index, _) in left.items()]
+            needed, most = (
+                {index - back for first, index in begun for back in range(1, count + 1) if index - back >= first}
+                for count in (REACH + 1, REACH + 1 + checkpoint.MARGIN)
+            )
+            assert needed <= kept <= most
+    assert not kept
+    with open_job(several, manifest) as job:
+        assert all(map(np.array_equal, job.images(), paintings_of_shots()))
+
+
+def test_one_process_goes_on_with_what_several_have_painted(tmp_path):
+    several, manifest = tmp_path / "several.mp4", dataclasses.replace(MANIFEST, shots=(10, 20, 30))
+    with open_job(several, manifest) as job:
+        for first, end in ((20, 30), (0, 4), (30, 33)):
+            state = None
+            for index in range(first, end):
+                result, state = paint(index, state)
+                job.keep(Painted.of(result, state), first, REACH)
+    with open_job(several, manifest) as job:
+        assert job.done == 4 and job.state.index == 3
+        found = [(start, end, part and (part.first, part.start)) for start, end, part in stretches(job.parts())]
+        assert found == [(0, 4, None), (4, 20, (0, 4)), (20, 33, None), (33, 40, (30, 33))]
+        for start, end, part in stretches(job.parts()):
+            state = part and part.state
+            for index in range(start, end) if part else ():
+                result, state = paint(index, state if index % 10 else None)
+                job.save(result, state)
+        assert job.painted == FRAMES
+        assert all(map(np.array_equal, job.images(), paintings_of_shots()))
+
+
+def test_a_lost_state_costs_no_other_shot(tmp_path):
+    output, manifest = tmp_path / "clip.mp4", dataclasses.replace(MANIFEST, shots=(10, 20, 30))
+    with open_job(output, manifest) as job:
+        for first, end in ((0, 10), (10, 15)):
+            state = None
+            for index in range(first, end):
+                result, state = paint(index, state)
+                job.keep(Painted.of(result, state), first, REACH)
+        for file in (job.path / "states").iterdir():
+            file.write_bytes(b"")
+    with open_job(output, manifest) as job:
+        assert [(part.first, part.start) for part in job.parts()] == [(0, 10), (10, 10), (20, 20), (30, 30)]
+        assert job.done == 10 and job.state is None
+        assert "the state after frame 14 is missing or damaged" in (job.path / "job.log").read_text()
 
 
 def test_the_state_comes_back_bit_for_bit(tmp_path):

@@ -33,7 +33,7 @@ from typer.testing import CliRunner
 from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.jobs.output.origin import origin_of
-from vidstyle.lab.bench import baseline, machine, timings
+from vidstyle.lab.bench import baseline, machine, roofline, timings
 from vidstyle.lab.distill import __main__ as distill
 from vidstyle.lab.evaluate import patches
 from vidstyle.settings import JOBS, option_name, options
@@ -320,6 +320,14 @@ CASES = {
     "--keep-job": Case("--keep-job", lambda run: any((run.job / "frames").iterdir())),
     "--quiet": Case("-q", silent),
     "--verbose": VERBOSE,
+    "--threads": Case("--threads 1 --keep-job", manifest("threads", 1)),
+    ("batch", "--threads"): Case("--threads 1", same),
+    "--workers": Case("--workers 2", same, both="--threads 1"),
+    "--same-device": Case("--same-device --workers 1", same, both="--threads 1"),
+    "--ray-address": Case("--workers ray --ray-address 127.0.0.1:1", says("127.0.0.1:1"), code=2),
+    ("plan", "--ray-address"): Case(
+        "--workers ray --ray-address a:1", lambda run: commanded("--ray-address")(run) and "a:1" in run.text
+    ),
     # What is made of the frames
     "--crf": Case("--crf 45", lambda run: run.out.stat().st_size < run.plain().out.stat().st_size, "o.mp4"),
     "--plays": Case("--plays 3", lambda run: Image.open(run.out).info["loop"] == 2, "o.gif"),
@@ -366,6 +374,7 @@ CASES = {
     ("bench", "--baseline"): Case(f"--baseline --baseline-steps 1 {VGG}", figure("baseline/steps", 1)),
     ("bench", "--baseline-steps"): Case(f"--baseline --baseline-steps 2 {VGG}", figure("baseline/steps", 2)),
     ("bench", "--scaling"): Case("--scaling", figure("scaling/sizes/*/size", {32})),
+    ("bench", "--roofline"): Case("--roofline", figure("roofline/*/width", {64})),
     ("consistency", "--frames"): Case("--frames 3", figure("clips/*/frames", {3})),
     ("consistency", "--clips"): Case("--clips zoom", figure("clips/*/clip", {"zoom"})),
     ("consistency", "--beside"): Case("--no-beside", figure("clips/*/warm_start", {"warped"})),
@@ -564,6 +573,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "COPIED_BYTES", 2**16)
     monkeypatch.setattr(timings, "IN_A_ROW", {"cpu": 2})
     monkeypatch.setattr(timings, "SIZES", (32,))
+    monkeypatch.setattr(roofline, "SIZES", ((64, 48),))
     monkeypatch.setattr(patches, "COUNT", 100)
     monkeypatch.setattr(networks, "VGG19_BLOCKS", SLIM_VGG19)
     monkeypatch.setattr(baseline, "cfgs", {"E": SLIM_CFG})

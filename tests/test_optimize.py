@@ -226,3 +226,48 @@ def test_the_inverse_curvature_that_is_handed_on_is_that_of_accepted_steps(bowl)
     assert again.inverse_curvature == 0
     one = optimize.Minimiser(exact, center, 1).run(start, evaluations=1, inverse_curvature=0.7)
     assert one.inverse_curvature == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("method", list(optimizers.OPTIMIZERS))
+def test_what_is_free_moves_first_and_the_rest_arrives_too(method):
+    center = torch.full((1, 3, 12, 14), 0.7)
+    loss, start, freedom = quadratic(center, torch.ones_like(center)), center - 0.4, torch.full((1, 1, 12, 14), 0.2)
+    freedom[..., :7] = 1
+
+    def left(evaluations):
+        found = minimise(loss, start, method=method, evaluations=evaluations, freedom=freedom).image
+        return [(found - center).abs()[..., columns].mean() for columns in (slice(0, 7), slice(7, 14))]
+
+    free, held = left(3)
+    assert free < 0.95 * held
+    assert max(left(300)) < 0.01
+
+
+@pytest.mark.parametrize("method", list(optimizers.OPTIMIZERS))
+def test_what_is_all_alike_free_is_painted_as_without_a_word_of_it(bowl, method):
+    center, scale = bowl
+    start = torch.full_like(center, 0.5)
+    found = [
+        minimise(quadratic(center, scale), start, method=method, evaluations=9, freedom=freedom).image
+        for freedom in (None, torch.ones_like(center[:, :1]))
+    ]
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize(("first_check", "looks"), [(3, [3, 8, 13, 18, 20]), (5, [5, 10, 15, 20])])
+def test_the_loss_is_looked_at_after_a_few_evaluations_and_then_after_every_five(bowl, first_check, looks):
+    center, scale = bowl
+    start, done, found = torch.full_like(center, 0.5), [0], []
+    minimiser = optimize.Minimiser(quadratic(center, scale), start, 2)
+    read, evaluate = minimiser.read, minimiser.optimizer.evaluate
+
+    def evaluated(image):
+        done[0] += 1
+        return evaluate(image)
+
+    minimiser.optimizer.evaluate = evaluated
+    minimiser.read = lambda first: found.append(done[0]) or read(first)
+    minimiser.run(start, evaluations=20, first_check=first_check)
+    assert found == looks
+    done[0] = 0
+    assert minimiser.run(start, evaluations=20, tolerance=1.0, first_check=first_check).evaluations == first_check

@@ -68,7 +68,13 @@ def model(**changes):
     """Two shots of 10 and 4 frames: 40 evaluations of a tenth of a second, then 8, 6, 4, 4, … of a twentieth."""
     first = FrameCost(0.1, 40, 40, 0.5, 0.25)
     later = FrameCost(0.05, 4, 40, 0.1, 0.2)
-    given = {"done": 0, "started_seconds": 3.0, "pilot_share": 0.0, "encoding_seconds": 2.0, "overlaps": False}
+    given = {
+        "done": frozenset(),
+        "started_seconds": 3.0,
+        "pilot_share": 0.0,
+        "encoding_seconds": 2.0,
+        "overlaps": False,
+    }
     return Model(Costs(1.0, first, later, [8, 6]), [(0, 10), (10, 14)], **{**given, **changes})
 
 
@@ -84,9 +90,10 @@ def test_the_seconds_of_a_job():
 
 
 def test_what_is_painted_costs_nothing_more():
-    assert model(done=12).painting() == pytest.approx([0, 2 * 0.3 + 0.05 * (6 + 4)])
-    assert model(done=14).seconds() == 3 + 2  # it is only read and encoded
-    assert [model(done=12).left(*shot) for shot in ((0, 10), (10, 14))] == [0, 2]
+    assert model(done=frozenset(range(12))).painting() == pytest.approx([0, 2 * 0.3 + 0.05 * (6 + 4)])
+    assert model(done=frozenset(range(14))).seconds() == 3 + 2  # it is only read and encoded
+    assert model(done={*range(3), *range(10, 13)}).painting() == pytest.approx([7 * 0.3 + 0.05 * 7 * 4, 0.3 + 0.05 * 4])
+    assert [model(done=frozenset(range(12))).left(*shot) for shot in ((0, 10), (10, 14))] == [0, 2]
 
 
 def test_beside_a_device_only_the_longer_counts():
@@ -207,7 +214,7 @@ def test_a_job_that_was_interrupted_is_planned_from_there(vidstyle, folder, monk
     (folder / "o.gif").unlink()
     done = planned(vidstyle, line)
     assert (done["frames_left"], done["painting_seconds"]) == (0, 0)
-    monkeypatch.setattr("vidstyle.lab.plan.estimate.painted_before", lambda *_: 6)
+    monkeypatch.setattr("vidstyle.lab.plan.estimate.painted_before", lambda *_: frozenset(range(6)))
     found = planned(vidstyle, line)
     assert (found["frames_left"], [shot["frames_left"] for shot in found["shots"]]) == (2, [0, 2])
     assert planned(vidstyle, f"{line} --restart")["frames_left"] == 8
@@ -215,7 +222,7 @@ def test_a_job_that_was_interrupted_is_planned_from_there(vidstyle, folder, monk
 
 def test_a_plan_takes_no_lock(folder, monkeypatch):
     monkeypatch.setattr(opening, "locked", None)
-    assert opening.painted_before(folder / "o.gif", None) == 0
+    assert opening.painted_before(folder / "o.gif", None) == frozenset()
     assert not (folder / "o.gif.job").exists()
 
 

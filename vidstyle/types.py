@@ -169,6 +169,16 @@ class Fitted:
         return f"{self.path}: {said(self.size)} of {said(self.limit)}; gave up: {given}"
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far workers have painted a job."""
+
+    painted: int  #: frames, those of earlier calls, too
+    frames: int  #: of all
+    shots: int  #: that are being painted now
+    rate: float  #: frames a second since the painting began, of all workers together
+
+
 class FrameSequence(Protocol):
     """A sequence of pictures that can be decoded from any frame on: a clip, or generated pictures."""
 

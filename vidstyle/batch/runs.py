@@ -77,32 +77,55 @@ class Batch:
         same = record is not None and record.complete and record.depends == self._known(job)
         return not (same and all(self._records.is_made(file, record) for file in job.written))
 
-    def paint(self, job: JobTable, **told: Callable[..., None] | None) -> None:
+    def paint(self, job: JobTable, **told: Any) -> None:
         """Paint a job, and note that it is done.
 
         Args:
-            told: the callbacks of `RunOptions`.
+            told: the callbacks of `RunOptions`, and its `threads`.
 
         Raises `VidstyleError` as the functions of `api` do.
         """
-        if lost := next((maker for maker in self.awaited(job) if maker in self._failed), None):
-            raise self._failed[lost](f"the job at line {lost.line}, whose output it reads, has failed; mend that first")
+        run = dataclasses.replace(self.begin(job), **told)
         try:
-            self._paint(job, told)
+            FUNCTIONS[job.kind](job.content, list(job.styles), list(job.outputs), job.settings, run)
         except Exception as error:
-            self._failed[job] = type(error) if isinstance(error, VidstyleError) else VidstyleError
+            self.fail(job, error)
+            raise
+        self.finish(job)
+
+    def begin(self, job: JobTable) -> RunOptions:
+        """Note that a job is begun: how it is to be painted. Raises `VidstyleError` if it cannot be."""
+        try:
+            if lost := next((maker for maker in self.awaited(job) if maker in self._failed), None):
+                raise self._failed[lost](
+                    f"the job at line {lost.line}, whose output it reads, has failed; mend that first"
+                )
+            first, depends, record = job.outputs[0], self._known(job), self._records.of(job.outputs[0])
+            run = self.run_options(job)
+            # What an interrupted call has painted of something else is of no use.
+            restart = record is not None and record.depends != depends and folder_of(Path(first)).exists()
+            self._records.start(first, depends)
+            return dataclasses.replace(run, restart=restart)
+        except Exception as error:
+            self.fail(job, error)
             raise
 
-    def _paint(self, job: JobTable, told: Mapping[str, Any]) -> None:
-        first, record = job.outputs[0], self._records.of(job.outputs[0])
-        depends = self._known(job)
-        run = self.run_options(job)
-        # What an interrupted call has painted of something else is of no use.
-        restart = record is not None and record.depends != depends and folder_of(Path(first)).exists()
-        self._records.start(first, depends)
-        run = dataclasses.replace(run, restart=restart, **told)
-        FUNCTIONS[job.kind](job.content, list(job.styles), list(job.outputs), job.settings, run)
-        self._records.finish(first, depends, job.written)
+    def finish(self, job: JobTable) -> None:
+        """Note that a job is painted."""
+        self._records.finish(job.outputs[0], self._known(job), job.written)
+
+    def fail(self, job: JobTable, error: Exception) -> None:
+        """Note that a job has failed: what reads its outputs fails, too."""
+        self._failed[job] = type(error) if isinstance(error, VidstyleError) else VidstyleError
+
+    def rounds(self) -> list[list[JobTable]]:
+        """The jobs in groups of which each reads the outputs of earlier ones only."""
+        found: dict[JobTable, int] = {}
+        for job in self.jobs:
+            found[job] = max((found[maker] + 1 for maker in self.awaited(job) if maker in found), default=0)
+        return [
+            [job for job in self.jobs if found[job] == number] for number in range(max(found.values(), default=-1) + 1)
+        ]
 
     def _known(self, job: JobTable) -> str:
         """The hash of all that the outputs of a job depend on. Raises `VidstyleError` if the job cannot be painted."""

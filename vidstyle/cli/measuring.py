@@ -90,6 +90,12 @@ def bench(
     scaling: Annotated[
         bool, typer.Option("--scaling", help="Measure how the cost grows with size and styles.")
     ] = False,
+    roofline: Annotated[
+        bool,
+        typer.Option(
+            "--roofline", help="Count what frames ask of a device, and how fast a GPU could be by that count."
+        ),
+    ] = False,
     **job: Any,
 ) -> None:
     """Measure how fast vidstyle is on this machine, which should do nothing else meanwhile. Needs no files."""
@@ -107,7 +113,14 @@ def bench(
     steps = baseline_steps if baseline else None
     with all_or_nothing():
         report = bench.measure(
-            clip, styles or [], frames=frames, baseline_steps=steps, scaling=scaling, on_part=on_part, **job
+            clip,
+            styles or [],
+            frames=frames,
+            baseline_steps=steps,
+            scaling=scaling,
+            count=roofline,
+            on_part=on_part,
+            **job,
         )
     if output is not None:
         report.save(output, overwrite=overwrite)

@@ -13,12 +13,16 @@ import typer
 from vidstyle.cli.endings import errors_told
 from vidstyle.cli.flags import flag
 from vidstyle.cli.listening import notes_told
-from vidstyle.cli.progress import progress, tell_fitted
+from vidstyle.cli.progress import on_workers, progress, tell_fitted
 from vidstyle.errors import UsageError
 from vidstyle.settings import JOBS, PRESETS, Job, PaintingSettings, Settings, encodes, option_name, options
 from vidstyle.settings.texts import from_text
 
-OWN = ("report", "plot_schedule", "restart", "keep_job", "quiet", "preset", "params_from")
+OWN = (
+    *("report", "plot_schedule", "restart", "keep_job", "quiet", "preset", "params_from"),
+    *("threads", "workers", "ray_address", "same_device"),
+)
+PARALLEL = ("video", "sheet")  # jobs of which workers paint parts at the same time
 SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
@@ -44,6 +48,23 @@ ParamsFrom = Annotated[
     Path | None,
     typer.Option("--params-from", metavar="RESULT", help="Take what is not given from the settings of this result."),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="INT", min=1, help="Threads of torch, in each worker [all processors, divided]."),
+]
+WORKERS = {
+    "workers": Annotated[
+        str | None,
+        typer.Option("--workers", metavar="INT|ray", help="Paint shots at the same time: vidstyle guide workers."),
+    ],
+    "ray_address": Annotated[
+        str | None,
+        typer.Option("--ray-address", metavar="HOST:PORT", help="The cluster [RAY_ADDRESS, else one on this machine]."),
+    ],
+    "same_device": Annotated[
+        bool, typer.Option("--same-device", help="Refuse workers whose devices are of different kinds.")
+    ],
+}
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what a bug report needs, too.")]
 
@@ -60,6 +81,15 @@ def _require_read(kind: type[Settings], values: dict[str, Any]) -> None:
     if idle:
         names = ", ".join(SPELLED.get(name) or option_name(options(kind)[name]) for name in values if name in idle)
         raise UsageError(f"{what} and stops; leave out {names}")
+
+
+def _workers(text: str | None) -> int | str | None:
+    """What --workers says. Raises `UsageError` if that is neither a number nor ray."""
+    if text is None or text == "ray":
+        return text
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"--workers is {text!r}; give a number of processes of this machine, or ray for a cluster")
+    return int(text)
 
 
 def _settings(kind: type[Settings], params_from: Path | None, *, preset: str | None = None, **given: Any) -> Settings:
@@ -92,7 +122,8 @@ def job_options(
     named = Annotated[str | None, typer.Option(metavar="NAME", help=f"A named set of options: {', '.join(PRESETS)}.")]
     flags = {"overwrite": Overwrite, "restart": Restart, "keep_job": KeepJob, "quiet": Quiet} if runs else {}
     flags["verbose"] = Verbose
-    own_settings = {"params_from": ParamsFrom} if runs or job == "encode" else {}
+    own_settings: dict[str, Any] = {"params_from": ParamsFrom} if runs or job == "encode" else {}
+    where: dict[str, Any] = {"threads": Threads} | (WORKERS if job in PARALLEL else {}) if runs else {}
     presets = {"preset": named} if issubclass(kind, PaintingSettings) else {}
     typed: dict[str, Any] = {**{option.name: flag(kind, option) for option in fields}, **presets}
 
@@ -108,7 +139,9 @@ def job_options(
                     return command(**values, settings=settings)
                 from vidstyle.api import RunOptions  # not at the top: torch is imported
 
-                ways = {name: values.pop(name) for name in ("overwrite", "restart", "keep_job")}
+                ways = {name: values.pop(name) for name in ("overwrite", "restart", "keep_job", *where)}
+                if "workers" in ways:
+                    ways |= {"workers": _workers(ways["workers"]), "same_device": bool(ways["same_device"])}
                 if plans:
                     values.pop("quiet")
                     return command(**values, settings=settings, run=RunOptions(**ways))
@@ -121,7 +154,11 @@ def job_options(
                 with progress(values["output"], quiet, report) as (on_frame, on_step):
                     if job == "balance":
                         ways["on_pilot"] = functools.partial(on_step, "pilot render")
-                    return command(**values, settings=settings, run=RunOptions(**ways, on_frame=on_frame))
+                    if ways.get("workers") is None or quiet:
+                        ways["on_frame"] = on_frame
+                    else:
+                        ways["on_progress"] = on_workers(on_step, report)
+                    return command(**values, settings=settings, run=RunOptions(**ways))
 
         hints = get_type_hints(command, include_extras=True)
         own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -129,6 +166,7 @@ def job_options(
         parameters = [
             *(p.replace(annotation=hints[p.name], kind=keyword) for p in own),
             *(inspect.Parameter(name, keyword, default=False, annotation=shown) for name, shown in flags.items()),
+            *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in where.items()),
             *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in typed.items()),
             *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in own_settings.items()),
         ]

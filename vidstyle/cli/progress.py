@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from vidstyle.types import Fitted, Result
+    from vidstyle.types import Fitted, Progress, Result
 
 OnStep = Callable[[str, int, int], None]
 
@@ -55,6 +55,18 @@ def progress(
 
         yield on_frame, on_step
     tell([*outputs, *(["a report"] if report else [])], began)
+
+
+def on_workers(on_step: OnStep, report: bool) -> Callable[[Progress], None]:
+    """A callback for the progress of workers, shown by steps."""
+
+    def on_progress(now: Progress) -> None:
+        text = f"{now.shots} shot{'s' * (now.shots != 1)}, {now.rate:.2f} frames/s"
+        if now.painted == now.frames:
+            text = "measuring, encoding" if report else "encoding"
+        on_step(text, now.painted, now.frames)
+
+    return on_progress
 
 
 def tell(made: list[str], began: float) -> None:

@@ -42,6 +42,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Machine": (
         *("--device", "--precision", "--low-memory", "--memory", "--weights", "--cuda-graphs", "--restart"),
+        *("--threads", "--workers", "--ray-address", "--same-device"),
         *("--quiet", "--verbose", "--help"),
     ),
 }

@@ -27,8 +27,12 @@ def match_statistics(image: Tensor, source: Tensor, target: Tensor, weight: Tens
         weight: (1, H, W), how much each pixel of `source` and `target` counts; None counts all alike. Where it is zero
             everywhere, `image` comes back as it is.
     """
-    source_mean, source_root = _statistics(source, weight)
-    target_mean, target_root = _statistics(target, weight)
+    if source.shape == target.shape:
+        means, roots = _statistics(torch.stack([source, target]), weight)
+    else:
+        both = [_statistics(one[None], weight) for one in (source, target)]
+        means, roots = (torch.cat(parts) for parts in zip(*both, strict=True))
+    (source_mean, target_mean), (source_root, target_root) = means.unbind(), roots.unbind()
     # A = L_t L_s^-1, the paper's Cholesky variant: A Cov_s A^T = Cov_t, and the identity where they are equal.
     matrix = torch.linalg.solve_triangular(source_root, target_root, upper=False, left=False)
     recoloured: Tensor = matrix @ (image.flatten(1) - source_mean) + target_mean
@@ -85,13 +89,13 @@ def shown(pastiche: Tensor, content: Tensor, preserved: float, mask: Tensor | No
     return painted if mask is None else torch.lerp(content, painted, mask.to(content.device))
 
 
-def _statistics(image: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean colour, (3, 1), and the Cholesky root of the covariance of colours, (3, 3)."""
-    pixels = image.flatten(1)  # (3, H W)
-    share = torch.ones_like(pixels[:1]) if weight is None else weight.flatten(1)
+def _statistics(images: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean colours of (N, 3, H, W), (N, 3, 1), and the Cholesky roots of the covariances of colours, (N, 3, 3)."""
+    pixels = images.flatten(2)  # (N, 3, H W)
+    share = torch.ones_like(pixels[0, :1]) if weight is None else weight.flatten(1)
     share = share / share.sum().clamp(min=1e-6)
-    mean = (pixels * share).sum(1, keepdim=True)
+    mean = (pixels * share).sum(2, keepdim=True)
     centred = pixels - mean
     ridge = RIDGE * torch.eye(3, dtype=pixels.dtype, device=pixels.device)
-    root, _ = torch.linalg.cholesky_ex((centred * share) @ centred.T + ridge)
-    return mean, root
+    roots, _ = torch.linalg.cholesky_ex(torch.baddbmm(ridge, centred * share, centred.mT))
+    return mean, roots

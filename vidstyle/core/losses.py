@@ -54,6 +54,11 @@ class Statistics:
     means: dict[str, Tensor]  #: content layers: mean feature, (C,)
     powers: dict[str, Tensor]  #: content layers: mean squared length of a feature, ()
 
+    @property
+    def tables(self) -> tuple[dict[str, Tensor], ...]:
+        """All that there is."""
+        return self.style, self.means, self.powers
+
     @classmethod
     def of(cls, features: Features, style: Features, weights: Features | None = None) -> Statistics:
         """Statistics of a picture with these projected features (H W, C) and these statistics at style layers.
@@ -118,7 +123,7 @@ class Units:
     content: dict[str, Tensor]
     style: dict[str, Tensor]
 
-    def with_content_weight(self, weight: float) -> Units:
+    def with_content_weight(self, weight: float | Tensor) -> Units:
         """The same with every content unit times `weight`, a network's (see `networks.FeatureNetwork`)."""
         return Units({layer: weight * unit for layer, unit in self.content.items()}, self.style)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vidstyle.core import losses
 from vidstyle.core.networks import FeatureNetwork, Tap, halvings, size_at
+from vidstyle.core.optimize import Recording, Tape
 from vidstyle.core.regions import grams_of_areas, moments_of_areas
 from vidstyle.core.stylemetrics import STYLE_METRICS, gram
 from vidstyle.settings import PaintingSettings
@@ -89,9 +90,21 @@ class Area:
 class _Part:
     """The tensors of an area, written in place."""
 
+    content_weight: Tensor  # (), the network's, at the area's alpha
     targets: dict[str, Tensor] = field(default_factory=dict)  # at the style layers, for mapped statistics
     maps: dict[str, Tensor] = field(default_factory=dict)  # matrices (K, C) that map them
+    statistics: losses.Statistics = field(default_factory=lambda: losses.Statistics({}, {}, {}))  # of the style
     units: losses.Units = field(default_factory=lambda: losses.Units({}, {}))
+    written: list[losses.StyleTarget] = field(default_factory=list)  # the one that these are of
+
+    def write(self, style: losses.StyleTarget) -> None:
+        """Take over a target, unless it is that of the frame before."""
+        if self.written != [style]:
+            self.written[:] = [style]
+            _write(self.targets, style.targets)
+            _write(self.maps, style.maps)
+            for kept, new in zip(self.statistics.tables, style.statistics.tables, strict=True):
+                _write(kept, new)
 
 
 class Objective:
@@ -110,20 +123,35 @@ class Objective:
         like: a picture of the size, (1, 3, H, W).
         masked: all its frames have a mask; else none has.
         areas: how many of them all its frames have.
+        tape: to record on what of `set_frame` is the same for every frame; None if nothing is to be recorded.
     """
 
-    def __init__(self, extract: FeatureExtractor, like: Tensor, *, masked: bool = False, areas: int = 1) -> None:
+    def __init__(
+        self,
+        extract: FeatureExtractor,
+        like: Tensor,
+        *,
+        masked: bool = False,
+        areas: int = 1,
+        tape: Tape | None = None,
+    ) -> None:
         self.extract, self.settings = extract, extract.settings
         self.features: dict[str, Tensor] = {}  # targets at the content layers, projected, (H W, C)
         self.weights: dict[str, Tensor] = {}  # of positions at the content layers, (H W, 1); none: all count alike
         self.masks: dict[str, Tensor] = {}  # weights of positions at all layers, (H, W), or (H, W, A) of several areas
-        self.parts = [_Part() for _ in range(areas)]
+        self.parts = [_Part(torch.ones_like(like[0, 0, 0, 0])) for _ in range(areas)]
         self.style_shares = like.new_zeros(areas).unbind()  # of the style losses, if there are several
         self.pixels = torch.zeros_like(like[:, :1]) if masked else None  # weights of pixels
         self.tv_pixels = torch.zeros_like(like[:, :1]) if areas > 1 else self.pixels  # the same in the total variation
         self.content_units = losses.Units({}, {})
         self.alpha, self.temporal_weight = like.new_zeros(2).unbind()
         self.warped, self.visible = torch.zeros_like(like), torch.zeros_like(like[:, :1])
+        self.content = torch.zeros_like(like)
+        # With several areas, which layers count changes from frame to frame, which a recording would not see.
+        self._areas: Sequence[Area] = ()
+        self._aim: Callable[[], None] = self._measure_content
+        if tape is not None and areas == 1:
+            self._aim = Recording(self._measure_content, tape)
 
     @torch.no_grad()
     def set_frame(
@@ -151,8 +179,8 @@ class Objective:
             self.pixels.copy_(losses.pooled(mask, 0))
         layers = (*settings.content_layers, *settings.style_layers)
         for part, area in zip(self.parts, areas, strict=True):
-            _write(part.targets, area.style.targets)
-            _write(part.maps, area.style.maps)
+            part.write(area.style)
+            part.content_weight.fill_(self.extract.network.content_weight_at(area.alpha))
         masks = [area.mask for area in areas if area.mask is not None]
         if len(areas) == 1:
             _write(
@@ -161,14 +189,10 @@ class Objective:
         else:
             stacked = {layer: [losses.pooled(each, halvings(layer))[0, 0] for each in masks] for layer in layers}
             _write(self.masks, {layer: torch.stack(each, dim=2) for layer, each in stacked.items()})
-        targets, found = self.extract(content, self.masks)
-        _write(self.features, targets)
-        weights = [
-            self._set_part(number, area, content, targets, own)
-            for number, (area, own) in enumerate(zip(areas, self._apart(found), strict=True))
-        ]
-        alpha = self._set_shares(areas, weights)
-        self.alpha.fill_(alpha)
+        self.content.copy_(content)
+        self._areas = areas
+        self._aim()
+        self.alpha.fill_(_alpha_of(areas))
         if warped is None or visible is None:
             self.temporal_weight.zero_()
         else:
@@ -176,36 +200,43 @@ class Objective:
             self.warped.copy_(warped)
             self.visible.copy_(visible if self.pixels is None else visible * self.pixels)
 
-    def _set_part(
-        self, number: int, area: Area, content: Tensor, targets: losses.Features, found: losses.Features
-    ) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def _measure_content(self) -> None:
+        """Set all that depends on the features of the content."""
+        targets, found = self.extract(self.content, self.masks)
+        _write(self.features, targets)
+        weights = [self._set_part(number, targets, own) for number, own in enumerate(self._apart(found))]
+        self._set_shares(self._areas, weights)
+
+    def _set_part(self, number: int, targets: losses.Features, found: losses.Features) -> dict[str, Tensor]:
         """Set the units of an area. Returns the weights of positions at the content layers, if they are not all 1.
 
         Args:
+            number: the area's.
             targets, found: of the content, its features at content layers and the area's statistics at style layers.
         """
-        settings, part = self.settings, self.parts[number]
+        settings, part, metric = self.settings, self.parts[number], self.extract.metric
+        counted_layers = self._areas[number].layers
         counts = {x: mask.reshape(mask.shape[0] * mask.shape[1], -1)[:, number, None] for x, mask in self.masks.items()}
-        style = losses.mapped(self.extract.metric, found, part.maps)
+        style = losses.mapped(metric, found, part.maps)
         own = losses.Statistics.of(targets, style, counts or None)
         positions = {layer: len(target) for layer, target in targets.items()}
-        shares = settings.style_layer_weights or self.extract.metric.layer_weights(settings.style_layers)
-        if any(area.layers):
-            shares = tuple(share * counted for share, counted in zip(shares, area.layers, strict=True))
-        units = losses.UNITS[settings.objective](
-            own, area.style, positions, shares if any(shares) else [1] * len(shares)
-        )
-        units = units.with_content_weight(self.extract.network.content_weight_at(area.alpha))
+        shares = settings.style_layer_weights or metric.layer_weights(settings.style_layers)
+        if any(counted_layers):
+            shares = tuple(share * counted for share, counted in zip(shares, counted_layers, strict=True))
+        target = losses.StyleTarget(metric, part.statistics, part.maps, part.targets)
+        units = losses.UNITS[settings.objective](own, target, positions, shares if any(shares) else [1] * len(shares))
+        units = units.with_content_weight(part.content_weight)
         _write(part.units.content, units.content)
         _write(part.units.style, units.style)
         if settings.content_focus and settings.objective == "normalized":
             focus = settings.content_focus
-            sizes = {layer: size_at(layer, content) for layer in targets}
+            sizes = {layer: size_at(layer, self.content) for layer in targets}
             return {x: losses.detail_weights(f, sizes[x], focus, counts.get(x)) for x, f in targets.items()}
         return {layer: counts[layer] for layer in targets} if counts else {}
 
-    def _set_shares(self, areas: Sequence[Area], weights: Sequence[losses.Features]) -> float:
-        """Set what each area contributes to the losses. Returns alpha of the whole.
+    def _set_shares(self, areas: Sequence[Area], weights: Sequence[losses.Features]) -> None:
+        """Set what each area contributes to the losses.
 
         Args:
             weights: of positions at the content layers, in each area.
@@ -213,8 +244,8 @@ class Objective:
         if len(areas) == 1:
             _write(self.weights, weights[0])
             _write(self.content_units.content, self.parts[0].units.content)
-            return areas[0].alpha
-        alpha = sum(area.share * area.alpha for area in areas)
+            return
+        alpha = _alpha_of(areas)
         ofs = [(area.share * area.alpha / alpha if alpha else area.share) for area in areas]
         styles = [(area.share * (1 - area.alpha) / (1 - alpha) if alpha < 1 else area.share) for area in areas]
         joined = {}
@@ -232,7 +263,6 @@ class Objective:
             tensor.fill_(share if any(area.layers) else 0.0)
             assert area.mask is not None
             self.tv_pixels.add_(losses.pooled(area.mask, 0), alpha=share)
-        return alpha
 
     def _apart(self, found: losses.Features) -> list[losses.Features]:
         """The statistics of each area."""
@@ -260,6 +290,11 @@ class Objective:
             painted = style + self.settings.tv_weight * tv
         total = torch.lerp(painted, content, self.alpha) + self.temporal_weight * temporal
         return total, torch.stack([content, style, temporal, tv])
+
+
+def _alpha_of(areas: Sequence[Area]) -> float:
+    """alpha of the whole."""
+    return areas[0].alpha if len(areas) == 1 else sum(area.share * area.alpha for area in areas)
 
 
 def _write(kept: dict[str, Tensor], new: Mapping[str, Tensor]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ class Minimiser:
         self.evaluate_start: Callable[[], None] = self.optimizer.evaluate_start
         self.advance: Callable[[], None] = self.optimizer.advance
         if tape is not None:
-            first = _Recording(self.optimizer.evaluate_start, tape)
-            self.evaluate_start, self.advance = first, _Recording(self.optimizer.advance, tape, also=first)
+            first = Recording(self.optimizer.evaluate_start, tape)
+            self.evaluate_start, self.advance = first, Recording(self.optimizer.advance, tape, also=first)
 
     def run(
         self,
@@ -70,8 +71,10 @@ class Minimiser:
         *,
         evaluations: int,
         tolerance: float = 0.0,
+        first_check: int = CHECK_EVERY,
         inverse_curvature: float = 0.0,
         caution: float = 1.0,
+        freedom: Tensor | None = None,
     ) -> Minimum:
         """The picture near `start` with the least loss, its pixels kept in [0, 1].
 
@@ -79,26 +82,36 @@ class Minimiser:
             start: (1, 3, H, W) float32 in [0, 1].
             evaluations: of the loss, at most.
             tolerance: stop when `CHECK_EVERY` evaluations lower the loss by less than this fraction.
+            first_check: evaluations after which that is looked at for the first time.
             inverse_curvature: `Minimum.inverse_curvature` of a similar minimisation, or 0.
             caution: divides the length of every step that is not derived from a measured inverse curvature.
+            freedom: (1, 1, H, W) above 0, how far each pixel moves in a step beside others; None for all alike.
         """
         found = self.optimizer
-        found.start(start.detach().clamp(0, 1), inverse_curvature, caution)
+        found.start(start.detach().clamp(0, 1), inverse_curvature, caution, freedom)
         self.evaluate_start()
-        first, done = found.value.clone(), 1
-        last = first
-        while done < evaluations:
-            if done % CHECK_EVERY == 0:
-                last, before = found.value.clone(), last
-                if not bool((before - last >= tolerance * before) & last.isfinite() & (last != 0)):
+        first, done, before = found.value.clone(), 1, math.nan
+        while True:
+            checked = done >= first_check and (done - first_check) % CHECK_EVERY == 0
+            if checked or done >= evaluations:
+                *terms, value, first_value, last_value, measured = self.read(first)
+                gained = (first_value if math.isnan(before) else before) - value
+                goes_on = gained >= tolerance * (gained + value) and math.isfinite(value) and value != 0
+                if done >= evaluations or not goes_on:
                     break
+                before = value
             self.advance()
             done += 1
-        ends = torch.stack([found.value, first, found.tried_value, found.inverse_curvature])
-        *terms, value, first_value, last_value, measured = torch.cat([found.terms, ends]).tolist()
         # Where every step was refused, what they measured is noise, and steps of its length would be refused again.
         known = measured if value < first_value or done == 1 else 0.0
         return Minimum(found.image.clone(), value, first_value, last_value, terms, done, known)
+
+    def read(self, first: Tensor) -> list[float]:
+        """The terms, the loss, the first one, that of the last try, the inverse curvature: waits for the device."""
+        found = self.optimizer
+        ends = torch.stack([found.value, first, found.tried_value, found.inverse_curvature])
+        numbers: list[float] = torch.cat([found.terms, ends]).tolist()
+        return numbers
 
 
 def _evaluator(loss: Loss) -> Evaluate:
@@ -123,7 +136,7 @@ class Tape:
         self.stream, self.pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
 
 
-class _Recording:
+class Recording:
     """A function of nothing that works in place on CUDA tensors, from its third call on played back as a graph.
 
     The processor then starts one graph instead of some hundred kernels. The first calls run as they are, on the stream
@@ -133,7 +146,7 @@ class _Recording:
         also: recorded at the same time, so that the memory that it needs is taken before the first frame is done.
     """
 
-    def __init__(self, function: Callable[[], None], tape: Tape, also: _Recording | None = None) -> None:
+    def __init__(self, function: Callable[[], None], tape: Tape, also: Recording | None = None) -> None:
         self.function, self.tape, self.also, self.calls = function, tape, also, 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
@@ -161,6 +174,38 @@ class _Recording:
                 self.function()
             self.graph = graph  # only now: a recording that failed must not be played
         return self.graph
+
+
+class RecordedFunction:
+    """A function of tensors that is recorded for each combination of their shapes, if there is a tape.
+
+    What it returns is overwritten by its next call for the same shapes.
+    """
+
+    def __init__(self, function: Callable[..., Tensor], tape: Tape | None) -> None:
+        self.function, self.tape = function, tape
+        self._recorded: dict[tuple[torch.Size, ...], tuple[list[Tensor], list[Tensor], Recording]] = {}
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        if self.tape is None:
+            return self.function(*inputs)
+        shapes = tuple(one.shape for one in inputs)
+        if shapes not in self._recorded:
+            kept, results = [one.clone() for one in inputs], list[Tensor]()
+
+            def run() -> None:
+                result = self.function(*kept)
+                if results:
+                    results[0].copy_(result)
+                else:
+                    results.append(result.clone())
+
+            self._recorded[shapes] = kept, results, Recording(run, self.tape)
+        kept, results, recording = self._recorded[shapes]
+        for one, new in zip(kept, inputs, strict=True):
+            one.copy_(new)
+        recording()
+        return results[0]
 
 
 def pick_precision(name: Precision, device: torch.device) -> Precision:

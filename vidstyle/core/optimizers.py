@@ -34,8 +34,15 @@ class Optimizer(Protocol):
     tried_value: Tensor  #: (), the loss of the last picture tried
     inverse_curvature: Tensor  #: (), step per gradient of the last accepted step above SHORTEST_STEP, 0 if unknown
 
-    def start(self, image: Tensor, inverse_curvature: float, caution: float) -> None:
-        """Forget all earlier steps and start from `image`."""
+    def start(self, image: Tensor, inverse_curvature: float, caution: float, freedom: Tensor | None = None) -> None:
+        """Forget all earlier steps and start from `image`.
+
+        Args:
+            image: (1, 3, H, W).
+            inverse_curvature: a first value of the attribute, or 0.
+            caution: divides the length of steps that no measured inverse curvature tells.
+            freedom: (1, 1, H, W) above 0, how far each pixel moves in a step beside others; None for all alike.
+        """
         ...
 
     def evaluate_start(self) -> None:
@@ -62,6 +69,7 @@ class Lbfgs:
     def __init__(self, evaluate: Evaluate, like: Tensor, terms: int) -> None:
         self.evaluate = evaluate
         self.image, self.gradient = torch.zeros_like(like), torch.zeros_like(like)
+        self.freedom = torch.ones_like(like[:, :1])
         self.value, self.tried_value, self.inverse_curvature = like.new_zeros(3).unbind()
         self.radius, self.longest, self.first = like.new_zeros(3).unbind()
         self.gamma = torch.zeros_like(self.inverse_curvature)  # step per gradient of the last pair that was believed
@@ -71,19 +79,21 @@ class Lbfgs:
         self.steps = like.new_zeros(HISTORY, like.numel())  # S^T
         self.changes = like.new_zeros(HISTORY, like.numel())  # (P Y)^T, for P = Preconditioner
         small = torch.float32 if like.device.type == "mps" else torch.float64
-        self.sy, self.ypy = like.new_zeros(2, HISTORY, HISTORY, dtype=small).unbind()  # S^T Y and Y^T P Y
+        self.products = like.new_zeros(2, HISTORY, HISTORY, dtype=small)
+        self.sy, self.ypy = self.products.unbind()  # S^T Y and Y^T P Y
         self.rows = torch.arange(HISTORY, device=like.device)
         self.count = torch.zeros_like(self.rows[:1])  # pairs seen, (1,)
 
-    def start(self, image: Tensor, inverse_curvature: float, caution: float) -> None:
-        """See `Optimizer`. `caution` divides the length of steps that no measured inverse curvature tells."""
+    def start(self, image: Tensor, inverse_curvature: float, caution: float, freedom: Tensor | None = None) -> None:
+        """See `Optimizer`."""
         self.image.copy_(image)
+        self.freedom.copy_(torch.ones_like(self.freedom) if freedom is None else freedom)
         self.inverse_curvature.fill_(inverse_curvature)
         self.gamma.fill_(inverse_curvature)
         self.longest.fill_(LONGEST_STEP / caution)
         self.first.fill_(FIRST_STEP / caution)
         self.radius.copy_(self.longest)
-        for memory in (self.steps, self.changes, self.sy, self.ypy, self.count):
+        for memory in (self.steps, self.changes, self.products, self.count):
             memory.zero_()
 
     def evaluate_start(self) -> None:
@@ -96,11 +106,12 @@ class Lbfgs:
 
     def advance(self) -> None:
         """See `Optimizer`."""
-        step = -self.newton(self.gradient)
+        # The memory is of a picture in units of `freedom`: its steps are shorter, and its gradients longer to match.
+        step = -self.freedom * self.newton(self.freedom * self.gradient)
         step = step * (self.radius / rms(step)).clamp(max=1)
         tried = (self.image + step).clamp(0, 1)
         value, gradient, terms = self.evaluate(tried)
-        self.store_pair(tried - self.image, gradient - self.gradient)
+        self.store_pair((tried - self.image) / self.freedom, self.freedom * (gradient - self.gradient))
         better = value < self.value  # false for NaN
         self.tried_value.copy_(value)
         measured = better & (rms(tried - self.image) > SHORTEST_STEP)
@@ -175,12 +186,14 @@ class Adam:
     def __init__(self, evaluate: Evaluate, like: Tensor, terms: int) -> None:
         self.evaluate = evaluate
         self.image, self.last = torch.zeros_like(like), torch.zeros_like(like)
+        self.freedom = torch.ones_like(like[:, :1])
         self.gradient, self.mean, self.square = (torch.zeros_like(like) for _ in range(3))
         self.value, self.tried_value, self.inverse_curvature, self.length, self.count = like.new_zeros(5).unbind()
         self.terms = like.new_zeros(terms)
 
-    def start(self, image: Tensor, inverse_curvature: float, caution: float) -> None:
+    def start(self, image: Tensor, inverse_curvature: float, caution: float, freedom: Tensor | None = None) -> None:
         """See `Optimizer`; `inverse_curvature` is not used."""
+        self.freedom.copy_(torch.ones_like(self.freedom) if freedom is None else freedom)
         for kept in (self.image, self.last):
             kept.copy_(image)
         self.length.fill_(FIRST_STEP / caution)
@@ -204,7 +217,7 @@ class Adam:
         self.mean.lerp_(self.gradient, 1 - ADAM_BETAS[0])
         self.square.lerp_(self.gradient.square(), 1 - ADAM_BETAS[1])
         scale = (self.square / (1 - ADAM_BETAS[1] ** self.count)).sqrt() + 1e-12
-        step = self.length / (1 - ADAM_BETAS[0] ** self.count) * self.mean / scale
+        step = self.freedom * self.length / (1 - ADAM_BETAS[0] ** self.count) * self.mean / scale
         self.last.copy_((self.last - step).clamp(0, 1))
         value, gradient, terms = self.evaluate(self.last)
         better = value < self.value

@@ -115,7 +115,7 @@ class _Moments(torch.autograd.Function):
         f = positions(features)
         both = ((gradient[:, :-1] + gradient[:, :-1].T) / f.shape[0]).to(f.dtype)
         mean = (gradient[:, -1] / f.shape[0]).to(f.dtype)
-        if f.dtype == torch.bfloat16 and not f.is_cuda:
+        if f.dtype == torch.bfloat16 and not (f.is_cuda or f.is_meta):
             # `addmm` first writes the mean to every position there, which takes 2 % of an evaluation with VGG-19.
             found = positions(functional.conv2d(features, both[:, :, None, None], mean))
         else:
@@ -127,7 +127,7 @@ def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
     """F^T F, in float32 whatever the features are: rounded to bfloat16, it would be wrong by up to .4 %."""
     if f.dtype == torch.float32:
         return f.T @ f
-    if f.is_cuda:
+    if f.is_cuda or f.is_meta:
         return torch.mm(f.T, f, out_dtype=torch.float32)
     products = f.new_zeros(f.shape[1], f.shape[1], dtype=torch.float32)
     for band in f.split(BAND):
@@ -137,7 +137,7 @@ def _products(f: Tensor) -> Tensor:  # (H W, C) -> (C, C) float32
 
 def _products_and_sums(f: Tensor) -> tuple[Tensor, Tensor]:  # (H W, C) -> (C, C) and (C,) float32
     """F^T F and the sum of all features."""
-    if f.dtype == torch.float32 or f.is_cuda:
+    if f.dtype == torch.float32 or f.is_cuda or f.is_meta:
         return _products(f), f.sum(0, dtype=torch.float32)
     products = f.new_zeros(f.shape[1], f.shape[1], dtype=torch.float32)
     sums = torch.zeros_like(products[0])
@@ -178,7 +178,7 @@ def _accumulates_in_float32() -> bool:
 
 def weighted_sums(f: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:  # (H W, C) -> (C, C) and (C,) float32
     """F^T diag(w) F and F^T w, in float32; the weights are (H W, 1) float32."""
-    if f.is_cuda:
+    if f.is_cuda or f.is_meta:
         counted = f * weights  # float32: rounded weights would all be wrong in one direction
         if f.dtype == torch.float32:
             return f.T @ counted, counted.sum(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vidstyle.core import color, colormatch, losses, optimize, temporal
+from vidstyle.core import color, colormatch, losses, optimize, temporal, warp
 from vidstyle.core.networks import FeatureNetwork, halvings
 from vidstyle.core.objective import TERMS, Area, FeatureExtractor, Objective
-from vidstyle.core.stylemetrics import covariance, moments
+from vidstyle.core.stylemetrics import moments
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.settings import MotionSettings, PaintingSettings
 from vidstyle.system.devices import engine, pick_device
@@ -26,6 +27,9 @@ SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
 COLOR_POWER = 8  # styles' colours are given by 1 - alpha^8: 99.6 % at .5, 57 % at .9, none at 1
+COARSE_EVALUATIONS = 6  # at half the size, of a warm-started frame of which some is new
+LITTLE_NEW = 0.004  # share of a picture that is new and gets none
+FIRST_CHECK = 3  # evaluations of a warm-started frame after which it may be done
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
 
 Size = tuple[int, int]  # height, width
@@ -82,7 +86,9 @@ class Stylizer:
         self._region_targets: dict[Size, list[losses.StyleTarget]] = {}
         # Without a mask, and with one; without regions, and with them.
         self._minimisations: dict[tuple[Size, bool, int], _Minimisation] = {}
-        self._tape = optimize.Tape() if settings.cuda_graphs and self.device.type == "cuda" else None
+        self._tape = tape_for(settings, self.device)
+        self._carriers: dict[Size, optimize.RecordedFunction] = {}
+        self._transfers: dict[int, tuple[Tensor, Tensor]] = {}  # by the number of the area: the last moments, the map
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
         self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
 
@@ -158,20 +164,27 @@ class Stylizer:
         colors = torch.stack([_moments_in(image, one) for one in weights])
         if frame.motion is not None and state is not None and state.colors is not None:
             earlier = state.colors.view_as(colors)
-            contrast = [[float(covariance(one).trace()) for one in each] for each in (earlier, colors)]
-            grown = torch.tensor([now > before for before, now in zip(*contrast, strict=True)])
-            colors = torch.where(grown[:, None, None], colors, earlier)
-        mixed = torch.stack([share * each for share, each in zip(frame.mix, self._style_colors, strict=True)]).sum(0)
+            grown = _contrast(colors) > _contrast(earlier)
+            colors = torch.where(torch.from_numpy(grown)[:, None, None], colors, earlier) if any(grown) else earlier
+        parts = (share * each for share, each in zip(frame.mix, self._style_colors, strict=True))
+        mixed = functools.reduce(torch.add, parts)
         image, found = frame.image.to(self.device), []
         wanted = [mixed, *self._region_colors] if frame.regions else [mixed]
-        for own, style, alpha in zip(colors, wanted, self._alphas(frame), strict=True):
+        for number, (own, style, alpha) in enumerate(zip(colors, wanted, self._alphas(frame), strict=True)):
             share = self.recolor * (1 - alpha**COLOR_POWER)
-            found.append(color.recolored(image, color.transfer(own, style), share))
+            found.append(color.recolored(image, self._transfer(number, own, style), share))
         blended = found[0]
         if frame.regions:
             shares = [area.to(self.device) for area in areas if area is not None]
             blended = torch.stack([share * one for share, one in zip(shares, found, strict=True)]).sum(0).clamp(0, 1)
         return dataclasses.replace(frame, image=blended), colors if frame.regions else colors[0]
+
+    def _transfer(self, number: int, own: Tensor, style: Tensor) -> Tensor:
+        """`color.transfer` of an area; of the frame before if nothing has changed, as in most frames of a shot."""
+        both = torch.stack([own, style])
+        if number not in self._transfers or not torch.equal(self._transfers[number][0], both):
+            self._transfers[number] = both, color.transfer(own, style)
+        return self._transfers[number][1]
 
     def _color_maps(self, frame: Frame, pastiche: Tensor, colors: Tensor | None, state: State | None) -> Tensor | None:
         """The maps that match the colours of each area to its styles', (N, 3, …); None where nothing is matched.
@@ -228,13 +241,30 @@ class Stylizer:
         return minimum
 
     def _paint_warm(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
-        """Warm start: from the earlier pastiches of the shot."""
+        """Warm start: from the earlier pastiches of the shot.
+
+        What is new is painted at half the size first: its strokes take some evaluations, there at a quarter of the
+        price, and what is known needs hardly any.
+        """
         with stage("warp"):
-            painting, known = temporal.warp_history(frame, state, self.device)
-            start = temporal.initial_image(frame, painting, known)
-        prepared = self._prepared(frame, content, painting[None], known[None])
+            painting, known = (
+                one[None] for one in temporal.warp_history(frame, state, self.device, self._carrier(size_of(content)))
+            )
+            start = temporal.initial_image(frame, painting[0], known[0])[None]
         budget = frame.budget or Budget(self.motion.iterations, self.motion.warm_tolerance)
-        return self._minimise(frame, prepared.minimiser, start[None], budget, state.inverse_curvature)
+        sizes = scales(size_of(content)) if self.settings.coarse_to_fine else []
+        if len(sizes) > 1 and budget.evaluations > 1 and temporal.new_share(frame) > LITTLE_NEW:
+            small, smaller = sizes[-2], functools.partial(resized, size=sizes[-2])
+            known_there = functional.interpolate(known, size=small, mode="area")
+            prepared = self._prepared(frame, smaller(content), smaller(painting), known_there)
+            coarse = smaller(start).clamp(0, 1)
+            few = Budget(min(COARSE_EVALUATIONS, budget.evaluations), 0.0)
+            warm = _Warm(state.inverse_curvature, temporal.freedom(known_there))
+            painted = self._minimise(frame, prepared.minimiser, coarse, few, warm).image
+            start = start + temporal.new_area(known) * resized(painted - coarse, size_of(content))
+        prepared = self._prepared(frame, content, painting, known)
+        warm = _Warm(state.inverse_curvature, temporal.freedom(known))
+        return self._minimise(frame, prepared.minimiser, start, budget, warm)
 
     def _initial(self, content: Tensor) -> Tensor:
         if self.settings.init == "content":
@@ -251,13 +281,14 @@ class Stylizer:
     ) -> _Minimisation:
         """The minimisation at the size of `content`, with the objective of `frame`."""
         size, mask = size_of(content), None
-        if frame.mask is not None and frame.mask.any():
-            mask = functional.interpolate(frame.mask[None], size=size, mode="area")
-        areas = self._areas_at(frame, size, mask)
-        prepared = self._minimisation(size, masked=mask is not None, areas=len(areas))
-        if mask is not None:
-            mask = mask.to(self.device)
-        prepared.objective.set_frame(content, areas, frame.temporal_weight, warped, visible, mask)
+        with stage("aim"):
+            if frame.mask is not None and frame.mask.any():
+                mask = functional.interpolate(frame.mask[None], size=size, mode="area")
+            areas = self._areas_at(frame, size, mask)
+            prepared = self._minimisation(size, masked=mask is not None, areas=len(areas))
+            if mask is not None:
+                mask = mask.to(self.device)
+            prepared.objective.set_frame(content, areas, frame.temporal_weight, warped, visible, mask)
         return prepared
 
     def _areas_at(self, frame: Frame, size: Size, mask: Tensor | None) -> list[Area]:
@@ -275,27 +306,36 @@ class Stylizer:
             )
         ]
 
+    def _carrier(self, size: Size) -> optimize.RecordedFunction:
+        if size not in self._carriers:
+            self._carriers[size] = optimize.RecordedFunction(warp.Carrier(size, self.device), self._tape)
+        return self._carriers[size]
+
     def _minimisation(self, size: Size, *, masked: bool, areas: int = 1) -> _Minimisation:
         """The objective and its minimiser for pictures of a size, with or without masks and regions, made once."""
         key = size, masked, areas
         if key not in self._minimisations:
             like = torch.zeros(1, 3, *size, device=self.device)
-            objective = Objective(self.extract, like, masked=masked, areas=areas)
+            objective = Objective(self.extract, like, masked=masked, areas=areas, tape=self._tape)
             minimiser = optimize.Minimiser(objective, like, len(TERMS), method=self.settings.optimizer, tape=self._tape)
             self._minimisations[key] = _Minimisation(objective, minimiser)
         return self._minimisations[key]
 
     def _minimise(
-        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: Budget, inverse_curvature: float = 0.0
+        self, frame: Frame, minimiser: optimize.Minimiser, start: Tensor, budget: Budget, warm: _Warm | None = None
     ) -> optimize.Minimum:
+        inverse_curvature = warm.inverse_curvature if warm else 0.0
         for caution in (1.0, CAUTION):
-            minimum = minimiser.run(
-                start,
-                evaluations=budget.evaluations,
-                tolerance=budget.tolerance,
-                inverse_curvature=inverse_curvature,
-                caution=caution,
-            )
+            with stage("evaluate"):
+                minimum = minimiser.run(
+                    start,
+                    evaluations=budget.evaluations,
+                    tolerance=budget.tolerance,
+                    first_check=FIRST_CHECK if warm else optimize.CHECK_EVERY,
+                    inverse_curvature=inverse_curvature,
+                    caution=caution,
+                    freedom=warm.freedom if warm else None,
+                )
             # A comparison with NaN is false: a loss or a gradient that is not finite ends here, too.
             if minimum.loss < minimum.first_loss or minimum.last_loss <= EXPLODED * max(minimum.first_loss, PERFECT):
                 return minimum
@@ -343,6 +383,19 @@ class _Minimisation:
     minimiser: optimize.Minimiser
 
 
+@dataclass(frozen=True, eq=False)
+class _Warm:
+    """What a minimisation takes over from the frame before."""
+
+    inverse_curvature: float
+    freedom: Tensor  #: (1, 1, H, W), as `optimize.Minimiser.run` takes it
+
+
+def tape_for(settings: PaintingSettings, device: torch.device) -> optimize.Tape | None:
+    """To record on, where the settings and the device allow it."""
+    return optimize.Tape() if settings.cuda_graphs and device.type == "cuda" else None
+
+
 def seen_at(pixels: float, settings: PaintingSettings) -> list[bool]:
     """Whether each style layer counts for a region of so many pixels: its positions are no larger than the region."""
     return [pixels >= 4 ** halvings(layer) for layer in settings.style_layers]
@@ -358,6 +411,13 @@ def _areas(frame: Frame) -> list[Tensor | None]:
 def _moments_in(image: Tensor, weights: Tensor | None) -> Tensor:
     """Moments (3, 4) of the colours of (3, H, W) where (1, H, W) is above 0, and as far as it is; on the CPU."""
     return moments(image[None], None if weights is None else losses.pooled(weights[None], 0).view(-1, 1)).cpu()
+
+
+def _contrast(colors: Tensor) -> np.ndarray:
+    """The summed variance of colours of these moments, (N, 3, 4) on the CPU; (N,)."""
+    products, means = np.split(colors.numpy(), [3], axis=2)
+    contrast: np.ndarray = np.trace(products, axis1=1, axis2=2) - np.square(means).sum((1, 2))
+    return contrast
 
 
 def scales(size: Size) -> list[Size]:

@@ -8,12 +8,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from vidstyle.errors import UsageError
 from vidstyle.jobs.output.export import OnFitted
 from vidstyle.jobs.rendering import Observer, OnFrame
 from vidstyle.jobs.retiming import OnStep
+from vidstyle.jobs.shots import OnProgress
 from vidstyle.jobs.sources import VideoSource
 from vidstyle.settings import (
     BalanceSettings,
@@ -35,19 +36,33 @@ CALLED: dict[str, tuple[Job, ...]] = {  # callbacks that not every job calls, an
     "on_fitted": ("video", "balance"),
     "observe": ("video",),
     "on_pilot": ("balance",),
+    "on_progress": ("video", "sheet"),
 }
+PARALLEL: tuple[Job, ...] = ("video", "sheet")  # jobs of which workers can paint parts at the same time
+MOST = 10_000  # workers or threads: more is a typing error
+Workers = int | Literal["ray"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a call treats existing files, what it leaves, and whom it tells; nothing here changes what is painted.
+    """How a call treats existing files, what it leaves, where it paints, and whom it tells.
 
-    Raises `UsageError` for what is no bool or no function, and when it is given to a job that would not call one.
+    Nothing here changes what is painted, but for the last bits that depend on the number of threads on a CPU. Raises
+    `UsageError` for what is none of the types, and when something is given to a job that would not use it.
     """
 
     overwrite: bool = False  #: replace existing outputs
     restart: bool = False  #: forget what an earlier, interrupted call has painted
     keep_job: bool = False  #: keep the job folder, with every frame as a PNG, when the outputs are complete
+    #: of a clip or a sheet: so many processes of this machine paint shots, or cells, at the same time; "ray": those of
+    #: a cluster do; None: this process does
+    workers: Workers | None = None
+    ray_address: str | None = None  #: of the cluster; None for RAY_ADDRESS, else one on this machine, for this call
+    #: of torch, in each worker; None for those of an interrupted call, or all processors, divided among the workers
+    threads: int | None = None
+    same_device: bool = False  #: refuse a worker on another kind of device than the others
+    #: with workers: called with a `Progress` when a frame is kept, and when a worker begins or ends a shot
+    on_progress: OnProgress | None = None
     on_frame: OnFrame | None = None  #: called after each painted frame with its `Result` and the number of all
     #: of a clip or an animation: called with what an output gave up for `max_size`, a `Fitted`
     on_fitted: OnFitted | None = None
@@ -61,9 +76,18 @@ class RunOptions:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             require(field.name, str(field.type), getattr(self, field.name))
+        if self.workers != "ray" and self.ray_address is not None:
+            raise UsageError("--ray-address is about --workers ray; give that, too, or leave it out")
+        if self.workers is None and self.same_device:
+            raise UsageError("--same-device is about --workers; give that, too, or leave it out")
 
     def require_called(self, job: Job) -> None:
-        """Raise `UsageError` for a callback that `job` does not call."""
+        """Raise `UsageError` for a callback that `job` does not call, and for workers where it has no parts."""
+        if self.workers is not None and job not in PARALLEL:
+            raise UsageError(
+                f"--workers {self.workers} is given, and each frame of this job, a {job}, is painted from the one "
+                "before; leave it out, or have several jobs at the same time"
+            )
         for name, jobs in CALLED.items():
             if getattr(self, name) is not None and job not in jobs:
                 raise UsageError(f"{name} is given, and a job of the kind {job!r} never calls it; leave it out")
@@ -102,6 +126,10 @@ def _are_files(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes) and all(map(_is_file, value))
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
+
+
 def _said(value: object) -> str:
     text = f"{value!r}"
     return text if len(text) <= 60 else f"{'an' if (kind := type(value).__name__)[0] in 'AEIOU' else 'a'} {kind}"
@@ -125,10 +153,12 @@ KINDS: dict[str, Kind] = {  # by annotation
     "ReadingSettings": (lambda value: isinstance(value, ReadingSettings), "vidstyle.VideoSettings(...)"),
     "RunOptions": (lambda value: isinstance(value, RunOptions), "vidstyle.RunOptions(...)"),
     "bool": (lambda value: isinstance(value, bool), "True or False"),
-    "int": (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
+    "int": (_is_count, "a whole number, at least 1"),
+    "Workers": (lambda value: value == "ray" or _is_count(value), 'a whole number, at least 1, or "ray"'),
     "str": (lambda value: isinstance(value, str), "a text"),
     "OnFrame": CALL,
     "OnFitted": CALL,
     "Observe": CALL,
     "OnStep": CALL,
+    "OnProgress": CALL,
 }

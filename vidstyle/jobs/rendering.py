@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.jobs.folder import states
-from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.folder.checkpoint import JobFolder, Part
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.sources import ahead
 from vidstyle.jobs.threads import pool
+from vidstyle.system.devices import kind_of
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Frame, Result, Source, State
 
@@ -45,25 +47,52 @@ def render(
     the painting ends, what was painted is saved first.
 
     Args:
-        observer: is given the frames that an earlier call has painted, too, first of all.
+        observer: is given the frames that an earlier call or workers have painted, too; all of them in order.
     """
-    if observer is not None and job.done:
-        with closing(source.frames(0)) as earlier:
-            for painting, frame in zip(job.images(range(job.done)), earlier, strict=False):
-                observer.add(frame, painting)
-    state = job.state
-    total = max(source.playback) + 1
-    with closing(ahead(source.frames(start=job.done))) as frames, pool(1, "vidstyle-save") as saver:
+    for first, end, part in stretches(job.parts()):
+        if part is not None:
+            _paint(source, stylizer, job, (first, end), part.state, on_frame, observer)
+        elif observer is not None:
+            with closing(source.frames(first)) as earlier:
+                for painting, frame in zip(job.images(range(first, end)), earlier, strict=False):
+                    observer.add(frame, painting)
+
+
+def stretches(parts: Sequence[Part]) -> list[tuple[int, int, Part | None]]:
+    """First frames, and frames after the last, of what is painted or not: of the latter, with the part at its start."""
+    found: list[tuple[int, int, Part | None]] = []
+    for part in parts:
+        for first, end, left in ((part.first, part.start, None), (part.start, part.end, part)):
+            if first < end and found and (found[-1][2] is None) == (left is None):
+                found[-1] = (found[-1][0], end, found[-1][2])
+            elif first < end:
+                found.append((first, end, left))
+    return found
+
+
+def _paint(
+    source: Source,
+    stylizer: Stylizer,
+    job: JobFolder,
+    frames: tuple[int, int],
+    state: State | None,
+    on_frame: OnFrame | None,
+    observer: Observer | None,
+) -> None:
+    """Paint from one frame to another, from the state before the first."""
+    (first, end), total = frames, max(source.playback) + 1
+    shots, device = frozenset(job.manifest.shots), kind_of(stylizer.device)
+    with closing(ahead(source.frames(first))) as fetched, pool(1, "vidstyle-save") as saver:
         saving = None
-        for frame in each("wait", frames):
+        for frame in islice(each("wait", fetched), end - first):
             with stage("optimise"):
-                result, state = stylizer.step(frame, state)
+                result, state = stylizer.step(frame, None if frame.index in shots else state)
                 # Here, not in the other thread: CUDA allows no work there while this one records a graph.
                 on_cpu = states.on_cpu(state)
             if saving is not None:
                 with stage("wait"):
                     saving.result()
-            saving = saver.submit(_save, job, result, on_cpu)
+            saving = saver.submit(_save, job, result, on_cpu, device)
             if on_frame is not None:
                 on_frame(result, total)
             if observer is not None:
@@ -73,9 +102,9 @@ def render(
                 saving.result()
 
 
-def _save(job: JobFolder, result: Result, state: State) -> None:
+def _save(job: JobFolder, result: Result, state: State, device: str) -> None:
     with stage("save"):
-        job.save(result, state)
+        job.save(result, state, device)
 
 
 class Watched:

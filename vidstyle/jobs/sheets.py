@@ -6,12 +6,13 @@ the time; but where alpha is low, its paintings would keep more of the photograp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from torch import Tensor
@@ -68,6 +69,26 @@ class Sheet:
             if self.originals and number % across == 0:
                 yield self.originals[number // across]
             yield cell
+
+
+class Cells:
+    """The cells of a sheet alone, as workers paint them. They read no file."""
+
+    def __init__(self, cells: Sequence[Frame]) -> None:
+        self._cells = cells
+        height, across = cells[0].image.shape[1:]
+        self.info = ClipInfo(across, height, Fraction(1), len(cells))
+
+    def frames(self, start: int, end: int | None = None) -> Generator[Frame]:
+        """The cells from number `start` on, until before `end`."""
+        yield from self._cells[start:end]
+
+    def __call__(self) -> Self:
+        return self
+
+    def moved(self, place: Callable[[str], str]) -> Self:
+        """The same: it reads no file."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)

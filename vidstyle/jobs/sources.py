@@ -20,15 +20,15 @@ from torch import Tensor
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
+from vidstyle.jobs.survey import Survey, surveyed
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
 from vidstyle.settings import VideoSettings
-from vidstyle.system import libraries, limits
+from vidstyle.system import limits
 from vidstyle.system.devices import pick_device
-from vidstyle.system.notes import tell
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Budget, Frame, FrameSequence, LoopClosure, Motion
 
@@ -132,6 +132,7 @@ class SequenceSource:
         regions: Regions | None = None,
     ) -> None:
         self.sequence, self.settings, self.masks, self.regions = sequence, settings, masks, regions
+        self.mix = mix
         self.estimate = estimator or estimator_of(settings)
         self.shots, self.flashes = frozenset({0, *cuts}), frozenset(flashes)
         own = sequence.info
@@ -149,14 +150,20 @@ class SequenceSource:
         )
         self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
         self.ahead = Ahead.of(settings, self.reach, own.width * own.height)
+        self.estimated_at_once = motion_workers()  # frames; 0 for one by one, while nothing else is done
 
-    def frames(self, start: int) -> Generator[Frame]:
+    def frames(self, start: int, end: int | None = None) -> Generator[Frame]:
         """The frames from number `start` on. Decodes from those before it that their motion is estimated from.
+
+        Args:
+            end: number of the frame before which they stop.
 
         Where there are processors to spare, the motion of several frames is estimated at once.
         """
-        first, ahead = self._first_needed(start), self.ahead.pending(self.info.width * self.info.height)
-        workers = max(1, min(ahead, motion_workers()))
+        first, ahead = self._first_needed(start), 0
+        if self.estimated_at_once:
+            ahead = self.ahead.pending(self.info.width * self.info.height)
+        workers = max(1, min(ahead, self.estimated_at_once))
         previous: tuple[np.ndarray, Tensor | None, tuple[Tensor, ...]] | None = None
         before: deque[np.ndarray] = deque(maxlen=self.reach)
         masks_before: deque[Tensor | None] = deque(maxlen=self.reach)
@@ -171,6 +178,8 @@ class SequenceSource:
         ):
             try:
                 for index, picture in enumerate(each("decode", decoded), first):
+                    if index == end:
+                        break
                     with stage("decode"):
                         pixels, mask = pictures.resize(picture, self.info.width, self.info.height), next(masks)
                         regions = next(all_regions)
@@ -274,7 +283,8 @@ class SequenceSource:
         unseen = torch.ones(1, *pixels.shape[:2])
         for lag in (1, *sorted(settings.long_term)):
             if lag <= len(before) and unseen.mean() > NEGLIGIBLE:
-                motions[lag] = motion = self.estimate(before[lag - 1], pixels)
+                # What was hidden in the last frame is a small part, and painted over in the next ones.
+                motions[lag] = motion = self.estimate(before[lag - 1], pixels, fine=lag == 1)
                 unseen = (unseen - motion.visible).clamp_min(0)
         return motions
 
@@ -289,6 +299,7 @@ class VideoSource(SequenceSource):
         settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask, feather and region.
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
+        survey: what another process has found out of the same clip with the same settings; it is not decoded then.
 
     Raises:
         MediaError: the clip cannot be read to its end, or the mask does not fit it.
@@ -297,31 +308,20 @@ class VideoSource(SequenceSource):
     """
 
     def __init__(
-        self, path: str, settings: VideoSettings, mix: Sequence[OverTime], estimator: flow.Estimator | None = None
+        self,
+        path: str,
+        settings: VideoSettings,
+        mix: Sequence[OverTime],
+        estimator: flow.Estimator | None = None,
+        survey: Survey | None = None,
     ) -> None:
         self.path = path
-        libraries.require("reading a clip", "av")
-        # Not at the top: whoever has no clip needs no such library.
-        from vidstyle.media.video import survey
-        from vidstyle.motion.shots import CutDetector
-
-        detector = CutDetector()
-        self.clip = survey(
-            path,
-            start=settings.start,
-            end=settings.end,
-            rate=settings.input_fps,
-            on_frame=detector.add,
-            deinterlace=settings.deinterlace,
-            hdr=settings.hdr,
-        )
-        for note in self.clip.notes:
-            tell(note)
-        cuts, clip = detector.cuts() if settings.cuts else (), self.clip
+        self.survey = survey or surveyed(path, settings)
+        self.clip = clip = self.survey.clip
         own = clip.info
         masks = clip_masks(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
         regions = clip_regions(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
-        super().__init__(clip, settings, mix, cuts, detector.flashes(), estimator, masks, regions)
+        super().__init__(clip, settings, mix, self.survey.cuts, self.survey.flashes, estimator, masks, regions)
 
     @property
     def sound(self) -> Clip | None:

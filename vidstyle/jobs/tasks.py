@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -13,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import as_painted
 from vidstyle.core import networks
 from vidstyle.core.optimize import pick_precision
-from vidstyle.core.probe import no_bytes, require_memory
+from vidstyle.core.probe import SIDES, needed, no_bytes, require_memory
 from vidstyle.core.stylizer import Size, Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
 from vidstyle.jobs.arguments import RunOptions
@@ -39,9 +39,11 @@ from vidstyle.jobs.output.targets import Targets
 from vidstyle.jobs.regions import picture_regions, styles_of
 from vidstyle.jobs.rendering import Observer, Watched, render
 from vidstyle.jobs.retiming import expected_times, retime
-from vidstyle.jobs.sheets import Sheet
+from vidstyle.jobs.sheets import Cells, Sheet
+from vidstyle.jobs.shots import ClipOpener, Opener, ShotWork
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
 from vidstyle.jobs.threads import computing_with
+from vidstyle.jobs.workers import paint_shots, require_memory_for_all, require_threads, threads_of
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.media.writers.base import Encoding
@@ -150,7 +152,14 @@ class Task:
 
     def stylizer(self) -> Stylizer:
         """What paints its frames."""
-        return Stylizer(self.network, self.styles, self.settings, init=self.init, regions=self.regions)
+        return self._stylizer_maker()
+
+    @property
+    def _stylizer_maker(self) -> Callable[[], Stylizer]:
+        """What makes the stylizer, here or on a worker."""
+        return functools.partial(
+            Stylizer, self.network, self.styles, self.settings, init=self.init, regions=self.regions
+        )
 
     @property
     def _deep(self) -> bool:
@@ -230,11 +239,12 @@ class Task:
         """
         self.require_room(source)
         frames = max(source.playback) + 1
-        manifest = self.manifest(frames)
+        manifest = dataclasses.replace(self.manifest(frames), shots=tuple(_shots(source)[1:]))
         with open_job(self.outputs[0], manifest, restart=self.options.restart) as job, _told(job):
             self.targets.claim(job)
+            require_threads(self.options, job.manifest.threads)
             self._log(job, source)
-            if cost := announced(source.info, frames - job.done):
+            if cost := announced(source.info, frames - job.painted):
                 tell(cost)
             with computing_with(job.manifest.threads):
                 yield job
@@ -245,7 +255,11 @@ class Task:
         """Raise `MemoryLimitError` or `DiskError` if the memory or the disk cannot hold the pictures."""
         require_space(self.outputs, source.info, max(source.playback) + 1, len(source.playback))
         beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
-        self._require_memory((source.info.height, source.info.width), beside)
+        size = source.info.height, source.info.width
+        self._require_memory(size, beside)
+        count, measurable = self.options.workers, size[0] * size[1] > SIDES[1] ** 2
+        if isinstance(count, int) and count > 1 and measurable:
+            require_memory_for_all(count, self.device, *needed(self.network, self.settings, size, beside))
         self._note_size(source)
 
     def _require_memory(self, size: Size, beside: Callable[[int], float]) -> None:
@@ -262,9 +276,21 @@ class Task:
 
     def paint(self, job: JobFolder, source: Source, observer: Observer | None = None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
-        stylizer = self.stylizer()
-        render(Watched(source, self.inputs), stylizer, job, self.options.on_frame, observer)
+        if self.options.workers is not None:
+            self._paint_shots(job, source)
+        if self.options.workers is None or observer is not None:
+            render(Watched(source, self.inputs), self.stylizer(), job, self.options.on_frame, observer)
         self.inputs.require_unchanged()
+
+    def _paint_shots(self, job: JobFolder, source: Source) -> None:
+        """Have workers paint what the job does not have yet."""
+        assert isinstance(source, VideoSource | Sheet)
+        opener: Opener = Cells(source.cells) if isinstance(source, Sheet) else ClipOpener.of(source)
+        files = [] if isinstance(source, Sheet) else self.inputs.read_frame_by_frame
+        threads = job.manifest.threads or threads_of(self.options)
+        work = ShotWork(opener, self._stylizer_maker, self.settings, self.network, threads, files)
+        history = source.reach - 1 if isinstance(source, VideoSource) else 0
+        paint_shots(job, work, self.inputs, history, self.options, self.device)
 
     def finish(self, job: JobFolder, source: VideoSource | PictureSource, sound: Clip | None = None) -> None:
         """Paint what is left, and make the outputs that an earlier call has not made."""
@@ -346,7 +372,7 @@ class Task:
             network=networks.fingerprint(self.network),
             flow_weights=self.estimator.fingerprint if self.estimator else "",
             settings=type(own)(**painted | files),
-            threads=torch.get_num_threads() if self.device.type == "cpu" else None,
+            threads=threads_of(self.options) if self.device.type == "cpu" else None,
         )
 
     def _played(self, source: VideoSource | PictureSource, sound: Clip | None) -> Played:
@@ -392,6 +418,13 @@ def _told(job: JobFolder) -> Iterator[None]:
             with suppress(DiskError):
                 job.discard()
         raise
+
+
+def _shots(source: Source) -> list[int]:
+    """The first frames of what is painted apart: of a loop only one, since its end is painted towards its beginning."""
+    if isinstance(source, VideoSource) and not source.settings.loop:
+        return sorted(source.shots)
+    return list(range(len(source.cells))) if isinstance(source, Sheet) else [0]
 
 
 def load_network(settings: PaintingSettings) -> networks.FeatureNetwork:

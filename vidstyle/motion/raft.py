@@ -65,8 +65,13 @@ class Raft:
         self.fingerprint = weightfile.fingerprint(state, kind.maker)  #: a hash of the network
         self._alone = threading.Lock()  # the network keeps what it computes in itself
 
-    def __call__(self, previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Backward and forward flow, (2, H, W) float32 in pixels, between two pictures, (H, W, 3) uint8 RGB."""
+    def __call__(
+        self, previous: np.ndarray, current: np.ndarray, *, fine: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Backward and forward flow, (2, H, W) float32 in pixels, between two pictures, (H, W, 3) uint8 RGB.
+
+        It is as exact if it need not be `fine`: fewer iterations would save little.
+        """
         height, width = current.shape[:2]
         try:
             with engine(self.device, tf32=False), self._alone, torch.inference_mode():
@@ -90,6 +95,12 @@ class Raft:
         # All pairs of places, gigabytes for a large picture, would stay there until the next call.
         self.network.corr_block.corr_pyramid = []  # type: ignore[union-attr, assignment]
         return found[0, :, :height, :width].cpu().numpy().copy()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_alone"}  # locks do not travel
+
+    def __setstate__(self, values: dict[str, object]) -> None:
+        vars(self).update(values, _alone=threading.Lock())
 
 
 def _state(network: nn.Module, tensors: dict[str, Tensor], kind: Kind, file: str) -> dict[str, Tensor]:

@@ -245,10 +245,12 @@ class ReadingSettings(Settings):
 class MotionSettings(Settings):
     """How a frame of a clip is painted from those before it: warm start, optical flow, temporal loss."""
 
-    iterations: int = setting(40, "Evaluations of the loss for a warm-started frame, at most.", low=1, high=LARGEST)
+    iterations: int = setting(
+        40, "Evaluations of the loss for a warm-started frame, at most, at its full size.", low=1, high=LARGEST
+    )
     warm_tolerance: float = setting(
-        0.03,
-        "The same for a warm-started frame, which then takes few evaluations where little has changed.",
+        0.1,
+        "The same for a warm-started frame, looked at after 3 evaluations and then after every five more.",
         low=0,
         high=1,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -25,6 +26,15 @@ def pick_device(name: str) -> torch.device:
         found = ", ".join(kind for kind, found in there.items() if found)
         raise UsageError(f"--device {name} is not available on this machine; available: {found}")
     return torch.device(name)
+
+
+def kind_of(device: torch.device) -> str:
+    """The kind of a device, in words: two of one kind are taken to compute the same bits."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return device.type
 
 
 @contextmanager

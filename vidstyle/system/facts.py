@@ -23,7 +23,7 @@ from vidstyle.system.version import __version__
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "pillow-heif", "av"),
-    *("imageio", "imageio-ffmpeg", "safetensors", "filelock", "typer", "rich"),
+    *("imageio", "imageio-ffmpeg", "safetensors", "filelock", "typer", "rich", "ray"),
 )
 HOMES = re.compile(r"[/\\](?:home|Users)[/\\][^/\\]+(?=[/\\])")
 ABSOLUTE = re.compile(r"(?<![\w./\\~…:])(?:file:)?(?:[A-Za-z]:)?[/\\](?:[^/\\\s'\",;:()]+[/\\])+")  # folders of a path

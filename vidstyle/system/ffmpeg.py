@@ -1,4 +1,4 @@
-"""The only module that starts a process: ffmpeg, to encode.
+"""Starts ffmpeg, to encode. Only workers are processes, too (see `executors`).
 
 imageio-ffmpeg brings the executable; its own writer is not used, because it raises nothing when the disk is full or
 the encoder fails.

@@ -3,7 +3,7 @@
     OUT.job/
         manifest.json           what the frames depend on; another one means another job. And how they are shown
         frames/000000.png       painted frames, lossless
-        states/000000.safetensors   what later frames need; only the last few are kept, and of a loop the first
+        states/000000.safetensors   what later frames need; of a shot the last few are kept, and of a loop the first
         journal.jsonl           one line for each finished frame, with the hashes of its two files
         job.log                 what a report of a bug needs
         lock, owner.json        held by the running process (see `locks`)
@@ -13,7 +13,8 @@ Every file appears under its name complete and flushed. So wherever a process is
 picture and its state, and the next run continues from there with the same bytes. A file that is not what the journal
 says counts as missing: painting steps back to the last frame that can be continued.
 
-Frames beyond the first gap are left alone: another process may have painted them.
+Shots share no state: workers paint them in any order, and within each its frames follow each other. Only the process
+that holds the lock writes. Frames beyond a gap in a shot are painted anew, other shots are left alone.
 
 While a finished job's folder is removed the manifest lies beside it, as OUT.job.json, and goes last: wherever that is
 interrupted, the same command knows which outputs it has made, and ends as if it had not been interrupted.
@@ -30,6 +31,8 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +44,8 @@ from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.folder.journal import Entry, append_entry, read_journal, write_journal
 from vidstyle.jobs.folder.locks import FILES as LOCKS
 from vidstyle.jobs.folder.manifest import Made, Manifest, output_key
-from vidstyle.media.stills.codecs import decode, encode
+from vidstyle.jobs.folder.painted import Painted
+from vidstyle.media.stills.codecs import decode
 from vidstyle.system.facts import HOMES
 from vidstyle.system.files import PART, append, disk_errors, rename_new, write_inside
 from vidstyle.types import Result, State
@@ -53,11 +57,21 @@ OURS = re.compile(r"(manifest\.json|journal\.jsonl|job\.log|frames/\d{6,}\.png|s
 FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
 REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
 OPEN_FILES_GO = os.name != "nt"  # whether a file can be removed that is open, as that of a held lock is
-FAST = {"compress_level": 1}  # of a PNG: within a few per cent of the smallest for painted pictures
 IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR)
 MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What is left to paint of a shot."""
+
+    first: int  #: frame of the shot
+    start: int  #: the next frame to be painted
+    end: int  #: the frame after the shot's last
+    state: State | None  #: that frame `start` needs; None at the beginning of the shot
+    lost: int = 0  #: frames from `start` on that are painted, but whose state is missing or damaged
 
 
 class JobFolder:
@@ -66,8 +80,8 @@ class JobFolder:
     Attributes:
         path: the folder.
         manifest: all that the frames depend on, and how they are shown.
-        done: how many frames, counted from the first, are finished.
-        state: what frame number `done` needs from its predecessor; None at the start.
+        done: how many frames, counted from the first, are finished. Workers may have painted later ones, too.
+        state: what frame number `done` needs from its predecessor; None at the start of a shot.
     """
 
     def __init__(
@@ -86,9 +100,16 @@ class JobFolder:
             for folder in FOLDERS:
                 (path / folder).mkdir(exist_ok=True)
             self._journal, damaged = self._read_journal()
-            self.done, self.state, lost = self._resume_point()
-        if lost and not damaged:
-            damaged = [f"the state after frame {self.done + lost - 1} is missing or damaged"]
+            parts = self.parts()
+            for part in parts[:-1]:  # in case that a process was killed before it did
+                if part.start == part.end and (path / STATE.format(part.end - 1)).exists():
+                    self._remove_states(part.end - 1, part.first)
+            left = [part for part in parts if part.start < part.end]
+            self.done = left[0].start if left else self.frames
+            self.state = left[0].state if left else self._state_after(self.frames - 1)
+        if not damaged:
+            lost = (part for part in left if part.lost)
+            damaged = [f"the state after frame {part.start + part.lost - 1} is missing or damaged" for part in lost]
         if damaged:
             self.note(f"{', '.join(damaged)}; painting goes on with frame {self.done} of {self.frames}")
         if self.state is not None:
@@ -115,31 +136,47 @@ class JobFolder:
         with self._disk():
             return output.exists() and self.manifest.made.get(output_key(self.path, output)) == Made.of(output)
 
-    def save(self, result: Result, state: State) -> None:
-        """Keep a painted frame and the state after it.
+    def save(self, result: Result, state: State, device: str = "") -> None:
+        """Keep a painted frame and the state after it. `device`: the kind that painted it.
 
         Raises:
             DiskError: that failed; what was saved before is still good, and the next run continues after it.
             JobError: another process has taken the folder over.
         """
-        index = result.index
-        if index != state.index or not 0 <= index < self.frames:
-            raise ValueError(
-                f"got frame {index} with the state after frame {state.index}, in a job of {self.frames} frames"
-            )
-        self._require_lock()
-        files = {FRAME: encode(result.image, ".png", **FAST), STATE: states.encoded(state)}
-        picture, after = (hashlib.sha256(data).hexdigest() for data in files.values())
-        entry = Entry(index, dict(result.losses), result.iterations, result.seconds, picture, after)
-        with self._disk():
-            for name, data in files.items():
-                write_inside(self.path / name.format(index), data)
-            append_entry(self.path / JOURNAL, entry)
-        self._journal[index] = entry
-        if index == self.done:
-            self.done, self.state = index + 1, state
+        self._keep(Painted.of(result, state, device))
+        if result.index == self.done:
+            self.done, self.state = result.index + 1, state
         self._forget(state)
-        self.log(f"frame {index}: {result.iterations} evaluations, {result.seconds:.3f} s")
+
+    def keep(self, painted: Painted, first: int, history: int) -> None:
+        """Keep a frame that another process has painted; the frames of other shots may come before or after it.
+
+        Args:
+            first: frame of its shot.
+            history: how many frames before it the next one of its shot needs.
+
+        Raises as `save` does.
+        """
+        self._keep(painted)
+        index = painted.entry.index
+        last = index + 1 == self.frames or index + 1 in self.manifest.shots  # nothing goes on from there
+        self._remove_states(index if last else index - history - MARGIN - 1, first)
+
+    def _keep(self, painted: Painted) -> None:
+        entry = painted.entry
+        if not 0 <= entry.index < self.frames:
+            raise ValueError(f"got frame {entry.index} in a job of {self.frames} frames")
+        self._require_lock()
+        with self._disk():
+            for name, data in ((FRAME, painted.picture), (STATE, painted.state)):
+                write_inside(self.path / name.format(entry.index), data)
+            append_entry(self.path / JOURNAL, entry)
+        self._journal[entry.index] = entry
+        self.log(f"frame {entry.index}: {entry.iterations} evaluations, {entry.seconds:.3f} s")
+
+    def parts(self) -> list[Part]:
+        """The shots in order, each as far as it is to be painted yet; one that is finished starts at its end."""
+        return [self.part(first, end) for first, end in pairwise([0, *self.manifest.shots, self.frames])]
 
     @property
     def painted(self) -> int:
@@ -235,17 +272,15 @@ class JobFolder:
         path = self.path / name
         return path.is_file() and file_hash(path) == sha256
 
-    def _resume_point(self) -> tuple[int, State | None, int]:
-        """How many frames are finished, the state after the last, and how many more are painted but have no state."""
-        painted = 0
-        while painted in self._journal:
+    def part(self, first: int, end: int) -> Part:
+        """A shot, by its first frame and the frame after its last, as far as it is to be painted yet."""
+        painted = first
+        while painted < end and painted in self._journal:
             painted += 1
-        if painted == self.frames:  # nothing goes on from there
-            return painted, self._state_after(painted - 1), 0
-        done, state = painted, None
-        while done and (state := self._state_after(done - 1)) is None:
-            done -= 1
-        return done, state, painted - done
+        start, state = painted, None
+        while first < start < end and (state := self._state_after(start - 1)) is None:
+            start -= 1
+        return Part(first, start, end, state, painted - start)
 
     def _state_after(self, index: int) -> State | None:
         """The state after a frame, with pastiches from the files of the frames before; None if one is not good."""
@@ -271,8 +306,11 @@ class JobFolder:
 
         The oldest goes first: if that is interrupted, there is no gap before which some would stay for ever.
         """
-        number, files = state.index - len(state.history) - MARGIN - 1, []
-        least = 0 if state.first is None else 1
+        self._remove_states(state.index - len(state.history) - MARGIN - 1, 0 if state.first is None else 1)
+
+    def _remove_states(self, number: int, least: int) -> None:
+        """Remove the files of the states from `number` back to `least` or to the first that is not there."""
+        files = []
         with self._disk():
             while number >= least and (file := self.path / STATE.format(number)).is_file():
                 files.append(file)

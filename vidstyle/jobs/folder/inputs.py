@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from vidstyle.errors import MediaError
 from vidstyle.system.notes import tell
 from vidstyle.system.sites import said
 
+STYLE = re.compile(r"\bstyle\b")  # in the roles of styles, and of their masks
 MUCH = 2 * 10**9  # bytes of inputs: reading so many is said before
 FileStats = tuple[tuple[int, ...], ...]  # what the file system says of files; it changes when they do
 
@@ -39,6 +41,12 @@ class Inputs:
             if _stats(paths) != self._stats[role]:
                 raise _changed(paths)
         return hashes
+
+    @property
+    def read_frame_by_frame(self) -> list[str]:
+        """The files that are read while frames are painted; the others are pictures, which are read at birth."""
+        roles = [role for role in self.files if role != "init" and not STYLE.search(role)]
+        return [str(path) for role in roles for path in self.files[role]]
 
     def require_unchanged(self) -> None:
         """Raise `MediaError` if an input is not what it was at birth. As cheap as reading its metadata."""

@@ -24,6 +24,7 @@ class Entry:
     seconds: float
     sha256: str  #: of the picture's file
     state: str  #: SHA-256 of the file with the state after the frame
+    device: str = ""  #: the kind that painted it; "" if that is not known
 
     def __post_init__(self) -> None:
         if self.index < 0 or not all(HASH.fullmatch(one) for one in (self.sha256, self.state)):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from vidstyle.jobs.folder.records import as_json, parsed, read
 from vidstyle.settings import JOBS, EncodeSettings, Job, PaintingSettings, VideoSettings
 from vidstyle.types import ClipInfo
 
-FORMAT = "vidstyle-job-8"
+FORMAT = "vidstyle-job-9"
 FORMATS = re.compile(r"vidstyle-job-\d+")  # of all versions of vidstyle
 SIGNATURE = re.compile(rb'"format":\s*"vidstyle-job-\d')  # in all their manifests
 WEIGHTS = ("weights", "flow_weights")  # settings that name files; where a file lies does not matter
@@ -77,6 +78,7 @@ class Manifest:
     threads: int | None = None  #: with which torch computes; None where the frames do not depend on it
     remapped_times: tuple[Fraction, ...] = ()  #: seconds of each frame on the schedules, found by pilot renders
     played: Played | None = None  #: None before the painting begins
+    shots: tuple[int, ...] = ()  #: numbers of the frames that need no earlier one, besides the first; ascending
     origin: str = ""  #: what the metadata of its outputs say; "" before the painting begins
     encoding: EncodeSettings | None = None  #: that `made` was encoded with; None before the painting begins
     made: Mapping[str, Made] = field(default_factory=dict)  #: outputs, by their path as seen from beside the folder
@@ -84,6 +86,8 @@ class Manifest:
     def __post_init__(self) -> None:
         if not 1 <= self.frames <= 10**9 or (self.threads is not None and not 1 <= self.threads <= 10**5):
             raise ValueError(f"got {self.frames} frames, painted with {self.threads} threads")
+        if any(not before < number < self.frames for before, number in pairwise((0, *self.shots))):
+            raise ValueError(f"got shots that begin with frames {self.shots} of {self.frames}")
         if self.played is not None and len(self.played.alpha) != self.frames:
             raise ValueError(f"got {len(self.played.alpha)} alphas for {self.frames} frames")
 

@@ -81,8 +81,8 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: EncodeSettings)
     return []
 
 
-def painted_before(output: Path, manifest: Manifest) -> int:
-    """How many frames, from the first, an interrupted call has painted; nothing is changed or locked.
+def painted_before(output: Path, manifest: Manifest) -> frozenset[int]:
+    """The numbers of the frames that an interrupted call has painted; nothing is changed or locked.
 
     Raises:
         JobError: the folder of the job is of other inputs or settings, or is none.
@@ -92,8 +92,8 @@ def painted_before(output: Path, manifest: Manifest) -> int:
     with disk_errors(path):
         _require_ours(path)
         if not path.exists() or _continued(path, manifest) is None:
-            return 0
-        return sum(1 for _ in (path / FOLDERS[0]).glob("*.png"))
+            return frozenset()
+        return frozenset(int(file.stem) for file in (path / FOLDERS[0]).glob("*.png") if file.stem.isdecimal())
 
 
 @contextmanager

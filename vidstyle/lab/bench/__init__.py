@@ -18,7 +18,7 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.sources import SequenceSource, VideoSource
 from vidstyle.jobs.tasks import load_network
 from vidstyle.lab import synthetic
-from vidstyle.lab.bench import baseline, machine
+from vidstyle.lab.bench import baseline, machine, roofline
 from vidstyle.lab.bench.figures import Report
 from vidstyle.lab.bench.timings import Subject, evaluation, job_speed, painting, scaling_of
 from vidstyle.lab.painter import load_styles
@@ -41,12 +41,14 @@ def measure(
     frames: int = 8,
     baseline_steps: int | None = None,
     scaling: bool = False,
+    count: bool = False,
     on_part: OnPart = lambda _: None,
 ) -> Report:
     """Measure the `video` job of these settings in its parts.
 
     The arguments are the options of the command: without `clip` or `styles` generated ones are taken; `baseline_steps`
-    is None to leave the textbook program out; `on_part` is told what is measured next. Raises `VidstyleError`.
+    is None to leave the textbook program out; `count` is --roofline; `on_part` is told what is measured next. Raises
+    `VidstyleError`.
     """
     if baseline_steps is not None and settings.network != "vgg19":
         raise UsageError(f"--baseline paints with VGG-19, not with {settings.network!r}; give --network vgg19 with it")
@@ -64,8 +66,9 @@ def measure(
         whole = job_speed(subject, frames)
         against = None if baseline_steps is None else baseline.raced(subject, baseline_steps, one, on_part)
         growth = scaling_of(subject, on_part) if scaling else None
+        counts = roofline.both(settings, on_part) if count else None
     names = "generated" if clip is None else clip.name, [style.name for style in styles] or ["generated"]
-    return Report(__version__, *names, used(settings), limits, one, still, warm, whole, against, growth)
+    return Report(__version__, *names, used(settings), limits, one, still, warm, whole, against, growth, counts)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidstyle.lab.bench.machine import Machine
+from vidstyle.lab.bench.roofline import FrameCount
 from vidstyle.lab.results import Results
 
 
@@ -149,3 +150,4 @@ class Report(Results):
     job: JobSpeed
     baseline: BaselineSpeed | None
     scaling: Scaling | None
+    roofline: list[FrameCount] | None  #: counted, not measured

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from rich.console import RenderableType
 
 from vidstyle.lab.bench.figures import BaselineSpeed, JobSpeed, Report, Scaling
+from vidstyle.lab.bench.roofline import FrameCount
 from vidstyle.lab.tables import Grid, bars, duration, memory, si, spaced
 
 NOT_DECODED = (
     " Decoding was not measured: the pictures were taken as they were drawn, since libraries that read and write clips "
     "are not installed here (`vidstyle doctor` names them)."
 )
+LETTERS = {
+    "decode": "D",
+    "flow": "F",
+    "wait": ".",
+    "warp": "W",
+    "aim": "A",
+    "evaluate": "E",
+    "optimise": "r",
+    "save": "S",
+}
+NAMES = {"optimise": "the rest of optimise"}
+BAR_WIDTH = 72  # characters
 LOSSES = {"vidstyle": "vidstyle's loss", "baseline": "its own loss"}
 RACE_RULES = (
     ". vidstyle paints from scratch with 1, 2, 3, 5, 8, 12, ... evaluations at each size, until the judge finds its "
@@ -30,7 +44,10 @@ def tables(report: Report) -> Iterator[RenderableType]:
         f"clip: {report.clip}; style: {', '.join(report.styles)}",
         inner_loop(report),
         stages(report.job),
+        stacked(report.job),
     ]
+    if report.roofline is not None:
+        parts.append(bounds(report.roofline))
     if report.baseline is not None:
         parts.append(against(report.baseline))
     if report.scaling is not None:
@@ -62,6 +79,42 @@ def inner_loop(report: Report) -> Grid:
     ]
     title = f"{report.settings['network']}, {one.width}x{one.height} pixels, {report.machine.precision}"
     return Grid(title, ("", "measured", "<"), rows)
+
+
+def stacked(job: JobSpeed) -> str:
+    """The stages of a later frame as one bar of letters, each as long as its share."""
+    parts = [(one.name, max(one.frame_seconds or 0.0, 0.0)) for one in job.stages if one.name in LETTERS]
+    total = sum(seconds for _, seconds in parts)
+    if not total:
+        return ""
+    ends = [
+        round(BAR_WIDTH * sum(seconds for _, seconds in parts[:number]) / total) for number in range(len(parts) + 1)
+    ]
+    bar = "".join(LETTERS[name] * (end - start) for (name, _), (start, end) in zip(parts, pairwise(ends), strict=True))
+    legend = ", ".join(f"{LETTERS[name]} {NAMES.get(name, name)}" for name, _ in parts)
+    return f"a later frame, {duration(total)} of all threads:\n{bar}\n{legend}"
+
+
+def bounds(frames: Sequence[FrameCount]) -> Grid:
+    """What a frame asks of a device, counted, and the frame rates that GPUs cannot exceed."""
+    names = list(dict.fromkeys(name for one in frames for name in one.seconds))
+    return Grid(
+        f"By count, not measured: a warm-started frame of {frames[0].evaluations} evaluations in bfloat16",
+        ("network, pixels", "FLOP", "bytes", "kernels", *(f"{name} fps" for name in names)),
+        [
+            (
+                f"{one.network} {one.width}x{one.height}",
+                si(one.flops),
+                si(one.traffic),
+                f"{one.kernels}",
+                *(f"< {1 / one.seconds[name]:.3g}" for name in names),
+            )
+            for one in frames
+        ],
+        "Each operator takes the longer of its operations at the GPU's peak rate and its bytes at that of its memory, "
+        "and 2 µs for its start. Nothing was run on these GPUs: no machine reaches such rates, and decoding, flow and "
+        "saving are not counted.",
+    )
 
 
 def stages(job: JobSpeed) -> Grid:

@@ -39,7 +39,8 @@ IN_A_ROW = {"cuda": 50, "mps": 20, "cpu": 8}  # iterations, to time one
 SIZES = (256, 512, 1024, 2048, 4096)  # pixels of the long side
 STYLES = (1, 2, 4)
 PATIENCE = 20.0  # seconds of an evaluation after which no larger size is tried
-ORDER = ("decode", "flow", "wait", "warp", "optimise", "save")  # of the stages of a frame
+ORDER = ("decode", "flow", "wait", "warp", "aim", "evaluate", "optimise", "save")  # of the stages of a frame
+INSIDE = ("warp", "aim", "evaluate")  # stages of "optimise", of which the rest is left
 BESIDE = {"decode": "ahead", "flow": "ahead", "save": "behind"}  # those that run in other threads
 
 
@@ -177,8 +178,8 @@ def job_speed(subject: Subject, frames: int) -> figures.JobSpeed:
     decoded = isinstance(subject.source, VideoSource)  # else the pictures were there
     if not decoded:
         del seconds["decode"]
-    in_first["optimise"] = in_first["optimise"] - in_first.get("warp", 0.0)
-    seconds["optimise"] = seconds["optimise"] - seconds.get("warp", 0.0)
+    for recorded in (in_first, seconds):
+        recorded["optimise"] -= sum(recorded.get(name, 0.0) for name in INSIDE)
     return figures.JobSpeed(
         frames=frames,
         decoded=decoded,

@@ -7,14 +7,16 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
+from typing import Any
 
 from vidstyle.core import probe
 from vidstyle.errors import UsageError
 from vidstyle.jobs import prepared
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import PictureSource
+from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import painted_before
 from vidstyle.jobs.output.space import job_bytes, outputs_bytes
 from vidstyle.jobs.retiming import expected_times, pilot_work
@@ -42,8 +44,8 @@ File = str | Path
 ASSUMES = (
     "the machine does as much beside the job as it does now",
     "a frame takes as many evaluations as in a small pilot, which paints frames from up to three places",
-    "several workers are machines or devices like this one; each paints whole shots, given to it with --start and "
-    "--end, and one of them reads, prepares and encodes",
+    "several workers are machines or devices like this one, as --workers has them; each paints whole shots, and the "
+    "command itself reads, prepares and encodes",
     "nothing waits for a disk, and no search for --max-size is made",
 )
 ON_CPU = "on a CPU, decoding, optical flow and saving are not hidden behind the painting"
@@ -76,25 +78,36 @@ def plan_job(
             task.try_outputs(task.compositor(source), source.sound if isinstance(source, VideoSource) else None)
         task.require_room(source)
         manifest = task.manifest(max(source.playback) + 1)
-        done = painted_before(task.outputs[0], manifest) if outputs and not run.restart else 0
+        done = painted_before(task.outputs[0], manifest) if outputs and not run.restart else frozenset()
         started = time.perf_counter() - began
         with computing_with(manifest.threads):
             model, need, free = _measured(task, source, done, started, pilot_share)
     command = functools.partial(_command, content, styles, named, run)
-    info, each = source.info, model.painting()
+    asked: dict[str, Any] = {
+        "content": _name(content),
+        "styles": [_name(style) for style in styles],
+        "command": command(settings),
+    }
+    asked |= {"outputs": [os.fspath(one) for one in named], "memory_bytes": need, "memory_free_bytes": free}
+    if budget is not None and isinstance(settings, VideoSettings):
+        asked["fit"] = fit(model, settings, max(source.info.width, source.info.height), budget, command)
+    return _plan(task, source, model, manifest, **asked)
+
+
+def _plan(
+    task: Task, source: VideoSource | PictureSource | Sheet, model: Model, manifest: Manifest, **known: Any
+) -> Plan:
+    """The plan of a job that was measured. `known`: what else it says, by the names of its fields."""
+    info, each, costs = source.info, model.painting(), model.costs
     start, pilot, encoding = model.around()
     ahead = start + pilot + encoding
-    costs = model.costs
     return Plan(
         vidstyle=__version__,
-        job=settings.job,
-        content=_name(content),
-        styles=[_name(style) for style in styles],
-        outputs=[os.fspath(one) for one in named],
+        job=task.job,
         width=info.width,
         height=info.height,
         frames=manifest.frames,
-        frames_left=max(manifest.frames - done, 0),
+        frames_left=manifest.frames - len(model.done),
         device=task.device.type,
         threads=manifest.threads,
         shots=_shots(source, model, each),
@@ -108,16 +121,11 @@ def plan_job(
         encoding_seconds=encoding,
         seconds=ahead + sum(each),
         workers=[OnWorkers(count, ahead + makespan(each, count), ahead + bound(each, count)) for count in WORKERS],
-        memory_bytes=need,
-        memory_free_bytes=free,
         job_folder_bytes=round(job_bytes(info, manifest.frames)),
         outputs_bytes=round(outputs_bytes(task.outputs, info, len(source.playback))),
         disk_free_bytes=shutil.disk_usage(task.outputs[0].parent).free,
-        command=command(settings),
         assumes=[*ASSUMES, ON_DEVICE if model.overlaps else ON_CPU],
-        fit=None
-        if budget is None or not isinstance(settings, VideoSettings)
-        else fit(model, settings, max(info.width, info.height), budget, command),
+        **known,
     )
 
 
@@ -149,7 +157,7 @@ def _prepared(
 
 
 def _measured(
-    task: Task, source: VideoSource | PictureSource | Sheet, done: int, started: float, pilot_share: float
+    task: Task, source: VideoSource | PictureSource | Sheet, done: Set[int], started: float, pilot_share: float
 ) -> tuple[Model, int, int | None]:
     """The model of a job, the bytes of memory that it takes on its device, and those that are free."""
     edges = _edges(source)
@@ -197,8 +205,15 @@ def _command(
     }
     words = ["vidstyle", settings.job, os.fspath(content), *(os.fspath(style) for style in styles)]
     words += [word for output in outputs for word in ("-o", os.fspath(output))]
-    given = (("-y", run.overwrite), ("--restart", run.restart), ("--keep-job", run.keep_job))
-    return shlex.join([*words, *as_typed(type(settings), changed), *(name for name, on in given if on)])
+    given = {
+        "-y": run.overwrite,
+        "--restart": run.restart,
+        "--keep-job": run.keep_job,
+        "--same-device": run.same_device,
+    }
+    numbers = {"--threads": run.threads, "--workers": run.workers, "--ray-address": run.ray_address}
+    words += [word for name, value in numbers.items() if value is not None for word in (name, str(value))]
+    return shlex.join([*words, *as_typed(type(settings), changed), *(name for name, on in given.items() if on)])
 
 
 def _name(file: File) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ class Model:
 
     costs: Costs
     shots: Sequence[tuple[int, int]]  #: first frames, and the frames after the last
-    done: int  #: frames that are painted already
+    done: Set[int]  #: numbers of the frames that are painted already: of each shot the first ones
     started_seconds: float  #: before anything is painted
     pilot_share: float  #: of the pilot renders, of the time of the painting
     encoding_seconds: float
@@ -51,7 +51,7 @@ class Model:
 
     def left(self, first: int, end: int) -> int:
         """How many frames of a shot are still to be painted."""
-        return max(end - max(first, self.done), 0)
+        return sum(number not in self.done for number in range(first, end))
 
     def frame(self, cost: FrameCost) -> float:
         """Seconds of one frame."""
@@ -59,7 +59,7 @@ class Model:
 
     def shot(self, first: int, end: int, change: Change = SAME) -> float:
         """Seconds of painting what is left of a shot."""
-        begin, costs = max(first, self.done), self.costs
+        begin, costs = end - self.left(first, end), self.costs
         if begin >= end:
             return 0.0
         cold = begin == first

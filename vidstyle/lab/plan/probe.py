@@ -20,7 +20,7 @@ from vidstyle.compose.compositor import Compositor
 from vidstyle.core.stylizer import Size, Stylizer, size_of
 from vidstyle.jobs.balance import PictureSource
 from vidstyle.jobs.folder import states
-from vidstyle.jobs.folder.checkpoint import FAST
+from vidstyle.jobs.folder.painted import FAST
 from vidstyle.jobs.sources import SequenceSource
 from vidstyle.lab.plan.figures import FrameCost
 from vidstyle.media.stills.codecs import decode, encode
@@ -31,6 +31,8 @@ from vidstyle.system.files import staging
 from vidstyle.types import Budget, Frame, Motion, Result, Source, State
 
 EVALUATIONS = 3  # that are timed
+PAIRS = 7  # of a frame with one evaluation and with more, of which the medians count, if they take less than LONG
+LONG = 10.0  # seconds after which no pair is begun
 SAMPLES = 3  # places of a job at which frames are looked at
 FOLLOWING, SETTLED = 12, 6  # frames after the first at each of them; the last ones, that are like all that come later
 PILOT_SHARE = 0.5  # of the size
@@ -146,10 +148,8 @@ def _timed_first(stylizer: Stylizer, frame: Frame) -> tuple[float, float, float,
     """Seconds of what is done once, of a frame without its evaluations, and of an evaluation; and a painting."""
     frame = dataclasses.replace(frame, motion=None)
     before, result, state = _timed(stylizer, frame, None, 1 + EVALUATIONS)
-    few, _, _ = _timed(stylizer, frame, None, 1)
-    many, result, state = _timed(stylizer, frame, None, 1 + EVALUATIONS)
-    one = max(many - few, 0.0) / EVALUATIONS
-    return max(before - many, 0.0), max(few - one, 0.0), one, result, state
+    without, one = _timed_pairs(stylizer, frame, None)
+    return max(before - without - (1 + EVALUATIONS) * one, 0.0), without, one, result, state
 
 
 def _timed_later(stylizer: Stylizer, frame: Frame, state: State) -> tuple[float, float]:
@@ -157,9 +157,17 @@ def _timed_later(stylizer: Stylizer, frame: Frame, state: State) -> tuple[float,
     # As in the middle of a shot; what the earlier pastiches show does not matter here.
     state = dataclasses.replace(state, history=(state.pastiche,) * (frame.reach - 1))
     _timed(stylizer, frame, state, 1 + EVALUATIONS)
-    few, _, _ = _timed(stylizer, frame, state, 1)
-    many, _, _ = _timed(stylizer, frame, state, 1 + EVALUATIONS)
-    one = max(many - few, 0.0) / EVALUATIONS
+    return _timed_pairs(stylizer, frame, state)
+
+
+def _timed_pairs(stylizer: Stylizer, frame: Frame, state: State | None) -> tuple[float, float]:
+    """Seconds of a frame without its evaluations, and of an evaluation: medians, since other programs come and go."""
+    began = time.perf_counter()
+    pairs: list[tuple[float, float]] = []
+    while not pairs or (len(pairs) < PAIRS and time.perf_counter() - began < LONG):
+        few, many = (_timed(stylizer, frame, state, evaluations)[0] for evaluations in (1, 1 + EVALUATIONS))
+        pairs.append((few, max(many - few, 0.0) / EVALUATIONS))
+    few, one = (statistics.median(column) for column in zip(*pairs, strict=True))
     return max(few - one, 0.0), one
 
 
