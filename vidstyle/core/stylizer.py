@@ -50,6 +50,8 @@ class Stylizer:
         settings: of the job. Those of a clip say how a warm-started frame is painted that has no budget of its own.
         init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
         regions: the styles of the regions of each frame, in the order of `Frame.regions`.
+        keys: pictures like the styles, whose shares in `Frame.mix` follow theirs, but of the size of the painting
+            whatever `settings.style_scale`: key frames.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Stylizer:
         *,
         init: Tensor | None = None,
         regions: Sequence[RegionStyle] = (),
+        keys: Sequence[Tensor] = (),
     ) -> None:
         network.require((*settings.content_layers, *settings.style_layers))
         self.settings, self.styles, self.init, self.regions = settings, tuple(styles), init, tuple(regions)
@@ -71,7 +74,8 @@ class Stylizer:
         self.layers = (*settings.content_layers, *settings.style_layers)
         self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
         self.recolor = settings.recolor if settings.objective == "normalized" else 0.0
-        self._style_colors = [moments(style[None]).cpu() for style in self.styles]
+        self._mixed = [*map(RegionStyle, self.styles), *(RegionStyle(key, scale=1.0) for key in keys)]
+        self._style_colors = [moments(one.picture[None]).cpu() for one in self._mixed]
         self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
@@ -99,11 +103,13 @@ class Stylizer:
         with engine(self.device):
             frame, colors = self._recolored(frame, state)
             content = frame.image.to(self.device)[None]
-            if frame.motion is None or state is None:
+            if frame.lead is None and (frame.motion is None or state is None):
                 minimum = self._paint_cold(frame, content)
             else:
                 minimum = self._paint_warm(frame, content, state)
             pastiche = minimum.image[0]
+            if frame.lead is not None and frame.lead.hold:
+                pastiche = torch.lerp(pastiche, frame.lead.picture.to(self.device), frame.lead.hold)
             shown = color.shown(pastiche, unchanged, frame.preserve_color, frame.mask)
         result = Result(
             index=frame.index,
@@ -177,14 +183,15 @@ class Stylizer:
             pastiche = minimum.image
         return minimum
 
-    def _paint_warm(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
-        """Warm start: from the earlier pastiches of the shot."""
+    def _paint_warm(self, frame: Frame, content: Tensor, state: State | None) -> optimize.Minimum:
+        """Warm start: from the earlier pastiches of the shot, or from a key frame that is carried to this one."""
         with stage("warp"):
             painting, known = temporal.warp_history(frame, state, self.device)
             start = temporal.initial_image(frame, painting, known)
         prepared = self._prepared(frame, content, painting[None], known[None])
         budget = frame.budget or Budget(self.motion.iterations, self.motion.warm_tolerance)
-        return self._minimise(frame, prepared.minimiser, start[None], budget, state.inverse_curvature)
+        inverse_curvature = 0.0 if state is None else state.inverse_curvature
+        return self._minimise(frame, prepared.minimiser, start[None], budget, inverse_curvature)
 
     def _initial(self, content: Tensor) -> Tensor:
         if self.settings.init == "content":
@@ -262,7 +269,7 @@ class Stylizer:
         Computed anew when size or mix change, for `wasserstein` with an eigendecomposition a layer, on the CPU.
         """
         if size not in self._styles_at:
-            self._styles_at[size] = [self._style_statistics(RegionStyle(style), size) for style in self.styles]
+            self._styles_at[size] = [self._style_statistics(one, size) for one in self._mixed]
         if size not in self._style_targets or self._style_targets[size][0] != tuple(mix):
             mixed = losses.Statistics.mixed(self._styles_at[size], mix)
             target = losses.StyleTarget.of(self.extract.metric, mixed, self.extract.readouts)

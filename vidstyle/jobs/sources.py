@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.keys import KeyFrames, clip_keys
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
 from vidstyle.jobs.threads import pool
@@ -30,7 +31,7 @@ from vidstyle.system import libraries, limits
 from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
 from vidstyle.system.stopwatch import each, stage
-from vidstyle.types import Budget, Frame, FrameSequence, LoopClosure, Motion
+from vidstyle.types import Budget, Frame, FrameSequence, KeyLead, LoopClosure, Motion
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
@@ -58,6 +59,7 @@ class _FrameInputs:
     masks_before: tuple[Tensor | None, ...]  #: of the frames before it in its shot, newest first
     regions: tuple[Tensor, ...]  #: of this frame
     regions_before: tuple[tuple[Tensor, ...], ...]  #: of the frames before it in its shot, newest first
+    lead: KeyLead | None  #: of this frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +89,9 @@ class Ahead:
         free = allowed or limits.available()
         most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
         mask = 4 * ((settings.mask is not None) + len(settings.region))
+        lead = 16 * bool(settings.keys)
         # Three numbers of four bytes for the picture, and for each motion; three bytes more for the decoded picture.
-        frame, kept = 12 * (1 + lags) + 3 + mask, (15 + mask) * reach
+        frame, kept = 12 * (1 + lags) + 3 + mask + lead, (15 + mask) * reach
         return cls(frame, kept, ALWAYS + max(AHEAD, motion_workers()), most, DECODER * decoded)
 
     def pending(self, pixels: int) -> int:
@@ -114,6 +117,7 @@ class SequenceSource:
         estimator: of the motion; the one of the settings if None.
         masks: where the frames are painted; None for everywhere.
         regions: that have styles of their own.
+        keys: frames that are painted already.
 
     Raises:
         UsageError: a schedule does not fit the length of the sequence.
@@ -130,8 +134,10 @@ class SequenceSource:
         estimator: flow.Estimator | None = None,
         masks: Masks | None = None,
         regions: Regions | None = None,
+        keys: KeyFrames | None = None,
     ) -> None:
-        self.sequence, self.settings, self.masks, self.regions = sequence, settings, masks, regions
+        self.sequence, self.settings = sequence, settings
+        self.masks, self.regions, self.keys = masks, regions, keys
         self.estimate = estimator or estimator_of(settings)
         self.shots, self.flashes = frozenset({0, *cuts}), frozenset(flashes)
         own = sequence.info
@@ -167,6 +173,7 @@ class SequenceSource:
             closing(self.sequence.decode(first)) as decoded,
             closing(self._masks(first)) as masks,
             closing(self._regions(first)) as all_regions,
+            closing(self._leads(start)) as leads,
             pool(workers, "vidstyle-motion") as motions,
         ):
             try:
@@ -186,7 +193,8 @@ class SequenceSource:
                     if index >= start:
                         earlier = tuple(before), tuple(masks_before), tuple(regions_before)
                         inputs = _FrameInputs(
-                            index, pixels, seen, earlier[0], repeats, mask, earlier[1], regions, earlier[2]
+                            *(index, pixels, seen, earlier[0], repeats, mask, earlier[1], regions, earlier[2]),
+                            lead=next(leads),
                         )
                         pending.append(motions.submit(self._frame, inputs, opening))
                     before.appendleft(seen)
@@ -214,9 +222,30 @@ class SequenceSource:
         else:
             yield from self.regions.sized(self.info.width, self.info.height, start)
 
+    def _leads(self, start: int) -> Generator[KeyLead | None]:
+        """How the frames from number `start` on are led to key frames."""
+        if self.keys is None:
+            yield from repeat(None)
+        else:
+            lags = self.settings.long_term
+            yield from self.keys.leads(start, self.info.frames, sorted(self.shots), self._seen, self.estimate, lags)
+
+    def _seen(self, start: int) -> Generator[np.ndarray]:
+        """The pictures that motion is estimated from, of the frames from number `start` on, (H, W, 3) uint8."""
+        first, seen = self._unflashed(start), None
+        with closing(self.sequence.decode(first)) as decoded:
+            for index, picture in enumerate(decoded, first):
+                if seen is None or index not in self.flashes or index in self.shots:
+                    seen = pictures.resize(picture, self.info.width, self.info.height)
+                if index >= start:
+                    yield seen
+
     def _first_needed(self, start: int) -> int:
         """The frame to decode from for the motion of frame `start`."""
-        first = max(start - self.reach, 0)
+        return self._unflashed(max(start - self.reach, 0))
+
+    def _unflashed(self, first: int) -> int:
+        """The last frame up to `first` that motion can be estimated from, or with which its shot begins."""
         while first in self.flashes and first not in self.shots:
             first -= 1
         return first
@@ -237,7 +266,11 @@ class SequenceSource:
                 there = visible_paint(self.estimate(opening.pixels, seen), opening.mask)
                 loop_closure = LoopClosure(visible_regions(there, inputs.regions, opening.regions), 1 / left)
         # The same picture again, and the same is wanted of it.
-        painted = inputs.repeats and loop_closure is None and self.curves.unchanged_at(index)
+        painted = inputs.repeats and loop_closure is None and inputs.lead is None and self.curves.unchanged_at(index)
+        painted = painted or (inputs.lead is not None and inputs.lead.hold == 1)
+        own = self.curves.at(index)
+        if self.keys is not None:
+            own["mix"] = self.keys.mix(index, sorted(self.shots), own["mix"])
         return Frame(
             index=index,
             image=to_tensor(inputs.pixels),
@@ -245,10 +278,11 @@ class SequenceSource:
             earlier=motions,
             reach=self.reach,
             loop_closure=loop_closure,
+            lead=inputs.lead,
             budget=Budget(1, 0.0) if painted else None,
             mask=inputs.mask,
             regions=inputs.regions,
-            **self.curves.at(index),
+            **own,
         )
 
     def _opening(self) -> _Opening | None:
@@ -286,14 +320,14 @@ class VideoSource(SequenceSource):
 
     Args:
         path: of the clip.
-        settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask, feather and region.
+        settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask, feather, region, first and key.
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
 
     Raises:
-        MediaError: the clip cannot be read to its end, or the mask does not fit it.
-        UsageError: the time range lies outside the clip, a schedule does not fit its length, or a library that reads
-            clips is not installed.
+        MediaError: the clip cannot be read to its end, or a mask or a key frame does not fit it.
+        UsageError: the time range or a key frame lies outside the clip, a schedule does not fit its length, or a
+            library that reads clips is not installed.
     """
 
     def __init__(
@@ -321,7 +355,10 @@ class VideoSource(SequenceSource):
         own = clip.info
         masks = clip_masks(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
         regions = clip_regions(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
-        super().__init__(clip, settings, mix, cuts, detector.flashes(), estimator, masks, regions)
+        painted = pictures.fit(own.width, own.height, settings.size)
+        numbers, shots = range(clip.first, clip.first + own.frames), sorted({0, *cuts})
+        keys = clip_keys(settings, (own.width, own.height), painted, numbers, shots)
+        super().__init__(clip, settings, mix, cuts, detector.flashes(), estimator, masks, regions, keys)
 
     @property
     def sound(self) -> Clip | None:
