@@ -49,8 +49,10 @@ class KeyFrames:
             return (*mix, *shares.values())
         near = [number for number in (before, after) if number is not None]
         for number in near:
-            apart = 0.5 if before is None or after is None or before == after else (index - before) / (after - before)
-            shares[number] += self.weight * (1.0 if len({*near}) == 1 else apart if number == after else 1 - apart)
+            shares[number] = self.weight
+        if before is not None and after is not None and before != after:
+            shares[after] *= eased(index, before, after)
+            shares[before] -= shares[after]
         return (*(share * (1 - self.weight) for share in mix), *shares.values())
 
     def around(self, index: int, shots: Sequence[int]) -> tuple[int | None, int | None]:
@@ -75,17 +77,19 @@ class KeyFrames:
         """
         index = start
         while index < end:
-            _, target = self.around(index, shots)
+            before, target = self.around(index, shots)
             if target is None:
                 yield None
                 index += 1
                 continue
+            begin = shots[bisect.bisect_right(shots, index) - 1] if before is None else before
             height, width = self.pictures[target].shape[:2]
             with _Spool(target - index, height, width) as spool:
                 for number, picture, visible in self._carried(index, target, decode, estimate, lags):
                     spool.put(number - index, picture, visible)
                 for number in range(index, target):
-                    yield KeyLead(*spool.get(number - index), share=1 / (target - number + 1))
+                    left = [1 - eased(one, begin, target) for one in (number, number - 1)]
+                    yield KeyLead(*spool.get(number - index), share=1 - left[0] / left[1])
             yield KeyLead(_tensor(self.pictures[target]), torch.ones(1, height, width), 1.0, self.weight)
             index = target + 1
 
@@ -101,6 +105,12 @@ class KeyFrames:
             else:
                 motion = track.add(seen)
                 yield number, carry(key, motion.flow).clamp(0, 1), motion.visible
+
+
+def eased(index: int, before: int, after: int) -> float:
+    """How much of a frame between two key frames belongs to the later one: 0 to 1, with little change at both."""
+    t = max(index - before, 0) / (after - before)
+    return t * t * (3 - 2 * t)
 
 
 def backwards(decode: Decode, first: int, end: int) -> Iterator[tuple[int, np.ndarray]]:

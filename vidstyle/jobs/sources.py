@@ -41,6 +41,8 @@ DECODER = 30  # bytes a pixel (25 measured from 1 to 8 megapixels)
 AHEAD_SHARE, MOST_AHEAD = 0.125, 2e9  # of the free memory, and bytes, that frames may take while they wait
 ALWAYS = 3  # frames that are there at once at least: one is painted, one waits, and one is made
 CLOSING = 24  # frames in which a loop goes over to its beginning
+PATIENCE = 0.5  # of the tolerance, where a blend has to be painted over
+LED = 0.1  # of the temporal weight counts where two paintings are blended: their mean is in the style of neither
 NEGLIGIBLE = 0.002  # share of a picture that is not looked for in earlier frames
 
 T = TypeVar("T")
@@ -271,6 +273,8 @@ class SequenceSource:
         own = self.curves.at(index)
         if self.keys is not None:
             own["mix"] = self.keys.mix(index, sorted(self.shots), own["mix"])
+            own["temporal_weight"] *= LED if inputs.lead is not None else 1
+        patient = Budget(self.settings.iterations, PATIENCE * self.settings.warm_tolerance)
         return Frame(
             index=index,
             image=to_tensor(inputs.pixels),
@@ -279,7 +283,7 @@ class SequenceSource:
             reach=self.reach,
             loop_closure=loop_closure,
             lead=inputs.lead,
-            budget=Budget(1, 0.0) if painted else None,
+            budget=Budget(1, 0.0) if painted else patient if inputs.lead is not None else None,
             mask=inputs.mask,
             regions=inputs.regions,
             **own,
