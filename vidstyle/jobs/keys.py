@@ -5,10 +5,8 @@ from __future__ import annotations
 import bisect
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from vidstyle.core.warp import carry
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.jobs.carried import Seen, backwards, require_painted
 from vidstyle.media.stills import pictures
 from vidstyle.motion.flow import Estimator
 from vidstyle.motion.tracks import Track
@@ -26,9 +25,6 @@ from vidstyle.system.files import disk_errors
 from vidstyle.types import KeyLead
 
 SHAPES_APART = 0.01  # share by which the width of a key frame, at the height of the clip, may differ from the clip's
-BLOCK = 16  # frames that are decoded at once where they are read backwards
-
-Decode = Callable[[int], Generator[np.ndarray]]  # the pictures from a number on, (H, W, 3) uint8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,28 +60,26 @@ class KeyFrames:
         after = [number for number in own if number >= index]
         return (before[-1] if before else None), (after[0] if after else None)
 
-    def leads(
-        self, start: int, end: int, shots: Sequence[int], decode: Decode, estimate: Estimator, lags: Sequence[int]
-    ) -> Generator[KeyLead | None]:
-        """How each frame from `start` until before `end` is led to the next key frame of its shot.
+    def leads(self, start: int, seen: Seen, estimate: Estimator, lags: Sequence[int]) -> Generator[KeyLead | None]:
+        """How each frame from number `start` on is led to the next key frame of its shot.
 
         Before the first frame of a stretch that leads to one, all its motion is estimated, from its end backwards.
 
         Args:
-            decode: gives the pictures that motion is estimated from.
+            seen: the pictures that motion is estimated from.
             lags: see `Track`.
         """
         index = start
-        while index < end:
-            before, target = self.around(index, shots)
+        while index < seen.sequence.info.frames:
+            before, target = self.around(index, seen.shots)
             if target is None:
                 yield None
                 index += 1
                 continue
-            begin = shots[bisect.bisect_right(shots, index) - 1] if before is None else before
+            begin = seen.shot(index).start if before is None else before
             height, width = self.pictures[target].shape[:2]
             with _Spool(target - index, height, width) as spool:
-                for number, picture, visible in self._carried(index, target, decode, estimate, lags):
+                for number, picture, visible in self._carried(index, target, seen, estimate, lags):
                     spool.put(number - index, picture, visible)
                 for number in range(index, target):
                     left = [1 - eased(one, begin, target) for one in (number, number - 1)]
@@ -94,16 +88,17 @@ class KeyFrames:
             index = target + 1
 
     def _carried(
-        self, first: int, target: int, decode: Decode, estimate: Estimator, lags: Sequence[int]
+        self, first: int, target: int, seen: Seen, estimate: Estimator, lags: Sequence[int]
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
         """A key frame carried to the frames before it, back to `first`: their numbers, pictures and visibilities."""
         track: Track | None = None
         key = _tensor(self.pictures[target])
-        for number, seen in backwards(decode, first, target + 1):
+        numbers = range(target, first - 1, -1)
+        for number, picture in zip(numbers, backwards(seen.decode, first, target + 1), strict=True):
             if track is None:
-                track = Track(estimate, seen, lags)
+                track = Track(estimate, picture, lags)
             else:
-                motion = track.add(seen)
+                motion = track.add(picture)
                 yield number, carry(key, motion.flow).clamp(0, 1), motion.visible
 
 
@@ -111,15 +106,6 @@ def eased(index: int, before: int, after: int) -> float:
     """How much of a frame between two key frames belongs to the later one: 0 to 1, with little change at both."""
     t = max(index - before, 0) / (after - before)
     return t * t * (3 - 2 * t)
-
-
-def backwards(decode: Decode, first: int, end: int) -> Iterator[tuple[int, np.ndarray]]:
-    """The numbers and pictures from before `end` back to `first`, of which few are in memory at once."""
-    for stop in range(end, first, -BLOCK):
-        start = max(stop - BLOCK, first)
-        with closing(decode(start)) as decoded:
-            block = list(islice(decoded, stop - start))
-        yield from zip(range(stop - 1, start - 1, -1), reversed(block), strict=True)
 
 
 class _Spool:
@@ -178,11 +164,7 @@ def clip_keys(
     for place, key in enumerate(settings.keys):
         text = f"--first {key.as_first()}" if place < firsts else f"--key {key.as_key()}"
         frame = numbers[0] if key.frame is None else key.frame
-        if frame not in numbers:
-            raise UsageError(
-                f"{text}: frame {frame} is not painted; frames {numbers[0]} to {numbers[-1]} are, counted from 0 in "
-                "the file as --shots does"
-            )
+        require_painted(frame, numbers, text)
         index = frame - numbers[0]
         if place < firsts and index not in shots:
             begins = ", ".join(str(numbers[shot]) for shot in shots)

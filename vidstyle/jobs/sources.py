@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidstyle.jobs.carried import Carrier, Seen
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.keys import KeyFrames, clip_keys
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
@@ -145,6 +146,7 @@ class SequenceSource:
         own = sequence.info
         width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = dataclasses.replace(own, width=width, height=height)
+        self.seen = Seen(sequence, width, height, sorted(self.shots), self.flashes)
         self.playback: Sequence[int] = range(own.frames)
         self.curves = ParameterCurves.of(
             own.times,
@@ -229,28 +231,11 @@ class SequenceSource:
         if self.keys is None:
             yield from repeat(None)
         else:
-            lags = self.settings.long_term
-            yield from self.keys.leads(start, self.info.frames, sorted(self.shots), self._seen, self.estimate, lags)
-
-    def _seen(self, start: int) -> Generator[np.ndarray]:
-        """The pictures that motion is estimated from, of the frames from number `start` on, (H, W, 3) uint8."""
-        first, seen = self._unflashed(start), None
-        with closing(self.sequence.decode(first)) as decoded:
-            for index, picture in enumerate(decoded, first):
-                if seen is None or index not in self.flashes or index in self.shots:
-                    seen = pictures.resize(picture, self.info.width, self.info.height)
-                if index >= start:
-                    yield seen
+            yield from self.keys.leads(start, self.seen, self.estimate, self.settings.long_term)
 
     def _first_needed(self, start: int) -> int:
         """The frame to decode from for the motion of frame `start`."""
-        return self._unflashed(max(start - self.reach, 0))
-
-    def _unflashed(self, first: int) -> int:
-        """The last frame up to `first` that motion can be estimated from, or with which its shot begins."""
-        while first in self.flashes and first not in self.shots:
-            first -= 1
-        return first
+        return self.seen.unflashed(max(start - self.reach, 0))
 
     def _frame(self, inputs: _FrameInputs, opening: _Opening | None) -> Frame:
         """One frame; `opening` is the first picture of all if this is to loop."""
@@ -272,7 +257,7 @@ class SequenceSource:
         painted = painted or (inputs.lead is not None and inputs.lead.hold == 1)
         own = self.curves.at(index)
         if self.keys is not None:
-            own["mix"] = self.keys.mix(index, sorted(self.shots), own["mix"])
+            own["mix"] = self.keys.mix(index, self.seen.shots, own["mix"])
             own["temporal_weight"] *= LED if inputs.lead is not None else 1
         patient = Budget(self.settings.iterations, PATIENCE * self.settings.warm_tolerance)
         return Frame(
@@ -357,11 +342,14 @@ class VideoSource(SequenceSource):
             tell(note)
         cuts, clip = detector.cuts() if settings.cuts else (), self.clip
         own = clip.info
-        masks = clip_masks(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
-        regions = clip_regions(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
-        painted = pictures.fit(own.width, own.height, settings.size)
-        numbers, shots = range(clip.first, clip.first + own.frames), sorted({0, *cuts})
-        keys = clip_keys(settings, (own.width, own.height), painted, numbers, shots)
+        estimator = estimator or estimator_of(settings)
+        painted, shots = pictures.fit(own.width, own.height, settings.size), sorted({0, *cuts})
+        seen = Seen(clip, *painted, shots, frozenset(detector.flashes()))
+        carrier = Carrier(seen, estimator, settings.long_term, clip.first)
+        size = own.width, own.height, own.frames, clip.first
+        masks = clip_masks(settings, *size, whole=clip.whole, carrier=carrier)
+        regions = clip_regions(settings, *size, whole=clip.whole, carrier=carrier)
+        keys = clip_keys(settings, (own.width, own.height), painted, carrier.numbers, shots)
         super().__init__(clip, settings, mix, cuts, detector.flashes(), estimator, masks, regions, keys)
 
     @property

@@ -190,7 +190,8 @@ class MaskSettings(Settings):
     mask: str | None = setting(
         None,
         "Where to paint: a picture, or for a clip as many of them, a clip, a folder or a pattern; white is painted, "
-        "grey in part, and elsewhere the content stays. Transparency counts instead if there is any.",
+        "grey in part, and elsewhere the content stays. Transparency counts instead if there is any. key:FILE@FRAME is "
+        "the mask of one frame of a clip, carried through its shot.",
     )
     feather: float = setting(
         4.0,
