@@ -21,6 +21,7 @@ from vidstyle.jobs.arguments import RunOptions, checked
 from vidstyle.jobs.arrays import painted_frames, painted_still
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.masking import make_mask
 from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.output.origin import origin_of
 from vidstyle.jobs.prepared import balance_of, image_of, sheet_of, sheet_settings, unpainted, video_of
@@ -40,6 +41,7 @@ __all__ = [
     "animate_balance",
     "encode_job",
     "find_shots",
+    "make_mask",
     "make_sheet",
     "origin_of",
     "plan_balance",

@@ -102,6 +102,10 @@ def _are_files(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes) and all(map(_is_file, value))
 
 
+def _are_whole(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, int) for one in value)
+
+
 def _said(value: object) -> str:
     text = f"{value!r}"
     return text if len(text) <= 60 else f"{'an' if (kind := type(value).__name__)[0] in 'AEIOU' else 'a'} {kind}"
@@ -127,6 +131,12 @@ KINDS: dict[str, Kind] = {  # by annotation
     "bool": (lambda value: isinstance(value, bool), "True or False"),
     "int": (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
     "str": (lambda value: isinstance(value, str), "a text"),
+    "Sequence[int]": (_are_whole, "a list of whole numbers"),
+    "Sequence[Sequence[int]]": (
+        lambda value: isinstance(value, Sequence) and all(map(_are_whole, value)),
+        "a list of lists of whole numbers",
+    ),
+    "OnMask": CALL,
     "OnFrame": CALL,
     "OnFitted": CALL,
     "Observe": CALL,

@@ -21,6 +21,7 @@ from vidstyle.types import FrameSequence
 BLOCK = 16  # frames that are decoded at once where they are read backwards
 
 Decode = Callable[[int], Generator[np.ndarray]]  # the pictures from a number on, (H, W, 3) uint8
+Refine = Callable[[np.ndarray, np.ndarray], np.ndarray]  # a better mask from a picture and its mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +70,16 @@ class Carrier:
         """Of the frames that are painted, in the file."""
         return range(self.first, self.first + self.seen.sequence.info.frames)
 
-    def carried(self, mask: np.ndarray, frame: int) -> CarriedMask:
-        """The mask (H, W) uint8 of a frame, by its number in the file, in all frames."""
-        return CarriedMask(self, pictures.resize(mask, self.seen.width, self.seen.height), frame - self.first)
+    def carried(self, mask: np.ndarray, frame: int, refine: Refine | None = None) -> CarriedMask:
+        """The mask (H, W) uint8 of a frame, by its number in the file, in all frames; each refined, if it is to be."""
+        return CarriedMask(self, pictures.resize(mask, self.seen.width, self.seen.height), frame - self.first, refine)
 
 
 class CarriedMask:
     """A mask of one frame, carried through its shot; black in other shots. Kept compressed as far as it was needed."""
 
-    def __init__(self, carrier: Carrier, mask: np.ndarray, key: int) -> None:
-        self.carrier, self.mask, self.key = carrier, mask, key
+    def __init__(self, carrier: Carrier, mask: np.ndarray, key: int, refine: Refine | None = None) -> None:
+        self.carrier, self.mask, self.key, self.refine = carrier, mask, key, refine
         self._found = {key: _packed(mask)}
         self._onward: Iterator[np.ndarray] | None = None
         self._lock = threading.Lock()
@@ -104,7 +105,12 @@ class CarriedMask:
     def _tracked(self, seen: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """The masks of all but the first of some pictures, which is that of the key frame."""
         track = MaskTrack(self.carrier.estimate, next(seen), self.mask, self.carrier.lags)
-        yield from map(track.next, seen)
+        for picture in seen:
+            mask = track.next(picture)
+            if self.refine is not None:
+                mask = self.refine(picture, mask)
+                track.mend(mask)
+            yield mask
 
 
 def require_painted(frame: int, numbers: range, text: str) -> None:

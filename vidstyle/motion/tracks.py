@@ -115,6 +115,10 @@ class MaskTrack(Track):
         mask: np.ndarray = np.rint(found).clip(0, 255).astype(np.uint8)
         return mask
 
+    def mend(self, mask: np.ndarray) -> None:
+        """Let the mask of the last picture be another one, (H, W) uint8."""
+        self._masks[0] = mask.astype(np.float32), self._masks[0][1]
+
     def _stepped(self, lag: int, earlier: np.ndarray, picture: np.ndarray, step: Motion) -> None:
         if lag == KEY:
             return
