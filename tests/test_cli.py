@@ -76,7 +76,20 @@ def test_a_folder_of_frames(vidstyle, content, style, network, tmp_path):
 @pytest.mark.clips
 def test_the_gatys_preset_is_what_its_options_say(vidstyle, content, style, network, tmp_path):
     command = ["image", content, style, "--network", network, *FAST, "--first-iterations", 3, "--no-metadata"]
-    options = ["--alpha", 0.3, "--style-metric", "gram", "--recolor", 0, "--tv-weight", 0, "--content-focus", 0]
+    options = [
+        "--alpha",
+        0.3,
+        "--style-metric",
+        "gram",
+        "--recolor",
+        0,
+        "--match-colors",
+        0,
+        "--tv-weight",
+        0,
+        "--content-focus",
+        0,
+    ]
     for name, given in (("preset", ["--preset", "gatys"]), ("options", options), ("plain", [])):
         assert vidstyle(*command, *given, "-o", tmp_path / f"{name}.png").exit_code == 0
     preset, same, plain = ((tmp_path / f"{name}.png").read_bytes() for name in ("preset", "options", "plain"))

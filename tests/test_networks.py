@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.models.vgg import cfgs, make_layers
 
-from vidstyle.core import losses, networks
+from vidstyle.core import layers, losses, networks
 from vidstyle.core.stylemetrics import gram, moments
 from vidstyle.errors import UsageError, WeightsError
 
@@ -52,7 +52,7 @@ def test_the_border_is_replicated(tiny_network):
     assert torch.equal(features, features[:, :, 8:9, 8:9].expand_as(features))
     image = torch.rand(1, 2, 5, 6)
     expected = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
-    assert torch.equal(networks.replicate_border(image), expected)
+    assert torch.equal(layers.replicate_border(image), expected)
 
 
 @pytest.mark.parametrize("height", [5, 37, 64, 65, 66])
@@ -84,11 +84,11 @@ def test_own_gradients_are_those_of_torch(shape):
     def border(image):
         return torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
 
-    pairs = [(networks.replicate_border, border)]
+    pairs = [(layers.replicate_border, border)]
     mean, std = (torch.linspace(low, 1, shape[1], dtype=torch.float64).view(1, -1, 1, 1) for low in (0, 0.3))
-    pairs.append((lambda image: networks.normalized(image, mean, std), lambda image: (image - mean) / std))
+    pairs.append((lambda image: layers.normalized(image, mean, std), lambda image: (image - mean) / std))
     if min(shape[2:]) > 1:
-        pairs.append((networks.halved, lambda image: torch.nn.functional.avg_pool2d(image, 2)))
+        pairs.append((layers.halved, lambda image: torch.nn.functional.avg_pool2d(image, 2)))
     for own, torchs in pairs:
         for found, expected in zip(gradient(own), gradient(torchs), strict=True):
             assert torch.allclose(found, expected)

@@ -138,7 +138,17 @@ def test_a_shot_keeps_the_map_of_its_colours(tiny_network, picture, style):
     frames = shot(picture, picture * 0.5, picture * 0.5, cut=(2,))
     one, two, cut = painted_states(tiny_network, style, frames)
     assert torch.equal(one.colors, two.colors) and not torch.equal(two.colors, cut.colors)
-    assert all(state.colors is None for state in painted_states(tiny_network, style, frames, recolor=0))
+    assert all(state.colors is None for state in painted_states(tiny_network, style, frames, recolor=0, match_colors=0))
+
+
+def test_the_frames_of_a_shot_have_one_map_that_matches_colours(tiny_network, picture, style):
+    frames = shot(picture, 0.9 * picture, 0.5 * picture, cut=(2,))
+    maps = [state.color_maps for state in painted_states(tiny_network, style, frames, match_colors=0.5)]
+    assert torch.equal(maps[0], maps[1])
+    assert not torch.equal(maps[1], maps[2])
+    grown = painted_states(tiny_network, style, shot(0.2 * picture, picture), match_colors=0.5)
+    assert not torch.equal(grown[0].color_maps, grown[1].color_maps)  # what fades in is not mapped from black
+    assert all(state.color_maps is None for state in painted_states(tiny_network, style, frames, match_colors=0))
 
 
 def test_what_fades_in_is_not_mapped_from_black(tiny_network, picture, style):
@@ -184,7 +194,7 @@ def test_a_mix_is_recoloured_with_the_mixed_colours(tiny_network, picture):
 
 
 def test_kept_colours_are_the_photographs_own(tiny_network, picture, style):
-    stylizer = Stylizer(tiny_network, [style], VideoSettings(device="cpu", first_iterations=2))
+    stylizer = Stylizer(tiny_network, [style], VideoSettings(device="cpu", first_iterations=2, match_colors=0))
     frame = Frame(0, picture, None, 0.3, (1.0,), preserve_color=1.0)
     result, state = stylizer.step(frame, None)
     assert (result.image == to_pixels(preserve_color(state.pastiche, picture, 1.0))).all()

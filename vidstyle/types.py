@@ -109,6 +109,7 @@ class Frame:
     mix: tuple[float, ...]  #: share of each style, summing to 1
     temporal_weight: float = 0.0  #: weight of staying with what was painted before
     preserve_color: float = 0.0  #: share of the content's own colours that is shown
+    match_share: float = 1.0  #: how far the setting `match_colors` is followed
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
     loop_closure: LoopClosure | None = None  #: near the end of a loop
@@ -148,6 +149,8 @@ class State:
     first: Tensor | None = None  #: the pastiche of the first frame of all, in a loop
     #: moments of colours, (3, 4), on the CPU: of the shot's frame of most contrast so far; with regions (N, 3, 4)
     colors: Tensor | None = None
+    color_maps: Tensor | None = None  #: of `core.colormatch`, (N, 3, S, S, S): of each area of the shot
+    color_maps_of: tuple[float, ...] = ()  #: alpha and mix of the frame that they were made for
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "--style-scale",
             "--content-focus",
             "--recolor",
+            "--match-colors",
         ),
         *("--tv-weight", "--style-metric", "--init", "--seed"),
         *("--first-iterations", "--iterations", "--tolerance", "--coarse-to-fine", "--optimizer", "--objective"),

@@ -83,12 +83,13 @@ def require_memory(
     """
     height, width = size
     device = pick_device(settings.device)
-    free = _free(settings, device)
-    if free is None or height * width <= SIDES[1] ** 2:
+    at_first = _free(settings, device)
+    if at_first is None or height * width <= SIDES[1] ** 2:
         return
+    smallest = 0
     if device.type == "cpu" and settings.memory_limit is None:
-        weights = sum(tensor.nbytes for tensor in network.parameters())
-        outofmemory.require_free(outofmemory.START_USED + weights, "the smallest painting", free)
+        smallest = outofmemory.START_USED + sum(tensor.nbytes for tensor in network.parameters())
+        outofmemory.require_free(smallest, "the smallest painting", at_first)
     try:
         need = measured(network, settings)
     except MemoryLimitError as error:
@@ -104,6 +105,17 @@ def require_memory(
     room = SAFE * free - (SCALING if limits.rlimits() else 0)
     pixels = bisect_right(range(height * width), room, key=taken)
     largest = math.floor(max(size) * math.sqrt(max(pixels - 1, 0) / (height * width)))
+    raise MemoryLimitError(
+        f"{width}x{height} pixels need about {taken(height * width) / 1e9:.2f} GB of memory on {device.type} and "
+        f"{free / 1e9:.2f} GB are {'free' if settings.memory is None else 'allowed by --memory'}; "
+        + _advice(settings, device, largest if SAFE * at_first >= smallest else 0)
+    )
+
+
+def _advice(settings: PaintingSettings, device: torch.device, largest: int) -> str:
+    """What to do where a picture does not fit, of which the `largest` size does."""
+    if largest < SMALLEST_SIZE:
+        return "end other programs or raise the limit" if settings.memory is None else "allow more"
     more = [
         text
         for text, used in (
@@ -112,15 +124,8 @@ def require_memory(
         )
         if not used
     ]
-    raise MemoryLimitError(
-        f"{width}x{height} pixels need about {taken(height * width) / 1e9:.2f} GB of memory on {device.type} and "
-        f"{free / 1e9:.2f} GB are {'free' if settings.memory is None else 'allowed by --memory'}; "
-        + (
-            f"the largest --size that fits is {largest}"
-            if largest >= SMALLEST_SIZE
-            else ("end other programs or raise the limit" if settings.memory is None else "allow more")
-        )
-        + (f", and a larger one with {' or '.join(more)}" if more and largest >= SMALLEST_SIZE else "")
+    return f"the largest --size that fits is {largest}" + (
+        f", and a larger one with {' or '.join(more)}" if more else ""
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vidstyle.core import color, losses, optimize, temporal
+from vidstyle.core import color, colormatch, losses, optimize, temporal
 from vidstyle.core.networks import FeatureNetwork, halvings
 from vidstyle.core.objective import TERMS, Area, FeatureExtractor, Objective
 from vidstyle.core.stylemetrics import covariance, moments
@@ -25,7 +25,7 @@ from vidstyle.types import Budget, Frame, Result, State
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
-RECOLOR_POWER = 8  # the content gets 1 - alpha^8 of the styles' colours: 99.6 % at .5, 57 % at .9, none at 1
+COLOR_POWER = 8  # styles' colours are given by 1 - alpha^8: 99.6 % at .5, 57 % at .9, none at 1
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
 
 Size = tuple[int, int]  # height, width
@@ -73,10 +73,14 @@ class Stylizer:
         self.extract = FeatureExtractor(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
         self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
-        self.recolor = settings.recolor if settings.objective == "normalized" else 0.0
+        normalized = settings.objective == "normalized"
+        self.recolor = settings.recolor if normalized else 0.0
+        self.match_colors = settings.match_colors if normalized else 0.0
         self._mixed = [*map(RegionStyle, self.styles), *(RegionStyle(key, scale=1.0) for key in keys)]
         self._style_colors = [moments(one.picture[None]).cpu() for one in self._mixed]
         self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
+        self._style_samples = [colormatch.sample(one.picture.to(self.device)) for one in self._mixed]
+        self._region_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self.regions]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
         self._region_targets: dict[Size, list[losses.StyleTarget]] = {}
@@ -99,28 +103,46 @@ class Stylizer:
         began = time.perf_counter()
         if frame.mask is not None and not frame.mask.any():
             frame = dataclasses.replace(frame, budget=Budget(1, 0.0))  # nothing of it is painted
-        unchanged = frame.image.to(self.device)
         with engine(self.device):
-            frame, colors = self._recolored(frame, state)
-            content = frame.image.to(self.device)[None]
+            colored, colors = self._recolored(frame, state)
+            content = colored.image.to(self.device)[None]
             if frame.lead is None and (frame.motion is None or state is None):
-                minimum = self._paint_cold(frame, content)
+                minimum = self._paint_cold(colored, content)
             else:
-                minimum = self._paint_warm(frame, content, state)
+                minimum = self._paint_warm(colored, content, state)
             pastiche = minimum.image[0]
             if frame.lead is not None and frame.lead.hold:
                 pastiche = torch.lerp(pastiche, frame.lead.picture.to(self.device), frame.lead.hold)
-            shown = color.shown(pastiche, unchanged, frame.preserve_color, frame.mask)
+            history = temporal.update_history(frame, state)
+            first = state.first if state is not None else pastiche if self.motion.loop else None
+            maps = self._color_maps(frame, pastiche, colors, state)
+            of = () if maps is None else (frame.alpha, *frame.mix)
+            after = State(frame.index, pastiche, minimum.inverse_curvature, history, first, colors, maps, of)
+            pixels = to_pixels(self.shown(frame, after))
         result = Result(
             index=frame.index,
-            image=to_pixels(shown),
+            image=pixels,
             losses=dict(zip(TERMS, minimum.terms, strict=True)) | {"total": minimum.loss},
             iterations=minimum.evaluations,
             seconds=time.perf_counter() - began,
         )
-        history = temporal.update_history(frame, state)
-        first = state.first if state is not None else pastiche if self.motion.loop else None
-        return result, State(frame.index, pastiche, minimum.inverse_curvature, history, first, colors)
+        return result, after
+
+    def shown(self, frame: Frame, state: State) -> Tensor:
+        """What is shown of a frame, (3, H, W), of the state after it: the pastiche with its colours matched to the
+        styles' or preserved, and the content where it is not painted.
+        """
+        pastiche = state.pastiche.to(self.device)
+        if state.color_maps is not None:
+            areas, shares = _areas(frame), self._match_shares(frame)
+            found = [
+                colormatch.matched(pastiche, one, share) for one, share in zip(state.color_maps, shares, strict=True)
+            ]
+            pastiche = found[0]
+            if frame.regions:
+                weights = [area.to(self.device) for area in areas if area is not None]
+                pastiche = torch.stack([weight * one for weight, one in zip(weights, found, strict=True)]).sum(0)
+        return color.shown(pastiche, frame.image.to(self.device), frame.preserve_color, frame.mask)
 
     def objective(self, frame: Frame) -> Objective:
         """The objective of `frame` as a still, at its own size; valid until the next call of this stylizer."""
@@ -135,7 +157,7 @@ class Stylizer:
         so that what changes in the clip changes in the painting; but what fades in is not mapped from black. The
         nearer alpha is to 1, the more of its own colours the content keeps; all of them where it is not painted.
         """
-        if not self.recolor or frame.budget == Budget(1, 0.0):
+        if not (self.recolor or self.match_colors) or frame.budget == Budget(1, 0.0):
             return frame, None if state is None else state.colors
         image, areas = frame.image.cpu(), _areas(frame)
         weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
@@ -149,13 +171,41 @@ class Stylizer:
         image, found = frame.image.to(self.device), []
         wanted = [mixed, *self._region_colors] if frame.regions else [mixed]
         for own, style, alpha in zip(colors, wanted, self._alphas(frame), strict=True):
-            share = self.recolor * (1 - alpha**RECOLOR_POWER)
+            share = self.recolor * (1 - alpha**COLOR_POWER)
             found.append(color.recolored(image, color.transfer(own, style), share))
         blended = found[0]
         if frame.regions:
             shares = [area.to(self.device) for area in areas if area is not None]
             blended = torch.stack([share * one for share, one in zip(shares, found, strict=True)]).sum(0).clamp(0, 1)
         return dataclasses.replace(frame, image=blended), colors if frame.regions else colors[0]
+
+    def _color_maps(self, frame: Frame, pastiche: Tensor, colors: Tensor | None, state: State | None) -> Tensor | None:
+        """The maps that match the colours of each area to its styles', (N, 3, …); None where nothing is matched.
+
+        In a clip the frames of a shot have the same maps, so that they do not flicker, until contrast, alpha or mix
+        change; `colors` are those of `_recolored`.
+        """
+        if frame.budget == Budget(1, 0.0):
+            return None if state is None else state.color_maps
+        if not any(self._match_shares(frame)):
+            return None
+        if isinstance(self.settings, MotionSettings) and frame.motion is not None and state is not None:
+            same = colors is not None and state.colors is not None and torch.equal(colors, state.colors)
+            if same and tuple(state.color_maps_of) == (frame.alpha, *frame.mix):
+                return state.color_maps
+        areas = _areas(frame)
+        weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
+        wanted = [colormatch.mixed(self._style_samples, frame.mix), *self._region_samples][: len(areas)]
+        maps = [
+            colormatch.matching(colormatch.sample(pastiche, one), style)
+            for one, style in zip(weights, wanted, strict=True)
+        ]
+        return torch.stack(maps)
+
+    def _match_shares(self, frame: Frame) -> list[float]:
+        """How far the colours of each area are matched."""
+        share = self.match_colors * frame.match_share
+        return [share * (1 - alpha**COLOR_POWER) for alpha in self._alphas(frame)]
 
     def _alphas(self, frame: Frame) -> list[float]:
         """Of what lies outside the regions, and of each of them."""

@@ -161,7 +161,7 @@ class Animation:
 
 
 def _growing(curves: ParameterCurves, remapped_times: Sequence[Fraction]) -> ParameterCurves:
-    """The curves of a timelapse: everything is constant but the temporal weight.
+    """The curves of a timelapse: everything is constant but the temporal weight, and how far colours are matched.
 
     Each frame is a step of the gradient flow dP/dt = -dL/dP, taken implicitly: the P that minimises
     L(P) + |P - previous|^2 / t (Parikh & Boyd 2014, "Proximal Algorithms", section 4.1.1), so that 1 / t is the weight
@@ -170,4 +170,5 @@ def _growing(curves: ParameterCurves, remapped_times: Sequence[Fraction]) -> Par
     first, last = FLOW_TIME
     clock = [first * (last / first) ** float(time / remapped_times[-1]) for time in remapped_times]
     weights = tuple(1 / (now - before) for before, now in pairwise([0.0, *clock]))
-    return dataclasses.replace(curves, temporal_weight=weights)
+    shares = tuple(float(time / remapped_times[-1]) for time in remapped_times)
+    return dataclasses.replace(curves, temporal_weight=weights, match_share=shares)

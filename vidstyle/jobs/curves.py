@@ -22,6 +22,7 @@ class ParameterCurves:
     mix: tuple[tuple[float, ...], ...]  #: share of each style, summing to 1
     preserve_color: tuple[float, ...]
     temporal_weight: tuple[float, ...]
+    match_share: tuple[float, ...]  #: how far the setting `match_colors` is followed
 
     @classmethod
     def of(
@@ -54,6 +55,7 @@ class ParameterCurves:
             tuple(tuple(share / sum(each) for share in each) for each in zip(*shares, strict=True)),
             values(preserve_color, times, fps, "--preserve-color", remapped_times),
             values(temporal_weight, times, fps, "--temporal-weight", remapped_times),
+            (1.0,) * len(times),
         )
 
     def at(self, index: int) -> dict[str, Any]:

@@ -51,6 +51,10 @@ class KeyFrames:
             shares[before] -= shares[after]
         return (*(share * (1 - self.weight) for share in mix), *shares.values())
 
+    def weight_at(self, index: int, shots: Sequence[int]) -> float:
+        """The share of key frames in the style of a frame."""
+        return 0.0 if self.around(index, shots) == (None, None) else self.weight
+
     def around(self, index: int, shots: Sequence[int]) -> tuple[int | None, int | None]:
         """The nearest key frames of a frame's shot, up to the frame and from it on; None where there is none."""
         place = bisect.bisect_right(shots, index)

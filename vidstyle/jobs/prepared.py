@@ -12,6 +12,7 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import Animation, PictureSource, still_plan
 from vidstyle.jobs.output.export import Outputs
+from vidstyle.jobs.retiming import animation_bytes, pilot_bytes
 from vidstyle.jobs.sheets import ALPHAS, Sheet, Style, sheet_of_alphas, sheet_of_shots
 from vidstyle.jobs.sources import VideoSource, is_picture
 from vidstyle.jobs.tasks import File, Task
@@ -32,8 +33,8 @@ def balance_of(
 ) -> tuple[Task, Animation, np.ndarray]:
     """An animation of a picture, and the picture, (H, W, 3) float32 in [0, 1]."""
     task = Task(content, styles, output, settings, run)
-    picture = task.picture()
-    return task, Animation(settings, settings.shares(len(styles))), picture
+    beside = pilot_bytes if settings.space == "even" else animation_bytes
+    return task, Animation(settings, settings.shares(len(styles))), task.picture(beside)
 
 
 def image_of(

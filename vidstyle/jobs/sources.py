@@ -259,6 +259,8 @@ class SequenceSource:
         if self.keys is not None:
             own["mix"] = self.keys.mix(index, self.seen.shots, own["mix"])
             own["temporal_weight"] *= LED if inputs.lead is not None else 1
+            # The colours of key frames are theirs already.
+            own["match_share"] *= 1 - self.keys.weight_at(index, self.seen.shots)
         patient = Budget(self.settings.iterations, PATIENCE * self.settings.warm_tolerance)
         return Frame(
             index=index,

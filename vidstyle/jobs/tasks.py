@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +18,10 @@ import torch
 from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import as_painted
-from vidstyle.core import color, networks
+from vidstyle.core import networks
 from vidstyle.core.optimize import pick_precision
 from vidstyle.core.probe import no_bytes, require_memory
-from vidstyle.core.stylizer import Stylizer, to_pixels
+from vidstyle.core.stylizer import Size, Stylizer, to_pixels
 from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import Animation, PictureSource
@@ -63,6 +63,7 @@ from vidstyle.settings import (
 from vidstyle.settings.texts import renamed_files
 from vidstyle.system import facts
 from vidstyle.system.devices import pick_device
+from vidstyle.system.memory import give_back_freed_memory
 from vidstyle.system.notes import tell
 from vidstyle.system.version import __version__
 from vidstyle.types import Source
@@ -126,17 +127,21 @@ class Task:
         self.device = pick_device(settings.device)
         self.network = load_network(settings)
         self.network.require((*settings.content_layers, *settings.style_layers))
+        self.fits: Size | None = None  # the size that is known to fit the memory
         self.estimator = estimator_of(settings) if isinstance(settings, VideoSettings) else None
 
-    def picture(self) -> np.ndarray:
+    def picture(self, beside: Callable[[int], float] = no_bytes) -> np.ndarray:
         """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1].
+
+        Args:
+            beside: bytes of the CPU's memory that pictures of so many pixels take outside the stylizer.
 
         Raises:
             MediaError: it cannot be read.
             MemoryLimitError: it cannot be painted at that size, which is known before it is decoded.
         """
         width, height = pictures.fit(*pictures.picture_size(self.content), self.settings.size)
-        require_memory(self.network, self.settings, (height, width))
+        self._require_memory((height, width), beside)
         return pictures.load_content(self.content, self.settings.size)
 
     def mask(self) -> np.ndarray | None:
@@ -157,6 +162,15 @@ class Task:
     def _deep(self) -> bool:
         """Whether the output is a still in 16 bits a channel."""
         return isinstance(self.settings, ImageSettings) and self.settings.bits == 16
+
+    def _deep_still(self, job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | None:
+        """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
+        if job.state is None:
+            return None
+        (frame,) = source.frames(0)
+        shown = self.stylizer().shown(frame, job.state).clamp(0, 1)
+        deep: np.ndarray = np.rint(shown.permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
+        return deep
 
     @property
     def outputs(self) -> list[Path]:
@@ -194,6 +208,7 @@ class Task:
                 )
                 job.describe(remapped_times=tuple(remapped_times))
                 del stylizer
+                give_back_freed_memory()
             self.finish(job, source(job.manifest.remapped_times))
         return self.outputs[0]
 
@@ -235,10 +250,15 @@ class Task:
     def require_room(self, source: Source) -> None:
         """Raise `MemoryLimitError` or `DiskError` if the memory or the disk cannot hold the pictures."""
         require_space(self.outputs, source.info, max(source.playback) + 1, len(source.playback))
-        if not isinstance(source, PictureSource):  # of a picture it is known before that is decoded
-            beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
-            require_memory(self.network, self.settings, (source.info.height, source.info.width), beside)
+        beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
+        self._require_memory((source.info.height, source.info.width), beside)
         self._note_size(source)
+
+    def _require_memory(self, size: Size, beside: Callable[[int], float]) -> None:
+        """Raise `MemoryLimitError` for frames that do not fit; of a picture it is known before that is decoded."""
+        if size != self.fits:
+            require_memory(self.network, self.settings, size, beside)
+        self.fits = size
 
     def _note_size(self, source: Source) -> None:
         """Say so if the input is smaller than the size that was asked for."""
@@ -266,7 +286,7 @@ class Task:
             observer.done()
         compositor, encoding, leave = self.compositor(source), self.encoding, self.options.overwrite
         heard = sound if encoding.sound else None
-        deep = _deep(job, source) if self._deep else None
+        deep = self._deep_still(job, source) if self._deep else None
 
         def record(output: Path, part: Path) -> None:
             self.inputs.require_unchanged()  # what is shown beside the painting, and heard, is read anew
@@ -373,15 +393,6 @@ def _told(job: JobFolder) -> Iterator[None]:
             with suppress(DiskError):
                 job.discard()
         raise
-
-
-def _deep(job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | None:
-    """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
-    if job.state is None or not isinstance(source, PictureSource):
-        return None
-    shown = color.shown(job.state.pastiche.cpu(), source.image, source.curves.preserve_color[-1], source.mask)
-    deep: np.ndarray = np.rint(shown.clamp(0, 1).permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
-    return deep
 
 
 def load_network(settings: PaintingSettings) -> networks.FeatureNetwork:

@@ -27,6 +27,7 @@ Objective = Literal["normalized", "blog"]
 Site = Literal["anywhere", "github", "slack", "web"]
 Layout = Literal["plain", "pair", "triptych", "wipe"]
 # Fields of several classes that have no part in common.
+OF_NORMALIZED = "content_focus", "recolor", "match_colors", "style_metric"  # read for normalised losses alone
 ALPHA = functools.partial(setting, 0.4, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1)
 TEMPORAL_WEIGHT = functools.partial(
     setting,
@@ -111,6 +112,12 @@ class PaintingSettings(Settings):
         low=0,
         high=1,
     )
+    match_colors: float = setting(
+        0.7,
+        "How far the painting's colours are matched to the styles', 0 to 1; less as alpha nears 1.",
+        low=0,
+        high=1,
+    )
     style_scale: float = setting(
         1.0, "Size of the style relative to the result: below 1 finer strokes, above 1 coarser.", above=0, high=8
     )
@@ -131,7 +138,7 @@ class PaintingSettings(Settings):
         if self.memory is not None:
             bytes_of(self.memory, "--memory")
         normalized = self.objective == "normalized"
-        self._require_read(normalized, "--objective normalized", "content_focus", "recolor", "style_metric")
+        self._require_read(normalized, "--objective normalized", *OF_NORMALIZED)
         for option, layers in (("--style-layers", self.style_layers), ("--content-layers", self.content_layers)):
             if not layers:
                 raise UsageError("--style-layers and --content-layers need at least one layer each")

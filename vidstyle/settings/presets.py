@@ -25,6 +25,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_metric": "gram",
         "content_focus": 0.0,
         "recolor": 0.0,
+        "match_colors": 0.0,
         "tv_weight": 0.0,
         "first_iterations": 80,
     },

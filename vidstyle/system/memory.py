@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +24,13 @@ def available(device: torch.device) -> int | None:
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
     return limits.available()
+
+
+def give_back_freed_memory() -> None:
+    """Give the system what this process has freed and kept, where the C library is glibc."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def peak_of(function: Callable[[], object], device: torch.device) -> int:

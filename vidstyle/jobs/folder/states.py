@@ -11,13 +11,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from vidstyle.core import colormatch
 from vidstyle.jobs.folder.records import parsed
 from vidstyle.types import State
 
 
 def on_cpu(state: State) -> State:
     """The same with what `encoded` reads in the memory of the CPU."""
-    return dataclasses.replace(state, pastiche=state.pastiche.cpu())
+    maps = None if state.color_maps is None else state.color_maps.cpu()
+    return dataclasses.replace(state, pastiche=state.pastiche.cpu(), color_maps=maps)
 
 
 def encoded(state: State) -> bytes:
@@ -50,8 +52,10 @@ def read_state(path: Path) -> tuple[State, int, bool]:
         and type(state.index) is int
         and type(state.inverse_curvature) in (int, float)
     )
+    maps = state.color_maps is None or (isinstance(state.color_maps, Tensor) and _maps(state.color_maps))
+    maps = maps and all(type(number) in (int, float) for number in state.color_maps_of)
     colors = state.colors is None or (isinstance(state.colors, Tensor) and _moments_of_colors(state.colors))
-    if not numbers or history < 0 or not colors or state.first is not None or _no_picture(state.pastiche):
+    if not (numbers and colors and maps) or history < 0 or state.first is not None or _no_picture(state.pastiche):
         raise ValueError(f"{path} holds no state of a picture")
     return state, history, first
 
@@ -63,6 +67,10 @@ def _own(tensor: Tensor) -> Tensor:
 
 def _moments_of_colors(found: Tensor) -> bool:
     return found.dtype == torch.float32 and found.shape[-2:] == (3, 4) and found.dim() in (2, 3)
+
+
+def _maps(found: Tensor) -> bool:
+    return found.dtype == torch.float32 and found.dim() == 5 and found.shape[1:] == colormatch.SHAPE
 
 
 def _no_picture(found: object) -> bool:

@@ -155,7 +155,7 @@ def raced(subject: Subject, steps: int, ours: Evaluation, on_part: Callable[[str
     names = ("content_layers", "style_layers", "objective")
     own = dataclasses.replace(settings, mix=(), alpha=subject.still.alpha)
     raw = {name: blog[name] for name in names} | {
-        name: getattr(VideoSettings, name) for name in ("style_metric", "content_focus", "recolor")
+        name: getattr(VideoSettings, name) for name in ("style_metric", "content_focus", "recolor", "match_colors")
     }
     theirs = dataclasses.replace(own, alpha=alpha, style_layer_weights=(), tv_weight=0.0, **raw)
     races = []

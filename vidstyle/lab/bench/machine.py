@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from vidstyle.system.memory import give_back_freed_memory
 
 MATRIX_SIDE = {"cuda": 8192, "mps": 4096, "cpu": 2048}  # a small product would not fill a GPU
 COPIED_BYTES = 256 * 2**20  # more than any cache holds
@@ -109,9 +109,7 @@ def forget_peak(device: torch.device) -> None:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
         return
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:  # glibc: `optimize.keep_freed_memory` keeps what was freed until now
-        trim(0)
+    give_back_freed_memory()
     try:
         CLEAR.write_text(PEAK_ONLY)
     except OSError:  # no Linux, or a sandbox: then the peak is that of the whole process so far
