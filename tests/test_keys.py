@@ -221,6 +221,17 @@ class TestClip:
         assert "SHA-256 of key frame 2" in shown
         assert origin_of(out).values(VideoSettings)["key"] == ["3=large.png"]
 
+    def test_a_report_compares_with_the_blend(self, files, vidstyle):
+        """Half-way between two key frames the style is half of each; the blend has as many shares as pictures."""
+        key = ["--first", files / "red0.png", "--key", f"4={files / 'blue4.png'}", "--report"]
+        options = ["--network", files / "tiny.safetensors", "--size", 96, "--iterations", 2, "--first-iterations", 2]
+        job = ["video", files / "clip", files / "style.png", "-o", f"{files}/out/", "--device", "cpu"]
+        done = vidstyle(*job, *options, *key)
+        assert done.exit_code == 0, done.output
+        found = json.loads((files / "out.report.json").read_text())
+        assert found["settings"]["first"]
+        assert len(found["independence"]["pairs"]) == 3
+
     def test_a_frame_of_a_part_has_its_number_in_the_file(self, files):
         settings = settings_for(files, start=0.08, key=[f"4={files / 'red4.png'}"], input_fps=25)
         stylize_video(files / "clip", [files / "style.png"], f"{files}/out/", settings)
