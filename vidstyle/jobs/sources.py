@@ -27,7 +27,7 @@ from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
-from vidstyle.settings import VideoSettings
+from vidstyle.settings import KeyFile, VideoSettings
 from vidstyle.system import libraries, limits
 from vidstyle.system.devices import pick_device
 from vidstyle.system.notes import tell
@@ -93,8 +93,11 @@ class Ahead:
         most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
         mask = 4 * ((settings.mask is not None) + len(settings.region))
         lead = 16 * bool(settings.keys)
+        texts = [settings.mask or "", *(region.mask for region in settings.regions)]
+        tracks = bool(settings.keys) + sum(KeyFile.of_mask(text) is not None for text in texts)
         # Three numbers of four bytes for the picture, and for each motion; three bytes more for the decoded picture.
-        frame, kept = 12 * (1 + lags) + 3 + mask + lead, (15 + mask) * reach
+        # Of a carried frame: three bytes, and flow, visibility, mask and what of that is known.
+        frame, kept = 12 * (1 + lags) + 3 + mask + lead, (15 + mask + 23 * tracks) * reach
         return cls(frame, kept, ALWAYS + max(AHEAD, motion_workers()), most, DECODER * decoded)
 
     def pending(self, pixels: int) -> int:
