@@ -82,7 +82,7 @@ class KeyFrames:
                 continue
             begin = seen.shot(index).start if before is None else before
             height, width = self.pictures[target].shape[:2]
-            with _Spool(target - index, height, width) as spool:
+            with _Spool(height, width) as spool:
                 for number, picture, visible in self._carried(index, target, seen, estimate, lags):
                     spool.put(number - index, picture, visible)
                 for number in range(index, target):
@@ -115,9 +115,8 @@ def eased(index: int, before: int, after: int) -> float:
 class _Spool:
     """Pictures and their visibilities in a temporary file, rounded to 8 bits: they may be too many for the memory."""
 
-    def __init__(self, count: int, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int) -> None:
         self.shape, self.size = (4, height, width), 4 * height * width
-        self.count = count
 
     def __enter__(self) -> _Spool:
         with disk_errors(Path(tempfile.gettempdir())):
