@@ -54,6 +54,7 @@ PLAIN = {  # what a command is given besides the option, and what it makes
     "measure": (f"measure {{clip}} {{painted}} --style {{style}} --iterations 3 {FEW}", "o.json"),
     "compare": (f"compare {{photo}} {{style}} --size 64 --tries 0 --weights {{vgg19}} {FEW}", "o/"),
     "batch": ("batch {batch}", "o.png"),
+    "mask": ("mask {thing} --box 60,30,70,70", "o.png"),
     "plan": (f"plan {{two_shots}} {{style}} {{other}} {FEWER}", "o/"),
     "show": ("show {result}", ""),
     "doctor": ("doctor", ""),
@@ -264,6 +265,9 @@ CASES = {
     "--mask": Case("--mask {mask}", other),
     "--feather": Case("--feather 8", other, both="--mask {mask}"),
     "--region": Case("--region {mask}={other},alpha=.1", other),
+    "--first": Case("--first {photo}", other),
+    "--key": Case("--key 1={photo}", other),
+    "--first-weight": Case("--first-weight .5", other, both="--first {photo}"),
     "--mix": Case("--mix 1,0", other),
     "--preserve-color": Case("--preserve-color 1", other),
     ("balance", "--first-iterations"): Case("--first-iterations 20", other, both="--from .5 --tolerance 0"),
@@ -355,6 +359,13 @@ CASES = {
     **{(command, "--preset"): Case(BLOG, figure("settings/objective", "blog")) for command in MEASURING},
     **{(command, "--quiet"): Case("-q", silent) for command in MEASURING if command != "bench"},
     **{(command, "--verbose"): VERBOSE for command in ("compare", *MEASURING)},
+    # Masks
+    ("mask", "--box"): Case("--box 60,30,35,35", says("nothing stands out in the box"), code=3),
+    ("mask", "--points"): Case("--points -80,60", other),
+    ("mask", "--frame"): Case("--frame 1 --points +90,60", lambda run: len(run.pictures) == 4, "o/", file="clip"),
+    ("mask", "--size"): Case("--size 64", wide(64)),
+    ("mask", "--output"): Case("", lambda run: set(np.unique(run.pictures[0])) <= {0, 255}),
+    ("mask", "--yes"): Case("-y", replaced),
     # Many jobs
     ("batch", "--only"): Case("--only p", lambda run: [one.name for one in run.out.parent.glob("*.png")] == ["p.png"]),
     ("batch", "--dry-run"): Case("--dry-run", lambda run: "would be painted" in run.text and not run.out.exists()),
@@ -495,6 +506,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     network_file(folder / "tiny.safetensors", random_network())
     for name, seed in (("photo", 1), ("style", 2), ("other", 3)):
         Image.fromarray(texture(192, 128, seed)).save(folder / f"{name}.png")
+    thing = texture(192, 128, 1) // 3
+    thing[np.hypot(*(np.indices((128, 192)) - np.array([65, 95])[:, None, None])) < 25] = (210, 120, 20)
+    Image.fromarray(thing).save(folder / "thing.png")
     mask = np.zeros((128, 192), np.uint8)
     mask[:, :140] = 255
     Image.fromarray(mask).save(folder / "mask.png")
@@ -559,7 +573,7 @@ def run_in(
         "folder": str(folder),
         "large": "" if command == "encode" else "--size 192",
     }
-    words |= {name: files[case.file] for name in ("two_shots", "clip", "photo") if case.file}
+    words |= {name: files[case.file] for name in ("two_shots", "clip", "photo", "thing") if case.file}
     done = invoke(f"{line} {named} {case.both} {case.typed}".format(**words), {})
     assert done.exit_code == case.code, (case, done.output, done.exception)
     return Run(out, done.output, plain or (lambda: pytest.fail("nothing is compared with this")))

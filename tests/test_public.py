@@ -28,6 +28,7 @@ def test_the_names_are_these():
         "animate_balance",
         "encode_job",
         "find_shots",
+        "make_mask",
         "make_sheet",
         "measure_clip",
         "stylize",

@@ -33,6 +33,7 @@ CHEAP = {  # what is added to a command; of an option that is given twice the la
     "consistency": f"--size 64 --frames 3 --clips pan --iterations 1 {FEW}",
     "uniformity": f"--size 64 --seconds 1 --fps 4 --iterations 1 {FEW}",
     "bench": "--size 64 --frames 3 --iterations 1 --first-iterations 1 --network {tiny}",
+    "mask": "--size 256 -y",
     "plan": "--iterations 1 --first-iterations 1 --end .2 --size 96 --network {tiny}",
     "batch": "",
     "show": "",

@@ -10,9 +10,10 @@ What it does unasked or leaves out, like a sound track, it says as a warning of 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from vidstyle.jobs.arrays import painted_frames, painted_still
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.folder.status import JobStatus, JobWatcher
+from vidstyle.jobs.masking import make_mask
 from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.output.origin import origin_of
 from vidstyle.jobs.prepared import balance_of, image_of, sheet_of, sheet_settings, unpainted, video_of
@@ -44,6 +46,7 @@ __all__ = [
     "animate_balance",
     "encode_job",
     "find_shots",
+    "make_mask",
     "make_sheet",
     "origin_of",
     "plan_balance",
@@ -140,6 +143,7 @@ def stylize_frames(
     fps: Fraction | float = 25,
     masks: Sequence[np.ndarray] | np.ndarray | None = None,
     regions: Sequence[Region] = (),
+    keys: Mapping[int, np.ndarray] = MappingProxyType({}),
 ) -> Iterator[np.ndarray]:
     """Paint pictures in memory as the frames of a clip: the paintings of `stylize_video`, without any file.
 
@@ -151,6 +155,8 @@ def stylize_frames(
         fps: frames a second, for schedules in seconds.
         masks: where to paint, (H, W) uint8 of the size of the frames, 255 for wholly: one for all or one for each.
         regions: parts of the frames that have styles of their own; a later one lies over an earlier.
+        keys: frames that are painted already, by their numbers from 0, (H, W, 3) uint8 or float from 0 to 1; the
+            painting is led to them, and has their style by `settings.first_weight`.
 
     Returns:
         An iterator of paintings, (H, W, 3) uint8 sRGB, whose long side is `settings.size`; each is painted when it is
@@ -161,7 +167,7 @@ def stylize_frames(
         VidstyleError: of the class that `vidstyle.errors` draws.
     """
     rate = Fraction(fps).limit_denominator(1001)
-    return painted_frames(frames, styles, settings or VideoSettings(), rate, masks, regions)
+    return painted_frames(frames, styles, settings or VideoSettings(), rate, masks, regions, keys)
 
 
 def stylize(

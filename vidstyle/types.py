@@ -89,6 +89,16 @@ class LoopClosure:
 
 
 @dataclass(frozen=True, eq=False)
+class KeyLead:
+    """How a frame is led to a key frame: to a picture that somebody has painted, carried to this frame."""
+
+    picture: Tensor  #: (3, H, W) float32 in [0, 1], on the CPU
+    visible: Tensor  #: (1, H, W) float32 in [0, 1]: 0 where the key frame does not show this pixel
+    share: float  #: how far the painting goes towards it in this frame; 1 at the key frame, whose picture it is
+    hold: float = 0.0  #: share of the picture itself in what is shown
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One picture to paint; depends on the input only."""
 
@@ -103,6 +113,7 @@ class Frame:
     earlier: Mapping[int, Motion] = field(default_factory=dict)  #: by 2, 4, ...: the motion from so many frames back
     reach: int = 1  #: how many frames back any frame of this source may look
     loop_closure: LoopClosure | None = None  #: near the end of a loop
+    lead: KeyLead | None = None  #: until the last key frame of a shot
     budget: Budget | None = None  #: None for what the settings say
     mask: Tensor | None = None  #: (1, H, W) float32 in [0, 1], on the CPU: how far it is painted; None for wholly
     regions: tuple[Tensor, ...] = ()  #: the same of each region with a style of its own; they sum to 1 at most

@@ -19,8 +19,8 @@ from vidstyle.errors import UsageError, VidstyleError
 from vidstyle.jobs.dependencies import dependencies
 from vidstyle.jobs.folder.opening import folder_of
 from vidstyle.jobs.output.export import files_read
-from vidstyle.settings import Job, MaskSettings
-from vidstyle.settings.texts import nearest
+from vidstyle.settings import Job
+from vidstyle.settings.texts import nearest, renamed_files
 from vidstyle.system.version import __version__
 
 FUNCTIONS: dict[Job, Callable[..., Path]] = {
@@ -225,8 +225,7 @@ def _hash(job: JobTable, found: Mapping[str, str]) -> str:
     """SHA-256 of what the outputs depend on: what is in the files that are read, what they are called, and the rest."""
     read = {os.path.basename(file) for file in files_read(job.settings)}
     settings = {name: value for name, value in vars(job.settings).items() if value not in files_read(job.settings)}
-    if isinstance(job.settings, MaskSettings):
-        settings["region"] = [str(region.renamed(os.path.basename)) for region in job.settings.regions]
+    settings = {name: renamed_files(name, value, os.path.basename) for name, value in settings.items()}
     known = {
         "vidstyle": __version__,
         "job": job.kind,

@@ -15,12 +15,13 @@ from typing import Any
 from vidstyle.errors import MediaError, UsageError, VidstyleError
 from vidstyle.jobs.output.export import READ
 from vidstyle.jobs.output.figure import FILES
-from vidstyle.settings import JOBS, Job, PaintingSettings, RegionFiles, Settings
-from vidstyle.settings.texts import by_flag, from_file, nearest
+from vidstyle.settings import JOBS, Job, PaintingSettings, Settings
+from vidstyle.settings.texts import by_flag, from_file, nearest, renamed_files
 
 KINDS: dict[Job, type[Settings]] = {job: kind for job, kind in JOBS.items() if issubclass(kind, PaintingSettings)}
 OWN = ("job", "name", "content", "styles", "output", "preset", "keep-job", "yes")  # what is no setting
 WORDS = {"network": ("compact", "vgg19"), "init": ("content", "noise")}  # values of a setting that are no file
+NAMING = ("mask", "region", "first", "key")  # settings in whose text files are named
 HEADER = re.compile(r"\s*\[\[\s*(?:job|\"job\"|'job')\s*\]\]")
 WILD = re.compile(r"[*?[]")
 
@@ -209,8 +210,8 @@ class _Reader:
 
     def _placed(self, name: str, value: Any) -> Any:
         """A setting that names a file, as seen from the working folder."""
-        if name == "region" and _are_texts(value):
-            return tuple(str(RegionFiles.parsed(one).renamed(self._file)) for one in _listed(value))
+        if name in NAMING and _are_texts(value):
+            return renamed_files(name, value, self._file)
         if name in (*READ, *FILES) and isinstance(value, str) and value not in WORDS.get(name, ()):
             return self._file(value)
         return value

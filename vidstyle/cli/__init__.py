@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vidstyle.cli import batches, guide, measuring, painting, plans, studio, watching
+from vidstyle.cli import batches, guide, masks, measuring, painting, plans, studio, watching
 from vidstyle.system.version import __version__
 
 HELP = """Moving pictures by neural style transfer.
@@ -48,6 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(painting.app)
+app.add_typer(masks.app)
 app.add_typer(plans.app)
 app.add_typer(batches.app)
 app.add_typer(watching.app)

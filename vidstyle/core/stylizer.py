@@ -54,6 +54,8 @@ class Stylizer:
         settings: of the job. Those of a clip say how a warm-started frame is painted that has no budget of its own.
         init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
         regions: the styles of the regions of each frame, in the order of `Frame.regions`.
+        keys: pictures like the styles, whose shares in `Frame.mix` follow theirs, but of the size of the painting
+            whatever `settings.style_scale`: key frames.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Stylizer:
         *,
         init: Tensor | None = None,
         regions: Sequence[RegionStyle] = (),
+        keys: Sequence[Tensor] = (),
     ) -> None:
         network.require((*settings.content_layers, *settings.style_layers))
         self.settings, self.styles, self.init, self.regions = settings, tuple(styles), init, tuple(regions)
@@ -77,9 +80,10 @@ class Stylizer:
         normalized = settings.objective == "normalized"
         self.recolor = settings.recolor if normalized else 0.0
         self.match_colors = settings.match_colors if normalized else 0.0
-        self._style_colors = [moments(style[None]).cpu() for style in self.styles]
+        self._mixed = [*map(RegionStyle, self.styles), *(RegionStyle(key, scale=1.0) for key in keys)]
+        self._style_colors = [moments(one.picture[None]).cpu() for one in self._mixed]
         self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
-        self._style_samples = [colormatch.sample(style.to(self.device)) for style in self.styles]
+        self._style_samples = [colormatch.sample(one.picture.to(self.device)) for one in self._mixed]
         self._region_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self.regions]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
@@ -108,11 +112,13 @@ class Stylizer:
         with engine(self.device):
             colored, colors = self._recolored(frame, state)
             content = colored.image.to(self.device)[None]
-            if frame.motion is None or state is None:
+            if frame.lead is None and (frame.motion is None or state is None):
                 minimum = self._paint_cold(colored, content)
             else:
                 minimum = self._paint_warm(colored, content, state)
             pastiche = minimum.image[0]
+            if frame.lead is not None and frame.lead.hold:
+                pastiche = torch.lerp(pastiche, frame.lead.picture.to(self.device), frame.lead.hold)
             history = temporal.update_history(frame, state)
             first = state.first if state is not None else pastiche if self.motion.loop else None
             maps = self._color_maps(frame, pastiche, colors, state)
@@ -240,8 +246,8 @@ class Stylizer:
             pastiche = minimum.image
         return minimum
 
-    def _paint_warm(self, frame: Frame, content: Tensor, state: State) -> optimize.Minimum:
-        """Warm start: from the earlier pastiches of the shot.
+    def _paint_warm(self, frame: Frame, content: Tensor, state: State | None) -> optimize.Minimum:
+        """Warm start: from the earlier pastiches of the shot, or from a key frame that is carried to this one.
 
         What is new is painted at half the size first: its strokes take some evaluations, there at a quarter of the
         price, and what is known needs hardly any.
@@ -252,6 +258,7 @@ class Stylizer:
             )
             start = temporal.initial_image(frame, painting[0], known[0])[None]
         budget = frame.budget or Budget(self.motion.iterations, self.motion.warm_tolerance)
+        curvature = 0.0 if state is None else state.inverse_curvature
         sizes = scales(size_of(content)) if self.settings.coarse_to_fine else []
         if len(sizes) > 1 and budget.evaluations > 1 and temporal.new_share(frame) > LITTLE_NEW:
             small, smaller = sizes[-2], functools.partial(resized, size=sizes[-2])
@@ -259,11 +266,11 @@ class Stylizer:
             prepared = self._prepared(frame, smaller(content), smaller(painting), known_there)
             coarse = smaller(start).clamp(0, 1)
             few = Budget(min(COARSE_EVALUATIONS, budget.evaluations), 0.0)
-            warm = _Warm(state.inverse_curvature, temporal.freedom(known_there))
+            warm = _Warm(curvature, temporal.freedom(known_there))
             painted = self._minimise(frame, prepared.minimiser, coarse, few, warm).image
             start = start + temporal.new_area(known) * resized(painted - coarse, size_of(content))
         prepared = self._prepared(frame, content, painting, known)
-        warm = _Warm(state.inverse_curvature, temporal.freedom(known))
+        warm = _Warm(curvature, temporal.freedom(known))
         return self._minimise(frame, prepared.minimiser, start, budget, warm)
 
     def _initial(self, content: Tensor) -> Tensor:
@@ -352,7 +359,7 @@ class Stylizer:
         Computed anew when size or mix change, for `wasserstein` with an eigendecomposition a layer, on the CPU.
         """
         if size not in self._styles_at:
-            self._styles_at[size] = [self._style_statistics(RegionStyle(style), size) for style in self.styles]
+            self._styles_at[size] = [self._style_statistics(one, size) for one in self._mixed]
         if size not in self._style_targets or self._style_targets[size][0] != tuple(mix):
             mixed = losses.Statistics.mixed(self._styles_at[size], mix)
             target = losses.StyleTarget.of(self.extract.metric, mixed, self.extract.readouts)

@@ -11,53 +11,57 @@ from torch.nn import functional
 
 from vidstyle.core import color
 from vidstyle.core.warp import carry
-from vidstyle.types import Frame, LoopClosure, State
+from vidstyle.types import Frame, State
 
 Carry = Callable[[Tensor, Tensor], Tensor]
 
 RESTRAINT = 0.5  # how far a known pixel may change in a step, of what a new one may
 SEAM = 1  # pixels around what is new that count as new
-DOUBT = 3  # pixels by which the visible area of a loop closure is dilated
+DOUBT = 3  # pixels by which the visible area of what a painting is led to is dilated
 
 
 def warp_history(
-    frame: Frame, state: State, device: torch.device, carrier: Carry | None = None
+    frame: Frame, state: State | None, device: torch.device, carrier: Carry | None = None
 ) -> tuple[Tensor, Tensor]:
     """The earlier pastiches warped to this frame, (3, H, W), and how far each pixel is known from them, (1, H, W).
 
     The previous pastiche comes first. Earlier ones fill the pixels that were hidden in it: each fills what the nearer
     ones leave, max(c_j - sum of nearer c, 0), section 4.2 of Ruder, Dosovitskiy, Brox 2016,
     https://arxiv.org/abs/1604.08610.
-    Where nothing is known the painting is black.
+    Where nothing is known the painting is black. Near the end of a loop, and before a key frame, it is led to that.
 
     Args:
         carrier: a `warp.Carrier` for its size and the device, or one that is recorded; None makes one.
     """
-    assert frame.motion is not None
-    pastiches, motions = (state.pastiche, *state.history), sorted({1: frame.motion, **frame.earlier}.items())
-    carried = carry([pastiches[lag - 1] for lag, _ in motions], [motion.flow for _, motion in motions], device, carrier)
-    visible = torch.stack([motion.visible for _, motion in motions]).to(device)
-    known, *others = visible.unbind()
-    painting = known * carried[0]
-    for there, seen in zip(carried[1:], others, strict=True):
-        share = (seen - known).clamp_min(0)
-        painting = torch.addcmul(painting, share, there)
-        known = known + share
-    painting = painting / known.clamp_min(torch.finfo(known.dtype).tiny)
-    if frame.loop_closure is not None and state.first is not None:
-        return _close_loop(painting, known, frame.loop_closure, state.first.to(device), carrier)
+    painting = torch.zeros_like(frame.image, device=device)
+    known = torch.zeros_like(painting[:1])
+    if state is not None and frame.motion is not None:
+        pastiches, motions = (state.pastiche, *state.history), sorted({1: frame.motion, **frame.earlier}.items())
+        flows = [motion.flow for _, motion in motions]
+        carried = carry([pastiches[lag - 1] for lag, _ in motions], flows, device, carrier)
+        visible = torch.stack([motion.visible for _, motion in motions]).to(device)
+        known, *others = visible.unbind()
+        painting = known * carried[0]
+        for there, seen in zip(carried[1:], others, strict=True):
+            share = (seen - known).clamp_min(0)
+            painting = torch.addcmul(painting, share, there)
+            known = known + share
+        painting = painting / known.clamp_min(torch.finfo(known.dtype).tiny)
+    closure = frame.loop_closure
+    if closure is not None and state is not None and state.first is not None:
+        (there,) = carry([state.first.to(device)], [closure.motion.flow], device, carrier)
+        painting, known = _led(painting, known, there, closure.motion.visible, closure.share)
+    if (lead := frame.lead) is not None:
+        painting, known = _led(painting, known, lead.picture.to(device), lead.visible, lead.share)
     return painting, known
 
 
-def _close_loop(
-    painting: Tensor, known: Tensor, loop_closure: LoopClosure, first: Tensor, carrier: Carry | None
-) -> tuple[Tensor, Tensor]:
-    """Blend a warped pastiche towards the first one of the loop; unknown pixels are taken from that at once."""
-    (there,) = carry([first], [loop_closure.motion.flow], known.device, carrier)
+def _led(painting: Tensor, known: Tensor, there: Tensor, visible: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Blend a warped pastiche towards another picture; unknown pixels are taken from that at once."""
     # Specks and seams that are only doubtful go along with their surroundings: left out, they would make the jump.
-    visible = functional.max_pool2d(loop_closure.motion.visible.to(known.device), 2 * DOUBT + 1, 1, DOUBT)
+    visible = functional.max_pool2d(visible.to(known.device), 2 * DOUBT + 1, 1, DOUBT)
     new = (1 - known) * visible
-    stepped = torch.lerp(painting, there, loop_closure.share * visible)
+    stepped = torch.lerp(painting, there, share * visible)
     total = known + new
     return (known * stepped + new * there) / total.clamp_min(torch.finfo(known.dtype).tiny), total
 
@@ -69,9 +73,9 @@ def initial_image(frame: Frame, painting: Tensor, known: Tensor) -> Tensor:
 
 
 def new_share(frame: Frame) -> float:
-    """The share of a picture that none of its earlier frames shows; asks no device."""
-    assert frame.motion is not None
-    known = [motion.visible.numpy() for motion in (frame.motion, *frame.earlier.values())]
+    """The share of a picture that no earlier frame and no key frame shows; asks no device."""
+    motions = () if frame.motion is None else (frame.motion, *frame.earlier.values())
+    known = [one.visible.numpy() for one in (*motions, *(() if frame.lead is None else (frame.lead,)))]
     return float((np.maximum.reduce(known) < 0.5).mean())
 
 

@@ -130,6 +130,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
 
 
+def _are_whole(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, int) for one in value)
+
+
 def _said(value: object) -> str:
     text = f"{value!r}"
     return text if len(text) <= 60 else f"{'an' if (kind := type(value).__name__)[0] in 'AEIOU' else 'a'} {kind}"
@@ -156,6 +160,12 @@ KINDS: dict[str, Kind] = {  # by annotation
     "int": (_is_count, "a whole number, at least 1"),
     "Workers": (lambda value: value == "ray" or _is_count(value), 'a whole number, at least 1, or "ray"'),
     "str": (lambda value: isinstance(value, str), "a text"),
+    "Sequence[int]": (_are_whole, "a list of whole numbers"),
+    "Sequence[Sequence[int]]": (
+        lambda value: isinstance(value, Sequence) and all(map(_are_whole, value)),
+        "a list of lists of whole numbers",
+    ),
+    "OnMask": CALL,
     "OnFrame": CALL,
     "OnFitted": CALL,
     "Observe": CALL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +14,7 @@ from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import require
 from vidstyle.jobs.balance import PictureSource, still_plan
+from vidstyle.jobs.keys import array_keys
 from vidstyle.jobs.masks import array_masks
 from vidstyle.jobs.regions import array_regions, style_of
 from vidstyle.jobs.sources import SequenceSource, ahead, to_tensor
@@ -31,6 +32,8 @@ OF_FILES = (
     "bits",
     "mask",
     "region",
+    "first",
+    "key",
 )  # settings of reading and writing files
 OF_MACHINE = ("cuda_graphs", "memory")  # the only ones that do not change a painting and yet are read
 
@@ -60,6 +63,7 @@ def painted_frames(
     fps: Fraction,
     masks: Sequence[np.ndarray] | np.ndarray | None,
     regions: Sequence[Region],
+    keys: Mapping[int, np.ndarray],
 ) -> Iterator[np.ndarray]:
     """Paint pictures as the frames of a clip; everything is checked before the first is asked for.
 
@@ -78,7 +82,10 @@ def painted_frames(
     areas = array_regions(regions, settings, *size)
     cuts, flashes = _surveyed(sequence)
     mix, cuts = settings.shares(len(styles)), cuts if settings.cuts else ()
-    source = SequenceSource(sequence, settings, mix, cuts, flashes, masks=given, regions=areas)
+    floats = {number: _picture(picture, f"key frame {number}") for number, picture in keys.items()}
+    painted = pictures.fit(*size[:2], settings.size)
+    led = array_keys(floats, settings, size[:2], painted, len(frames))
+    source = SequenceSource(sequence, settings, mix, cuts, flashes, masks=given, regions=areas, keys=led)
     return _painted(source, _stylizer(source, styles, settings, regions))
 
 
@@ -125,7 +132,8 @@ def _stylizer(
     if settings.init not in ("content", "noise"):
         init = to_tensor(pictures.load_picture(settings.init, enough=settings.size))
     seen = [to_tensor(_picture(style, f"style {number}")) for number, style in enumerate(styles, 1)]
-    return Stylizer(network, seen, settings, init=init, regions=own)
+    keys = source.keys.pictures.values() if isinstance(source, SequenceSource) and source.keys else ()
+    return Stylizer(network, seen, settings, init=init, regions=own, keys=[*map(to_tensor, keys)])
 
 
 def _require_styles(styles: Sequence[np.ndarray]) -> None:

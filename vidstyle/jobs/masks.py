@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.jobs.carried import Carrier, require_painted
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence, pictures_in
-from vidstyle.settings import MaskSettings
+from vidstyle.settings import KeyFile, MaskSettings
 from vidstyle.system.notes import tell
 from vidstyle.system.opencv import cv2
 from vidstyle.types import Motion
@@ -69,7 +70,14 @@ def visible_paint(motion: Motion, mask: Tensor | None) -> Motion:
 
 
 def clip_masks(
-    settings: MaskSettings, width: int, height: int, frames: int, first: int = 0, *, whole: bool = True
+    settings: MaskSettings,
+    width: int,
+    height: int,
+    frames: int,
+    first: int = 0,
+    *,
+    whole: bool = True,
+    carrier: Carrier | None = None,
 ) -> Masks | None:
     """The masks of a clip, checked; None if it has none.
 
@@ -78,15 +86,17 @@ def clip_masks(
         frames: how many are painted.
         first: number of the first of them in the file.
         whole: that is the whole clip.
+        carrier: for a mask of one frame.
 
     Raises:
         MediaError: the file cannot be read, has another shape or number of frames, or is black everywhere.
-        UsageError: there is a feather and no mask.
+        UsageError: there is a feather and no mask, or a mask of a frame that is not painted.
     """
     if settings.mask is None:
         require_mask(settings)
         return None
-    return masks_in(settings.mask, settings.feather, width, height, frames, first, whole=whole, alone=True)
+    size = width, height, frames, first
+    return masks_in(settings.mask, settings.feather, *size, whole=whole, alone=True, carrier=carrier)
 
 
 def masks_in(
@@ -99,8 +109,21 @@ def masks_in(
     *,
     whole: bool = True,
     alone: bool = False,
+    carrier: Carrier | None = None,
 ) -> Masks:
     """The masks in a file, a folder or a pattern. `alone`: nothing is painted outside. Else as `clip_masks`."""
+    if (key := KeyFile.of_mask(file)) is not None and key.frame is not None:
+        if carrier is None:
+            raise UsageError(f"the mask {file} is of one frame of a clip; give one for all")
+        require_painted(key.frame, carrier.numbers, f"the mask {file}")
+        if len(carrier.seen.shots) > 1:
+            shot = carrier.seen.shot(key.frame - first)
+            tell(
+                f"the mask {file} is carried as far as its shot, from frame {shot.start + first} to frame "
+                f"{shot.stop - 1 + first}; elsewhere it is black"
+            )
+        mask = _picture(Path(os.path.abspath(key.file)), width, height, alone=False)
+        return Masks(carrier.carried(mask, key.frame).decode, feather)
     path = Path(os.path.abspath(file))  # the working folder may change while it is painted
     if is_sequence(path) and path.is_file():
         raise MediaError(f"the mask {path} is an animated WebP; give a picture, a clip, or a folder of pictures")
@@ -133,6 +156,8 @@ def picture_mask(settings: MaskSettings, width: int, height: int) -> np.ndarray 
 
 def mask_in(file: str, width: int, height: int, *, alone: bool = False) -> np.ndarray:
     """The mask in a file, for a picture of this size. `alone`: nothing is painted outside. Else as `picture_mask`."""
+    if KeyFile.of_mask(file) is not None:
+        raise UsageError(f"the mask {file} is of one frame of a clip, and one picture is painted; give its file alone")
     path = Path(os.path.abspath(file))
     if is_sequence(path) or not pictures.is_still(path):
         raise MediaError(f"the mask {path} is a clip or holds several pictures, and one is painted; give one picture")

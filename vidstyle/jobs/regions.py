@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vidstyle.core.stylizer import RegionStyle, seen_at
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.jobs.carried import Carrier
 from vidstyle.jobs.masks import Masks, array_masks, mask_in, masks_in
 from vidstyle.media.stills import pictures
 from vidstyle.settings import ImageSettings, MaskSettings, PaintingSettings, RegionFiles, VideoSettings
@@ -122,7 +123,14 @@ def _require_part(mask: np.ndarray, what: str, size: tuple[int, int]) -> None:
 
 
 def clip_regions(
-    settings: VideoSettings, width: int, height: int, frames: int, first: int = 0, *, whole: bool = True
+    settings: VideoSettings,
+    width: int,
+    height: int,
+    frames: int,
+    first: int = 0,
+    *,
+    whole: bool = True,
+    carrier: Carrier | None = None,
 ) -> Regions | None:
     """The regions of a clip, checked; None if it has none. The arguments are those of `masks.clip_masks`.
 
@@ -132,7 +140,8 @@ def clip_regions(
     files = [region.mask for region in settings.regions]
     if not files:
         return None
-    each = tuple(masks_in(file, settings.feather, width, height, frames, first, whole=whole) for file in files)
+    size = width, height, frames, first
+    each = tuple(masks_in(file, settings.feather, *size, whole=whole, carrier=carrier) for file in files)
     regions = Regions(each, settings.feather)
     with closing(regions.decoded(0)) as masks:
         _check(masks, (width, height), frames, settings)

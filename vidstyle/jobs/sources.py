@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidstyle.jobs.carried import Carrier, Seen
 from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.keys import KeyFrames, clip_keys
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
 from vidstyle.jobs.survey import Survey, surveyed
@@ -26,11 +28,11 @@ from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
-from vidstyle.settings import VideoSettings
+from vidstyle.settings import KeyFile, VideoSettings
 from vidstyle.system import limits
 from vidstyle.system.devices import pick_device
 from vidstyle.system.stopwatch import each, stage
-from vidstyle.types import Budget, Frame, FrameSequence, LoopClosure, Motion
+from vidstyle.types import Budget, Frame, FrameSequence, KeyLead, LoopClosure, Motion
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
@@ -40,6 +42,8 @@ DECODER = 30  # bytes a pixel (25 measured from 1 to 8 megapixels)
 AHEAD_SHARE, MOST_AHEAD = 0.125, 2e9  # of the free memory, and bytes, that frames may take while they wait
 ALWAYS = 3  # frames that are there at once at least: one is painted, one waits, and one is made
 CLOSING = 24  # frames in which a loop goes over to its beginning
+PATIENCE = 0.5  # of the tolerance, where a blend has to be painted over
+LED = 0.1  # of the temporal weight counts where two paintings are blended: their mean is in the style of neither
 NEGLIGIBLE = 0.002  # share of a picture that is not looked for in earlier frames
 
 T = TypeVar("T")
@@ -58,6 +62,7 @@ class _FrameInputs:
     masks_before: tuple[Tensor | None, ...]  #: of the frames before it in its shot, newest first
     regions: tuple[Tensor, ...]  #: of this frame
     regions_before: tuple[tuple[Tensor, ...], ...]  #: of the frames before it in its shot, newest first
+    lead: KeyLead | None  #: of this frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +92,12 @@ class Ahead:
         free = allowed or limits.available()
         most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
         mask = 4 * ((settings.mask is not None) + len(settings.region))
+        lead = 16 * bool(settings.keys)
+        texts = [settings.mask or "", *(region.mask for region in settings.regions)]
+        tracks = bool(settings.keys) + sum(KeyFile.of_mask(text) is not None for text in texts)
         # Three numbers of four bytes for the picture, and for each motion; three bytes more for the decoded picture.
-        frame, kept = 12 * (1 + lags) + 3 + mask, (15 + mask) * reach
+        # Of a carried frame: three bytes, and flow, visibility, mask and what of that is known.
+        frame, kept = 12 * (1 + lags) + 3 + mask + lead, (15 + mask + 23 * tracks) * reach
         return cls(frame, kept, ALWAYS + max(AHEAD, motion_workers()), most, DECODER * decoded)
 
     def pending(self, pixels: int) -> int:
@@ -114,6 +123,7 @@ class SequenceSource:
         estimator: of the motion; the one of the settings if None.
         masks: where the frames are painted; None for everywhere.
         regions: that have styles of their own.
+        keys: frames that are painted already.
 
     Raises:
         UsageError: a schedule does not fit the length of the sequence.
@@ -130,14 +140,16 @@ class SequenceSource:
         estimator: flow.Estimator | None = None,
         masks: Masks | None = None,
         regions: Regions | None = None,
+        keys: KeyFrames | None = None,
     ) -> None:
-        self.sequence, self.settings, self.masks, self.regions = sequence, settings, masks, regions
-        self.mix = mix
+        self.sequence, self.settings, self.mix = sequence, settings, mix
+        self.masks, self.regions, self.keys = masks, regions, keys
         self.estimate = estimator or estimator_of(settings)
         self.shots, self.flashes = frozenset({0, *cuts}), frozenset(flashes)
         own = sequence.info
         width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = dataclasses.replace(own, width=width, height=height)
+        self.seen = Seen(sequence, width, height, sorted(self.shots), self.flashes)
         self.playback: Sequence[int] = range(own.frames)
         self.curves = ParameterCurves.of(
             own.times,
@@ -174,6 +186,7 @@ class SequenceSource:
             closing(self.sequence.decode(first)) as decoded,
             closing(self._masks(first)) as masks,
             closing(self._regions(first)) as all_regions,
+            closing(self._leads(start)) as leads,
             pool(workers, "vidstyle-motion") as motions,
         ):
             try:
@@ -195,7 +208,8 @@ class SequenceSource:
                     if index >= start:
                         earlier = tuple(before), tuple(masks_before), tuple(regions_before)
                         inputs = _FrameInputs(
-                            index, pixels, seen, earlier[0], repeats, mask, earlier[1], regions, earlier[2]
+                            *(index, pixels, seen, earlier[0], repeats, mask, earlier[1], regions, earlier[2]),
+                            lead=next(leads),
                         )
                         pending.append(motions.submit(self._frame, inputs, opening))
                     before.appendleft(seen)
@@ -223,12 +237,16 @@ class SequenceSource:
         else:
             yield from self.regions.sized(self.info.width, self.info.height, start)
 
+    def _leads(self, start: int) -> Generator[KeyLead | None]:
+        """How the frames from number `start` on are led to key frames."""
+        if self.keys is None:
+            yield from repeat(None)
+        else:
+            yield from self.keys.leads(start, self.seen, self.estimate, self.settings.long_term)
+
     def _first_needed(self, start: int) -> int:
         """The frame to decode from for the motion of frame `start`."""
-        first = max(start - self.reach, 0)
-        while first in self.flashes and first not in self.shots:
-            first -= 1
-        return first
+        return self.seen.unflashed(max(start - self.reach, 0))
 
     def _frame(self, inputs: _FrameInputs, opening: _Opening | None) -> Frame:
         """One frame; `opening` is the first picture of all if this is to loop."""
@@ -246,7 +264,15 @@ class SequenceSource:
                 there = visible_paint(self.estimate(opening.pixels, seen), opening.mask)
                 loop_closure = LoopClosure(visible_regions(there, inputs.regions, opening.regions), 1 / left)
         # The same picture again, and the same is wanted of it.
-        painted = inputs.repeats and loop_closure is None and self.curves.unchanged_at(index)
+        painted = inputs.repeats and loop_closure is None and inputs.lead is None and self.curves.unchanged_at(index)
+        painted = painted or (inputs.lead is not None and inputs.lead.hold == 1)
+        own = self.curves.at(index)
+        if self.keys is not None:
+            own["mix"] = self.keys.mix(index, self.seen.shots, own["mix"])
+            own["temporal_weight"] *= LED if inputs.lead is not None else 1
+            # The colours of key frames are theirs already.
+            own["match_share"] *= 1 - self.keys.weight_at(index, self.seen.shots)
+        patient = Budget(self.settings.iterations, PATIENCE * self.settings.warm_tolerance)
         return Frame(
             index=index,
             image=to_tensor(inputs.pixels),
@@ -254,10 +280,11 @@ class SequenceSource:
             earlier=motions,
             reach=self.reach,
             loop_closure=loop_closure,
-            budget=Budget(1, 0.0) if painted else None,
+            lead=inputs.lead,
+            budget=Budget(1, 0.0) if painted else patient if inputs.lead is not None else None,
             mask=inputs.mask,
             regions=inputs.regions,
-            **self.curves.at(index),
+            **own,
         )
 
     def _opening(self) -> _Opening | None:
@@ -296,15 +323,15 @@ class VideoSource(SequenceSource):
 
     Args:
         path: of the clip.
-        settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask, feather and region.
+        settings: those of a sequence, and start, end, cuts, deinterlace, hdr, mask, feather, region, first and key.
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
         survey: what another process has found out of the same clip with the same settings; it is not decoded then.
 
     Raises:
-        MediaError: the clip cannot be read to its end, or the mask does not fit it.
-        UsageError: the time range lies outside the clip, a schedule does not fit its length, or a library that reads
-            clips is not installed.
+        MediaError: the clip cannot be read to its end, or a mask or a key frame does not fit it.
+        UsageError: the time range or a key frame lies outside the clip, a schedule does not fit its length, or a
+            library that reads clips is not installed.
     """
 
     def __init__(
@@ -319,9 +346,16 @@ class VideoSource(SequenceSource):
         self.survey = survey or surveyed(path, settings)
         self.clip = clip = self.survey.clip
         own = clip.info
-        masks = clip_masks(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
-        regions = clip_regions(settings, own.width, own.height, own.frames, clip.first, whole=clip.whole)
-        super().__init__(clip, settings, mix, self.survey.cuts, self.survey.flashes, estimator, masks, regions)
+        estimator = estimator or estimator_of(settings)
+        cuts, flashes = self.survey.cuts, self.survey.flashes
+        painted, shots = pictures.fit(own.width, own.height, settings.size), sorted({0, *cuts})
+        seen = Seen(clip, *painted, shots, frozenset(flashes))
+        carrier = Carrier(seen, estimator, settings.long_term, clip.first)
+        size = own.width, own.height, own.frames, clip.first
+        masks = clip_masks(settings, *size, whole=clip.whole, carrier=carrier)
+        regions = clip_regions(settings, *size, whole=clip.whole, carrier=carrier)
+        keys = clip_keys(settings, (own.width, own.height), painted, carrier.numbers, shots)
+        super().__init__(clip, settings, mix, cuts, flashes, estimator, masks, regions, keys)
 
     @property
     def sound(self) -> Clip | None:

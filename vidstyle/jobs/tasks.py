@@ -29,6 +29,7 @@ from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.manifest import WEIGHTS, Manifest, Played
 from vidstyle.jobs.folder.opening import open_job
+from vidstyle.jobs.keys import key_pictures
 from vidstyle.jobs.masks import picture_mask
 from vidstyle.jobs.output.budget import placed
 from vidstyle.jobs.output.export import Outputs, export, files_read, frames_kept
@@ -53,12 +54,15 @@ from vidstyle.media.writers.stills import check_bits
 from vidstyle.settings import (
     EncodeSettings,
     ImageSettings,
+    KeySettings,
     MaskSettings,
     MixSettings,
     PaintingSettings,
     ReadingSettings,
     VideoSettings,
+    mask_file,
 )
+from vidstyle.settings.texts import renamed_files
 from vidstyle.system import facts
 from vidstyle.system.devices import pick_device
 from vidstyle.system.memory import give_back_freed_memory
@@ -100,15 +104,17 @@ class Task:
         if settings.init not in ("content", "noise"):
             inputs["init"] = settings.init
         if isinstance(settings, MaskSettings) and settings.mask is not None:
-            inputs["mask"] = settings.mask
+            inputs["mask"] = mask_file(settings.mask)
         regions = settings.regions if isinstance(settings, MaskSettings) else ()
         folders = {"mask"} | ({"content"} if self.job in ("video", "sheet") else set())  # they may be some of pictures
         for number, region in enumerate(regions, 1):
-            inputs[f"region {number}"] = region.mask
+            inputs[f"region {number}"] = mask_file(region.mask)
             folders.add(f"region {number}")
             inputs[f"region {number} style"] = region.style
             if region.style_mask is not None:
                 inputs[f"region {number} style mask"] = region.style_mask
+        keys = settings.keys if isinstance(settings, KeySettings) else ()
+        inputs |= {f"key frame {number}": key.file for number, key in enumerate(keys, 1)}
         for role, file in inputs.items():
             if role not in folders:
                 pictures.check_file(file)
@@ -117,7 +123,7 @@ class Task:
         self._styles = [os.fspath(style) for style in styles]
         enough = math.ceil(settings.size * settings.style_scale)
         self.styles = [to_tensor(pictures.load_picture(style, enough=enough)) for style in styles]
-        self.regions = styles_of(regions, settings)
+        self.regions, self.keys = styles_of(regions, settings), key_pictures(keys, settings.size)
         init = pictures.load_picture(settings.init, enough=settings.size) if "init" in inputs else None
         self.init = None if init is None else to_tensor(init)
         self.device = pick_device(settings.device)
@@ -158,7 +164,13 @@ class Task:
     def _stylizer_maker(self) -> Callable[[], Stylizer]:
         """What makes the stylizer, here or on a worker."""
         return functools.partial(
-            Stylizer, self.network, self.styles, self.settings, init=self.init, regions=self.regions
+            Stylizer,
+            self.network,
+            self.styles,
+            self.settings,
+            init=self.init,
+            regions=self.regions,
+            keys=self.keys,
         )
 
     @property
@@ -352,15 +364,10 @@ class Task:
         """What the frames depend on. Reads all inputs, for their hashes."""
         own = self.settings
         # What is in a file matters, and is hashed; where it lies does not.
-        painted = own.painting() | {
+        painted = {name: renamed_files(name, value, lambda _: "a file") for name, value in own.painting().items()}
+        painted |= {
             "network": own.network if own.network in ("compact", "vgg19") else "a file",
             "init": own.init if own.init in ("content", "noise") else "a file",
-            **({"mask": "a file"} if "mask" in self.inputs.files else {}),
-            **(
-                {"region": tuple(str(one.renamed(lambda _: "a file")) for one in own.regions)}
-                if self.regions and isinstance(own, MaskSettings)
-                else {}
-            ),
             "device": self.device.type,
             "precision": pick_precision(own.precision, self.device),
         }

@@ -13,12 +13,13 @@ from torch import Tensor
 from vidstyle.core import networks, optimize
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
+from vidstyle.jobs.keys import key_pictures
 from vidstyle.jobs.regions import styles_of
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.lab.tables import COMPACT, JUDGES, PAINTER, VGG19
 from vidstyle.media.stills import pictures
-from vidstyle.settings import BalanceSettings, MaskSettings, VideoSettings
+from vidstyle.settings import BalanceSettings, KeySettings, MaskSettings, VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.types import Frame
 
@@ -51,6 +52,7 @@ class Painter(Generic[S]):
         if settings.init not in ("content", "noise"):
             self.init = to_tensor(pictures.load_picture(settings.init))
         self.regions = styles_of(settings.regions, settings) if isinstance(settings, MaskSettings) else []
+        self.keys = key_pictures(settings.keys, settings.size) if isinstance(settings, KeySettings) else []
         self.network = load_network(self.settings)
         self.device = pick_device(settings.device)
         makers: dict[str, Callable[[], networks.FeatureNetwork]] = {
@@ -64,7 +66,8 @@ class Painter(Generic[S]):
     def stylizer(self, styles: Sequence[Tensor] = (), **changes: Any) -> Stylizer:
         """A new one, as a job would make it, with other styles or some settings changed."""
         settings = dataclasses.replace(self.settings, **changes)
-        return Stylizer(self.network, styles or self.styles, settings, init=self.init, regions=self.regions)
+        own: dict[str, Any] = {"init": self.init, "regions": self.regions, "keys": self.keys}
+        return Stylizer(self.network, styles or self.styles, settings, **own)
 
     @functools.cached_property
     def independent(self) -> Stylizer:
@@ -73,7 +76,7 @@ class Painter(Generic[S]):
 
     def paint(self, frame: Frame) -> Tensor:
         """Paint a frame from scratch, (3, H, W), rounded to 8 bits as in a clip."""
-        result, _ = self.independent.step(dataclasses.replace(frame, motion=None), None)
+        result, _ = self.independent.step(dataclasses.replace(frame, motion=None, lead=None), None)
         return to_tensor(result.image).to(self.device)
 
 

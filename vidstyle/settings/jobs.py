@@ -14,6 +14,7 @@ from vidstyle.settings.parts import (
     TEMPORAL_WEIGHT,
     WIDTH,
     EncodingSettings,
+    KeySettings,
     MaskSettings,
     MixSettings,
     MotionSettings,
@@ -33,6 +34,7 @@ class VideoSettings(
     EncodingSettings,
     MotionSettings,
     ReadingSettings,
+    KeySettings,
     MaskSettings,
     MixSettings,
     PaintingSettings,
@@ -41,6 +43,10 @@ class VideoSettings(
 
     job: ClassVar[Job] = "video"
     alpha: OverTime = ALPHA()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_read(self.warm_start == "warped", "--warm-start warped", "first", "key")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime
 from vidstyle.settings.fields import Settings, options
+from vidstyle.settings.keys import KeyFile
 from vidstyle.settings.presets import PRESETS
 from vidstyle.settings.regions import RegionFiles
 from vidstyle.system.sites import SITES, bytes_of
@@ -196,7 +197,8 @@ class MaskSettings(Settings):
     mask: str | None = setting(
         None,
         "Where to paint: a picture, or for a clip as many of them, a clip, a folder or a pattern; white is painted, "
-        "grey in part, and elsewhere the content stays. Transparency counts instead if there is any.",
+        "grey in part, and elsewhere the content stays. Transparency counts instead if there is any. key:FILE@FRAME is "
+        "the mask of one frame of a clip, carried through its shot.",
     )
     feather: float = setting(
         4.0,
@@ -220,6 +222,41 @@ class MaskSettings(Settings):
     def regions(self) -> tuple[RegionFiles, ...]:
         """The regions, in their order."""
         return tuple(map(RegionFiles.parsed, self.region))
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeySettings(Settings):
+    """Frames of a clip that are painted already: key frames."""
+
+    first: tuple[str, ...] = setting(
+        (),
+        "The first frame as somebody has painted it: the painting starts from that picture, in its style; with @FRAME, "
+        "that of the shot that begins there. Give it again for more shots.",
+        repeated="FILE[@FRAME]",
+    )
+    key: tuple[str, ...] = setting(
+        (),
+        "Another frame that is painted already, by its number as --shots counts: the painting is led to it and goes on "
+        "from it. Give it again for more.",
+        repeated="FRAME=FILE",
+    )
+    first_weight: float = setting(
+        1.0,
+        "Share of these pictures in the style, beside STYLE; at 1 STYLE does not count, and they are their frames.",
+        low=0,
+        high=1,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "first", tuple(KeyFile.of_first(text).as_first() for text in self.first))
+        object.__setattr__(self, "key", tuple(KeyFile.of_key(text).as_key() for text in self.key))
+        self._require_read(bool(self.keys), "--first or --key", "first_weight")
+
+    @property
+    def keys(self) -> tuple[KeyFile, ...]:
+        """The key frames, in their order; those of `first` come first."""
+        return (*map(KeyFile.of_first, self.first), *map(KeyFile.of_key, self.key))
 
 
 @dataclass(frozen=True, kw_only=True)

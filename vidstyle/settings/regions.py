@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from vidstyle.errors import UsageError
+from vidstyle.settings.keys import mask_file, renamed_mask
 from vidstyle.system.values import NUMBER, said
 
 FORM = "MASK=STYLE, like sky.png=waves.jpg, and after it ,alpha=0.2 or ,scale=2 or both"
@@ -47,12 +48,12 @@ class RegionFiles:
     @property
     def files(self) -> list[str]:
         """All files that are read."""
-        return [file for file in (self.mask, self.style, self.style_mask) if file is not None]
+        return [file for file in (mask_file(self.mask), self.style, self.style_mask) if file is not None]
 
     def renamed(self, name: Callable[[str], str]) -> Self:
         """The same with each file by another name."""
         part = None if self.style_mask is None else name(self.style_mask)
-        return replace(self, mask=name(self.mask), style=name(self.style), style_mask=part)
+        return replace(self, mask=renamed_mask(self.mask, name), style=name(self.style), style_mask=part)
 
 
 def require_alpha(alpha: float | None, of: str) -> None:

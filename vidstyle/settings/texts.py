@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_args, get_origin
 
 from vidstyle.errors import UsageError
 from vidstyle.settings.fields import SCHEDULED, Settings, kinds, option_name, options, typed
+from vidstyle.settings.keys import KeyFile, renamed_mask
+from vidstyle.settings.regions import RegionFiles
 from vidstyle.system.values import NUMBER, WHOLE, number, whole
 
 
@@ -62,6 +64,31 @@ def as_typed(kind: type[Settings], given: Mapping[str, Any]) -> list[str]:
             found += [word for one in value for word in (f"--{flag}", one)]
         else:
             found += [f"--{flag}", typed(tuple(value)) if isinstance(value, list | tuple) else str(value)]
+    return found
+
+
+def renamed_files(name: str, value: Any, rename: Callable[[str], str]) -> Any:
+    """A setting in whose text files are named, with the files by other names; any other as it is."""
+    if name == "mask" and value is not None:
+        return renamed_mask(value, rename)
+    if name == "region":
+        return tuple(str(RegionFiles.parsed(one).renamed(rename)) for one in value)
+    if name == "first":
+        return tuple(KeyFile.of_first(one).renamed(rename).as_first() for one in value)
+    if name == "key":
+        return tuple(KeyFile.of_key(one).renamed(rename).as_key() for one in value)
+    return value
+
+
+def named_files(name: str, value: Any) -> list[str]:
+    """The files that such a setting names; none for any other."""
+    found = list[str]()
+
+    def keep(file: str) -> str:
+        found.append(file)
+        return file
+
+    renamed_files(name, value, keep)
     return found
 
 

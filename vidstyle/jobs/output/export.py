@@ -18,7 +18,8 @@ from vidstyle.jobs.output.budget import FITTED, fit
 from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.containers import CONTAINERS
 from vidstyle.media.writers.sinks import check_output, open_sink
-from vidstyle.settings import EncodeSettings, MaskSettings, Settings
+from vidstyle.settings import EncodeSettings, Settings
+from vidstyle.settings.texts import named_files
 from vidstyle.system.files import Record, check_apart, check_place
 from vidstyle.system.notes import tell
 from vidstyle.types import Fitted
@@ -30,7 +31,7 @@ OnFitted = Callable[[Fitted], None]
 File = str | Path
 Outputs = File | Sequence[File]
 SOUNDING = tuple(CONTAINERS)  # outputs that have sound
-READ = ("network", "weights", "flow_weights", "init", "mask", "font")  # settings that may name a file to read
+READ = ("network", "weights", "flow_weights", "init", "font")  # settings that may be the name of a file to read
 JOB = ".job"  # the suffix of the job folder's name, after that of the first output
 LOOPING = (".gif", ".webp", ".avif", ".png")  # outputs that say how often they are played
 
@@ -42,9 +43,8 @@ def listed(outputs: File | Sequence[File]) -> list[File]:
 
 def files_read(settings: Settings) -> list[str]:
     """The files that settings name, as far as they name any."""
-    regions = settings.regions if isinstance(settings, MaskSettings) else ()
-    own = [value for name in READ if isinstance(value := getattr(settings, name, None), str)]
-    return [*own, *(file for region in regions for file in region.files)]
+    found = [value for name in READ if isinstance(value := getattr(settings, name, None), str)]
+    return found + [file for name, value in vars(settings).items() for file in named_files(name, value)]
 
 
 def check_outputs(

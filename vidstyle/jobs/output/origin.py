@@ -26,13 +26,12 @@ from vidstyle.settings import (
     JOBS,
     EncodeSettings,
     PaintingSettings,
-    RegionFiles,
     Settings,
     encodes,
     option_name,
     options,
 )
-from vidstyle.settings.texts import as_typed, by_flag, from_file
+from vidstyle.settings.texts import as_typed, by_flag, from_file, renamed_files
 from vidstyle.system import libraries
 from vidstyle.system.version import __version__
 
@@ -155,10 +154,8 @@ def _changed(settings: Settings, left_out: Sequence[str]) -> dict[str, Any]:
         value, kept = getattr(settings, name), option.metadata["paints"] or encodes(option) or name in PLAIN
         if kept and name not in left_out and value != option.default:
             flag = option_name(option).removeprefix("--")
-            if name == "region":
-                found[flag] = [str(RegionFiles.parsed(one).renamed(_named)) for one in value]
-            else:
-                found[flag] = _named(value) if name in READ and isinstance(value, str) else as_json(value)
+            value = renamed_files(name, value, _named)
+            found[flag] = _named(value) if name in READ and isinstance(value, str) else as_json(value)
     return found
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vidstyle.core import metrics
 from vidstyle.core.color import LUMINANCE
-from vidstyle.core.stylizer import scaled_style, to_pixels
+from vidstyle.core.stylizer import Size, scaled_style, to_pixels
 from vidstyle.core.warp import warp
 from vidstyle.jobs.sources import to_tensor
 from vidstyle.lab.evaluate import figures, patches
@@ -145,18 +145,25 @@ class PatchAccumulator:
     chosen: Collection[int]
     styles: Sequence[Tensor]  #: (3, H, W) on the CPU
     scale: float  #: size of the styles relative to the painting, as the settings have it
+    keys: Sequence[Tensor]  #: key frames, (3, H, W) on the CPU
     frames: list[figures.PatchFigures] = field(default_factory=list)
 
     def add(self, now: View) -> None:
         if now.frame.index not in self.chosen:
             return
-        scaled = [scaled_style(style, now.pixels.shape[:2], self.scale)[0] for style in self.styles]
+        scaled = _scaled(self.styles, self.keys, now.pixels.shape[:2], self.scale)
         wanted = [style.permute(1, 2, 0).numpy() for style in scaled]
         painted, photo = (
             patches.distances(picture.astype(np.float32) / 255, wanted, shares=now.frame.mix)
             for picture in (now.pixels, now.photo)
         )
         self.frames.append(figures.PatchFigures(now.frame.index, painted, photo))
+
+
+def _scaled(styles: Sequence[Tensor], keys: Sequence[Tensor], size: Size, scale: float) -> list[Tensor]:
+    """Styles as large as the painter saw them, and key frames, which have the size of the painting, (3, H, W) each."""
+    both = [(style, scale) for style in styles] + [(key, 1.0) for key in keys]
+    return [scaled_style(picture, size, own)[0] for picture, own in both]
 
 
 class PerFrameBaseline:
@@ -182,8 +189,9 @@ class PerFrameBaseline:
     def add(self, now: View) -> None:
         if now.frame.index in self.ends and self._before is not None and now.frame.motion is not None:
             errors = self.warping_errors(self._before, now, now.frame.motion)
-            later, (size, scale) = self.painting(now.frame), (now.pixels.shape[:2], self.painter.settings.style_scale)
-            styles = [scaled_style(style, size, scale)[0].to(self.device) for style in self.painter.styles]
+            later, painter = self.painting(now.frame), self.painter
+            scaled = _scaled(painter.styles, painter.keys, now.pixels.shape[:2], painter.settings.style_scale)
+            styles = [style.to(self.device) for style in scaled]
             shown, critic, mix = (now.painting, later), self.painter.critic, now.frame.mix
             style = [metrics.style_distance(critic, one, now.image, styles, STYLE_LAYERS, mix) for one in shown]
             content = [metrics.content_distance(critic, one, now.image, CONTENT_LAYER) for one in shown]

@@ -200,9 +200,10 @@ class ClipEvaluation:
         self._pairs: list[View] = []  # of the baseline
         if styles:
             paintings = load_styles(styles)
-            self.baseline = accumulators.PerFrameBaseline(Painter(paintings, settings, judge), spread(near, pairs))
+            painter = Painter(paintings, settings, judge)
+            self.baseline = accumulators.PerFrameBaseline(painter, spread(near, pairs))
             self.likeness = accumulators.PatchAccumulator(
-                {0, (count - 1) // 2, count - 1}, paintings, settings.style_scale
+                {0, (count - 1) // 2, count - 1}, paintings, settings.style_scale, painter.keys
             )
         self.device = self.baseline.device if self.baseline else pick_device(settings.device)
 

@@ -220,6 +220,7 @@ def shrunk(frame: Frame, size: Size) -> Frame:
         earlier={},
         reach=1,
         loop_closure=None,
+        lead=None,
         mask=None if frame.mask is None else smaller(frame.mask),
         regions=tuple(map(smaller, frame.regions)),
     )
