@@ -341,6 +341,35 @@ def test_the_preview_paints_what_was_asked_for_last(library):
         preview.close()
 
 
+def test_outside_a_mask_the_still_is_the_content(network):
+    content, style = (np.asarray(texture(48, 64, seed).permute(1, 2, 0)) for seed in (1, 2))
+    settings = ImageSettings(size=64, network=str(network), device="cpu", precision="float32", feather=0)
+    mask = np.zeros((48, 64), np.uint8)
+    mask[:, 32:] = 255
+    result, _ = StillPainter(content, [style]).step(settings, None, 5, mask)
+    shown = StillPainter.fitted(content, 64)
+    assert np.array_equal(result.image[:, :32], shown[:, :32])
+    assert not np.array_equal(result.image[:, 32:], shown[:, 32:])
+
+
+def test_a_mask_that_is_drawn_belongs_to_its_content(library):
+    part = library.folder / "part"
+    Image.fromarray(np.zeros((64, 96), np.uint8)).save(part, "PNG")
+    with pytest.raises(MediaError, match="Nothing is drawn"):
+        library.receive_mask(part)
+    assert not part.exists()
+    Image.fromarray(np.full((64, 96), 255, np.uint8)).save(part, "PNG")
+    file = library.receive_mask(part)
+    assert file == "uploads/mask.png" and library.mask(file).min() == 255
+    choices = chosen(library).with_mask(file)
+    assert choices.settings().mask == choices.mask_file == file
+    assert "mask=" not in repr(choices.preview_settings()).replace("mask=None", "")
+    ride = library.named("ride.mp4", style=False)
+    assert choices.with_content(ride.key, moves=True).mask_file == ""
+    clip = choices.with_content(ride.key, moves=True).with_mask(file, library.frame_number(ride, 1.0))
+    assert (clip.settings().mask, clip.mask_file) == ("key:uploads/mask.png@24", file)
+
+
 def test_the_grid_paints_each_style_at_each_alpha(library):
     preview = Preview(library)
     try:

@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import pixels, texture
 from PIL import Image
@@ -184,6 +185,28 @@ def test_a_small_painting_that_is_clicked_sets_style_and_alpha(tab):
     tab.wait_for_function("document.querySelector('.dials input').value == '0.95'")
     tab.click("text=Reset")
     tab.wait_for_function("document.querySelector('.dials input').value == '0.4'")
+
+
+def test_a_mask_is_drawn_and_taken_away(tab, studio):
+    still(tab)
+    tab.click(".masking summary")
+    tab.select_option(".mask-tool", "box")
+    box = tab.locator(".mask-canvas").bounding_box()
+    tab.mouse.move(box["x"] + box["width"] / 2, box["y"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2)
+    tab.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] - 1)
+    tab.mouse.up()
+    tab.click(".mask-use")
+    tab.wait_for_function("document.querySelector('.dials .copy').dataset.copy.includes('--mask uploads/mask.png')")
+    with Image.open(studio.folder / "uploads" / "mask.png") as image:
+        mask = np.asarray(image.convert("L"))
+    assert mask.shape == (172, 256)  # as the still
+    assert (mask[:, :120].max(), mask[:165, 136:250].min()) == (0, 255)
+    tab.wait_for_selector(".masking:not([open])")
+    tab.click(".masking summary")
+    tab.click("text=Paint everywhere")
+    tab.wait_for_function("!document.querySelector('.dials .copy').dataset.copy.includes('--mask')")
 
 
 def test_two_tabs_show_the_same(tabs):

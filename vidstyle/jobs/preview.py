@@ -41,19 +41,22 @@ class StillPainter:
         pixels: np.ndarray = np.rint(resize(content, width, height) * 255).astype(np.uint8)
         return pixels
 
-    def step(self, settings: ImageSettings, state: State | None, evaluations: int) -> tuple[Result, State]:
+    def step(
+        self, settings: ImageSettings, state: State | None, evaluations: int, mask: np.ndarray | None = None
+    ) -> tuple[Result, State]:
         """Paint with at most so many evaluations of the loss (the first time at each scale), on from `state`.
 
         Args:
             settings: may differ from those of the last step.
             state: that the last step gave, also of another painter; one of another size is not used.
+            mask: where to paint, (H, W) uint8 of the shape of the content, 255 for wholly; None for everywhere.
 
         Raises:
             UsageError: `settings.mix` does not fit the styles.
             VidstyleError: of the class that `vidstyle.errors` draws.
         """
         plan = still_plan(settings, settings.shares(len(self.styles)), settings.alpha)
-        (frame,) = PictureSource(self.content, settings, plan).frames(0)
+        (frame,) = PictureSource(self.content, settings, plan, mask).frames(0)
         _, height, width = frame.image.shape
         budget = Budget(evaluations, settings.tolerance)
         if state is None or state.pastiche.shape != frame.image.shape:

@@ -54,7 +54,10 @@ class Choices:
     def with_content(self, key: str, *, moves: bool) -> Choices:
         """Another content; a clip is painted as one."""
         job: Job = "video" if moves else "balance" if self.job == "balance" else "image"
-        return dataclasses.replace(self, content=key, second=0.0, start=0.0, end=None).with_job(job)
+        if key == self.content:
+            return self.with_job(job)
+        other = dataclasses.replace(self, content=key, second=0.0, start=0.0, end=None)
+        return other.with_mask("").with_job(job)
 
     def with_job(self, job: Job) -> Choices:
         """Another kind of job, with a format that it can make."""
@@ -72,6 +75,19 @@ class Choices:
         rest = {key: old for key, old in self.rest.items() if key != name}
         return dataclasses.replace(self, dials={**self.dials, name: value}, rest=rest)
 
+    def with_mask(self, file: str, frame: int | None = None) -> Choices:
+        """Another mask, by its path in the folder; of a clip, that of a frame. "" for none."""
+        rest = {name: value for name, value in self.rest.items() if name != "mask"}
+        if file:
+            rest["mask"] = file if frame is None else f"key:{file}@{frame}"
+        return dataclasses.replace(self, rest=rest)
+
+    @property
+    def mask_file(self) -> str:
+        """The path of the mask in the folder, or ""."""
+        mask = str(self.rest.get("mask") or "")
+        return mask.removeprefix("key:").rpartition("@")[0] if mask.startswith("key:") else mask
+
     def with_share(self, key: str, share: float) -> Choices:
         """Another share of a style."""
         pairs = zip(self.styles, self.shares, strict=True)
@@ -80,6 +96,7 @@ class Choices:
     def preview_settings(self) -> ImageSettings:
         """Those of a small still. Raises `UsageError`."""
         values = self._looks(ImageSettings) | {"size": PREVIEW_SIZE}
+        values.pop("mask", None)  # is given to the painter as it is
         return ImageSettings(**values)
 
     def settings(self) -> Settings:

@@ -50,11 +50,28 @@ class ChooseView:
             with tag("div", "wipe", style="--wipe: 0%") as self.wipe:
                 self.still = image("", texts.STILL, "after")
                 self.before = image("", texts.BEFORE, "before")
+                tag("canvas", "mask-canvas", aria_label=texts.MASK)
             with tag("label", "field wipe-field"):
                 tag("span", "field-label", texts.WIPE)
                 tag("input", "wipe-range", type="range", min=0, max=100, data_value=0)
             self.status = tag("p", "facts still-status", role="status")
             self.second = Slider(texts.SECOND, 0, 1, 0.04, self._second)
+            with tag("details", "masking"):
+                tag("summary", "", texts.MASK)
+                tag("p", "facts", texts.MASK_HINT)
+                with tag("div", "order"):
+                    with tag("label", "field"):
+                        tag("span", "field-label", texts.TOOL)
+                        with tag("select", "mask-tool"):
+                            for key, text in texts.TOOLS.items():
+                                tag("option", "", text, value=key)
+                    with tag("label", "field"):
+                        tag("span", "field-label", texts.BRUSH)
+                        tag("input", "mask-size", type="range", min=4, max=100, data_value=24)
+                with tag("div", "actions"):
+                    tag("button", "mask-use", texts.MASK_DONE, type="button")
+                    self.unmask = button(texts.MASK_NONE, lambda: self._keep(self.session.choices.with_mask("")))
+                tag("output", "drop-said mask-said")
             self.compare = button(texts.COMPARE, self._compare, title=texts.COMPARE_HINT)
             self.grid = tag("div", "grid", role="group", aria_label=texts.COMPARE, style=f"--columns: {len(ALPHAS)}")
         with tag("section", "panel dials"):
@@ -127,6 +144,7 @@ class ChooseView:
         self.end.box.set_visibility(choices.job == "video")
         self._follow_mix(choices)
         put(self.paint, disabled=not choices.ready)
+        put(self.unmask, disabled=not choices.mask_file)
         put(self.compare, disabled=not choices.ready)
         self._follow_copies(choices)
         if choices.content and choices.content != self.asked:

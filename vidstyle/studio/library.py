@@ -11,20 +11,26 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from vidstyle.api import find_shots
 from vidstyle.errors import MediaError
-from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, fit, load_picture, resize
+from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, fit, load_mask, load_picture, resize
+from vidstyle.studio import texts
 from vidstyle.system import libraries
+
+if TYPE_CHECKING:
+    from vidstyle.media.video import Clip
 
 UPLOADS = "uploads"  # below the folder
 CLIP_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 SAMPLE_CONTENTS = ("valley.jpg", "harbor.jpg", "ride.mp4")
 SAMPLE_STYLES = ("swirls.jpg", "woodcut.jpg", "facets.jpg", "dots.jpg")
 MOST = 60  # files of the folder that are listed
+PREVIEWED = 256  # pixels of the long side of a mask as it is needed
 THUMB = 160  # pixels of the long side
 ALLOWED = re.compile(r"[^\w .()-]", re.UNICODE)
 WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -120,6 +126,26 @@ class Library:
             self._list(item, first=True, style=style)
         return item
 
+    def receive_mask(self, part: Path) -> str:
+        """Take over a mask that was drawn; its path in the folder. Raises `MediaError`."""
+        try:
+            if not load_mask(part).any():
+                raise MediaError(texts.EMPTY_MASK)
+            target = _free(self.folder / UPLOADS / "mask.png")
+            target.parent.mkdir(exist_ok=True)
+            os.rename(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target.relative_to(self.folder).as_posix()
+
+    def mask(self, file: str) -> np.ndarray:
+        """A mask by its path in the folder, (H, W) uint8. Raises `MediaError`."""
+        return load_mask(self.folder / file, enough=PREVIEWED)
+
+    def frame_number(self, item: Item, second: float) -> int:
+        """The number, in its file, of the frame of a clip that `picture` shows. Raises `MediaError`."""
+        return self._cut(item, second).first
+
     def facts(self, item: Item) -> Facts:
         """Size, and of a clip its length and shots; decodes it the first time. Raises `MediaError`."""
         if item.key not in self._facts:
@@ -137,15 +163,18 @@ class Library:
         """
         if not item.moves:
             return load_picture(item.path, enough=size)
-        from vidstyle.media.video import survey  # not at the top: it needs the libraries of clips
-
-        last = self.facts(item).seconds
-        start = min(max(second, 0.0), max(last - 0.1, 0.0))
-        clip = survey(item.path, start=round(start, 3), end=round(start, 3) + 1.0)
-        with closing(clip.decode()) as frames:
+        with closing(self._cut(item, second).decode()) as frames:
             pixels = next(frames)
         width, height = fit(pixels.shape[1], pixels.shape[0], 2 * size)
         return resize(pixels, width, height).astype(np.float32) / 255
+
+    def _cut(self, item: Item, second: float) -> Clip:
+        """A clip from a second on."""
+        from vidstyle.media.video import survey  # not at the top: it needs the libraries of clips
+
+        last = self.facts(item).seconds
+        start = round(min(max(second, 0.0), max(last - 0.1, 0.0)), 3)
+        return survey(item.path, start=start, end=start + 1.0)
 
     def thumb(self, item: Item) -> bytes:
         """A small JPEG. Raises `MediaError`."""

@@ -114,8 +114,9 @@ class Preview:
     def _paint(self, painter: StillPainter, choices: Choices, state: State | None) -> State | None:
         """Paint until nothing changes much, or something else is wanted."""
         settings, done, loss = choices.preview_settings(), 0, float("inf")
+        mask = self._library.mask(choices.mask_file) if choices.mask_file else None
         while done < MOST and not self._interrupted():
-            result, state = painter.step(settings, state, EVALUATIONS)
+            result, state = painter.step(settings, state, EVALUATIONS, mask)
             done += result.iterations
             now = result.losses["total"]
             last = done >= MOST or now > loss * (1 - SETTLED)

@@ -22,7 +22,7 @@ from vidstyle.studio.session import Session
 HERE = Path(__file__).parent
 FILES = {"/studio.css": "text/css", "/studio.js": "text/javascript"}
 Handler = Callable[[Request], Awaitable[Response]]
-ROLES = ("content", "style", "result")
+ROLES = ("content", "style", "result", "mask")
 
 
 def routes(session: Session) -> list[tuple[str, str, Handler]]:
@@ -91,6 +91,8 @@ async def _receive(request: Request, session: Session) -> Response:
             return PlainTextResponse(f"{error.strerror}\n", 507)
         try:
             said: dict[str, Any] = await run_in_threadpool(session.receive, part, name, role)
+        except KeyError:  # a mask without a content
+            return _missing()
         except VidstyleError as error:
             return PlainTextResponse(f"{error}\n".replace(str(own), "").replace(os.fspath(session.folder), ""), 422)
     return JSONResponse(said)

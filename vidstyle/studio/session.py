@@ -92,6 +92,12 @@ class Session:
             self.choose(choices)
             text = texts.TAKEN_IN_PART if missing else texts.TAKEN_BACK
             return {"said": text.format(name=name, missing=", ".join(missing))}
+        if role == "mask":
+            choices = self.choices
+            item = self.library[choices.content]
+            frame = self.library.frame_number(item, choices.second) if item.moves else None
+            self.choose(choices.with_mask(self.library.receive_mask(part), frame))
+            return {"said": ""}
         item = self.library.receive(part, name, style=role == "style")
         if role == "style":
             self.choose(self.choices.with_style(item.key))

@@ -104,7 +104,69 @@ document.addEventListener("click", (event) => {
     const stage = button.closest(".frames");
     studio.show(stage, Number(stage.querySelector(".frame-range").value) + Number(button.dataset.step));
   } else if (button.matches(".play")) studio.play(button);
+  else if (button.matches(".mask-use")) studio.useMask(button.closest(".stage"));
 });
+
+// The mask: white where it is painted, on a canvas of the pixels of the still.
+document.addEventListener("toggle", (event) => {
+  if (!event.target.matches?.(".masking")) return;
+  const stage = event.target.closest(".stage");
+  const canvas = stage.querySelector(".mask-canvas");
+  stage.querySelector(".wipe").classList.toggle("masked", event.target.open);
+  canvas.width = stage.querySelector(".after").naturalWidth || 1; // which clears it, too
+  canvas.height = stage.querySelector(".after").naturalHeight || 1;
+}, true);
+
+studio.draw = (canvas, event) => {
+  const box = canvas.getBoundingClientRect();
+  const at = { x: ((event.clientX - box.x) / box.width) * canvas.width, y: ((event.clientY - box.y) / box.height) * canvas.height };
+  const tool = document.querySelector(".mask-tool").value;
+  const pen = canvas.getContext("2d");
+  const from = studio.last || at;
+  pen.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
+  pen.fillStyle = pen.strokeStyle = "#fff";
+  if (tool === "box") {
+    const start = (studio.first ||= at);
+    pen.putImageData(studio.before, 0, 0);
+    pen.fillRect(Math.min(start.x, at.x), Math.min(start.y, at.y), Math.abs(at.x - start.x), Math.abs(at.y - start.y));
+  } else {
+    pen.lineCap = "round";
+    pen.lineWidth = Number(document.querySelector(".mask-size").value) * (canvas.width / 256);
+    pen.beginPath();
+    pen.moveTo(from.x, from.y);
+    pen.lineTo(at.x, at.y);
+    pen.stroke();
+  }
+  studio.last = at;
+};
+
+document.addEventListener("pointerdown", (event) => {
+  if (!event.target.matches(".mask-canvas")) return;
+  event.preventDefault();
+  event.target.setPointerCapture(event.pointerId);
+  studio.first = studio.last = null;
+  studio.before = event.target.getContext("2d").getImageData(0, 0, event.target.width, event.target.height);
+  studio.drawing = true;
+  studio.draw(event.target, event);
+});
+document.addEventListener("pointermove", (event) => {
+  if (studio.drawing && event.target.matches(".mask-canvas")) studio.draw(event.target, event);
+});
+for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, () => (studio.drawing = false));
+
+studio.useMask = async (stage) => {
+  const drawn = stage.querySelector(".mask-canvas");
+  const mask = document.createElement("canvas");
+  [mask.width, mask.height] = [drawn.width, drawn.height];
+  const pen = mask.getContext("2d");
+  pen.fillStyle = "#000";
+  pen.fillRect(0, 0, mask.width, mask.height);
+  pen.drawImage(drawn, 0, 0);
+  const blob = await new Promise((done) => mask.toBlob(done, "image/png"));
+  const answer = await fetch("/upload?role=mask&name=mask.png", { method: "POST", body: blob });
+  stage.querySelector(".mask-said").textContent = answer.ok ? "" : (await answer.text()).trim();
+  if (answer.ok) stage.querySelector(".masking").open = false;
+};
 
 document.addEventListener("change", (event) => {
   const label = event.target.closest(".drop");

@@ -57,6 +57,11 @@ SHOTS_MANY = "{count} shots"
 COMPARE = "Compare alphas"
 COMPARE_HINT = "Paint it small in each style at several alphas, to choose from"
 CELL = "{name}, alpha {alpha:g}"
+MASK, MASK_DONE, MASK_NONE = "Draw a mask", "Use this mask", "Paint everywhere"
+MASK_HINT = "Draw where the picture is painted; elsewhere the content stays. In a clip the mask is carried along."
+TOOL, TOOLS = "Tool", {"brush": "Brush", "erase": "Eraser", "box": "Box"}
+BRUSH = "Size of the brush"
+EMPTY_MASK = "Nothing is drawn, so nothing would be painted."
 # The queue.
 QUEUE_EMPTY = "Nothing is in the queue. Choose what to paint first."
 STATES = {
