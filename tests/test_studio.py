@@ -353,14 +353,15 @@ def test_outside_a_mask_the_still_is_the_content(network):
 
 
 def test_a_mask_that_is_drawn_belongs_to_its_content(library):
-    part = library.folder / "part"
+    part, photo = library.folder / "part", library.named("photo.png", style=False)
     Image.fromarray(np.zeros((64, 96), np.uint8)).save(part, "PNG")
     with pytest.raises(MediaError, match="Nothing is drawn"):
-        library.receive_mask(part)
+        library.receive_mask(part, photo)
     assert not part.exists()
-    Image.fromarray(np.full((64, 96), 255, np.uint8)).save(part, "PNG")
-    file = library.receive_mask(part)
+    Image.fromarray(np.full((6, 9), 255, np.uint8)).save(part, "PNG")
+    file = library.receive_mask(part, photo)
     assert file == "uploads/mask.png" and library.mask(file).min() == 255
+    assert library.mask(file).shape == (64, 96)
     choices = chosen(library).with_mask(file)
     assert choices.settings().mask == choices.mask_file == file
     assert "mask=" not in repr(choices.preview_settings()).replace("mask=None", "")

@@ -126,16 +126,18 @@ class Library:
             self._list(item, first=True, style=style)
         return item
 
-    def receive_mask(self, part: Path) -> str:
-        """Take over a mask that was drawn; its path in the folder. Raises `MediaError`."""
+    def receive_mask(self, part: Path, item: Item) -> str:
+        """Take over a mask that was drawn on a content, at its size; the path in the folder. Raises `MediaError`."""
         try:
-            if not load_mask(part).any():
-                raise MediaError(texts.EMPTY_MASK)
-            target = _free(self.folder / UPLOADS / "mask.png")
-            target.parent.mkdir(exist_ok=True)
-            os.rename(part, target)
+            mask = load_mask(part)
         finally:
             part.unlink(missing_ok=True)
+        if not mask.any():
+            raise MediaError(texts.EMPTY_MASK)
+        facts = self.facts(item)
+        target = _free(self.folder / UPLOADS / "mask.png")
+        target.parent.mkdir(exist_ok=True)
+        Image.fromarray(resize(mask, facts.width, facts.height)).save(target)
         return target.relative_to(self.folder).as_posix()
 
     def mask(self, file: str) -> np.ndarray:

@@ -96,7 +96,7 @@ class Session:
             choices = self.choices
             item = self.library[choices.content]
             frame = self.library.frame_number(item, choices.second) if item.moves else None
-            self.choose(choices.with_mask(self.library.receive_mask(part), frame))
+            self.choose(choices.with_mask(self.library.receive_mask(part, item), frame))
             return {"said": ""}
         item = self.library.receive(part, name, style=role == "style")
         if role == "style":
