@@ -284,6 +284,21 @@ def test_masks_regions_and_a_learnt_flow_travel(vidstyle, command, files, tmp_pa
     assert len(journal(tmp_path / "workers")) == 10  # those of three shots
 
 
+def test_key_frames_and_carried_masks_travel(vidstyle, command, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(files)
+    Image.fromarray(pixels(texture(64, 96, seed=9))).save("painted.png")
+    left = np.zeros((64, 96), np.uint8)
+    left[:, :48] = 255
+    Image.fromarray(left).save("left.png")
+    more = "--first painted.png --key 8=painted.png --mask key:left.png@0 --iterations 1"
+    more += " --region key:left.png@5=style.png,alpha=.1"
+    for name, workers in (("alone", ()), ("workers", ("--workers", 2))):
+        (tmp_path / name).mkdir()
+        done = vidstyle(*command, "-o", tmp_path / name / "out.mp4", *more.split(), *workers)
+        assert done.exit_code == 0, done.output
+    assert made(tmp_path / "alone") == made(tmp_path / "workers")
+
+
 def test_the_cells_of_a_sheet_are_units(vidstyle, files, tmp_path):
     line = f"sheet {files}/clip.mp4 {files}/style.png --network {files}/tiny.safetensors --size 64 --threads 1"
     for name, more in (("alone.png", ()), ("workers.png", ("--workers", 2))):

@@ -160,6 +160,7 @@ KINDS: dict[str, Kind] = {  # by annotation
     "int": (_is_count, "a whole number, at least 1"),
     "Workers": (lambda value: value == "ray" or _is_count(value), 'a whole number, at least 1, or "ray"'),
     "str": (lambda value: isinstance(value, str), "a text"),
+    "Number": (lambda value: value == 0 or _is_count(value), "a whole number, at least 0"),
     "Sequence[int]": (_are_whole, "a list of whole numbers"),
     "Sequence[Sequence[int]]": (
         lambda value: isinstance(value, Sequence) and all(map(_are_whole, value)),

@@ -25,6 +25,7 @@ from vidstyle.types import ClipInfo
 CRF = 8  # quality of a clip of masks: levels near black and white are read as those
 
 File = str | Path
+Number = int  # at least 0
 OnMask = Callable[[int, int], None]  # told how many masks of how many are made
 
 
@@ -35,8 +36,8 @@ def make_mask(
     *,
     box: Sequence[int],
     points: Sequence[Sequence[int]] = (),
-    frame: int | None = None,
-    size: int = 512,
+    frame: Number | None = None,
+    size: Number = 512,
     overwrite: bool = False,
     on_mask: OnMask | None = None,
 ) -> Path:

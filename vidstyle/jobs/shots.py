@@ -33,6 +33,8 @@ from vidstyle.media.stills.codecs import decode
 from vidstyle.motion.flow import Estimator
 from vidstyle.schedule import OverTime
 from vidstyle.settings import PaintingSettings, VideoSettings
+from vidstyle.settings.keys import renamed_mask
+from vidstyle.settings.texts import renamed_files
 from vidstyle.system.devices import kind_of, pick_device
 from vidstyle.system.notes import tell
 from vidstyle.system.opencv import cv2
@@ -90,11 +92,15 @@ class ClipOpener:
             return place(os.path.abspath(file))
 
         own = self.settings
-        mask = None if own.mask is None else there(own.mask)
+        files = {name: renamed_files(name, getattr(own, name), there) for name in ("first", "key")}
+        mask = None if own.mask is None else renamed_mask(own.mask, there)
         # A region is a text in which = ends the mask: a path with one can only be kept as it was given.
-        masks = [region.mask if "=" in there(region.mask) else there(region.mask) for region in own.regions]
-        regions = (dataclasses.replace(one, mask=name) for one, name in zip(own.regions, masks, strict=True))
-        settings = dataclasses.replace(own, mask=mask, region=tuple(map(str, regions)))
+        masks = [(region.mask, renamed_mask(region.mask, there)) for region in own.regions]
+        regions = (
+            dataclasses.replace(one, mask=given if "=" in name else name)
+            for one, (given, name) in zip(own.regions, masks, strict=True)
+        )
+        settings = dataclasses.replace(own, mask=mask, region=tuple(map(str, regions)), **files)
         return dataclasses.replace(self, path=there(self.path), settings=settings, survey=self.survey.moved(there))
 
 
