@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from vidstyle.api import JobStatus, JobWatcher
 
-EIGHTHS = " ▁▂▃▄▅▆▇█"
 CURVE_ROWS = 4
 WIDEST = 100  # columns that are used
 UNDER = 12  # lines of the terminal that are not for the picture
@@ -137,6 +136,8 @@ def _drawn(watcher: JobWatcher, status: JobStatus, console: Console) -> Renderab
 
 def curve(values: Sequence[float], width: int, rows: int = CURVE_ROWS) -> list[str]:
     """Lines of block characters: the values from left to right, the largest of those that share a column."""
+    from vidstyle.lab.plots import EIGHTHS  # not at the top: OpenCV is imported
+
     columns = min(width, len(values))
     bins = [values[len(values) * n // columns : len(values) * (n + 1) // columns] for n in range(columns)]
     low, high = min(values), max(values)

@@ -30,7 +30,6 @@ class Session:
         self.preview = Preview(self.library)
         self.choices = Choices()
         self.version = 0
-        self.notice = ""  # what the page says next
 
     def start(self) -> None:
         """Choose samples, and look after the queue."""

@@ -19,19 +19,16 @@ autocomplete="current-password"><button>Open</button><output>{hint}</output></fo
 # The page.
 TABS = {"choose": "Choose", "paint": "Paint", "look": "Look"}
 CONTENT, STYLES = "Picture or clip", "Styles"
-DROP = "Drop a file here, or choose one"
 DROP_CONTENT, DROP_STYLE = "Add a picture or clip", "Add a style"
 DROP_RESULT = "Take the settings of a result"
 READING = "Reading {name} …"
 TAKEN_BACK = "The settings of {name} are set."
 TAKEN_IN_PART = "The settings of {name} are set; choose {missing} yourself, which it was painted from."
-STYLE_WANTED = "Choose at least one style."
 STILL = "Preview"
 STILL_EMPTY = "Choose a picture or clip, and a style."
 STILL_STATUS = "{width} × {height}, loss {loss:.3f} after {evaluations} evaluations"
 REFINING, REFINED = "painting …", "done"
 SECOND = "Frame shown, in seconds"
-ALPHA = ("Content", "0 is all style, 1 is all content")
 DIALS = {
     "alpha": "Alpha: style to content",
     "style_scale": "Size of strokes",
@@ -48,8 +45,7 @@ SIZE, FORMAT, NAME, SECONDS = "Long side, pixels", "Format", "Name", "Length, se
 START, END = "From second", "To second"
 PAINT = "Paint"
 ADDED = "{name} is in the queue."
-COPY_COMMAND, COPY_PYTHON, COPIED = "Copy as command", "Copy as Python", "Copied"
-SELECTED, USE = "selected", "use"
+COPY_COMMAND, COPY_PYTHON = "Copy as command", "Copy as Python"
 FACTS_PICTURE = "{width} × {height}"
 FACTS_CLIP = "{width} × {height}, {seconds:.1f} s, {frames} frames, {shots}"
 SHOTS = {1: "1 shot"}
