@@ -258,9 +258,9 @@ def test_a_report_decodes_and_estimates_nothing_that_the_painting_has(
             self.real = estimator(*arguments)
             self.fingerprint = self.real.fingerprint
 
-        def __call__(self, *pair):
+        def __call__(self, *pair, **how):
             estimated.append(1)
-            return self.real(*pair)
+            return self.real(*pair, **how)
 
     monkeypatch.setattr(sources.VideoSource, "frames", lambda self, start: decoded.append(start) or decode(self, start))
     monkeypatch.setattr("vidstyle.media.video.survey", lambda *a, **k: decoded.append("survey") or survey(*a, **k))
