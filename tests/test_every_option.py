@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.util
 import json
 import math
 import os
@@ -57,11 +58,13 @@ PLAIN = {  # what a command is given besides the option, and what it makes
     "mask": ("mask {thing} --box 60,30,70,70", "o.png"),
     "plan": (f"plan {{two_shots}} {{style}} {{other}} {FEWER}", "o/"),
     "show": ("show {result}", ""),
+    "watch": ("watch {job}", ""),
     "doctor": ("doctor", ""),
     "guide": ("guide", ""),
 }
 PRECIOUS = b"there already"
-UNNAMED = ("doctor", "batch", "show")  # commands that are given no -o
+UNHEARD = "127.0.0.1:1" if importlib.util.find_spec("ray") else "vidstyle[cluster]"  # of a cluster that is not there
+UNNAMED = ("doctor", "batch", "show", "watch")  # commands that are given no -o
 JOBS_FILE = """
 [defaults]
 job = "image"
@@ -328,7 +331,7 @@ CASES = {
     ("batch", "--threads"): Case("--threads 1", same),
     "--workers": Case("--workers 2", same, both="--threads 1"),
     "--same-device": Case("--same-device --workers 1", same, both="--threads 1"),
-    "--ray-address": Case("--workers ray --ray-address 127.0.0.1:1", says("127.0.0.1:1"), code=2),
+    "--ray-address": Case("--workers ray --ray-address 127.0.0.1:1", says(UNHEARD), code=2),
     ("plan", "--ray-address"): Case(
         "--workers ray --ray-address a:1", lambda run: commanded("--ray-address")(run) and "a:1" in run.text
     ),
@@ -379,6 +382,8 @@ CASES = {
     ("plan", "--network"): Case("--network compact", lambda run: "--size 64" in run.text and "tiny" not in run.text),
     ("plan", "--preset"): Case(BLOG, plotted("--objective blog")),
     ("plan", "--params-from"): Case("--params-from {result}", plotted("--recolor 0.25")),
+    ("watch", "--every"): Case("--every .05", says("finished")),
+    ("watch", "--once"): Case("--once", lambda run: "finished" in run.text and len(run.text.splitlines()) == 1),
     ("doctor", "--report"): Case("--report", lambda run: "packages: torch " in run.text),
     **{(command, "--output"): Case("", lambda run: bool(run.figures["vidstyle"])) for command in MEASURING},
     ("bench", "--frames"): Case("--frames 2", says("a job of 2 frames")),
@@ -492,11 +497,13 @@ def case_of(command: str, option: str) -> Case | None:
 
 def test_every_option_has_a_case_and_every_case_an_option() -> None:
     lacking = [one for one in OPTIONS if case_of(*one) is None and (one[0] not in PLAIN or one[1] not in MEASURED)]
+    served = "".join(file.read_text() for file in Path(__file__).parent.glob("test_studio*.py"))
+    lacking = [one for one in lacking if one[0] != "studio" or one[1].replace("--open", "--no-open") not in served]
     assert not lacking, "add a line to CASES"
     used = {(command, option) if (command, option) in CASES else option for command, option in OPTIONS}
     assert set(CASES) <= used
     assert set(MEASURED) <= {option for _, option in OPTIONS}
-    assert set(PLAIN) == set(COMMANDS)
+    assert {*PLAIN, "studio"} == set(COMMANDS)  # a server runs until it is ended: it has its own tests
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -183,6 +184,15 @@ def test_a_studio_that_would_be_open_to_others_is_refused(vidstyle, tmp_path, mo
     assert done.exit_code in (2, 7)
     assert said in " ".join(done.output.split())
     assert [path.name for path in tmp_path.iterdir()] == ["short"]
+
+
+def test_a_port_that_is_taken_is_refused(vidstyle, tmp_path):
+    pytest.importorskip("nicegui", reason="NiceGUI is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = vidstyle("studio", "--no-open", "--folder", tmp_path, "--port", port)
+    assert done.exit_code == 2
+    assert f"port {port} cannot be used" in done.output and "choose another --port" in done.output
 
 
 # Files
