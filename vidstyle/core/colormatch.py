@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -49,15 +50,15 @@ def matching(source: Tensor, target: Tensor) -> Tensor:
     """
     steps = torch.linspace(0, 1, SIDE, device=source.device)
     blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
-    table = torch.stack([red, green, blue], dim=-1).view(-1, 3)
-    target = _with_contrast(target)
-    for rotation in _rotations().to(source.device):
-        knots, wanted = _quantiles(source @ rotation), _quantiles(target @ rotation)
-        moves = _limited(knots, wanted) - knots
-        source, table = (
-            colors + _interpolated(colors @ rotation, knots, moves) @ rotation.T for colors in (source, table)
-        )
-    return table.T.reshape(SHAPE).clamp(0, 1)
+    table = torch.stack([red, green, blue]).view(3, -1)
+    colors, count = torch.cat([source.T, table], dim=1), len(source)
+    rotations = _rotations().to(source.device)
+    targets = _quantiles(rotations @ _with_contrast(target).T)  # of all rotations at once
+    for rotation, wanted in zip(rotations, targets, strict=True):
+        turned = rotation @ colors
+        knots = _quantiles(turned[:, :count])
+        colors = colors + rotation.T @ _interpolated(turned, knots, _limited(knots, wanted) - knots)
+    return colors[:, count:].reshape(SHAPE).clamp(0, 1)
 
 
 def matched(image: Tensor, table: Tensor, share: float) -> Tensor:
@@ -88,27 +89,29 @@ def _with_contrast(colors: Tensor) -> Tensor:
 
 
 def _quantiles(values: Tensor) -> Tensor:
-    """Quantiles (QUANTILES, 3) of (N, 3), from the least to the largest."""
-    places = torch.linspace(0, len(values) - 1, QUANTILES, device=values.device).round().long()
-    return values.sort(dim=0).values[places]
+    """Quantiles (..., QUANTILES) of (..., N), from the least to the largest."""
+    places = torch.linspace(0, values.shape[-1] - 1, QUANTILES, device=values.device).round().long()
+    if values.device.type == "cpu":  # numpy sorts in a tenth of torch's time there
+        ordered = torch.from_numpy(np.sort(values.numpy(), axis=-1))
+    else:
+        ordered = values.sort(dim=-1).values
+    return ordered[..., places]
 
 
 def _limited(knots: Tensor, wanted: Tensor) -> Tensor:
-    """What the quantiles (QUANTILES, 3) become, no further from each other than MOST_CONTRAST allows."""
-    steps = torch.minimum(wanted.diff(dim=0), MOST_CONTRAST * knots.diff(dim=0))
-    found = functional.pad(steps.cumsum(0), (0, 0, 1, 0))
-    return found + (wanted - found).mean(0)
+    """What the quantiles (3, QUANTILES) become, no further from each other than MOST_CONTRAST allows."""
+    steps = torch.minimum(wanted.diff(dim=1), MOST_CONTRAST * knots.diff(dim=1))
+    found = functional.pad(steps.cumsum(1), (1, 0))
+    return found + (wanted - found).mean(1, keepdim=True)
 
 
 def _interpolated(values: Tensor, knots: Tensor, moves: Tensor) -> Tensor:
-    """Moves (N, 3) of values (N, 3) between knots (QUANTILES, 3), a column for each axis; beyond, those at the ends."""
-    found = []
-    for value, knot, move in zip(values.T.contiguous(), knots.T.contiguous(), moves.T, strict=True):
-        right = torch.searchsorted(knot, value).clamp(1, QUANTILES - 1)
-        left = right - 1
-        share = (value - knot[left]) / (knot[right] - knot[left]).clamp_min(1e-6)
-        found.append(torch.lerp(move[left], move[right], share.clamp(0, 1)))
-    return torch.stack(found, dim=1)
+    """Moves (3, N) of values (3, N) between knots (3, QUANTILES), a row for each axis; beyond, those at the ends."""
+    right = torch.searchsorted(knots, values).clamp_(1, QUANTILES - 1)
+    left = right - 1
+    first, last = knots.gather(1, left), knots.gather(1, right)
+    share = ((values - first) / (last - first).clamp_min(1e-6)).clamp_(0, 1)
+    return torch.lerp(moves.gather(1, left), moves.gather(1, right), share)
 
 
 @functools.cache
