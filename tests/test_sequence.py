@@ -174,6 +174,7 @@ class TestPainted:
         paint("video", tmp_path / "a.webp", style, "-o", tmp_path / "b.mp4")
         assert probe(tmp_path / "b.mp4")["times"] == probe(tmp_path / "a.mp4")["times"]
 
+    @pytest.mark.slow
     def test_on_a_sheet_and_measured(self, paint, vidstyle, network, tmp_path, style):
         (tmp_path / "frames").mkdir()
         for number, frame in enumerate(pan(5, 64, 48)):

@@ -129,7 +129,9 @@ def test_what_is_beside_it_is_left_out_if_asked_for(tmp_path, network, pictures)
     assert [animation["space"] for animation in linear["animations"]] == ["linear"]
 
 
-@pytest.mark.parametrize("direction", ["forward", pytest.param("backward", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "direction", [pytest.param("forward", marks=pytest.mark.soak), pytest.param("backward", marks=pytest.mark.slow)]
+)
 def test_both_directions(tmp_path, network, pictures, direction):
     options = *pictures[:2], "--both-directions", "--direction", direction
     (one,) = figures(tmp_path, network, *options)["styles"]
@@ -147,6 +149,7 @@ def test_both_directions(tmp_path, network, pictures, direction):
     assert all(word in words for word in ("apart", direction, "other direction"))
 
 
+@pytest.mark.slow
 def test_a_timelapse(tmp_path, network, pictures):
     found = figures(tmp_path, network, *pictures[:2], "--timelapse", "--alpha", 0.2)
     (one,) = found["styles"]

@@ -149,7 +149,7 @@ def test_any_workers_make_the_same_bytes(vidstyle, command, wanted, tmp_path, wo
 
 
 @posix
-@pytest.mark.parametrize("then", ["--workers=3", ""])
+@pytest.mark.parametrize("then", ["--workers=3", pytest.param("", marks=pytest.mark.soak)])
 def test_another_number_of_workers_goes_on_after_a_kill(vidstyle, command, files, wanted, tmp_path, then):
     with Run(command, files, tmp_path, "--workers=2") as run:
         run.wait_for(4)
@@ -253,6 +253,7 @@ def test_the_library_hears_of_each_frame(files, command, wanted, tmp_path):
     assert progress[-1].rate > 0 and max(now.shots for now in progress) == 2
 
 
+@pytest.mark.slow
 def test_a_report_and_a_loop_are_those_of_one_process(vidstyle, command, tmp_path):
     for name, more in (("alone", ()), ("workers", ("--workers", 2))):
         (tmp_path / name).mkdir()
