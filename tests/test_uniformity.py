@@ -129,9 +129,8 @@ def test_what_is_beside_it_is_left_out_if_asked_for(tmp_path, network, pictures)
     assert [animation["space"] for animation in linear["animations"]] == ["linear"]
 
 
-@pytest.mark.parametrize(
-    "direction", [pytest.param("forward", marks=pytest.mark.soak), pytest.param("backward", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", [pytest.param("forward", marks=pytest.mark.soak), "backward"])
 def test_both_directions(tmp_path, network, pictures, direction):
     options = *pictures[:2], "--both-directions", "--direction", direction
     (one,) = figures(tmp_path, network, *options)["styles"]
