@@ -242,7 +242,7 @@ def test_below_a_limit_of_the_address_space_it_says_what_works_and_that_works(la
     done = paint_below(limit, large, "--size", 1500)
     assert "the largest --size that fits is" in done.stderr
     size = done.stderr.split("fits is ")[1].split(",")[0].strip()
-    assert 300 < int(size) < 1200
+    assert 200 < int(size) < 1200
     assert paint_below(limit, large, "--size", size).returncode == 0
 
 
