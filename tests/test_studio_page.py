@@ -184,6 +184,7 @@ def test_a_small_painting_that_is_clicked_sets_style_and_alpha(tab):
     tab.wait_for_function("[...document.querySelectorAll('.cell img')].filter(one => one.naturalWidth > 0).length == 5")
     tab.click(".cell[aria-label='swirls.jpg, alpha 0.95']")
     tab.wait_for_function("document.querySelector('.dials input').value == '0.95'")
+    assert "--alpha 0.95" in tab.get_attribute(".dials .copy", "data-copy")
     tab.click("text=Reset")
     tab.wait_for_function("document.querySelector('.dials input').value == '0.4'")
 
@@ -219,6 +220,7 @@ def test_two_tabs_show_the_same(tabs):
     other.click(".thumb[aria-label='woodcut.jpg']")
     one.wait_for_selector(".thumb[aria-label='woodcut.jpg'][aria-pressed=false]")
     one.wait_for_function("document.querySelectorAll('.shares input').length == 0")
+    assert all(page.locator(".thumb[aria-pressed=true]").count() == 2 for page in (one, other))  # a content, a style
 
 
 def test_a_picture_that_is_dropped_is_chosen_and_another_file_is_refused(tab, studio, tmp_path):

@@ -28,7 +28,7 @@ from typing import Any, Self, cast
 from vidstyle.errors import UsageError
 from vidstyle.executors.carried import CarriedFile, arrived, remove
 from vidstyle.executors.dispatch import Do, Event, Unit, Work
-from vidstyle.executors.worker import begun, done
+from vidstyle.executors.worker import prepared, results
 from vidstyle.system import environment, libraries, signals
 from vidstyle.system.notes import tell
 from vidstyle.system.version import __version__
@@ -172,7 +172,7 @@ class _Worker:
         work: Work = pickle.loads(self._work)
         if place := arrived(self._files, self._name, self._fetched):
             work = work.moved(place)
-        message, self._do = begun(work)
+        message, self._do = prepared(work)
         return pickle.dumps(message)
 
     def _fetched(self, number: int) -> bytes:
@@ -183,7 +183,7 @@ class _Worker:
     def do(self, unit: bytes) -> Iterator[bytes]:
         """Do a unit: its messages."""
         assert self._do is not None
-        for message in done(self._do, pickle.loads(unit)):
+        for message in results(self._do, pickle.loads(unit)):
             yield pickle.dumps(message)
 
 

@@ -44,7 +44,7 @@ class Unit(Protocol):
 
     @property
     def place(self) -> str:
-        """Where its next item lies, in words: a unit that is begun anew from there has the same."""
+        """Where its next item lies, in words: a unit that is started anew from there has the same."""
         ...
 
 
@@ -143,7 +143,7 @@ def dispatch(workers: Workers, units: Sequence[Unit], keeper: Keeper) -> None:
             idle.discard(event.worker)
         else:
             advance(event.worker)
-        while waiting and idle:  # what is begun anew, while others have nothing to do
+        while waiting and idle:  # what is started anew, while others have nothing to do
             advance(idle.pop())
         if event.kind == "died" and waiting:
             workers.start(event.worker)

@@ -17,7 +17,7 @@ from vidstyle.executors.dispatch import Do, Kind, Work
 Message = tuple[Kind, Any]
 
 
-def begun(work: Work) -> tuple[Message, Do | None]:
+def prepared(work: Work) -> tuple[Message, Do | None]:
     """Prepare the work: what is to be told of that, and the function that does a unit, unless it failed."""
     try:
         device, do = work.begin()
@@ -26,7 +26,7 @@ def begun(work: Work) -> tuple[Message, Do | None]:
     return ("ready", device), do
 
 
-def done(do: Do, unit: Any) -> Iterator[Message]:
+def results(do: Do, unit: Any) -> Iterator[Message]:
     """Do a unit: what is to be told, message by message; the last one is its end or an error."""
     try:
         for item in do(unit):
@@ -56,10 +56,10 @@ def main() -> None:
     source = sys.stdin.buffer
     work = pickle.load(source)
     threading.Thread(target=_read, args=(source, units), daemon=True).start()
-    message, do = begun(work)
+    message, do = prepared(work)
     _tell(told, message)
     while do is not None:
-        for message in done(do, units.get()):
+        for message in results(do, units.get()):
             _tell(told, message)
 
 

@@ -116,17 +116,17 @@ class Guard:
         if not re.fullmatch(r"\d{1,15}", length) or int(length) > limit:
             await answer(send, 413, texts.TOO_LARGE.format(limit=limit // 10**6))
             return
-        begun = False
+        answered = False
 
         async def sent(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal answered
+            answered = True
             await send(message)
 
         try:
             await self.app(scope, _limited(receive, limit), _with_headers(sent))
         except TooLargeError:
-            if not begun:
+            if not answered:
                 await answer(send, 413, texts.TOO_LARGE.format(limit=limit // 10**6))
 
     def _refused(self, scope: Any, headers: dict[str, str]) -> tuple[int, str] | None:
