@@ -261,7 +261,7 @@ class SequenceSource:
             left = self.info.frames - index
             loop_closure = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                there = visible_paint(self.estimate(opening.pixels, seen), opening.mask)
+                there = visible_paint(self.estimate(opening.pixels, seen, fine="backward"), opening.mask)
                 loop_closure = LoopClosure(visible_regions(there, inputs.regions, opening.regions), 1 / left)
         # The same picture again, and the same is wanted of it.
         painted = inputs.repeats and loop_closure is None and inputs.lead is None and self.curves.unchanged_at(index)
@@ -311,7 +311,8 @@ class SequenceSource:
         for lag in (1, *sorted(settings.long_term)):
             if lag <= len(before) and unseen.mean() > NEGLIGIBLE:
                 # What was hidden in the last frame is a small part, and painted over in the next ones.
-                motions[lag] = motion = self.estimate(before[lag - 1], pixels, fine=lag == 1)
+                fine: flow.Fine = "backward" if lag == 1 else "neither"
+                motions[lag] = motion = self.estimate(before[lag - 1], pixels, fine=fine)
                 unseen = (unseen - motion.visible).clamp_min(0)
         return motions
 
