@@ -22,7 +22,7 @@ from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.keys import KeyFrames, clip_keys
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
-from vidstyle.jobs.survey import Survey, surveyed
+from vidstyle.jobs.survey import KeptSurvey, OnRead, Survey, surveyed
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
@@ -328,6 +328,8 @@ class VideoSource(SequenceSource):
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
         survey: what another process has found out of the same clip with the same settings; it is not decoded then.
+        kept: the same, as it is kept in a job folder.
+        on_read: called after each frame that is decoded with how many are, and about how many will be.
 
     Raises:
         MediaError: the clip cannot be read to its end, or a mask or a key frame does not fit it.
@@ -342,9 +344,11 @@ class VideoSource(SequenceSource):
         mix: Sequence[OverTime],
         estimator: flow.Estimator | None = None,
         survey: Survey | None = None,
+        kept: KeptSurvey | None = None,
+        on_read: OnRead | None = None,
     ) -> None:
         self.path = path
-        self.survey = survey or surveyed(path, settings)
+        self.survey = survey or surveyed(path, settings, kept, on_read)
         self.clip = clip = self.survey.clip
         own = clip.info
         estimator = estimator or estimator_of(settings)
