@@ -138,6 +138,7 @@ def test_shots_in_any_order_and_stopped_anywhere(tmp_path, seed):
                 assert {entry.device for entry in job.results()} == {"a device"}
                 if index + 1 < first + 10:
                     left[first] = index + 1, state
+            job.flush()
             kept = {int(file.stem) for file in (job.path / "states").iterdir()}
             begun = [(first, index) for first, (index, _) in left.items()]
             needed, most = (
@@ -235,8 +236,10 @@ def kill_and_resume(folder: str) -> None:
     assert hashes(killed) == hashes(tmp_path / "straight")
 
 
-def test_every_point_of_saving_can_be_the_last(tmp_path, monkeypatch):
+@pytest.mark.parametrize("flush_every", [0, 1])
+def test_every_point_of_saving_can_be_the_last(tmp_path, monkeypatch, flush_every):
     """The process dies at the n-th call that changes the folder, for every n."""
+    monkeypatch.setattr(checkpoint, "FLUSH_EVERY", flush_every)
     paint_until(tmp_path / "straight", 6, 6)
     changes = [(os, "replace"), (os, "fsync"), (Path, "unlink"), (files, "flush")]
 
@@ -272,6 +275,7 @@ def test_every_point_of_saving_can_be_the_last(tmp_path, monkeypatch):
 
 def test_states_are_forgotten_though_the_forgetting_is_interrupted(tmp_path, monkeypatch):
     """A new shot needs none of the states before it; the process dies before it has removed the n-th of them."""
+    monkeypatch.setattr(checkpoint, "FLUSH_EVERY", 0)
     for last in range(REACH + 1):
         output, removed = tmp_path / str(last), itertools.count()
         paint_until(output, 10)

@@ -31,6 +31,14 @@ def test_dis_finds_a_known_shift_backwards():
     assert motion.visible[:, :, -4:].max() == 0  # came in from the right
 
 
+def test_either_flow_of_a_pair_may_be_rough():
+    big = texture(120, 160)
+    pair = big[10:106, 10:138], cv2.GaussianBlur(big[13:109, 15:143], (0, 0), 0.7)
+    both, backward, neither = (flow.Dis()(*pair, fine=fine) for fine in ("both", "backward", "neither"))
+    assert np.array_equal(backward[0], both[0]) and not np.array_equal(neither[0], both[0])
+    assert np.array_equal(backward[1], neither[1]) and not np.array_equal(neither[1], both[1])
+
+
 @pytest.mark.parametrize(("gain", "offset"), [(0.8, 0), (0.4, 0), (0.1, 0), (1.0, 25), (0.5, 127)])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_light_that_changes_is_no_motion(gain, offset, backwards):

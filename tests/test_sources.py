@@ -12,6 +12,8 @@ from PIL import Image
 from vidstyle.api import plan_video
 from vidstyle.jobs import sources
 from vidstyle.jobs.sources import AHEAD, ALWAYS, Ahead, SequenceSource, VideoSource, ahead
+from vidstyle.motion.flow import Estimator
+from vidstyle.motion.tracks import Track
 from vidstyle.settings import VideoSettings
 from vidstyle.types import ClipInfo
 
@@ -54,6 +56,36 @@ class Pictures:
 
     def decode(self, start=0):
         yield from self.pictures[start:]
+
+
+class Asked:
+    """A search that finds no motion and keeps which flows were to be fine."""
+
+    fingerprint = ""
+
+    def __init__(self):
+        self.fine = []
+
+    def __call__(self, previous, current, *, fine="both"):
+        self.fine.append(fine)
+        still = np.zeros((2, *current.shape[:2]), np.float32)
+        return still, still
+
+
+def test_a_painting_takes_less_exact_flow_than_masks_and_key_frames():
+    search = Asked()
+    noise = np.random.default_rng(0)
+    pictures = noise.integers(0, 255, (5, 48, 64, 3), np.uint8)  # of which none shows what another does
+    source = SequenceSource(
+        Pictures(pictures), VideoSettings(size=0, long_term=(3,)), (1.0,), estimator=Estimator(search)
+    )
+    source.estimated_at_once = 0
+    assert len(list(source.frames(0))) == 5
+    assert search.fine == ["backward"] * 3 + ["neither"] + ["backward", "neither"]
+    search.fine.clear()
+    track = Track(Estimator(search), pictures[0])
+    track.add(pictures[1])
+    assert set(search.fine) == {"both"}
 
 
 def test_in_a_flash_nothing_moves_and_what_follows_has_moved_since_before_it():

@@ -16,7 +16,7 @@ from rich.console import Console
 from vidstyle.cli.endings import errors_told
 from vidstyle.cli.listening import notes_told
 from vidstyle.cli.options import Overwrite, Quiet, Threads, Verbose
-from vidstyle.cli.progress import console, progress, tell, tell_fitted, tell_note
+from vidstyle.cli.progress import READING, console, progress, tell, tell_fitted, tell_note
 from vidstyle.errors import VidstyleError
 from vidstyle.system import exits, signals
 
@@ -97,6 +97,8 @@ def _done(jobs: Batch, job: JobTable, file: Path, quiet: bool, threads: int | No
             told: dict[str, Any] = {"on_frame": on_frame, "threads": threads}
             if job.kind in ("video", "balance"):
                 told["on_fitted"] = None if quiet else tell_fitted
+            if job.kind == "video" and not quiet:
+                told["on_read"] = functools.partial(on_step, READING)
             if job.kind == "balance":
                 told["on_pilot"] = functools.partial(on_step, "pilot render")
             jobs.paint(job, **told)

@@ -13,7 +13,7 @@ import typer
 from vidstyle.cli.endings import errors_told
 from vidstyle.cli.flags import flag
 from vidstyle.cli.listening import notes_told
-from vidstyle.cli.progress import on_workers, progress, tell_fitted
+from vidstyle.cli.progress import READING, on_workers, progress, tell_fitted
 from vidstyle.errors import UsageError
 from vidstyle.settings import JOBS, PRESETS, Job, PaintingSettings, Settings, encodes, option_name, options
 from vidstyle.settings.texts import from_text
@@ -152,6 +152,8 @@ def job_options(
                 if job in ("video", "balance"):
                     ways["on_fitted"] = None if quiet else tell_fitted
                 with progress(values["output"], quiet, report) as (on_frame, on_step):
+                    if job == "video" and not quiet:
+                        ways["on_read"] = functools.partial(on_step, READING)
                     if job == "balance":
                         ways["on_pilot"] = functools.partial(on_step, "pilot render")
                     if ways.get("workers") is None or quiet:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vidstyle.types import Fitted, Progress, Result
 
 OnStep = Callable[[str, int, int], None]
+READING = "reading"  # before anything is painted
 
 
 class _Messages:
@@ -99,7 +100,7 @@ def bar(quiet: bool) -> Iterator[OnStep]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     shown = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, disable=quiet)
     with shown:
-        task = shown.add_task("reading", total=None)
+        task = shown.add_task(READING, total=None)
 
         def on_step(text: str, done: int, total: int) -> None:
             shown.update(task, description=text, completed=done, total=total)
@@ -107,6 +108,6 @@ def bar(quiet: bool) -> Iterator[OnStep]:
         try:
             yield on_step
         except BaseException:
-            shown.live.transient = shown.tasks[task].total is None  # of a refusal only its sentence stays
+            shown.live.transient = shown.tasks[task].description == READING  # of a refusal only its sentence stays
             raise
         shown.update(task, description="done")

@@ -16,6 +16,7 @@ from vidstyle.jobs.rendering import Observer, OnFrame
 from vidstyle.jobs.retiming import OnStep
 from vidstyle.jobs.shots import OnProgress
 from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.survey import OnRead
 from vidstyle.settings import (
     BalanceSettings,
     EncodeSettings,
@@ -37,6 +38,7 @@ CALLED: dict[str, tuple[Job, ...]] = {  # callbacks that not every job calls, an
     "observe": ("video",),
     "on_pilot": ("balance",),
     "on_progress": ("video", "sheet"),
+    "on_read": ("video",),
 }
 PARALLEL: tuple[Job, ...] = ("video", "sheet")  # jobs of which workers can paint parts at the same time
 MOST = 10_000  # workers or threads: more is a typing error
@@ -72,6 +74,9 @@ class RunOptions:
     #: of an animation: called after each painting of the pilot renders, by which equal steps are found, with its
     #: number from 1 and the number of all
     on_pilot: OnStep | None = None
+    #: of a clip: called before the painting, after each frame that is decoded to find its cuts, with how many are, and
+    #: about how many will be
+    on_read: OnRead | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -172,4 +177,5 @@ KINDS: dict[str, Kind] = {  # by annotation
     "Observe": CALL,
     "OnStep": CALL,
     "OnProgress": CALL,
+    "OnRead": CALL,
 }

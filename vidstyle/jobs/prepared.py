@@ -25,7 +25,8 @@ def video_of(
 ) -> tuple[Task, VideoSource]:
     """The frames of a clip."""
     task = Task(clip, styles, output, settings, run)
-    return task, VideoSource(task.content, settings, settings.shares(len(styles)), task.estimator)
+    shares, kept = settings.shares(len(styles)), task.kept_survey()
+    return task, VideoSource(task.content, settings, shares, task.estimator, kept=kept, on_read=run.on_read)
 
 
 def balance_of(

@@ -10,11 +10,10 @@ from typing import Protocol
 import numpy as np
 
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.checkpoint import JobFolder, Part
 from vidstyle.jobs.folder.inputs import Inputs
+from vidstyle.jobs.folder.saving import saving
 from vidstyle.jobs.sources import ahead
-from vidstyle.jobs.threads import pool
 from vidstyle.system.devices import kind_of
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Frame, Result, Source, State
@@ -43,8 +42,8 @@ def render(
 ) -> None:
     """Paint every frame of `source` that `job` does not have yet, and save it there.
 
-    While a frame is painted the next ones are fetched and the last one is saved, each in a thread of its own. However
-    the painting ends, what was painted is saved first.
+    While a frame is painted the next ones are fetched and the last ones are saved, in threads of their own. However the
+    painting ends, what was painted is saved first.
 
     Args:
         observer: is given the frames that an earlier call or workers have painted, too; all of them in order.
@@ -82,29 +81,15 @@ def _paint(
     """Paint from one frame to another, from the state before the first."""
     (first, end), total = frames, max(source.playback) + 1
     shots, device = frozenset(job.manifest.shots), kind_of(stylizer.device)
-    with closing(ahead(source.frames(first))) as fetched, pool(1, "vidstyle-save") as saver:
-        saving = None
+    with closing(ahead(source.frames(first))) as fetched, saving(job, device) as save:
         for frame in islice(each("wait", fetched), end - first):
             with stage("optimise"):
                 result, state = stylizer.step(frame, None if frame.index in shots else state)
-                # Here, not in the other thread: CUDA allows no work there while this one records a graph.
-                on_cpu = states.on_cpu(state)
-            if saving is not None:
-                with stage("wait"):
-                    saving.result()
-            saving = saver.submit(_save, job, result, on_cpu, device)
+            save(result, state)
             if on_frame is not None:
                 on_frame(result, total)
             if observer is not None:
                 observer.add(frame, result.image)
-        if saving is not None:
-            with stage("wait"):
-                saving.result()
-
-
-def _save(job: JobFolder, result: Result, state: State, device: str) -> None:
-    with stage("save"):
-        job.save(result, state, device)
 
 
 class Watched:

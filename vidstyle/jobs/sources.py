@@ -22,7 +22,7 @@ from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.keys import KeyFrames, clip_keys
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
-from vidstyle.jobs.survey import Survey, surveyed
+from vidstyle.jobs.survey import KeptSurvey, OnRead, Survey, surveyed
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
@@ -261,7 +261,7 @@ class SequenceSource:
             left = self.info.frames - index
             loop_closure = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                there = visible_paint(self.estimate(opening.pixels, seen), opening.mask)
+                there = visible_paint(self.estimate(opening.pixels, seen, fine="backward"), opening.mask)
                 loop_closure = LoopClosure(visible_regions(there, inputs.regions, opening.regions), 1 / left)
         # The same picture again, and the same is wanted of it.
         painted = inputs.repeats and loop_closure is None and inputs.lead is None and self.curves.unchanged_at(index)
@@ -311,7 +311,8 @@ class SequenceSource:
         for lag in (1, *sorted(settings.long_term)):
             if lag <= len(before) and unseen.mean() > NEGLIGIBLE:
                 # What was hidden in the last frame is a small part, and painted over in the next ones.
-                motions[lag] = motion = self.estimate(before[lag - 1], pixels, fine=lag == 1)
+                fine: flow.Fine = "backward" if lag == 1 else "neither"
+                motions[lag] = motion = self.estimate(before[lag - 1], pixels, fine=fine)
                 unseen = (unseen - motion.visible).clamp_min(0)
         return motions
 
@@ -327,6 +328,8 @@ class VideoSource(SequenceSource):
         mix: share of each style.
         estimator: of the motion; the one of the settings if None.
         survey: what another process has found out of the same clip with the same settings; it is not decoded then.
+        kept: the same, as it is kept in a job folder.
+        on_read: called after each frame that is decoded with how many are, and about how many will be.
 
     Raises:
         MediaError: the clip cannot be read to its end, or a mask or a key frame does not fit it.
@@ -341,9 +344,11 @@ class VideoSource(SequenceSource):
         mix: Sequence[OverTime],
         estimator: flow.Estimator | None = None,
         survey: Survey | None = None,
+        kept: KeptSurvey | None = None,
+        on_read: OnRead | None = None,
     ) -> None:
         self.path = path
-        self.survey = survey or surveyed(path, settings)
+        self.survey = survey or surveyed(path, settings, kept, on_read)
         self.clip = clip = self.survey.clip
         own = clip.info
         estimator = estimator or estimator_of(settings)

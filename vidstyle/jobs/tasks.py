@@ -28,7 +28,7 @@ from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.manifest import WEIGHTS, Manifest, Played
-from vidstyle.jobs.folder.opening import open_job
+from vidstyle.jobs.folder.opening import manifest_before, open_job
 from vidstyle.jobs.keys import key_pictures
 from vidstyle.jobs.masks import picture_mask
 from vidstyle.jobs.output.budget import placed
@@ -43,6 +43,7 @@ from vidstyle.jobs.retiming import expected_times, retime
 from vidstyle.jobs.sheets import Cells, Sheet
 from vidstyle.jobs.shots import ClipOpener, Opener, ShotWork
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
+from vidstyle.jobs.survey import KeptSurvey
 from vidstyle.jobs.threads import computing_with
 from vidstyle.jobs.workers import paint_shots, require_memory_for_all, require_threads, threads_of
 from vidstyle.media.stills import pictures
@@ -61,6 +62,7 @@ from vidstyle.settings import (
     ReadingSettings,
     VideoSettings,
     mask_file,
+    options,
 )
 from vidstyle.settings.texts import renamed_files
 from vidstyle.system import facts
@@ -155,6 +157,16 @@ class Task:
     def region_masks(self) -> tuple[np.ndarray, ...]:
         """Where the regions of the content, which is a picture, are, as `picture_regions` gives them."""
         return picture_regions(self.settings, *pictures.picture_size(self.content))
+
+    def kept_survey(self) -> KeptSurvey | None:
+        """What an interrupted call has found out of the same clip, read in the same way; None if there was none."""
+        there = manifest_before(self.outputs[0])
+        if there is None or there.survey is None or there.vidstyle != __version__:
+            return None
+        same = all(
+            getattr(there.settings, name, ...) == getattr(self.settings, name) for name in options(ReadingSettings)
+        )
+        return there.survey if same and there.inputs.get("content") == self.inputs.hashes["content"] else None
 
     def stylizer(self) -> Stylizer:
         """What paints its frames."""
@@ -309,7 +321,8 @@ class Task:
         observe = self.options.observe
         if self.targets.all_made and observe is None:
             return
-        job.describe(played=self._played(source, sound), origin=(origin := self._origin()))
+        survey = source.survey.kept() if isinstance(source, VideoSource) else None
+        job.describe(played=self._played(source, sound), origin=(origin := self._origin()), survey=survey)
         observer = None
         if observe is not None and isinstance(source, VideoSource):
             observer = observe(source)

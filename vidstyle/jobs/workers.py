@@ -68,7 +68,10 @@ def paint_shots(
         loop = isinstance(work.settings, VideoSettings) and work.settings.loop
         tell(f"there is one shot to paint{', which --loop makes one of all' * loop}: one worker paints it")
     with _workers(run, work, device) as workers:
-        dispatch(workers, keeper.units, keeper)
+        try:
+            dispatch(workers, keeper.units, keeper)
+        finally:
+            job.flush()
     tell_devices(job)
 
 

@@ -66,11 +66,11 @@ class Raft:
         self._alone = threading.Lock()  # the network keeps what it computes in itself
 
     def __call__(
-        self, previous: np.ndarray, current: np.ndarray, *, fine: bool = True
+        self, previous: np.ndarray, current: np.ndarray, *, fine: str = "both"
     ) -> tuple[np.ndarray, np.ndarray]:
         """Backward and forward flow, (2, H, W) float32 in pixels, between two pictures, (H, W, 3) uint8 RGB.
 
-        It is as exact if it need not be `fine`: fewer iterations would save little.
+        Both are always as exact as can be: fewer iterations would save little.
         """
         height, width = current.shape[:2]
         try:

@@ -155,17 +155,23 @@ def write_whole(path: Path, data: str | bytes, *, overwrite: bool = True, record
         part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 
-def write_inside(path: Path, data: bytes) -> None:
+def write_inside(path: Path, data: bytes, *, flush: bool = True) -> None:
     """The same in a folder where nobody else writes, like one that is locked: faster, its part file called PATH.part.
 
     It replaces what is there. A part file that a killed run has left is in nobody's way. Raises `OSError`.
+
+    Args:
+        flush: without it the file is whole after a kill, but not after a power cut.
     """
     part = path.with_name(path.name + PART)
     part.unlink(missing_ok=True)
     try:
         with open(part, "xb") as file:  # follows no link
             file.write(data)
-        put(part, path, overwrite=True)
+        if flush:
+            put(part, path, overwrite=True)
+        else:
+            os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -262,15 +268,20 @@ def failure(path: Path, error: OSError) -> DiskError:
 
 
 @contextmanager
-def disk_errors(path: Path, hope: str = "") -> Iterator[None]:
-    """Turn what the operating system has against using a folder of ours into a `DiskError` that says what to do."""
+def disk_errors(path: Path, hope: Callable[[], str] = str) -> Iterator[None]:
+    """Turn what the operating system has against using a folder of ours into a `DiskError` that says what to do.
+
+    Args:
+        hope: what more is said then.
+    """
     try:
         yield
     except OSError as error:
         advice = "free some space on that disk"
         if error.errno not in FULL:
             advice = "make the folder writable, or choose another output"
-        raise DiskError(f"cannot write {error.filename or path}: {error.strerror or error}; {advice}{hope}") from error
+        advice += hope()
+        raise DiskError(f"cannot write {error.filename or path}: {error.strerror or error}; {advice}") from error
 
 
 def plain(value: Any) -> Any:

@@ -8,10 +8,11 @@
         job.log                 what a report of a bug needs
         lock, owner.json        held by the running process (see `locks`)
 
-A frame is saved in the order picture, state, journal line, and only then do states go that nobody needs any more.
-Every file appears under its name complete and flushed. So wherever a process is killed, the last journal line has its
-picture and its state, and the next run continues from there with the same bytes. A file that is not what the journal
-says counts as missing: painting steps back to the last frame that can be continued.
+A frame is saved in the order picture, state, journal line. Every file appears under its name complete. So wherever a
+process is killed, the last journal line has its picture and its state, and the next run continues from there with the
+same bytes. A file that is not what the journal says counts as missing: painting steps back to the last frame that can
+be continued. Once a second at most, and at the end of a shot, all is flushed to the disk; only then do states go that
+nobody needs any more, so that a power cut costs little more than a second.
 
 Shots share no state: workers paint them in any order, and within each its frames follow each other. Only the process
 that holds the lock writes. Frames beyond a gap in a shot are painted anew, other shots are left alone.
@@ -26,6 +27,7 @@ import dataclasses
 import errno
 import hashlib
 import logging
+import math
 import os
 import re
 import time
@@ -47,7 +49,7 @@ from vidstyle.jobs.folder.manifest import Made, Manifest, output_key
 from vidstyle.jobs.folder.painted import Painted
 from vidstyle.media.stills.codecs import decode
 from vidstyle.system.facts import HOMES
-from vidstyle.system.files import PART, append, disk_errors, rename_new, write_inside
+from vidstyle.system.files import PART, append, disk_errors, flush, rename_new, write_inside
 from vidstyle.types import Result, State
 
 MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
@@ -59,6 +61,7 @@ REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empt
 OPEN_FILES_GO = os.name != "nt"  # whether a file can be removed that is open, as that of a held lock is
 IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR)
 MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
+FLUSH_EVERY = 1.0  # seconds at least, within a shot
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +93,9 @@ class JobFolder:
         self.path, self.manifest, self._require_lock = path, there or manifest, still_held
         self.done, self.state = 0, None  # type: int, State | None
         self._last: Path | None = None  # what is left of a folder that is being removed
+        self._unflushed: list[int] = []  # frames whose files and lines a power cut may take
+        self._unneeded: dict[int, int] = {}  # last numbers of states that can go by then, by the least of each
+        self._flushed = -math.inf  # when, by `time.monotonic`
         if there is None:
             self._remove(keep=MANIFEST)  # until the new one is there the folder is known to be ours
         self._write_manifest()
@@ -113,7 +119,7 @@ class JobFolder:
         if damaged:
             self.note(f"{', '.join(damaged)}; painting goes on with frame {self.done} of {self.frames}")
         if self.state is not None:
-            self._forget(self.state)  # in case that a process was killed before it did
+            self._remove_states(*_unneeded_by(self.state))  # in case that a process was killed before it did
 
     @property
     def frames(self) -> int:
@@ -136,17 +142,23 @@ class JobFolder:
         with self._disk():
             return output.exists() and self.manifest.made.get(output_key(self.path, output)) == Made.of(output)
 
-    def save(self, result: Result, state: State, device: str = "") -> None:
-        """Keep a painted frame and the state after it. `device`: the kind that painted it.
+    def save(self, result: Result, state: State, device: str = "", after: Callable[[], object] = lambda: None) -> None:
+        """Keep a painted frame and the state after it. Several threads may each save one, if `after` orders them.
+
+        Args:
+            device: the kind that painted it.
+            after: called when the files are written, before the journal says so; returns when the frames before this
+                one are saved, or raises.
 
         Raises:
             DiskError: that failed; what was saved before is still good, and the next run continues after it.
             JobError: another process has taken the folder over.
         """
-        self._keep(Painted.of(result, state, device))
+        self._keep(Painted.of(result, state, device), after)
         if result.index == self.done:
             self.done, self.state = result.index + 1, state
-        self._forget(state)
+        self._let_go(*_unneeded_by(state))
+        self._flush_if_due(result.index)
 
     def keep(self, painted: Painted, first: int, history: int) -> None:
         """Keep a frame that another process has painted; the frames of other shots may come before or after it.
@@ -159,18 +171,55 @@ class JobFolder:
         """
         self._keep(painted)
         index = painted.entry.index
-        last = index + 1 == self.frames or index + 1 in self.manifest.shots  # nothing goes on from there
-        self._remove_states(index if last else index - history - MARGIN - 1, first)
+        self._let_go(index if self._ends_a_shot(index) else index - history - MARGIN - 1, first)
+        self._flush_if_due(index)
 
-    def _keep(self, painted: Painted) -> None:
+    def flush(self) -> None:
+        """Make all that was saved survive a power cut, and remove the states that nobody needs any more.
+
+        Raises as `save` does.
+        """
+        unneeded, self._unneeded = self._unneeded, {}
+        if self._unflushed:
+            self._require_lock()
+            with self._disk():
+                for index in self._unflushed:
+                    flush(self.path / FRAME.format(index))
+                    if not any(least <= index <= last for least, last in unneeded.items()):
+                        flush(self.path / STATE.format(index))
+                for name in (*FOLDERS, JOURNAL):
+                    flush(self.path / name)
+                self._unflushed.clear()
+        for least, last in unneeded.items():
+            self._remove_states(last, least)
+        self._flushed = time.monotonic()
+
+    def _flush_if_due(self, index: int) -> None:
+        """The same after the last frame of a shot, or if the last time is long ago."""
+        if self._ends_a_shot(index) or time.monotonic() - self._flushed >= FLUSH_EVERY:
+            self.flush()
+
+    def _ends_a_shot(self, index: int) -> bool:
+        """Whether nothing goes on from a frame."""
+        return index + 1 == self.frames or index + 1 in self.manifest.shots
+
+    def _let_go(self, last: int, least: int) -> None:
+        """Nobody needs the states of the frames from `least` to `last` any more, once later ones are flushed."""
+        self._unneeded[least] = max(last, self._unneeded.get(least, last))
+
+    def _keep(self, painted: Painted, after: Callable[[], object] = lambda: None) -> None:
         entry = painted.entry
         if not 0 <= entry.index < self.frames:
             raise ValueError(f"got frame {entry.index} in a job of {self.frames} frames")
         self._require_lock()
         with self._disk():
-            for name, data in ((FRAME, painted.picture), (STATE, painted.state)):
-                write_inside(self.path / name.format(entry.index), data)
+            try:
+                for name, data in ((FRAME, painted.picture), (STATE, painted.state)):
+                    write_inside(self.path / name.format(entry.index), data, flush=False)
+            finally:
+                after()
             append_entry(self.path / JOURNAL, entry)
+        self._unflushed.append(entry.index)
         self._journal[entry.index] = entry
         self.log(f"frame {entry.index}: {entry.iterations} evaluations, {entry.seconds:.3f} s")
 
@@ -301,15 +350,11 @@ class JobFolder:
             raise ValueError(f"the state after frame {index} is missing or damaged")
         return states.read_state(self.path / STATE.format(index))
 
-    def _forget(self, state: State) -> None:
-        """Remove the files of the states before those that `state` remembers, back to the first gap or a loop's first.
+    def _remove_states(self, number: int, least: int) -> None:
+        """Remove the files of the states from `number` back to `least` or to the first that is not there.
 
         The oldest goes first: if that is interrupted, there is no gap before which some would stay for ever.
         """
-        self._remove_states(state.index - len(state.history) - MARGIN - 1, 0 if state.first is None else 1)
-
-    def _remove_states(self, number: int, least: int) -> None:
-        """Remove the files of the states from `number` back to `least` or to the first that is not there."""
         files = []
         with self._disk():
             while number >= least and (file := self.path / STATE.format(number)).is_file():
@@ -323,7 +368,12 @@ class JobFolder:
             write_inside(self.path / MANIFEST, self.manifest.encoded())
 
     def _disk(self) -> AbstractContextManager[None]:
-        return disk_errors(self.path, f"; the same command will continue at frame {self.done}")
+        return disk_errors(self.path, lambda: f"; the same command will continue at frame {self.done}")
+
+
+def _unneeded_by(state: State) -> tuple[int, int]:
+    """Last and least number of the states before those that `state` remembers; a loop's first stays."""
+    return state.index - len(state.history) - MARGIN - 1, 0 if state.first is None else 1
 
 
 def record_of(path: Path) -> Path:

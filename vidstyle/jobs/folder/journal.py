@@ -54,8 +54,8 @@ def read_journal(path: Path, frames: int) -> tuple[dict[int, Entry], list[int]]:
 
 
 def append_entry(path: Path, entry: Entry) -> None:
-    """Add a line that survives a power cut. Raises `OSError`; then the journal is as it was."""
-    append(path, _line(entry), flush=True)
+    """Add a line, which survives a kill. Raises `OSError`; then the journal is as it was."""
+    append(path, _line(entry))
 
 
 def write_journal(path: Path, entries: Mapping[int, Entry]) -> None:

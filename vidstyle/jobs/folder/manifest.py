@@ -17,6 +17,7 @@ from typing import Any
 from vidstyle.errors import UsageError
 from vidstyle.jobs.folder.inputs import hash_of
 from vidstyle.jobs.folder.records import as_json, parsed, read
+from vidstyle.jobs.survey import KeptSurvey
 from vidstyle.settings import JOBS, EncodeSettings, Job, PaintingSettings, VideoSettings
 from vidstyle.types import ClipInfo
 
@@ -78,6 +79,7 @@ class Manifest:
     threads: int | None = None  #: with which torch computes; None where the frames do not depend on it
     remapped_times: tuple[Fraction, ...] = ()  #: seconds of each frame on the schedules, found by pilot renders
     played: Played | None = None  #: None before the painting begins
+    survey: KeptSurvey | None = None  #: of a clip: what decoding it once has shown, so that the next call need not
     shots: tuple[int, ...] = ()  #: numbers of the frames that need no earlier one, besides the first; ascending
     origin: str = ""  #: what the metadata of its outputs say; "" before the painting begins
     encoding: EncodeSettings | None = None  #: that `made` was encoded with; None before the painting begins

@@ -81,6 +81,13 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: EncodeSettings)
     return []
 
 
+def manifest_before(output: Path) -> Manifest | None:
+    """The manifest of an earlier call; None if there is none that can be read. Nothing is changed or locked."""
+    with suppress(JobError, OSError):
+        return _read(folder_of(output) / MANIFEST)
+    return None
+
+
 def painted_before(output: Path, manifest: Manifest) -> frozenset[int]:
     """The numbers of the frames that an interrupted call has painted; nothing is changed or locked.
 

@@ -99,6 +99,7 @@ def survey_sequence(
     end: float | None = None,
     rate: float | None = None,
     on_frame: Callable[[np.ndarray], object] | None = None,
+    on_read: Callable[[int, int], object] = lambda done, total: None,
 ) -> PictureClip:
     """Decode all selected pictures once, to know that they can be read before anything is painted.
 
@@ -106,6 +107,7 @@ def survey_sequence(
         start, end: seconds; frames with start <= t < end are selected.
         rate: pictures a second; None for the times that are written beside them or else 25.
         on_frame: called with each selected frame, (H, W, 3) uint8.
+        on_read: called after each with how many are read, of how many.
 
     Raises:
         MediaError: there is no picture, or one is damaged or of another size than the first.
@@ -133,9 +135,10 @@ def survey_sequence(
         whole=len(chosen) == len(times) - 1,
         files=tuple(selected),
     )
-    for picture in clip.decode():
+    for number, picture in enumerate(clip.decode(), 1):
         if on_frame is not None:
             on_frame(picture)
+        on_read(number, clip.info.frames)
     return clip
 
 

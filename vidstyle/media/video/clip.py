@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
+import av
 import numpy as np
 
 from vidstyle.errors import MediaError, UsageError
@@ -22,6 +23,8 @@ from vidstyle.types import ClipInfo
 MOST_FRAMES = 500_000  # in one job: more than four hours at 30 a second
 SMALLEST_FRAME = 16  # bytes in a file
 MOTION_JPEG = (".mjpeg", ".mjpg")
+
+OnRead = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ def survey(
     end: float | None = None,
     rate: float | None = None,
     on_frame: Callable[[np.ndarray], object] | None = None,
+    most: int = 0,
+    on_read: OnRead = lambda done, total: None,
     deinterlace: Deinterlace = "auto",
     hdr: Hdr = "tonemap",
 ) -> Clip:
@@ -91,6 +96,8 @@ def survey(
         start, end: seconds from the first frame; frames with start <= t < end are selected, t as the container says.
         rate: of pictures that are read as a clip and have no times of their own.
         on_frame: called with each selected frame, (H, W, 3) uint8.
+        most: pixels of the long side of these frames, where the clip has more; 0 for its own size.
+        on_read: called after each frame with how many are read, and about how many will be.
         deinterlace: auto, where the frames are marked interlaced, or off.
         hdr: tonemap to SDR, or refuse.
 
@@ -101,7 +108,7 @@ def survey(
     """
     path = Path(path)
     if is_sequence(path):  # which has the same interface, and never sound
-        return cast(Clip, survey_sequence(path, start=start, end=end, rate=rate, on_frame=on_frame))
+        return cast(Clip, survey_sequence(path, start=start, end=end, rate=rate, on_frame=on_frame, on_read=on_read))
     # FFmpeg would show some kinds as a clip of one frame. A stream of JPEG pictures begins as one does.
     if path.suffix.lower() not in MOTION_JPEG and is_still(path):
         raise MediaError(f"{path} is not a clip: {described(path, 'clip')}")
@@ -110,7 +117,8 @@ def survey(
     # str() makes the decimal number that was typed exact: a frame at 1/10 s is not before 0.1.
     low, high = Fraction(str(start)), None if end is None else Fraction(str(end))
     with Reader(path, deinterlace, hdr) as reader:
-        clock, found = reader.clock, _selected(reader, low, high, on_frame)
+        shown = None if on_frame is None else lambda frame: on_frame(reader.to_rgb(frame, most))
+        clock, found = reader.clock, _selected(reader, low, high, shown, on_read)
         if not found.chosen:
             wanted = f"from {start:g} s" + ("" if end is None else f" to {end:g} s")
             last = float(clock.seconds(found.ticks[-1]))
@@ -155,13 +163,18 @@ class _Selection:
 
 
 def _selected(
-    reader: Reader, low: Fraction, high: Fraction | None, on_frame: Callable[[np.ndarray], object] | None
+    reader: Reader,
+    low: Fraction,
+    high: Fraction | None,
+    on_frame: Callable[[av.VideoFrame], object] | None,
+    on_read: OnRead,
 ) -> _Selection:
     """Decode a clip from its first frame, and select from `low` until before `high`, in seconds from that frame."""
     path, unit = reader.path, reader.clock.time_base
+    total = min(reader.clock.expected(high), path.stat().st_size // SMALLEST_FRAME)  # a header may lie
     if high is None:
         reader.require_uncut()
-        _require_few(path, min(reader.clock.expected(), path.stat().st_size // SMALLEST_FRAME))  # a header may lie
+        _require_few(path, total)
     ticks: list[int] = []
     chosen, size = range(0), (0, 0)
     beyond = None
@@ -178,7 +191,8 @@ def _selected(
             if (tick - ticks[0]) * unit >= low:
                 chosen = range(chosen.start if chosen else number, number + 1)
                 if on_frame is not None:
-                    on_frame(reader.to_rgb(frame))
+                    on_frame(frame)
+            on_read(number + 1, max(total, number + 1))
         if ticks and (following := reader.following(ticks[-1])) is not None:
             beyond = following
     if beyond is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import groupby
@@ -39,10 +40,11 @@ class Clock:
         self._durations: set[int] = set()  # of the packets
         self._rate = Fraction(stream.guessed_rate or stream.average_rate or 25)
 
-    def expected(self) -> int:
-        """About how many frames the container says that it has; 0 if it does not say."""
+    def expected(self, until: Fraction | None = None) -> int:
+        """About how many frames the container says that it has before a second, or in all; 0 if it does not say."""
         seconds = (self._stream.duration or 0) * self.time_base or Fraction(self._container.duration or 0, av.time_base)
-        return int(self._stream.frames or seconds * self._rate)
+        frames = int(self._stream.frames or seconds * self._rate)
+        return frames if until is None or until >= seconds else min(frames, math.ceil(until * self._rate))
 
     def watch(self, packet: av.Packet[Any]) -> None:
         """Take note of the next packet of the stream."""

@@ -183,9 +183,16 @@ class Reader:
                 f"at most {MAX_FRAME_PIXELS // 10**6} megapixels (8K) can be read: make it smaller first"
             )
 
-    def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        """(H, W, 3) uint8 sRGB, upright, with square pixels, transparency over white."""
-        image = self._colors.to_srgb(frame, *self._square(frame))
+    def to_rgb(self, frame: av.VideoFrame, most: int = 0) -> np.ndarray:
+        """(H, W, 3) uint8 sRGB, upright, with square pixels, transparency over white.
+
+        Args:
+            most: pixels of the long side, of a larger frame; 0 for its own size. Converting a small one costs less.
+        """
+        width, height = self._square(frame)
+        if 0 < most < max(width, height):
+            width, height = (max(1, round(side * most / max(width, height))) for side in (width, height))
+        image = self._colors.to_srgb(frame, width, height)
         transpose, mirror_x, mirror_y = _orientation(frame)
         if transpose:
             image = image.transpose(1, 0, 2)
