@@ -57,13 +57,13 @@ def seam_figures(source: SequenceSource, job: JobFolder) -> Iterator[SeamFigures
         pairs = list(_pairs(source, job, around))
         beside = [(error, sharp) for number, error, sharp in pairs if number not in blended]
         inside = {number: (error, sharp) for number, error, sharp in pairs if seam <= number <= seam + overlap}
-        errors, crisp = zip(*(beside or inside.values()), strict=True)
+        median, crisp = map(statistics.median, zip(*(beside or inside.values()), strict=True))
         yield SeamFigures(
             frame=seam,
             seconds=float(own.times[seam]),
             most=max(error for error, _ in inside.values()),
-            median=statistics.median(errors),
-            sharpness=inside[seam + (overlap - 1) // 2][1] / statistics.median(crisp),
+            median=median,
+            sharpness=inside[seam + (overlap - 1) // 2][1] / crisp if crisp else 1.0,
         )
 
 
