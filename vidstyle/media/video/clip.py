@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
+import av
 import numpy as np
 
 from vidstyle.errors import MediaError, UsageError
@@ -22,6 +25,23 @@ from vidstyle.types import ClipInfo
 MOST_FRAMES = 500_000  # in one job: more than four hours at 30 a second
 SMALLEST_FRAME = 16  # bytes in a file
 MOTION_JPEG = (".mjpeg", ".mjpg")
+
+
+@dataclass(frozen=True)
+class SeekIndex:
+    """Where the selected frames of a clip are found, and what each is, so that none is taken for another.
+
+    A key frame is no proof: with an open GOP, or one that is refreshed bit by bit, the next frames are not whole.
+    """
+
+    ticks: Sequence[int]  #: at which each is shown, rising
+    checksums: Sequence[int]  #: CRC-32 of each, as RGB
+    keys: Sequence[tuple[int, int]]  #: when the key frames are shown, and where to seek to for each; in order
+
+    def place(self, number: int) -> int | None:
+        """Where to seek to for a frame; None if that is the beginning."""
+        found = bisect_right(self.keys, self.ticks[number], key=lambda key: key[0]) - 1
+        return self.keys[found][1] if found > 0 else None
 
 
 @dataclass(frozen=True)
@@ -39,6 +59,7 @@ class Clip:
     notes: tuple[str, ...] = ()  #: sentences for the person: what is done to the pictures unasked
     deinterlace: Deinterlace = "auto"
     hdr: Hdr = "tonemap"
+    index: SeekIndex | None = field(default=None, repr=False)  #: None where it must be decoded from the beginning
 
     @property
     def start_seconds(self) -> Fraction:
@@ -48,12 +69,15 @@ class Clip:
     def decode(self, start: int = 0) -> Generator[np.ndarray]:
         """The selected frames from number `start` on, (H, W, 3) uint8 sRGB of full range.
 
-        Upright, with square pixels, transparency over white. Frames before are decoded, too: seeking is not exact in
-        every container, and decoding is cheap beside painting. Holds a few frames in memory.
+        Upright, with square pixels, transparency over white. Decodes from the key frame before them, or from the
+        beginning where they would then not be found, or not be the same to the bit. Holds a few frames in memory.
 
         Raises:
             MediaError: the file has changed since it was surveyed.
         """
+        for image in self._sought(start):
+            yield image
+            start += 1
         first, end = self.first + start, self.first + self.info.frames
         if first >= end:
             return
@@ -68,6 +92,27 @@ class Clip:
                 if number + 1 == end:
                     return
         raise MediaError(f"{self.path} has lost frames since it was first read; start again")
+
+    def _sought(self, start: int) -> Iterator[np.ndarray]:
+        """The selected frames from number `start` on, decoded from a key frame; ends where they are not as surveyed."""
+        index = self.index
+        if index is None or not 0 <= start < self.info.frames or (place := index.place(start)) is None:
+            return
+        try:
+            with Reader(self.path, self.deinterlace, self.hdr) as reader:
+                for frame in reader.sought(place):
+                    if frame.pts == index.ticks[start]:
+                        image = reader.to_rgb(frame)
+                        if zlib.crc32(image.data) != index.checksums[start]:
+                            return
+                        yield image
+                        start += 1
+                    elif frame.pts is None or frame.pts > index.ticks[start]:
+                        return
+                    if start == self.info.frames:
+                        return
+        except (av.FFmpegError, MediaError, ValueError):
+            return  # if it is no fault of the seeking, decoding from the beginning finds it, too
 
     @property
     def _needed(self) -> Fraction | None:
@@ -131,6 +176,7 @@ def survey(
             notes=reader.notes,
             deinterlace=deinterlace,
             hdr=hdr,
+            index=found.index,
         )
 
 
@@ -152,6 +198,7 @@ class _Selection:
     chosen: range  #: numbers of the selected ones
     beyond: int | None  #: tick of the frame behind these; None if the clip ends with them
     size: tuple[int, int]  #: width and height
+    index: SeekIndex | None  #: of the selected ones, if they were looked at
 
 
 def _selected(
@@ -163,6 +210,8 @@ def _selected(
         reader.require_uncut()
         _require_few(path, min(reader.clock.expected(), path.stat().st_size // SMALLEST_FRAME))  # a header may lie
     ticks: list[int] = []
+    checksums: list[int] = []
+    timed = True  # each frame has the tick that the file says
     chosen, size = range(0), (0, 0)
     beyond = None
     with closing(reader.frames(high)) as frames:
@@ -178,12 +227,18 @@ def _selected(
             if (tick - ticks[0]) * unit >= low:
                 chosen = range(chosen.start if chosen else number, number + 1)
                 if on_frame is not None:
-                    on_frame(reader.to_rgb(frame))
+                    image = reader.to_rgb(frame)
+                    checksums.append(zlib.crc32(image.data))
+                    timed = timed and frame.pts == tick and (len(ticks) < 2 or tick > ticks[-2])
+                    on_frame(image)
         if ticks and (following := reader.following(ticks[-1])) is not None:
             beyond = following
     if beyond is None:
         reader.require_complete()
-    return _Selection(ticks, chosen, beyond, size)
+    index = None
+    if checksums and timed and reader.seekable:
+        index = SeekIndex(ticks[chosen.start : chosen.stop], checksums, sorted(reader.clock.keys))
+    return _Selection(ticks, chosen, beyond, size, index)
 
 
 def _require_few(path: Path, frames: int) -> None:
