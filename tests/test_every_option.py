@@ -288,6 +288,7 @@ CASES = {
     "--flow": Case(RAFT, other),
     "--flow-weights": Case(f"{RAFT} --keep-job", lambda run: not manifest("flow_weights", "")(run)),
     "--loop": Case("--loop", other),
+    "--split-after": Case("--split-after 32 --keep-job", manifest("settings/split_after", 32)),
     "--start": Case("--start .1", count(3)),
     "--end": Case("--end .1", count(3)),
     "--cuts": Case("--no-cuts", other),

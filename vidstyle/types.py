@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -49,6 +51,23 @@ class ClipInfo:
 
 
 @dataclass(frozen=True)
+class SeekIndex:
+    """Where the selected frames of a clip are found, and what each is, so that none is taken for another.
+
+    A key frame is no proof: with an open GOP, or one that is refreshed bit by bit, the next frames are not whole.
+    """
+
+    ticks: tuple[int, ...]  #: at which each is shown, rising
+    checksums: tuple[int, ...]  #: CRC-32 of the samples of each, as they were decoded
+    keys: tuple[tuple[int, int], ...]  #: when the key frames are shown, and where to seek to for each; in order
+
+    def place(self, number: int) -> int | None:
+        """Where to seek to for a frame; None if that is the beginning."""
+        found = bisect_right(self.keys, self.ticks[number], key=lambda key: key[0]) - 1
+        return self.keys[found][1] if found > 0 else None
+
+
+@dataclass(frozen=True)
 class Shot:
     """A shot: the frames between two cuts of a clip."""
 
@@ -62,6 +81,34 @@ class Shot:
         """The settings `start` and `end` that select this shot alone: milliseconds, rounded down."""
         start, end = (math.floor(seconds * 1000) / 1000 for seconds in (self.start_seconds, self.end_seconds))
         return start, end
+
+
+@dataclass(frozen=True)
+class Seams:
+    """Where shots are split into parts that are painted apart; in the numbers of painted frames, from 0.
+
+    The last `overlap` frames before a seam are painted again as the first ones behind it, and shown are blends of both.
+    """
+
+    starts: tuple[int, ...] = ()  #: the first frame of each part that goes on with the shot of the part before
+    overlap: int = 0  #: frames that are painted twice at each seam
+
+    def __post_init__(self) -> None:
+        if self.starts and not 0 < self.overlap <= min(after - one for one, after in pairwise((0, *self.starts))):
+            raise ValueError(f"got {self!r}")
+
+    def content(self, painted: int) -> int:
+        """The number, in the clip, of the frame that is painted in a painted frame."""
+        return painted - self.overlap * bisect_right(self.starts, painted)
+
+    def share(self, painted: int) -> float | None:
+        """The share of a painted frame behind a seam in what is shown, the rest being that `overlap` before it.
+
+        None for a frame that is shown as it is.
+        """
+        place = bisect_right(self.starts, painted)
+        behind = painted - self.starts[place - 1] if place else self.overlap
+        return (behind + 1) / (self.overlap + 1) if behind < self.overlap else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Machine": (
         *("--device", "--precision", "--low-memory", "--memory", "--weights", "--cuda-graphs", "--restart"),
-        *("--threads", "--workers", "--ray-address", "--same-device"),
+        *("--threads", "--workers", "--ray-address", "--same-device", "--split-after"),
         *("--quiet", "--verbose", "--help"),
     ),
 }

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from vidstyle.media.stills.pictures import resize
-from vidstyle.types import FrameSequence
+from vidstyle.types import FrameSequence, Seams
 
 KEPT_BYTES = 256_000_000  # of decoded frames that are kept to be shown backwards
 
@@ -25,6 +25,7 @@ class CompositorInputs:
     content: FrameSequence | np.ndarray | None = None  #: a clip, or a picture (H, W, 3) uint8; None if not shown
     styles: tuple[np.ndarray, ...] = ()  #: (H, W, 3) uint8 each
     alpha: tuple[float, ...] = ()  #: of each painted frame
+    seams: Seams = field(default_factory=Seams)  #: where frames of a clip are painted twice
 
     @contextmanager
     def opened(self, width: int, height: int, order: Sequence[int]) -> Iterator[At]:
@@ -41,7 +42,7 @@ class CompositorInputs:
         else:
             goes_back = any(after < before for before, after in pairwise(order))
             with closing(FrameCache(self.content, width, height, KEPT_BYTES if goes_back else 0)) as cache:
-                yield cache.at
+                yield lambda number: cache.at(self.seams.content(number))
 
 
 class FrameCache:

@@ -34,7 +34,8 @@ OF_FILES = (
     "region",
     "first",
     "key",
-)  # settings of reading and writing files
+    "split_after",
+)  # settings of reading and writing files, and of workers
 OF_MACHINE = ("cuda_graphs", "memory")  # the only ones that do not change a painting and yet are read
 
 
@@ -170,7 +171,7 @@ def _kind(array: np.ndarray) -> str:
 
 
 def _require_no_files(settings: PaintingSettings, kind: type[PaintingSettings]) -> None:
-    """Raise `UsageError` for settings of another job, and for one of reading or writing files."""
+    """Raise `UsageError` for settings of another job, and for one of `OF_FILES`."""
     require("settings", f"{kind.__name__} | None", settings)
     for name, option in options(kind).items():
         read = name not in OF_FILES and (option.metadata["paints"] or name in OF_MACHINE)

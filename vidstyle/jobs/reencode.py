@@ -123,7 +123,7 @@ class _Inputs:
             content = _rounded(resize(picture, own.width, own.height))
         names = enumerate(played.styles, 1)
         styles = [load_picture(self._checked(name, f"style {number}", advice)) for number, name in names]
-        return CompositorInputs(content, tuple(map(_rounded, styles)), played.alpha)
+        return CompositorInputs(content, tuple(map(_rounded, styles)), played.alpha, self.folder.manifest.seams)
 
     def _clip(self, advice: str) -> Clip:
         self._checked(self.played.content, "content", advice)

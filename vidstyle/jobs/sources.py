@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -22,6 +22,7 @@ from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.keys import KeyFrames, clip_keys
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
+from vidstyle.jobs.splits import shown, split
 from vidstyle.jobs.survey import KeptSurvey, OnRead, Survey, surveyed
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
@@ -150,7 +151,8 @@ class SequenceSource:
         width, height = pictures.fit(own.width, own.height, settings.size)
         self.info = dataclasses.replace(own, width=width, height=height)
         self.seen = Seen(sequence, width, height, sorted(self.shots), self.flashes)
-        self.playback: Sequence[int] = range(own.frames)
+        self.starts, self.seams = split(sorted(self.shots), own.frames, settings.split_after, self.flashes)
+        self.playback: Sequence[int] = shown(self.seams, own.frames)
         self.curves = ParameterCurves.of(
             own.times,
             own.fps,
@@ -164,15 +166,37 @@ class SequenceSource:
         self.ahead = Ahead.of(settings, self.reach, own.width * own.height)
         self.estimated_at_once = motion_workers()  # frames; 0 for one by one, while nothing else is done
 
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The frame of the sequence that is painted in each painted frame: of those at a seam, there are two."""
+        return [self.seams.content(number) for number in range(self.playback[-1] + 1)]
+
     def frames(self, start: int, end: int | None = None) -> Generator[Frame]:
-        """The frames from number `start` on. Decodes from those before it that their motion is estimated from.
+        """The frames from number `start` on, in the numbers of painted frames.
 
         Args:
             end: number of the frame before which they stop.
-
-        Where there are processors to spare, the motion of several frames is estimated at once.
         """
-        first, ahead = self._first_needed(start), 0
+        total = self.playback[-1] + 1
+        for first, stop in pairwise([0, *self.seams.starts, total]):
+            begin, stop = max(first, start), min(stop, end or total)
+            if begin < stop:
+                content = self.seams.content
+                with closing(self.undivided(content(begin), content(stop - 1) + 1, content(first))) as frames:
+                    for number, frame in enumerate(frames, begin):
+                        yield frame if frame.index == number else dataclasses.replace(frame, index=number)
+
+    def undivided(self, start: int, end: int | None = None, first: int = 0) -> Generator[Frame]:
+        """The frames from number `start` on, each once, in the numbers of the sequence.
+
+        Decodes from those before it that their motion is estimated from. Where there are processors to spare, the
+        motion of several frames is estimated at once.
+
+        Args:
+            end: number of the frame before which they stop.
+            first: number of a frame that begins anew, as that of a shot does.
+        """
+        needed, ahead = self._first_needed(start), 0
         if self.estimated_at_once:
             ahead = self.ahead.pending(self.info.width * self.info.height)
         workers = max(1, min(ahead, self.estimated_at_once))
@@ -183,20 +207,20 @@ class SequenceSource:
         opening = self._opening()
         pending: deque[Future[Frame]] = deque()
         with (
-            closing(self.sequence.decode(first)) as decoded,
-            closing(self._masks(first)) as masks,
-            closing(self._regions(first)) as all_regions,
+            closing(self.sequence.decode(needed)) as decoded,
+            closing(self._masks(needed)) as masks,
+            closing(self._regions(needed)) as all_regions,
             closing(self._leads(start)) as leads,
             pool(workers, "vidstyle-motion") as motions,
         ):
             try:
-                for index, picture in enumerate(each("decode", decoded), first):
+                for index, picture in enumerate(each("decode", decoded), needed):
                     if index == end:
                         break
                     with stage("decode"):
                         pixels, mask = pictures.resize(picture, self.info.width, self.info.height), next(masks)
                         regions = next(all_regions)
-                    if index in self.shots:
+                    if index in self.shots or index == first:
                         before.clear()
                         masks_before.clear()
                         regions_before.clear()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vidstyle.settings import VideoSettings
 from vidstyle.system import libraries
 from vidstyle.system.notes import tell
-from vidstyle.types import ClipInfo
+from vidstyle.types import ClipInfo, SeekIndex
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
@@ -59,6 +59,7 @@ class KeptSurvey:
     whole: bool
     origin: Fraction
     notes: tuple[str, ...]
+    index: SeekIndex | None
     cuts: tuple[int, ...]
     flashes: tuple[int, ...]
 

@@ -40,6 +40,7 @@ from vidstyle.jobs.output.targets import Targets
 from vidstyle.jobs.regions import picture_regions, styles_of
 from vidstyle.jobs.rendering import Observer, Watched, render
 from vidstyle.jobs.retiming import expected_times, retime
+from vidstyle.jobs.seams import finish_seams
 from vidstyle.jobs.sheets import Cells, Sheet
 from vidstyle.jobs.shots import ClipOpener, Opener, ShotWork
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
@@ -70,7 +71,7 @@ from vidstyle.system.devices import pick_device
 from vidstyle.system.memory import give_back_freed_memory
 from vidstyle.system.notes import tell
 from vidstyle.system.version import __version__
-from vidstyle.types import Source
+from vidstyle.types import Seams, Source
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
@@ -263,7 +264,8 @@ class Task:
         """
         self.require_room(source)
         frames = max(source.playback) + 1
-        manifest = dataclasses.replace(self.manifest(frames), shots=tuple(_shots(source)[1:]))
+        seams = source.seams if isinstance(source, VideoSource) else Seams()
+        manifest = dataclasses.replace(self.manifest(frames), shots=tuple(_shots(source)[1:]), seams=seams)
         with open_job(self.outputs[0], manifest, restart=self.options.restart) as job, _told(job):
             self.targets.claim(job)
             require_threads(self.options, job.manifest.threads)
@@ -300,10 +302,15 @@ class Task:
 
     def paint(self, job: JobFolder, source: Source, observer: Observer | None = None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
+        divided = isinstance(source, VideoSource) and bool(source.seams.starts)
         if self.options.workers is not None:
             self._paint_shots(job, source)
-        if self.options.workers is None or observer is not None:
-            render(Watched(source, self.inputs), self.stylizer(), job, self.options.on_frame, observer)
+        if self.options.workers is None or (observer is not None and not divided):
+            along = None if divided else observer
+            render(Watched(source, self.inputs), self.stylizer(), job, self.options.on_frame, along)
+        if divided:
+            assert isinstance(source, VideoSource)
+            finish_seams(source, job, observer)
         self.inputs.require_unchanged()
 
     def _paint_shots(self, job: JobFolder, source: Source) -> None:
@@ -366,7 +373,8 @@ class Task:
     def compositor(self, source: VideoSource | PictureSource) -> Compositor:
         """The compositor of its frames. Raises `UsageError` if the settings do not go together."""
         content = source.sequence if isinstance(source, VideoSource) else to_pixels(source.image)
-        inputs = CompositorInputs(content, tuple(map(to_pixels, self.styles)), source.curves.alpha)
+        seams = source.seams if isinstance(source, VideoSource) else Seams()
+        inputs = CompositorInputs(content, tuple(map(to_pixels, self.styles)), _alpha(source), seams)
         return placed(Compositor(as_painted(source.info, source.playback), self.encoding, inputs, moving=self.moving))
 
     def _origin(self) -> str:
@@ -402,7 +410,7 @@ class Task:
         return Played(
             info=source.info,
             order=tuple(source.playback),
-            alpha=source.curves.alpha,
+            alpha=_alpha(source),
             content=self.content,
             styles=tuple(str(paths[0]) for role, paths in files.items() if role.startswith("style")),
             sound=sound is not None and sound.has_audio,
@@ -443,8 +451,14 @@ def _told(job: JobFolder) -> Iterator[None]:
 def _shots(source: Source) -> list[int]:
     """The first frames of what is painted apart: of a loop only one, since its end is painted towards its beginning."""
     if isinstance(source, VideoSource) and not source.settings.loop:
-        return sorted(source.shots)
+        return source.starts
     return list(range(len(source.cells))) if isinstance(source, Sheet) else [0]
+
+
+def _alpha(source: VideoSource | PictureSource) -> tuple[float, ...]:
+    """Alpha of each painted frame."""
+    alpha = source.curves.alpha
+    return tuple(alpha[number] for number in source.numbers) if isinstance(source, VideoSource) else alpha
 
 
 def load_network(settings: PaintingSettings) -> networks.FeatureNetwork:

@@ -66,7 +66,8 @@ def paint_shots(
         return
     if len(keeper.units) == 1 and run.workers != 1:
         loop = isinstance(work.settings, VideoSettings) and work.settings.loop
-        tell(f"there is one shot to paint{', which --loop makes one of all' * loop}: one worker paints it")
+        why = ", which --loop makes one of all: one worker paints it"
+        tell(f"there is one shot to paint{why if loop else ': one worker paints it; --split-after splits a long one'}")
     with _workers(run, work, device) as workers:
         try:
             dispatch(workers, keeper.units, keeper)

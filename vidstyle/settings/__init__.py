@@ -7,6 +7,7 @@ meaning in all classes that have it. Imports nothing heavy, so that `vidstyle --
 from vidstyle.settings.fields import SCHEDULED, Field, Job, Settings, kinds, option_name, options, typed
 from vidstyle.settings.jobs import (
     JOBS,
+    OVERLAP,
     BalanceSettings,
     Direction,
     EncodeSettings,
@@ -40,6 +41,7 @@ from vidstyle.settings.regions import RegionFiles, require_alpha, require_scale
 
 __all__ = [
     "JOBS",
+    "OVERLAP",
     "PRESETS",
     "SCHEDULED",
     "BalanceSettings",

@@ -26,6 +26,7 @@ from vidstyle.system.values import LARGEST, LONG_SIDE, SLOWEST, setting
 
 Space = Literal["even", "linear"]
 Direction = Literal["forward", "backward", "both"]
+OVERLAP = 16  # frames at the seam of a shot that is split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,22 @@ class VideoSettings(
 
     job: ClassVar[Job] = "video"
     alpha: OverTime = ALPHA()
+    split_after: int | None = setting(
+        None,
+        f"Split a shot of more frames into parts that workers paint at the same time; {OVERLAP} frames at each seam "
+        "are painted twice and blended.",
+        low=2 * OVERLAP,
+        high=LARGEST,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_read(self.warm_start == "warped", "--warm-start warped", "first", "key")
+        self._require_read(self.warm_start != "none", "--warm-start warped or previous", "split_after")
+        if self.loop and self.split_after is not None:
+            raise UsageError(
+                "--loop leads the end of a clip to its beginning, so no part is on its own; leave out --split-after"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

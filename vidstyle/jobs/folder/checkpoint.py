@@ -233,18 +233,29 @@ class JobFolder:
         return len(self._journal)
 
     def images(self, order: Sequence[int] | None = None) -> Iterator[np.ndarray]:
-        """Painted frames, (H, W, 3) uint8: all, or those of `order`. Raises `JobError` at one missing or damaged."""
+        """Painted frames, (H, W, 3) uint8: all, or those of `order`; behind a seam, blends of both paintings.
+
+        Raises `JobError` at one missing or damaged.
+        """
+        seams = self.manifest.seams
         for index in range(self.frames) if order is None else order:
-            path = self.path / FRAME.format(index)
-            if index not in self._journal:
-                raise JobError(f"{path} is not painted yet; run the same command to continue")
-            try:
-                png = path.read_bytes()
-            except OSError as error:
-                raise JobError(f"{path} cannot be read ({error.strerror}); run the same command again") from error
-            if hashlib.sha256(png).hexdigest() != self._journal[index].sha256:
-                raise JobError(f"{path} is damaged; run the same command again to paint it anew")
-            yield decode(png)
+            picture, share = self._picture(index), seams.share(index)
+            if share is not None:
+                before = np.float32(self._picture(index - seams.overlap))
+                picture = np.rint(before + np.float32(share) * (picture - before)).astype(np.uint8)
+            yield picture
+
+    def _picture(self, index: int) -> np.ndarray:
+        path = self.path / FRAME.format(index)
+        if index not in self._journal:
+            raise JobError(f"{path} is not painted yet; run the same command to continue")
+        try:
+            png = path.read_bytes()
+        except OSError as error:
+            raise JobError(f"{path} cannot be read ({error.strerror}); run the same command again") from error
+        if hashlib.sha256(png).hexdigest() != self._journal[index].sha256:
+            raise JobError(f"{path} is damaged; run the same command again to paint it anew")
+        return decode(png)
 
     def results(self) -> list[Entry]:
         """The journal in frame order."""

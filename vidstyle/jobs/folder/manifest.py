@@ -19,9 +19,9 @@ from vidstyle.jobs.folder.inputs import hash_of
 from vidstyle.jobs.folder.records import as_json, parsed, read
 from vidstyle.jobs.survey import KeptSurvey
 from vidstyle.settings import JOBS, EncodeSettings, Job, PaintingSettings, VideoSettings
-from vidstyle.types import ClipInfo
+from vidstyle.types import ClipInfo, Seams
 
-FORMAT = "vidstyle-job-9"
+FORMAT = "vidstyle-job-10"
 FORMATS = re.compile(r"vidstyle-job-\d+")  # of all versions of vidstyle
 SIGNATURE = re.compile(rb'"format":\s*"vidstyle-job-\d')  # in all their manifests
 WEIGHTS = ("weights", "flow_weights")  # settings that name files; where a file lies does not matter
@@ -81,6 +81,7 @@ class Manifest:
     played: Played | None = None  #: None before the painting begins
     survey: KeptSurvey | None = None  #: of a clip: what decoding it once has shown, so that the next call need not
     shots: tuple[int, ...] = ()  #: numbers of the frames that need no earlier one, besides the first; ascending
+    seams: Seams = field(default_factory=Seams)  #: where shots are split; a part begins like a shot
     origin: str = ""  #: what the metadata of its outputs say; "" before the painting begins
     encoding: EncodeSettings | None = None  #: that `made` was encoded with; None before the painting begins
     made: Mapping[str, Made] = field(default_factory=dict)  #: outputs, by their path as seen from beside the folder
@@ -90,6 +91,8 @@ class Manifest:
             raise ValueError(f"got {self.frames} frames, painted with {self.threads} threads")
         if any(not before < number < self.frames for before, number in pairwise((0, *self.shots))):
             raise ValueError(f"got shots that begin with frames {self.shots} of {self.frames}")
+        if not set(self.seams.starts) <= set(self.shots):
+            raise ValueError(f"got {self.seams} and shots that begin with frames {self.shots}")
         if self.played is not None and len(self.played.alpha) != self.frames:
             raise ValueError(f"got {len(self.played.alpha)} alphas for {self.frames} frames")
 

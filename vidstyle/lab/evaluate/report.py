@@ -157,6 +157,7 @@ def _source(clip: File, settings: VideoSettings, styles: int) -> VideoSource:
     """The input with its motion, however the job estimates it."""
     mix = settings.shares(styles) if styles else (1.0,)
     plain = dataclasses.replace(settings, flow="dis", flow_weights=None, warm_start="warped", long_term=(), loop=False)
+    plain = dataclasses.replace(plain, split_after=None)
     return VideoSource(str(clip), plain, mix)
 
 

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Sequence, Set
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import painted_before
 from vidstyle.jobs.output.space import job_bytes, outputs_bytes
 from vidstyle.jobs.retiming import expected_times, pilot_work
-from vidstyle.jobs.sheets import Sheet, shots_of
+from vidstyle.jobs.sheets import Sheet
 from vidstyle.jobs.sources import VideoSource
 from vidstyle.jobs.tasks import Task
 from vidstyle.jobs.threads import computing_with
@@ -44,8 +45,8 @@ File = str | Path
 ASSUMES = (
     "the machine does as much beside the job as it does now",
     "a frame takes as many evaluations as in a small pilot, which paints frames from up to three places",
-    "several workers are machines or devices like this one, as --workers has them; each paints whole shots, and the "
-    "command itself reads, prepares and encodes",
+    "several workers are machines or devices like this one, as --workers has them; each paints whole shots, or the "
+    "parts that --split-after makes of them, and the command itself reads, prepares and encodes",
     "nothing waits for a disk, and no search for --max-size is made",
 )
 ON_CPU = "on a CPU, decoding, optical flow and saving are not hidden behind the painting"
@@ -176,21 +177,22 @@ def _edges(source: VideoSource | PictureSource | Sheet) -> list[tuple[int, int]]
     """First frames, and frames after the last, of what can be painted apart."""
     frames = max(source.playback) + 1
     if isinstance(source, VideoSource):
-        before = source.clip.first
-        return [(shot.first - before, shot.end - before) for shot in shots_of(source)]
+        return list(pairwise([*source.starts, frames]))
     return [(number, number + 1) for number in range(frames)] if isinstance(source, Sheet) else [(0, frames)]
 
 
 def _shots(source: VideoSource | PictureSource | Sheet, model: Model, seconds: Sequence[float]) -> list[PlannedShot]:
-    times: list[tuple[float, float]] | list[tuple[None, None]] = [(None, None)] * len(seconds)
-    before = 0
-    if isinstance(source, VideoSource):
-        times = [(float(one.start_seconds), float(one.end_seconds)) for one in shots_of(source)]
-        before = source.clip.first
-    return [
-        PlannedShot(before + first, before + end, *time, model.left(first, end), took)
-        for (first, end), time, took in zip(model.shots, times, seconds, strict=True)
-    ]
+    """What is painted apart, with the seconds of each."""
+    found = []
+    for (first, end), took in zip(model.shots, seconds, strict=True):
+        left = model.left(first, end)
+        if not isinstance(source, VideoSource):
+            found.append(PlannedShot(first, end, None, None, left, took))
+            continue
+        before, times = source.clip.first, (*source.clip.times, source.clip.end_seconds)
+        start, stop = source.seams.content(first), source.seams.content(end - 1) + 1  # what is painted twice is in both
+        found.append(PlannedShot(before + start, before + stop, float(times[start]), float(times[stop]), left, took))
+    return found
 
 
 def _command(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import zlib
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -18,7 +19,7 @@ from vidstyle.media.stills.sequence import is_sequence, survey_sequence
 from vidstyle.media.video.clock import clip_info, spread
 from vidstyle.media.video.reader import Reader
 from vidstyle.settings import Deinterlace, Hdr
-from vidstyle.types import ClipInfo
+from vidstyle.types import ClipInfo, SeekIndex
 
 MOST_FRAMES = 500_000  # in one job: more than four hours at 30 a second
 SMALLEST_FRAME = 16  # bytes in a file
@@ -42,6 +43,7 @@ class Clip:
     notes: tuple[str, ...] = ()  #: sentences for the person: what is done to the pictures unasked
     deinterlace: Deinterlace = "auto"
     hdr: Hdr = "tonemap"
+    index: SeekIndex | None = field(default=None, repr=False)  #: None where it must be decoded from the beginning
 
     @property
     def start_seconds(self) -> Fraction:
@@ -51,12 +53,15 @@ class Clip:
     def decode(self, start: int = 0) -> Generator[np.ndarray]:
         """The selected frames from number `start` on, (H, W, 3) uint8 sRGB of full range.
 
-        Upright, with square pixels, transparency over white. Frames before are decoded, too: seeking is not exact in
-        every container, and decoding is cheap beside painting. Holds a few frames in memory.
+        Upright, with square pixels, transparency over white. Decodes from the key frame before them, or from the
+        beginning where they would then not be found, or not be the same to the bit. Holds a few frames in memory.
 
         Raises:
             MediaError: the file has changed since it was surveyed.
         """
+        for image in self._sought(start):
+            yield image
+            start += 1
         first, end = self.first + start, self.first + self.info.frames
         if first >= end:
             return
@@ -71,6 +76,26 @@ class Clip:
                 if number + 1 == end:
                     return
         raise MediaError(f"{self.path} has lost frames since it was first read; start again")
+
+    def _sought(self, start: int) -> Iterator[np.ndarray]:
+        """The selected frames from number `start` on, decoded from a key frame; ends where they are not as surveyed."""
+        index = self.index
+        if index is None or not 0 <= start < self.info.frames or (place := index.place(start)) is None:
+            return
+        try:
+            with Reader(self.path, self.deinterlace, self.hdr) as reader:
+                for frame in reader.sought(place):
+                    if frame.pts == index.ticks[start]:
+                        if _checksum(frame) != index.checksums[start]:
+                            return
+                        yield reader.to_rgb(frame)
+                        start += 1
+                    elif frame.pts is None or frame.pts > index.ticks[start]:
+                        return
+                    if start == self.info.frames:
+                        return
+        except (av.FFmpegError, MediaError, ValueError):
+            return  # if it is no fault of the seeking, decoding from the beginning finds it, too
 
     @property
     def _needed(self) -> Fraction | None:
@@ -139,6 +164,7 @@ def survey(
             notes=reader.notes,
             deinterlace=deinterlace,
             hdr=hdr,
+            index=found.index,
         )
 
 
@@ -160,6 +186,7 @@ class _Selection:
     chosen: range  #: numbers of the selected ones
     beyond: int | None  #: tick of the frame behind these; None if the clip ends with them
     size: tuple[int, int]  #: width and height
+    index: SeekIndex | None  #: of the selected ones, if they were looked at
 
 
 def _selected(
@@ -176,6 +203,8 @@ def _selected(
         reader.require_uncut()
         _require_few(path, total)
     ticks: list[int] = []
+    checksums: list[int | None] = []
+    timed = True  # each frame has the tick that the file says
     chosen, size = range(0), (0, 0)
     beyond = None
     with closing(reader.frames(high)) as frames:
@@ -191,13 +220,31 @@ def _selected(
             if (tick - ticks[0]) * unit >= low:
                 chosen = range(chosen.start if chosen else number, number + 1)
                 if on_frame is not None:
+                    checksums.append(_checksum(frame))
+                    timed = timed and frame.pts == tick and (len(ticks) < 2 or tick > ticks[-2])
                     on_frame(frame)
             on_read(number + 1, max(total, number + 1))
         if ticks and (following := reader.following(ticks[-1])) is not None:
             beyond = following
     if beyond is None:
         reader.require_complete()
-    return _Selection(ticks, chosen, beyond, size)
+    index = None
+    if (
+        checksums
+        and timed
+        and reader.seekable
+        and (known := [one for one in checksums if one is not None]) == checksums
+    ):
+        index = SeekIndex(tuple(ticks[chosen.start : chosen.stop]), tuple(known), tuple(sorted(reader.clock.keys)))
+    return _Selection(ticks, chosen, beyond, size, index)
+
+
+def _checksum(frame: av.VideoFrame) -> int | None:
+    """CRC-32 of the samples of a frame as it was decoded; None of kinds whose samples PyAV does not give."""
+    try:
+        return zlib.crc32(np.ascontiguousarray(frame.to_ndarray()))
+    except (AssertionError, ValueError):
+        return None
 
 
 def _require_few(path: Path, frames: int) -> None:

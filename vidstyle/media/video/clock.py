@@ -25,14 +25,17 @@ class Clock:
     Attributes:
         time_base: seconds of a tick.
         packets: how many with data have been read.
+        slots: the format numbers its packets instead of saying when they are shown.
+        keys: when the key frames are shown, and where to seek to for each: when it, or an earlier packet, is decoded.
     """
 
     def __init__(self, path: Path, container: Any, stream: Any) -> None:
         self.path, self._container, self._stream = path, container, stream
         self._kind: str = container.format.name
-        self._slots = self._kind in SLOTS
+        self.slots = self._kind in SLOTS
         self.time_base: Fraction = stream.time_base
         self.packets = 0
+        self.keys: list[tuple[int, int]] = []
         self._decoding: list[int | None] = []  # times of decoding, which only rise
         self._shown: list[int] = []  # times of showing, in the order of decoding
         self._timing: list[int] = []  # of the frames so far
@@ -53,10 +56,12 @@ class Clock:
         self._durations.add(packet.duration or 0)
         if packet.pts is not None and not packet.is_discard:
             self._shown.append(packet.pts)
+            if packet.is_keyframe and packet.dts is not None:
+                self.keys.append((packet.pts, min(packet.pts, packet.dts)))
 
     def is_behind(self, packet: av.Packet[Any], until: Fraction) -> bool:
         """Whether nothing that is shown before `until`, in seconds from the first frame, needs this packet."""
-        if self._slots or packet.dts is None or not (self._timing or self._shown):
+        if self.slots or packet.dts is None or not (self._timing or self._shown):
             return False
         first = self._timing[0] if self._timing else self._shown[0]
         return (packet.dts - first) * self.time_base >= until
@@ -64,7 +69,7 @@ class Clock:
     def stamp(self, frame: av.VideoFrame) -> int:
         """When the next decoded frame is shown. Raises `MediaError` if that is before the one before."""
         number, last = len(self._timing), self._timing[-1] if self._timing else None
-        tick = self._slot(frame, number) if self._slots else frame.pts
+        tick = self._slot(frame, number) if self.slots else frame.pts
         if tick is None and number < len(self._decoding):
             # Frames come in the order of showing; their times are those of decoding, sorted, but for a constant.
             tick = self._decoding[number]
@@ -105,8 +110,8 @@ class Clock:
         if self._duration and (own or not listed):
             ends.append(last + self._duration)
         if listed:
-            shift = last - (self._decoding[-1] or 0) if self._slots else stream.start_time or 0  # shown after decoding
-            ends.insert(0 if self._slots else 1, shift + stream.duration)
+            shift = last - (self._decoding[-1] or 0) if self.slots else stream.start_time or 0  # shown after decoding
+            ends.insert(0 if self.slots else 1, shift + stream.duration)
         seconds = round((_seconds(stream.metadata.get("DURATION", "")) or self._whole_seconds()) / self.time_base)
         if self._kind == "flv":
             ends.insert(0, seconds)

@@ -98,6 +98,22 @@ class Reader:
                 f"{self.path} is damaged after {self._frames} frames ({error.strerror}); get it again"
             ) from error
 
+    @property
+    def seekable(self) -> bool:
+        """Whether the frames so far could be found again by their own times: none was deinterlaced or counted."""
+        return not (self.clock.slots or (self._fields is not None and self._fields.used))
+
+    def sought(self, tick: int) -> Iterator[av.VideoFrame]:
+        """The frames from some key frame at or before `tick` on, in the order of showing, with the times of the file.
+
+        To be called on a new reader. Nothing is checked: not whether the first ones are whole, nor where they begin.
+        """
+        self._container.seek(tick, stream=self._stream)
+        for packet in self._container.demux():
+            if packet.stream.index == self._stream.index and packet.size:
+                yield from self._decoder.decode(packet)
+        yield from self._decoder.decode(None)
+
     def _decoded(self, until: Fraction | None) -> Iterator[av.VideoFrame]:
         # A recording of what is sent may begin anywhere, before the first frame that can be decoded alone.
         lenient = self._container.format.name in BEGIN_ANYWHERE
