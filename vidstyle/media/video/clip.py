@@ -242,7 +242,7 @@ def _selected(
 def _checksum(frame: av.VideoFrame) -> int | None:
     """CRC-32 of the samples of a frame as it was decoded; None of kinds whose samples PyAV does not give."""
     try:
-        return zlib.crc32(np.ascontiguousarray(frame.to_ndarray()))
+        return zlib.crc32(np.ascontiguousarray(frame.to_ndarray()).data)
     except (AssertionError, ValueError):
         return None
 
