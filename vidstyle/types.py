@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeGuard, runtime_checkable
 
 from vidstyle.errors import UsageError
 from vidstyle.system.sites import said
@@ -117,6 +117,14 @@ class Frame:
     budget: Budget | None = None  #: None for what the settings say
     mask: Tensor | None = None  #: (1, H, W) float32 in [0, 1], on the CPU: how far it is painted; None for wholly
     regions: tuple[Tensor, ...] = ()  #: the same of each region with a style of its own; they sum to 1 at most
+    opacity: Tensor | None = None  #: (1, H, W) float32 in [0, 1], on the CPU; None where nothing is transparent
+
+    @property
+    def counted(self) -> Tensor | None:
+        """How far each pixel counts, (1, H, W) in [0, 1]: what is painted and visible; None if all does."""
+        if self.mask is None or self.opacity is None:
+            return self.opacity if self.mask is None else self.mask
+        return self.mask * self.opacity
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -158,7 +166,7 @@ class Result:
     """A painted frame."""
 
     index: int  #: the frame's
-    image: np.ndarray  #: (H, W, 3) uint8 sRGB
+    image: np.ndarray  #: (H, W, 3) uint8 sRGB; of a transparent frame (H, W, 4), its colours not premultiplied
     losses: dict[str, float]  #: content, style, temporal, tv (each before its weight) and total
     iterations: int  #: evaluations of the loss at the final size
     seconds: float  #: wall time of the painting
@@ -201,11 +209,30 @@ class FrameSequence(Protocol):
         ...
 
 
+@runtime_checkable
+class TransparentSequence(FrameSequence, Protocol):
+    """A sequence whose pictures may have opacity. `decode` lays them over white."""
+
+    @property
+    def transparent(self) -> bool:
+        """Whether any of them is transparent somewhere."""
+        ...
+
+    def decode_transparent(self, start: int = 0) -> Generator[np.ndarray]:
+        """The same as `decode`, (H, W, 4), if any is transparent somewhere; colours are not premultiplied."""
+        ...
+
+
+def is_transparent(sequence: object) -> TypeGuard[TransparentSequence]:
+    """Whether a sequence is transparent somewhere."""
+    return isinstance(sequence, TransparentSequence) and sequence.transparent
+
+
 class PaintedFrames(Protocol):
     """Painted frames that can be read in any order, as often as they are asked for: a job folder, for one."""
 
     def images(self, order: Sequence[int]) -> Iterator[np.ndarray]:
-        """The frames with these numbers, (H, W, 3) uint8 sRGB each."""
+        """The frames with these numbers, (H, W, 3) uint8 sRGB each, or (H, W, 4) if they are transparent."""
         ...
 
 
@@ -230,5 +257,5 @@ class Sink(Protocol):
     ) -> None: ...
 
     def write(self, pixels: np.ndarray) -> None:
-        """Append one frame, (H, W, 3) uint8 sRGB."""
+        """Append one frame, (H, W, 3) uint8 sRGB; or (H, W, 4), as the encoding says."""
         ...

@@ -40,8 +40,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("--pingpong", "--hold-first", "--hold-last", "--plays"),
     ),
     "Output": (
-        *("--for", "--width", "--layout", "--caption", "--gauge", "--title", "--title-seconds", "--font"),
-        *("--poster", "--figure", "--metadata", "--report", "--crf", "--bits", "--sound"),
+        *("--for", "--background", "--width", "--layout", "--caption", "--gauge", "--title", "--title-seconds"),
+        *("--font", "--poster", "--figure", "--metadata", "--report", "--crf", "--bits", "--sound"),
     ),
     "Machine": (
         *("--device", "--precision", "--low-memory", "--memory", "--weights", "--cuda-graphs", "--restart"),

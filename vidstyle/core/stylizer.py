@@ -44,13 +44,21 @@ class RegionStyle:
     alpha: float | None = None  #: 1 = all content, 0 = all style; None for that of the frame
     scale: float | None = None  #: size of the style relative to the painting; None for that of the settings
 
+    @classmethod
+    def of(cls, picture: Tensor, mask: Tensor | None = None, **more: float | None) -> RegionStyle:
+        """Of a picture (3, H, W), or (4, H, W) whose last channel is its opacity, by which its pixels count."""
+        if len(picture) == 4:
+            picture, opacity = picture.split([3, 1])
+            mask = opacity if mask is None else mask * opacity
+        return cls(picture, mask, **more)
+
 
 class Stylizer:
     """Paints frames of one size in the styles of one job. Holds only what is constant for the job.
 
     Args:
         network: that judges content and style; moved to the settings' device and precision.
-        styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size.
+        styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size; or (4, H, W) with their opacity.
         settings: of the job. Those of a clip say how a warm-started frame is painted that has no budget of its own.
         init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
         regions: the styles of the regions of each frame, in the order of `Frame.regions`.
@@ -80,10 +88,10 @@ class Stylizer:
         normalized = settings.objective == "normalized"
         self.recolor = settings.recolor if normalized else 0.0
         self.match_colors = settings.match_colors if normalized else 0.0
-        self._mixed = [*map(RegionStyle, self.styles), *(RegionStyle(key, scale=1.0) for key in keys)]
-        self._style_colors = [moments(one.picture[None]).cpu() for one in self._mixed]
+        self._mixed = [*map(RegionStyle.of, self.styles), *(RegionStyle.of(key, scale=1.0) for key in keys)]
+        self._style_colors = [_moments_in(one.picture, one.mask) for one in self._mixed]
         self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
-        self._style_samples = [colormatch.sample(one.picture.to(self.device)) for one in self._mixed]
+        self._style_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self._mixed]
         self._region_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self.regions]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
@@ -107,7 +115,8 @@ class Stylizer:
             MemoryLimitError: the device had too little memory.
         """
         began = time.perf_counter()
-        if frame.mask is not None and not frame.mask.any():
+        counted = frame.counted
+        if counted is not None and not counted.any():
             frame = dataclasses.replace(frame, budget=Budget(1, 0.0))  # nothing of it is painted
         with engine(self.device):
             colored, colors = self._recolored(frame, state)
@@ -125,6 +134,8 @@ class Stylizer:
             of = () if maps is None else (frame.alpha, *frame.mix)
             after = State(frame.index, pastiche, minimum.inverse_curvature, history, first, colors, maps, of)
             pixels = to_pixels(self.shown(frame, after))
+        if frame.opacity is not None:
+            pixels = np.concatenate([pixels, to_pixels(frame.opacity)], axis=2)
         result = Result(
             index=frame.index,
             image=pixels,
@@ -165,8 +176,7 @@ class Stylizer:
         """
         if not (self.recolor or self.match_colors) or frame.budget == Budget(1, 0.0):
             return frame, None if state is None else state.colors
-        image, areas = frame.image.cpu(), _areas(frame)
-        weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
+        image, weights = frame.image.cpu(), _counted(frame)
         colors = torch.stack([_moments_in(image, one) for one in weights])
         if frame.motion is not None and state is not None and state.colors is not None:
             earlier = state.colors.view_as(colors)
@@ -181,7 +191,7 @@ class Stylizer:
             found.append(color.recolored(image, self._transfer(number, own, style), share))
         blended = found[0]
         if frame.regions:
-            shares = [area.to(self.device) for area in areas if area is not None]
+            shares = [area.to(self.device) for area in _areas(frame) if area is not None]
             blended = torch.stack([share * one for share, one in zip(shares, found, strict=True)]).sum(0).clamp(0, 1)
         return dataclasses.replace(frame, image=blended), colors if frame.regions else colors[0]
 
@@ -206,9 +216,8 @@ class Stylizer:
             same = colors is not None and state.colors is not None and torch.equal(colors, state.colors)
             if same and tuple(state.color_maps_of) == (frame.alpha, *frame.mix):
                 return state.color_maps
-        areas = _areas(frame)
-        weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
-        wanted = [colormatch.mixed(self._style_samples, frame.mix), *self._region_samples][: len(areas)]
+        weights = _counted(frame)
+        wanted = [colormatch.mixed(self._style_samples, frame.mix), *self._region_samples][: len(weights)]
         maps = [
             colormatch.matching(colormatch.sample(pastiche, one), style)
             for one, style in zip(weights, wanted, strict=True)
@@ -287,10 +296,10 @@ class Stylizer:
         self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
     ) -> _Minimisation:
         """The minimisation at the size of `content`, with the objective of `frame`."""
-        size, mask = size_of(content), None
+        size, mask, counted = size_of(content), None, frame.counted
         with stage("aim"):
-            if frame.mask is not None and frame.mask.any():
-                mask = functional.interpolate(frame.mask[None], size=size, mode="area")
+            if counted is not None and counted.any():
+                mask = functional.interpolate(counted[None], size=size, mode="area")
             areas = self._areas_at(frame, size, mask)
             prepared = self._minimisation(size, masked=mask is not None, areas=len(areas))
             if mask is not None:
@@ -413,6 +422,12 @@ def _areas(frame: Frame) -> list[Tensor | None]:
     if not frame.regions:
         return [None]
     return [(1 - torch.stack(frame.regions).sum(0)).clamp_min(0), *frame.regions]
+
+
+def _counted(frame: Frame) -> list[Tensor | None]:
+    """How far the pixels of the same areas count, (1, H, W) in [0, 1]: where they are painted and visible."""
+    counted = frame.counted
+    return [one if counted is None else counted if one is None else counted * one for one in _areas(frame)]
 
 
 def _moments_in(image: Tensor, weights: Tensor | None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime, constant
+from vidstyle.settings.backgrounds import BackgroundSettings
 from vidstyle.settings.fields import Field, Job, Settings, options
 from vidstyle.settings.parts import (
     ALPHA,
@@ -86,7 +87,7 @@ class BalanceSettings(EncodingSettings, MaskSettings, MixSettings, PaintingSetti
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSettings(MaskSettings, MixSettings, PaintingSettings):
+class ImageSettings(BackgroundSettings, MaskSettings, MixSettings, PaintingSettings):
     """Settings of `stylize_image`: one picture, painted once. None of its numbers may change over time."""
 
     job: ClassVar[Job] = "image"
@@ -111,7 +112,7 @@ class ImageSettings(MaskSettings, MixSettings, PaintingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SheetSettings(ReadingSettings, PaintingSettings):
+class SheetSettings(BackgroundSettings, ReadingSettings, PaintingSettings):
     """Settings of `make_sheet`: small pictures, each painted as a still, on one sheet."""
 
     job: ClassVar[Job] = "sheet"

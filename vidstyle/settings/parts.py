@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime
+from vidstyle.settings.backgrounds import BackgroundSettings
 from vidstyle.settings.fields import Settings, options
 from vidstyle.settings.keys import KeyFile
 from vidstyle.settings.presets import PRESETS
@@ -323,7 +324,7 @@ class MotionSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodingSettings(Settings):
+class EncodingSettings(BackgroundSettings):
     """How painted frames become outputs: quality, size, layout, words. None of them changes a painting."""
 
     crf: int = setting(18, "Quality of MP4, WebM, WebP and AVIF: 0 best, 51 worst.", low=0, high=51, paints=False)

@@ -14,7 +14,9 @@ import numpy as np
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.media.stills.pictures import described, is_still
 from vidstyle.media.stills.sequence import is_sequence, survey_sequence
+from vidstyle.media.stills.transparency import is_transparent, opaque, with_opacity
 from vidstyle.media.video.clock import clip_info, spread
+from vidstyle.media.video.colors import has_opacity
 from vidstyle.media.video.reader import Reader
 from vidstyle.settings import Deinterlace, Hdr
 from vidstyle.types import ClipInfo
@@ -39,6 +41,7 @@ class Clip:
     notes: tuple[str, ...] = ()  #: sentences for the person: what is done to the pictures unasked
     deinterlace: Deinterlace = "auto"
     hdr: Hdr = "tonemap"
+    transparent: bool = False  #: a selected frame is transparent somewhere
 
     @property
     def start_seconds(self) -> Fraction:
@@ -54,6 +57,11 @@ class Clip:
         Raises:
             MediaError: the file has changed since it was surveyed.
         """
+        with closing(self.decode_transparent(start)) as frames:
+            yield from map(opaque, frames)
+
+    def decode_transparent(self, start: int = 0) -> Generator[np.ndarray]:
+        """The same, (H, W, 4), if the clip is transparent somewhere; its colours are not premultiplied."""
         first, end = self.first + start, self.first + self.info.frames
         if first >= end:
             return
@@ -61,8 +69,9 @@ class Clip:
             for number, (_, frame) in enumerate(frames):
                 if number < first:
                     continue
-                image = reader.to_rgb(frame)
-                if image.shape != (self.info.height, self.info.width, 3):
+                image = reader.to_srgb(frame)
+                image = with_opacity(image) if self.transparent else opaque(image)
+                if image.shape[:2] != (self.info.height, self.info.width):
                     raise MediaError(f"{self.path} has changed its size since it was first read; start again")
                 yield image
                 if number + 1 == end:
@@ -131,6 +140,7 @@ def survey(
             notes=reader.notes,
             deinterlace=deinterlace,
             hdr=hdr,
+            transparent=found.transparent,
         )
 
 
@@ -138,7 +148,7 @@ def transparent(path: str | Path) -> bool:
     """Whether the first frame of a clip lets something shine through. Raises `MediaError` as `survey` does."""
     with Reader(Path(path)) as reader, closing(reader.frames()) as frames:
         for _, frame in frames:
-            if frame.format.has_palette or any(component.is_alpha for component in frame.format.components):
+            if has_opacity(frame):
                 return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
             break
     return False
@@ -152,6 +162,7 @@ class _Selection:
     chosen: range  #: numbers of the selected ones
     beyond: int | None  #: tick of the frame behind these; None if the clip ends with them
     size: tuple[int, int]  #: width and height
+    transparent: bool  #: a selected frame is transparent somewhere
 
 
 def _selected(
@@ -165,6 +176,7 @@ def _selected(
     ticks: list[int] = []
     chosen, size = range(0), (0, 0)
     beyond = None
+    clear, visible = False, False
     with closing(reader.frames(high)) as frames:
         for number, (tick, frame) in enumerate(frames):
             if high is not None and ticks and (tick - ticks[0]) * unit >= high:
@@ -177,13 +189,21 @@ def _selected(
             size = frame_size
             if (tick - ticks[0]) * unit >= low:
                 chosen = range(chosen.start if chosen else number, number + 1)
+                picture = None
+                if not has_opacity(frame):
+                    visible = True
+                elif not (clear and visible):
+                    picture = reader.to_srgb(frame)
+                    clear, visible = clear or is_transparent(picture), visible or bool(picture[:, :, 3].any())
                 if on_frame is not None:
-                    on_frame(reader.to_rgb(frame))
+                    on_frame(opaque(reader.to_srgb(frame) if picture is None else picture))
         if ticks and (following := reader.following(ticks[-1])) is not None:
             beyond = following
     if beyond is None:
         reader.require_complete()
-    return _Selection(ticks, chosen, beyond, size)
+    if clear and not visible:
+        raise MediaError(f"{path} is transparent everywhere, so there is nothing to be seen in it; give another")
+    return _Selection(ticks, chosen, beyond, size, clear)
 
 
 def _require_few(path: Path, frames: int) -> None:
