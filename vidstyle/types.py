@@ -119,13 +119,6 @@ class Frame:
     regions: tuple[Tensor, ...] = ()  #: the same of each region with a style of its own; they sum to 1 at most
     opacity: Tensor | None = None  #: (1, H, W) float32 in [0, 1], on the CPU; None where nothing is transparent
 
-    @property
-    def counted(self) -> Tensor | None:
-        """How far each pixel counts, (1, H, W) in [0, 1]: what is painted and visible; None if all does."""
-        if self.mask is None or self.opacity is None:
-            return self.opacity if self.mask is None else self.mask
-        return self.mask * self.opacity
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Region:

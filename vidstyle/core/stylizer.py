@@ -16,6 +16,7 @@ from torch.nn import functional
 from vidstyle.core import color, colormatch, losses, optimize, temporal, warp
 from vidstyle.core.networks import FeatureNetwork, halvings
 from vidstyle.core.objective import TERMS, Area, FeatureExtractor, Objective
+from vidstyle.core.opacity import counted
 from vidstyle.core.stylemetrics import moments
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.settings import MotionSettings, PaintingSettings
@@ -115,8 +116,8 @@ class Stylizer:
             MemoryLimitError: the device had too little memory.
         """
         began = time.perf_counter()
-        counted = frame.counted
-        if counted is not None and not counted.any():
+        visible = counted(frame.mask, frame.opacity)
+        if visible is not None and not visible.any():
             frame = dataclasses.replace(frame, budget=Budget(1, 0.0))  # nothing of it is painted
         with engine(self.device):
             colored, colors = self._recolored(frame, state)
@@ -296,10 +297,10 @@ class Stylizer:
         self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
     ) -> _Minimisation:
         """The minimisation at the size of `content`, with the objective of `frame`."""
-        size, mask, counted = size_of(content), None, frame.counted
+        size, mask, counts = size_of(content), None, counted(frame.mask, frame.opacity)
         with stage("aim"):
-            if counted is not None and counted.any():
-                mask = functional.interpolate(counted[None], size=size, mode="area")
+            if counts is not None and counts.any():
+                mask = functional.interpolate(counts[None], size=size, mode="area")
             areas = self._areas_at(frame, size, mask)
             prepared = self._minimisation(size, masked=mask is not None, areas=len(areas))
             if mask is not None:
@@ -426,8 +427,8 @@ def _areas(frame: Frame) -> list[Tensor | None]:
 
 def _counted(frame: Frame) -> list[Tensor | None]:
     """How far the pixels of the same areas count, (1, H, W) in [0, 1]: where they are painted and visible."""
-    counted = frame.counted
-    return [one if counted is None else counted if one is None else counted * one for one in _areas(frame)]
+    visible = counted(frame.mask, frame.opacity)
+    return [one if visible is None else visible if one is None else visible * one for one in _areas(frame)]
 
 
 def _moments_in(image: Tensor, weights: Tensor | None) -> Tensor:

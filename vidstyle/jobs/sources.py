@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidstyle.core.opacity import counted
 from vidstyle.jobs.carried import Carrier, Seen
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.keys import KeyFrames, clip_keys
@@ -214,7 +215,7 @@ class SequenceSource:
                         )
                         pending.append(motions.submit(self._frame, inputs, opening))
                     before.appendleft(seen)
-                    counted_before.appendleft(_counted(mask, opacity_of(pixels)))
+                    counted_before.appendleft(counted(mask, opacity_of(pixels)))
                     regions_before.appendleft(regions)
                     previous = pixels, mask, regions
                     if len(pending) > ahead:
@@ -311,7 +312,7 @@ class SequenceSource:
             closing(self._regions(0)) as regions,
         ):
             pixels = pictures.resize(next(decoded), self.info.width, self.info.height)
-            return _Opening(opaque(pixels), _counted(next(masks), opacity_of(pixels)), next(regions))
+            return _Opening(opaque(pixels), counted(next(masks), opacity_of(pixels)), next(regions))
 
     def _motions(self, pixels: np.ndarray, before: Sequence[np.ndarray]) -> dict[int, Motion]:
         """The motion from the previous frame, 1, and from earlier ones as far as they may show what it does not."""
@@ -385,11 +386,6 @@ def _same(one: Tensor | None, other: Tensor | None) -> bool:
 def opacity_of(pixels: np.ndarray) -> Tensor | None:
     """The opacity of a picture (H, W, 3 or 4), (1, H, W) in [0, 1]; None if it has none."""
     return None if pixels.shape[2] == 3 else to_tensor(pixels[:, :, 3:])
-
-
-def _counted(mask: Tensor | None, opacity: Tensor | None) -> Tensor | None:
-    """How far pixels count that are painted and visible."""
-    return mask if opacity is None else opacity if mask is None else mask * opacity
 
 
 def is_picture(content: str | Path) -> bool:

@@ -154,7 +154,9 @@ class AvifSink(Encoder):
             return
         self._opacity = self._part("-opacity.mp4")
         apart = f"split[a][b];[a]{self.color}[colors];[b]{self.opacity}[opacity]"
-        shades = ["-map", "[opacity]", *coding, *SAME_BYTES, ffmpeg.file_url(self._opacity)]
+        # At the quality of the colours its edges would show rings.
+        fine = [*coding[:-1], str(to_63(self.encoding) // 3)]
+        shades = ["-map", "[opacity]", *fine, *SAME_BYTES, ffmpeg.file_url(self._opacity)]
         both = ["-filter_complex", apart, *shades, "-map", "[colors]", *coding]
         self._encode(self.info.width, self.info.height, both, self._video)
 
