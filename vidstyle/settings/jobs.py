@@ -131,6 +131,8 @@ class SheetSettings(BackgroundSettings, ReadingSettings, PaintingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         constant(self.preserve_color, "--preserve-color")
+        if self.background == "none":
+            raise UsageError("--background none is for one painting, and a sheet has a ground of its own; leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

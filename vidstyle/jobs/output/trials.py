@@ -47,7 +47,7 @@ class GifTrials:
             samples.append(animations.sample(frame, info.frames, number))
             if any(number in run for run in numbers):
                 kept[number] = _tiled(frame)
-        self._samples = np.concatenate([*samples, np.zeros((not any(map(len, samples)), 3), np.uint8)])
+        self._samples = animations.joined(samples)
         self._runs = [[kept[number] for number in run] for run in numbers]
         self._true = [[_blurred(oklab(frame[:, :, :3])) for frame in run] for run in self._runs]
         self._palette = cache(lambda count: choose(self._samples, count))

@@ -46,6 +46,7 @@ BAND = 256  # rows that are converted at once: as numbers a large picture takes 
 MAX_PIXELS = 100_000_000  # of a still
 MAX_FRAME_PIXELS = 40_000_000  # of a frame of a clip: 8K; a decoder holds a dozen of them
 MAX_WEBP_PIXELS = 25_000_000  # of an animated WebP, which takes Pillow 48 bytes a pixel
+PNG_DEPTH = 24  # the byte of a PNG that says how many bits a channel has
 HEADER = 1 << 16  # bytes in which the size of such a picture is looked for
 
 
@@ -200,8 +201,9 @@ class PillowPicture(Still):
             return 255
         tiles: Any = getattr(image, "tile", None)
         packing = tiles[0].args if tiles else None
-        if image.format == "PNG":
-            return 65535 if str(packing).endswith(";16B") else 255
+        if image.format == "PNG":  # which may be loaded by now, for its orientation
+            with open(self.path, "rb") as file:
+                return 65535 if file.read(PNG_DEPTH + 1)[PNG_DEPTH:] == b"\x10" else 255
         if image.format == "PPM":
             return int(packing[1]) if isinstance(packing, tuple) else 255
         if image.format == "TIFF":

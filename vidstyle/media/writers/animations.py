@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
@@ -96,8 +96,7 @@ class GifSink(Encoder):
     def _finish(self) -> Path:
         self._finish_encoding()
         part, encoding = self._part(".gif"), self.encoding
-        samples = np.concatenate(self._samples)
-        colors = choose(samples if len(samples) else np.zeros((1, 3), np.uint8), encoding.colors)
+        colors = choose(joined(self._samples), encoding.colors)
         reducer = Reducer(colors, encoding.dither, encoding.still)
         again = {0: 0, 1: -1}.get(encoding.plays, encoding.plays - 1)  # a GIF says how often it is repeated
         with (
@@ -294,6 +293,12 @@ def sample(pixels: np.ndarray, frames: int, number: int) -> np.ndarray:
     if flat.shape[1] == 4:
         flat = flat[flat[:, 3] >= HALF, :3]
     return flat if len(flat) <= count else flat[np.random.default_rng(number).integers(0, len(flat), count)]
+
+
+def joined(samples: Sequence[np.ndarray]) -> np.ndarray:
+    """The samples of all frames, (N, 3) uint8; of frames in which nothing is to be seen, black."""
+    found = np.concatenate(samples)
+    return found if len(found) else np.zeros((1, 3), np.uint8)
 
 
 def cleared(shown: np.ndarray, pixels: np.ndarray) -> np.ndarray:
