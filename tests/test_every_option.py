@@ -275,6 +275,7 @@ CASES = {
     "--content-focus": Case("--content-focus 0", other),
     "--recolor": Case("--recolor .5", other),
     "--match-colors": Case("--match-colors 0", other),
+    "--colors-only": Case("--colors-only", other),
     "--style-scale": Case("--style-scale .5", other),
     "--background": Case("--background black", grounded((0, 0, 0)), file="cut_frames"),
     ("image", "--background"): Case("--background '#00ff00'", grounded((0, 255, 0)), file="cut"),

@@ -16,7 +16,7 @@ from vidstyle.cli.sections import Sectioned
 from vidstyle.errors import UsageError
 
 app = typer.Typer()
-MASK = ("mask", "feather", "region", "first", "key", "first_weight")  # settings that nothing here reads
+MASK = ("mask", "feather", "region", "first", "key", "first_weight", "colors_only")  # settings that nothing here reads
 
 
 @app.command(cls=Sectioned, no_args_is_help=True)

@@ -26,6 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "--content-focus",
             "--recolor",
             "--match-colors",
+            "--colors-only",
         ),
         *("--tv-weight", "--style-metric", "--init", "--seed"),
         *("--first-iterations", "--iterations", "--tolerance", "--coarse-to-fine", "--optimizer", "--objective"),

@@ -87,8 +87,8 @@ class Stylizer:
         self.layers = (*settings.content_layers, *settings.style_layers)
         self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
         normalized = settings.objective == "normalized"
-        self.recolor = settings.recolor if normalized else 0.0
-        self.match_colors = settings.match_colors if normalized else 0.0
+        self.recolor = settings.recolor if normalized and not settings.colors_only else 0.0
+        self.match_colors = 1.0 if settings.colors_only else settings.match_colors if normalized else 0.0
         self._mixed = [*map(RegionStyle.of, self.styles), *(RegionStyle.of(key, scale=1.0) for key in keys)]
         self._style_colors = [_moments_in(one.picture, one.mask) for one in self._mixed]
         self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
@@ -122,7 +122,9 @@ class Stylizer:
         with engine(self.device):
             colored, colors = self._recolored(frame, state)
             content = colored.image.to(self.device)[None]
-            if frame.lead is None and (frame.motion is None or state is None):
+            if self.settings.colors_only:
+                minimum = optimize.Minimum(content, 0.0, 0.0, 0.0, [0.0] * len(TERMS), 0, 0.0)
+            elif frame.lead is None and (frame.motion is None or state is None):
                 minimum = self._paint_cold(colored, content)
             else:
                 minimum = self._paint_warm(colored, content, state)

@@ -162,7 +162,8 @@ class SequenceSource:
             # Without knowledge of the motion the term would only smear what moves.
             temporal_weight=settings.temporal_weight if settings.warm_start == "warped" else 0.0,
         )
-        self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
+        looks_back = settings.warm_start == "warped" and not settings.colors_only
+        self.reach = max((1, *settings.long_term)) if looks_back else 1
         self.ahead = Ahead.of(settings, self.reach, own.width * own.height, transparent=self.transparent)
         self.estimated_at_once = motion_workers()  # frames; 0 for one by one, while nothing else is done
 
@@ -319,7 +320,7 @@ class SequenceSource:
         settings = self.settings
         if not before or settings.warm_start == "none":
             return {}
-        if settings.warm_start == "previous" or np.array_equal(pixels, before[0]):
+        if settings.warm_start == "previous" or settings.colors_only or np.array_equal(pixels, before[0]):
             return {1: flow.no_motion(*pixels.shape[:2])}
         motions = {}
         unseen = torch.ones(1, *pixels.shape[:2])

@@ -48,6 +48,7 @@ class VideoSettings(
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_read(self.warm_start == "warped", "--warm-start warped", "first", "key")
+        self._require_read(not self.colors_only, "a painting without --colors-only", "first", "key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,7 @@ class BalanceSettings(EncodingSettings, MaskSettings, MixSettings, PaintingSetti
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require_read(not self.colors_only, "a painting without --colors-only", "timelapse", "temporal_weight")
         balance = "a balance without --timelapse"
         self._require_read(not self.timelapse, balance, "temporal_weight", "alpha_from", "alpha_to")
         if self.alpha is not None and (self.alpha_from, self.alpha_to) != (1.0, 0.0):
