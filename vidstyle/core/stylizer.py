@@ -29,6 +29,7 @@ CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame ar
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
 COLOR_POWER = 8  # styles' colours are given by 1 - alpha^8: 99.6 % at .5, 57 % at .9, none at 1
 COARSE_EVALUATIONS = 6  # at half the size, of a warm-started frame of which some is new
+GROWN = 0.25  # share by which the contrast of a shot grows until its frames get new maps of colours altogether
 LITTLE_NEW = 0.004  # share of a picture that is new and gets none
 FIRST_CHECK = 3  # evaluations of a warm-started frame after which it may be done
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
@@ -209,23 +210,28 @@ class Stylizer:
         """The maps that match the colours of each area to its styles', (N, 3, …); None where nothing is matched.
 
         In a clip the frames of a shot have the same maps, so that they do not flicker, until contrast, alpha or mix
-        change; `colors` are those of `_recolored`.
+        change; where contrast grows a little, so do the maps. `colors` are those of `_recolored`.
         """
         if frame.budget == Budget(1, 0.0):
             return None if state is None else state.color_maps
         if not any(self._match_shares(frame)):
             return None
+        earlier, grown = None, 0.0
         if isinstance(self.settings, MotionSettings) and frame.motion is not None and state is not None:
-            same = colors is not None and state.colors is not None and torch.equal(colors, state.colors)
-            if same and tuple(state.color_maps_of) == (frame.alpha, *frame.mix):
-                return state.color_maps
+            if tuple(state.color_maps_of) == (frame.alpha, *frame.mix) and state.color_maps is not None:
+                earlier = state.color_maps
+            if earlier is not None and colors is not None and state.colors is not None:
+                grown = _growth(colors.view(-1, 3, 4), state.colors.view(-1, 3, 4))
+                if torch.equal(colors, state.colors):
+                    return earlier
         weights = _counted(frame)
         wanted = [colormatch.mixed(self._style_samples, frame.mix), *self._region_samples][: len(weights)]
         maps = [
             colormatch.matching(colormatch.sample(pastiche, one), style)
             for one, style in zip(weights, wanted, strict=True)
         ]
-        return torch.stack(maps)
+        found = torch.stack(maps)
+        return found if earlier is None else torch.lerp(earlier.to(found), found, min(grown / GROWN, 1.0))
 
     def _match_shares(self, frame: Frame) -> list[float]:
         """How far the colours of each area are matched."""
@@ -443,6 +449,12 @@ def _contrast(colors: Tensor) -> np.ndarray:
     products, means = np.split(colors.numpy(), [3], axis=2)
     contrast: np.ndarray = np.trace(products, axis1=1, axis2=2) - np.square(means).sum((1, 2))
     return contrast
+
+
+def _growth(colors: Tensor, earlier: Tensor) -> float:
+    """By what share the contrast of these moments, (N, 3, 4) each, has grown, at most over the areas."""
+    now, before = _contrast(colors), _contrast(earlier)
+    return float((now / np.maximum(before, 1e-6) - 1).max())
 
 
 def scales(size: Size) -> list[Size]:
