@@ -205,6 +205,13 @@ def _balloon(x: Array, y: Array) -> tuple[Array, Array]:
     return np.where((rope | basket)[..., None], wicker, colour), silk | rope | basket
 
 
+def balloon(scale: int = 4) -> Array:
+    """The balloon alone, (H, W, 4) sRGB in [0, 1] and its opacity, not premultiplied."""
+    drawn = _drawn(int(scale * WIDTH), 66, 86, _balloon)
+    opacity = drawn[..., 3:]
+    return np.dstack([drawn[..., :3] / np.maximum(opacity, 1e-3), opacity])
+
+
 def _train(x: Array, y: Array) -> tuple[Array, Array]:
     """A red railcar of three coaches, heading right: 330 × 36 pixels, its wheels below the parapet."""
     coach, along = np.floor(x / 109).astype(int), x % 109

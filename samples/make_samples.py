@@ -47,6 +47,13 @@ def save(path: Path, image: Array) -> None:
         raise OSError(f"cannot write {path}")
 
 
+def save_transparent(path: Path, image: Array) -> None:
+    """Write an (H, W, 4) sRGB picture in [0, 1] with its opacity as PNG."""
+    pixels = np.round(np.clip(image[..., [2, 1, 0, 3]], 0, 1) * 255).astype(np.uint8)
+    if not cv2.imwrite(str(path), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+        raise OSError(f"cannot write {path}")
+
+
 def tune(seconds: float) -> NDArray[np.int16]:
     """(N, 2) sound of the clip: wheels over rail joints, a rumble, and a plucked melody that ends on its key note."""
     count = round(seconds * RATE)
@@ -135,7 +142,8 @@ def write_truth(folder: Path, frames: int = 60, width: int = 480, height: int = 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, metavar="FOLDER", help="where to write")
-    parser.add_argument("--only", nargs="+", choices=[*PICTURES, "ride"], default=[*PICTURES, "ride"], metavar="NAME")
+    names = [*PICTURES, "balloon", "ride"]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--flow", type=Path, metavar="FOLDER", help="write the clip's exact flow there instead")
     chosen = parser.parse_args()
     if chosen.flow:
@@ -145,6 +153,8 @@ def main() -> None:
     for name in chosen.only:
         if name == "ride":
             make_clip(chosen.out / "ride.mp4")
+        elif name == "balloon":
+            save_transparent(chosen.out / "balloon.png", clip.balloon())
         else:
             save(chosen.out / f"{name}.jpg", PICTURES[name]())
         print(f"made {name}")

@@ -107,7 +107,8 @@ class Run:
             with av.open(str(self.out)) as container:
                 return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         with Image.open(self.out) as image:
-            return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
+            kind = "RGBA" if image.mode == "RGBA" else "RGB"
+            return [np.asarray(frame.convert(kind)) for frame in ImageSequence.Iterator(image)]
 
     @property
     def times(self) -> list[float]:
@@ -157,6 +158,16 @@ def close(run: Run) -> bool:
     """The same pictures but for rounding, which grows from evaluation to evaluation."""
     pairs = zip(run.pictures, run.plain().pictures, strict=True)
     return all(np.abs(one.astype(int) - two).mean() <= 3 for one, two in pairs)
+
+
+def grounded(color: tuple[int, int, int]) -> Holds:
+    """What was transparent has a colour."""
+    return lambda run: {tuple(picture[0, 0].tolist()) for picture in run.pictures} == {color} and other_kind(run)
+
+
+def other_kind(run: Run) -> bool:
+    """Opaque pictures, which are transparent without the option."""
+    return [one.pictures[0].shape[2] for one in (run, run.plain())] == [3, 4]
 
 
 def count(number: int) -> Holds:
@@ -264,7 +275,13 @@ CASES = {
     "--content-focus": Case("--content-focus 0", other),
     "--recolor": Case("--recolor .5", other),
     "--match-colors": Case("--match-colors 0", other),
+    "--colors-only": Case("--colors-only", other),
     "--style-scale": Case("--style-scale .5", other),
+    "--background": Case("--background black", grounded((0, 0, 0)), file="cut_frames"),
+    ("image", "--background"): Case("--background '#00ff00'", grounded((0, 255, 0)), file="cut"),
+    ("balance", "--background"): Case("--background black", grounded((0, 0, 0)), file="cut"),
+    ("sheet", "--background"): Case("--background black", other, file="cut_frames"),
+    ("encode", "--background"): Case("--background black", says("the content is not transparent")),
     "--mask": Case("--mask {mask}", other),
     "--feather": Case("--feather 8", other, both="--mask {mask}"),
     "--region": Case("--region {mask}={other},alpha=.1", other),
@@ -525,6 +542,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "stills").mkdir()
     for number, frame in enumerate(pan(3, 192, 128)):
         Image.fromarray(frame).save(folder / "stills" / f"{number}.png")
+    (folder / "cut_frames").mkdir()
+    cut = np.dstack([texture(192, 128, 1), np.where(np.arange(192) < 60, 0, 255)[None].repeat(128, 0)])
+    Image.fromarray(cut.astype(np.uint8)).save(folder / "cut.png")
+    for number in range(3):
+        Image.fromarray(cut.astype(np.uint8)).save(folder / "cut_frames" / f"{number}.png")
     (folder / "theirs").mkdir()
     Image.fromarray(texture(96, 64, 4)).save(folder / "theirs" / "photo-style.png")
     fields = {"x264-params": "tff=1"}

@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeGuard, runtime_checkable
 
 from vidstyle.errors import UsageError
 from vidstyle.system.sites import said
@@ -164,6 +164,7 @@ class Frame:
     budget: Budget | None = None  #: None for what the settings say
     mask: Tensor | None = None  #: (1, H, W) float32 in [0, 1], on the CPU: how far it is painted; None for wholly
     regions: tuple[Tensor, ...] = ()  #: the same of each region with a style of its own; they sum to 1 at most
+    opacity: Tensor | None = None  #: (1, H, W) float32 in [0, 1], on the CPU; None where nothing is transparent
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -205,7 +206,7 @@ class Result:
     """A painted frame."""
 
     index: int  #: the frame's
-    image: np.ndarray  #: (H, W, 3) uint8 sRGB
+    image: np.ndarray  #: (H, W, 3) uint8 sRGB; of a transparent frame (H, W, 4), its colours not premultiplied
     losses: dict[str, float]  #: content, style, temporal, tv (each before its weight) and total
     iterations: int  #: evaluations of the loss at the final size
     seconds: float  #: wall time of the painting
@@ -248,11 +249,30 @@ class FrameSequence(Protocol):
         ...
 
 
+@runtime_checkable
+class TransparentSequence(FrameSequence, Protocol):
+    """A sequence whose pictures may have opacity. `decode` lays them over white."""
+
+    @property
+    def transparent(self) -> bool:
+        """Whether any of them is transparent somewhere."""
+        ...
+
+    def decode_transparent(self, start: int = 0) -> Generator[np.ndarray]:
+        """The same as `decode`, (H, W, 4), if any is transparent somewhere; colours are not premultiplied."""
+        ...
+
+
+def is_transparent(sequence: object) -> TypeGuard[TransparentSequence]:
+    """Whether a sequence is transparent somewhere."""
+    return isinstance(sequence, TransparentSequence) and sequence.transparent
+
+
 class PaintedFrames(Protocol):
     """Painted frames that can be read in any order, as often as they are asked for: a job folder, for one."""
 
     def images(self, order: Sequence[int]) -> Iterator[np.ndarray]:
-        """The frames with these numbers, (H, W, 3) uint8 sRGB each."""
+        """The frames with these numbers, (H, W, 3) uint8 sRGB each, or (H, W, 4) if they are transparent."""
         ...
 
 
@@ -277,5 +297,5 @@ class Sink(Protocol):
     ) -> None: ...
 
     def write(self, pixels: np.ndarray) -> None:
-        """Append one frame, (H, W, 3) uint8 sRGB."""
+        """Append one frame, (H, W, 3) uint8 sRGB; or (H, W, 4), as the encoding says."""
         ...

@@ -16,7 +16,8 @@ from vidstyle.cli.sections import Sectioned
 from vidstyle.errors import UsageError
 
 app = typer.Typer()
-MASK = ("mask", "feather", "region", "first", "key", "first_weight", "split_after")  # settings that nothing here reads
+# settings that nothing here reads
+MASK = ("mask", "feather", "region", "first", "key", "first_weight", "split_after", "colors_only")
 
 
 @app.command(cls=Sectioned, no_args_is_help=True)

@@ -26,6 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "--content-focus",
             "--recolor",
             "--match-colors",
+            "--colors-only",
         ),
         *("--tv-weight", "--style-metric", "--init", "--seed"),
         *("--first-iterations", "--iterations", "--tolerance", "--coarse-to-fine", "--optimizer", "--objective"),
@@ -40,8 +41,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("--pingpong", "--hold-first", "--hold-last", "--plays"),
     ),
     "Output": (
-        *("--for", "--width", "--layout", "--caption", "--gauge", "--title", "--title-seconds", "--font"),
-        *("--poster", "--figure", "--metadata", "--report", "--crf", "--bits", "--sound"),
+        *("--for", "--background", "--width", "--layout", "--caption", "--gauge", "--title", "--title-seconds"),
+        *("--font", "--poster", "--figure", "--metadata", "--report", "--crf", "--bits", "--sound"),
     ),
     "Machine": (
         *("--device", "--precision", "--low-memory", "--memory", "--weights", "--cuda-graphs", "--restart"),

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from vidstyle.media.stills.pictures import resize
-from vidstyle.types import FrameSequence, Seams
+from vidstyle.types import FrameSequence, Seams, is_transparent
 
 KEPT_BYTES = 256_000_000  # of decoded frames that are kept to be shown backwards
 
@@ -20,12 +20,13 @@ At = Callable[[int], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class CompositorInputs:
-    """The pictures that a painting was made from, and its alpha."""
+    """The pictures that a painting was made from, and its alpha. Those that are transparent are (H, W, 4)."""
 
     content: FrameSequence | np.ndarray | None = None  #: a clip, or a picture (H, W, 3) uint8; None if not shown
     styles: tuple[np.ndarray, ...] = ()  #: (H, W, 3) uint8 each
     alpha: tuple[float, ...] = ()  #: of each painted frame
     seams: Seams = field(default_factory=Seams)  #: where frames of a clip are painted twice
+    transparent: bool = False  #: whether the painted frames are
 
     @contextmanager
     def opened(self, width: int, height: int, order: Sequence[int]) -> Iterator[At]:
@@ -56,7 +57,7 @@ class FrameCache:
         self._running: Generator[np.ndarray] | None = None
 
     def at(self, number: int) -> np.ndarray:
-        """Frame `number`, (H, W, 3) uint8. Raises `MediaError` if the clip has changed since it was surveyed."""
+        """Frame `number`, (H, W, 3 or 4) uint8. Raises `MediaError` if the clip has changed since it was surveyed."""
         if number not in self._kept:
             if self._running is None or number < self._next:
                 self._read_from(max(number - self.keep + 1, 0))
@@ -77,7 +78,9 @@ class FrameCache:
     def _read_from(self, number: int) -> None:
         self.close()
         self._kept.clear()
-        self._running, self._next = self.sequence.decode(number), number
+        sequence = self.sequence
+        decode = sequence.decode_transparent if is_transparent(sequence) else sequence.decode
+        self._running, self._next = decode(number), number
 
 
 def _nothing(number: int) -> np.ndarray:

@@ -187,6 +187,6 @@ def wiped(content: np.ndarray, pastiche: np.ndarray, position: float) -> np.ndar
     mixed = content[:, near] * left[near] + pastiche[:, near] * (1 - left[near])
     for color, extent in ((GROUND, reach), (INK, half)):
         ink = np.clip(extent + 0.5 - distance[near], 0, 1)
-        mixed += ink * (np.asarray(color, np.float32) - mixed)
+        mixed += ink * (np.asarray((*color, 255)[: mixed.shape[2]], np.float32) - mixed)
     shown[:, near] = np.rint(mixed)
     return shown

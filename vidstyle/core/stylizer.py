@@ -16,6 +16,7 @@ from torch.nn import functional
 from vidstyle.core import color, colormatch, losses, optimize, temporal, warp
 from vidstyle.core.networks import FeatureNetwork, halvings
 from vidstyle.core.objective import TERMS, Area, FeatureExtractor, Objective
+from vidstyle.core.opacity import counted
 from vidstyle.core.stylemetrics import moments
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.settings import MotionSettings, PaintingSettings
@@ -28,6 +29,7 @@ CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame ar
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
 COLOR_POWER = 8  # styles' colours are given by 1 - alpha^8: 99.6 % at .5, 57 % at .9, none at 1
 COARSE_EVALUATIONS = 6  # at half the size, of a warm-started frame of which some is new
+GROWN = 0.25  # share by which the contrast of a shot grows until its frames get new maps of colours altogether
 LITTLE_NEW = 0.004  # share of a picture that is new and gets none
 FIRST_CHECK = 3  # evaluations of a warm-started frame after which it may be done
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
@@ -44,13 +46,21 @@ class RegionStyle:
     alpha: float | None = None  #: 1 = all content, 0 = all style; None for that of the frame
     scale: float | None = None  #: size of the style relative to the painting; None for that of the settings
 
+    @classmethod
+    def of(cls, picture: Tensor, mask: Tensor | None = None, **more: float | None) -> RegionStyle:
+        """Of a picture (3, H, W), or (4, H, W) whose last channel is its opacity, by which its pixels count."""
+        if len(picture) == 4:
+            picture, opacity = picture.split([3, 1])
+            mask = opacity if mask is None else mask * opacity
+        return cls(picture, mask, **more)
+
 
 class Stylizer:
     """Paints frames of one size in the styles of one job. Holds only what is constant for the job.
 
     Args:
         network: that judges content and style; moved to the settings' device and precision.
-        styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size.
+        styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size; or (4, H, W) with their opacity.
         settings: of the job. Those of a clip say how a warm-started frame is painted that has no budget of its own.
         init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
         regions: the styles of the regions of each frame, in the order of `Frame.regions`.
@@ -78,12 +88,12 @@ class Stylizer:
         self.layers = (*settings.content_layers, *settings.style_layers)
         self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
         normalized = settings.objective == "normalized"
-        self.recolor = settings.recolor if normalized else 0.0
-        self.match_colors = settings.match_colors if normalized else 0.0
-        self._mixed = [*map(RegionStyle, self.styles), *(RegionStyle(key, scale=1.0) for key in keys)]
-        self._style_colors = [moments(one.picture[None]).cpu() for one in self._mixed]
+        self.recolor = settings.recolor if normalized and not settings.colors_only else 0.0
+        self.match_colors = 1.0 if settings.colors_only else settings.match_colors if normalized else 0.0
+        self._mixed = [*map(RegionStyle.of, self.styles), *(RegionStyle.of(key, scale=1.0) for key in keys)]
+        self._style_colors = [_moments_in(one.picture, one.mask) for one in self._mixed]
         self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
-        self._style_samples = [colormatch.sample(one.picture.to(self.device)) for one in self._mixed]
+        self._style_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self._mixed]
         self._region_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self.regions]
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
@@ -107,12 +117,15 @@ class Stylizer:
             MemoryLimitError: the device had too little memory.
         """
         began = time.perf_counter()
-        if frame.mask is not None and not frame.mask.any():
+        visible = counted(frame.mask, frame.opacity)
+        if visible is not None and not visible.any():
             frame = dataclasses.replace(frame, budget=Budget(1, 0.0))  # nothing of it is painted
         with engine(self.device):
             colored, colors = self._recolored(frame, state)
             content = colored.image.to(self.device)[None]
-            if frame.lead is None and (frame.motion is None or state is None):
+            if self.settings.colors_only:
+                minimum = optimize.Minimum(content, 0.0, 0.0, 0.0, [0.0] * len(TERMS), 0, 0.0)
+            elif frame.lead is None and (frame.motion is None or state is None):
                 minimum = self._paint_cold(colored, content)
             else:
                 minimum = self._paint_warm(colored, content, state)
@@ -125,6 +138,8 @@ class Stylizer:
             of = () if maps is None else (frame.alpha, *frame.mix)
             after = State(frame.index, pastiche, minimum.inverse_curvature, history, first, colors, maps, of)
             pixels = to_pixels(self.shown(frame, after))
+        if frame.opacity is not None:
+            pixels = np.concatenate([pixels, to_pixels(frame.opacity)], axis=2)
         result = Result(
             index=frame.index,
             image=pixels,
@@ -165,8 +180,7 @@ class Stylizer:
         """
         if not (self.recolor or self.match_colors) or frame.budget == Budget(1, 0.0):
             return frame, None if state is None else state.colors
-        image, areas = frame.image.cpu(), _areas(frame)
-        weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
+        image, weights = frame.image.cpu(), _counted(frame)
         colors = torch.stack([_moments_in(image, one) for one in weights])
         if frame.motion is not None and state is not None and state.colors is not None:
             earlier = state.colors.view_as(colors)
@@ -181,7 +195,7 @@ class Stylizer:
             found.append(color.recolored(image, self._transfer(number, own, style), share))
         blended = found[0]
         if frame.regions:
-            shares = [area.to(self.device) for area in areas if area is not None]
+            shares = [area.to(self.device) for area in _areas(frame) if area is not None]
             blended = torch.stack([share * one for share, one in zip(shares, found, strict=True)]).sum(0).clamp(0, 1)
         return dataclasses.replace(frame, image=blended), colors if frame.regions else colors[0]
 
@@ -196,24 +210,28 @@ class Stylizer:
         """The maps that match the colours of each area to its styles', (N, 3, …); None where nothing is matched.
 
         In a clip the frames of a shot have the same maps, so that they do not flicker, until contrast, alpha or mix
-        change; `colors` are those of `_recolored`.
+        change; where contrast grows a little, so do the maps. `colors` are those of `_recolored`.
         """
         if frame.budget == Budget(1, 0.0):
             return None if state is None else state.color_maps
         if not any(self._match_shares(frame)):
             return None
+        earlier, grown = None, 0.0
         if isinstance(self.settings, MotionSettings) and frame.motion is not None and state is not None:
-            same = colors is not None and state.colors is not None and torch.equal(colors, state.colors)
-            if same and tuple(state.color_maps_of) == (frame.alpha, *frame.mix):
-                return state.color_maps
-        areas = _areas(frame)
-        weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
-        wanted = [colormatch.mixed(self._style_samples, frame.mix), *self._region_samples][: len(areas)]
+            if tuple(state.color_maps_of) == (frame.alpha, *frame.mix) and state.color_maps is not None:
+                earlier = state.color_maps
+            if earlier is not None and colors is not None and state.colors is not None:
+                grown = _growth(colors.view(-1, 3, 4), state.colors.view(-1, 3, 4))
+                if torch.equal(colors, state.colors):
+                    return earlier
+        weights = _counted(frame)
+        wanted = [colormatch.mixed(self._style_samples, frame.mix), *self._region_samples][: len(weights)]
         maps = [
             colormatch.matching(colormatch.sample(pastiche, one), style)
             for one, style in zip(weights, wanted, strict=True)
         ]
-        return torch.stack(maps)
+        found = torch.stack(maps)
+        return found if earlier is None else torch.lerp(earlier.to(found), found, min(grown / GROWN, 1.0))
 
     def _match_shares(self, frame: Frame) -> list[float]:
         """How far the colours of each area are matched."""
@@ -287,10 +305,10 @@ class Stylizer:
         self, frame: Frame, content: Tensor, warped: Tensor | None = None, visible: Tensor | None = None
     ) -> _Minimisation:
         """The minimisation at the size of `content`, with the objective of `frame`."""
-        size, mask = size_of(content), None
+        size, mask, counts = size_of(content), None, counted(frame.mask, frame.opacity)
         with stage("aim"):
-            if frame.mask is not None and frame.mask.any():
-                mask = functional.interpolate(frame.mask[None], size=size, mode="area")
+            if counts is not None and counts.any():
+                mask = functional.interpolate(counts[None], size=size, mode="area")
             areas = self._areas_at(frame, size, mask)
             prepared = self._minimisation(size, masked=mask is not None, areas=len(areas))
             if mask is not None:
@@ -415,6 +433,12 @@ def _areas(frame: Frame) -> list[Tensor | None]:
     return [(1 - torch.stack(frame.regions).sum(0)).clamp_min(0), *frame.regions]
 
 
+def _counted(frame: Frame) -> list[Tensor | None]:
+    """How far the pixels of the same areas count, (1, H, W) in [0, 1]: where they are painted and visible."""
+    visible = counted(frame.mask, frame.opacity)
+    return [one if visible is None else visible if one is None else visible * one for one in _areas(frame)]
+
+
 def _moments_in(image: Tensor, weights: Tensor | None) -> Tensor:
     """Moments (3, 4) of the colours of (3, H, W) where (1, H, W) is above 0, and as far as it is; on the CPU."""
     return moments(image[None], None if weights is None else losses.pooled(weights[None], 0).view(-1, 1)).cpu()
@@ -425,6 +449,12 @@ def _contrast(colors: Tensor) -> np.ndarray:
     products, means = np.split(colors.numpy(), [3], axis=2)
     contrast: np.ndarray = np.trace(products, axis1=1, axis2=2) - np.square(means).sum((1, 2))
     return contrast
+
+
+def _growth(colors: Tensor, earlier: Tensor) -> float:
+    """By what share the contrast of these moments, (N, 3, 4) each, has grown, at most over the areas."""
+    now, before = _contrast(colors), _contrast(earlier)
+    return float((now / np.maximum(before, 1e-6) - 1).max())
 
 
 def scales(size: Size) -> list[Size]:

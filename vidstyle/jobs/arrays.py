@@ -20,6 +20,7 @@ from vidstyle.jobs.regions import array_regions, style_of
 from vidstyle.jobs.sources import SequenceSource, ahead, to_tensor
 from vidstyle.jobs.tasks import load_network
 from vidstyle.media.stills import pictures
+from vidstyle.media.stills.transparency import filled_colors, opaque
 from vidstyle.settings import ImageSettings, PaintingSettings, VideoSettings, option_name, options
 from vidstyle.types import ClipInfo, Region, Source
 
@@ -43,17 +44,21 @@ OF_MACHINE = ("cuda_graphs", "memory")  # the only ones that do not change a pai
 class ArraySequence:
     """Pictures in memory as a `types.FrameSequence`."""
 
-    pictures: Sequence[np.ndarray]  #: (H, W, 3) uint8 sRGB each
+    pictures: Sequence[np.ndarray]  #: (H, W, 3) uint8 sRGB each, or (H, W, 4) with their opacity
     info: ClipInfo
+    transparent: bool = False  #: they have opacity
 
     def decode(self, start: int = 0) -> Generator[np.ndarray]:
-        """The pictures from number `start` on. Raises `UsageError` at one of another shape or type."""
+        """The pictures from number `start` on, over white. Raises `UsageError` at one of another shape or type."""
+        yield from map(opaque, self.decode_transparent(start))
+
+    def decode_transparent(self, start: int = 0) -> Generator[np.ndarray]:
+        """The pictures as they are. Raises as `decode` does."""
+        wanted = self.info.height, self.info.width, 4 if self.transparent else 3
         for index in range(start, self.info.frames):
             picture = np.asarray(self.pictures[index])
-            if picture.shape != (self.info.height, self.info.width, 3) or picture.dtype != np.uint8:
-                raise UsageError(
-                    f"frame {index} is {_kind(picture)}; all must be ({self.info.height}, {self.info.width}, 3) uint8"
-                )
+            if picture.shape != wanted or picture.dtype != np.uint8:
+                raise UsageError(f"frame {index} is {_kind(picture)}; all must be {wanted} uint8")
             yield picture
 
 
@@ -76,8 +81,9 @@ def painted_frames(
         raise UsageError("there are no frames; give at least one, (H, W, 3) uint8")
     first = np.asarray(frames[0])
     if first.ndim != 3:
-        raise UsageError(f"frame 0 is {_kind(first)}; it must be (H, W, 3) uint8")
-    sequence = ArraySequence(frames, ClipInfo(first.shape[1], first.shape[0], fps, len(frames)))
+        raise UsageError(f"frame 0 is {_kind(first)}; it must be (H, W, 3) uint8, or (H, W, 4) with opacity")
+    info = ClipInfo(first.shape[1], first.shape[0], fps, len(frames))
+    sequence = ArraySequence(frames, info, first.shape[2] == 4)
     size = sequence.info.width, sequence.info.height, len(frames)
     given = array_masks(masks, settings, *size, regions=bool(regions))
     areas = array_regions(regions, settings, *size)
@@ -124,7 +130,7 @@ def _stylizer(
 ) -> Stylizer:
     network = load_network(settings)
     own = [
-        style_of(_picture(one.style, f"the style of region {n}"), one.style_mask, one.alpha, one.scale)
+        style_of(_style(one.style, f"the style of region {n}"), one.style_mask, one.alpha, one.scale)
         for n, one in enumerate(regions, 1)
     ]
     beside = source.ahead.bytes if isinstance(source, SequenceSource) else no_bytes
@@ -132,7 +138,7 @@ def _stylizer(
     init = None
     if settings.init not in ("content", "noise"):
         init = to_tensor(pictures.load_picture(settings.init, enough=settings.size))
-    seen = [to_tensor(_picture(style, f"style {number}")) for number, style in enumerate(styles, 1)]
+    seen = [to_tensor(_style(style, f"style {number}")) for number, style in enumerate(styles, 1)]
     keys = source.keys.pictures.values() if isinstance(source, SequenceSource) and source.keys else ()
     return Stylizer(network, seen, settings, init=init, regions=own, keys=[*map(to_tensor, keys)])
 
@@ -152,12 +158,21 @@ def _surveyed(sequence: ArraySequence) -> tuple[Collection[int], Collection[int]
     return detector.cuts(), detector.flashes()
 
 
+def _style(array: np.ndarray, what: str) -> np.ndarray:
+    """A style as `pictures.load_style` gives it. Raises `UsageError`."""
+    picture = _picture(array, what)
+    return picture if picture.shape[2] == 3 else np.dstack([filled_colors(picture), picture[:, :, 3]])
+
+
 def _picture(array: np.ndarray, what: str) -> np.ndarray:
-    """As (H, W, 3) float32 in [0, 1]. Raises `UsageError`."""
+    """As (H, W, 3 or 4) float32 in [0, 1]. Raises `UsageError`."""
     array = np.asarray(array)
     known = array.dtype == np.uint8 or np.issubdtype(array.dtype, np.floating)
-    if array.ndim != 3 or array.shape[2] != 3 or not known or not array.size:
-        raise UsageError(f"{what} is {_kind(array)}; it must be (H, W, 3), uint8 or float from 0 to 1")
+    if array.ndim != 3 or array.shape[2] not in (3, 4) or not known or not array.size:
+        wanted = "it must be (H, W, 3), or (H, W, 4) with opacity, uint8 or float from 0 to 1"
+        raise UsageError(f"{what} is {_kind(array)}; {wanted}")
+    if array.shape[2] == 4 and not array[:, :, 3].any():
+        raise UsageError(f"{what} is transparent everywhere, so there is nothing to be seen in it; give another")
     if array.dtype == np.uint8:
         array = array / np.float32(255)
     elif not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):

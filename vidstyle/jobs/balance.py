@@ -14,8 +14,9 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.masks import fitted
 from vidstyle.jobs.regions import layered
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.sources import opacity_of, to_tensor
 from vidstyle.media.stills import pictures
+from vidstyle.media.stills.transparency import filled_colors
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime, constant, there_and_back
 from vidstyle.settings import BalanceSettings, ImageSettings
@@ -38,7 +39,7 @@ class PictureSource:
     """A source of frames of one picture, each painted from the previous pastiche.
 
     Args:
-        picture: (H, W, 3) float32 sRGB in [0, 1], at its own size.
+        picture: (H, W, 3) float32 sRGB in [0, 1], at its own size; or (H, W, 4) with its opacity.
         settings: size and, of an animation, the budget of a frame are read.
         plan: how often, with which numbers, and in which order.
         mask: where it is painted, (H, W) uint8; None for everywhere.
@@ -57,7 +58,10 @@ class PictureSource:
         starts_unpainted: bool = False,
     ) -> None:
         width, height = pictures.fit(picture.shape[1], picture.shape[0], settings.size)
-        self.image = to_tensor(pictures.resize(picture, width, height))
+        sized = pictures.resize(picture, width, height)
+        self.image = to_tensor(filled_colors(sized))
+        self.opacity = opacity_of(sized)
+        self.content: np.ndarray = np.rint(255 * sized).astype(np.uint8)  # as it is shown beside the painting
         self.mask = None if mask is None else fitted(mask, width, height, settings.feather)
         self.regions = layered(regions, width, height, settings.feather)
         self.budget = Budget(settings.iterations, settings.tolerance) if isinstance(settings, BalanceSettings) else None
@@ -66,6 +70,11 @@ class PictureSource:
         self.playback: Sequence[int] = plan.shown
         self.info = ClipInfo(width, height, plan.fps, len(plan.shown))
 
+    @property
+    def transparent(self) -> bool:
+        """Whether the picture is, somewhere."""
+        return self.opacity is not None
+
     def frames(self, start: int) -> Generator[Frame]:
         """The frames from number `start` on."""
         _, height, width = self.image.shape
@@ -73,7 +82,14 @@ class PictureSource:
         for index in range(start, len(self.curves.times)):
             motion, budget = (still, self.budget) if index else (None, self.first_budget)
             own = self.curves.at(index)
-            yield Frame(index, self.image, motion, budget=budget, mask=self.mask, regions=self.regions, **own)
+            yield Frame(
+                *(index, self.image, motion),
+                budget=budget,
+                mask=self.mask,
+                regions=self.regions,
+                opacity=self.opacity,
+                **own,
+            )
 
 
 def still_plan(settings: ImageSettings, mix: Sequence[OverTime], alpha: OverTime) -> Plan:

@@ -18,6 +18,7 @@ from vidstyle.core.warp import carry
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.jobs.carried import Seen, backwards, require_painted
 from vidstyle.media.stills import pictures
+from vidstyle.media.stills.transparency import filled_colors
 from vidstyle.motion.flow import Estimator
 from vidstyle.motion.tracks import Track
 from vidstyle.settings import KeyFile, KeySettings
@@ -144,8 +145,11 @@ class _Spool:
 
 
 def key_pictures(keys: Sequence[KeyFile], size: int) -> list[Tensor]:
-    """The pictures of key frames, (3, H, W), in their order, for a painting of a size. Raises `MediaError`."""
-    return [_tensor(pictures.load_picture(key.file, enough=size)) for key in keys]
+    """The pictures of key frames in their order, for a painting of a size, as `Stylizer` takes styles.
+
+    Raises `MediaError`.
+    """
+    return [_tensor(pictures.load_style(key.file, enough=size)) for key in keys]
 
 
 def clip_keys(
@@ -191,14 +195,14 @@ def array_keys(
         if number not in range(frames):
             raise UsageError(f"there is a key frame {number}, and frames 0 to {frames - 1} are painted")
         _require_shape(f"key frame {number}", picture.shape[1::-1], own, UsageError)
-        found[number] = pictures.resize(picture, *painted)
+        found[number] = filled_colors(pictures.resize(picture, *painted))
     return KeyFrames(found, settings.first_weight) if found else None
 
 
 def _fitted(file: str, own: tuple[int, int], painted: tuple[int, int]) -> np.ndarray:
     """A picture at the size of the painting, (H, W, 3) float32. Raises `MediaError`."""
     _require_shape(f"the key frame {file}", pictures.picture_size(file), own, MediaError)
-    return pictures.resize(pictures.load_picture(file, enough=max(painted)), *painted)
+    return filled_colors(pictures.resize(pictures.load_picture(file, enough=max(painted), transparency=True), *painted))
 
 
 def _require_shape(

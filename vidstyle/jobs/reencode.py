@@ -23,10 +23,19 @@ from vidstyle.jobs.folder.inputs import hash_of
 from vidstyle.jobs.folder.manifest import Played
 from vidstyle.jobs.folder.opening import reopen_job
 from vidstyle.jobs.output.budget import placed
-from vidstyle.jobs.output.export import SOUNDING, OnFitted, Outputs, check_outputs, export, files_read, frames_kept
+from vidstyle.jobs.output.export import (
+    SOUNDING,
+    OnFitted,
+    Outputs,
+    check_background,
+    check_outputs,
+    export,
+    files_read,
+    frames_kept,
+)
 from vidstyle.jobs.output.figure import check_companions, write_companions
 from vidstyle.jobs.output.origin import Origin
-from vidstyle.media.stills.pictures import load_picture, resize
+from vidstyle.media.stills.pictures import load_picture, load_style, resize
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.settings import EncodeSettings, ReadingSettings
 from vidstyle.types import FrameSequence
@@ -80,6 +89,7 @@ def encode_job(
         )
         check_companions(settings, paths, overwrite=overwrite, inputs=read)
         compositor = placed(Compositor(kept, settings, inputs.inputs(settings, kept), moving=moving))
+        check_background(settings.background, paths, transparent=compositor.inputs.transparent)
         sound = None
         if settings.sound and any(path.suffix.lower() in SOUNDING for path in paths):
             sound = inputs.sound()
@@ -111,19 +121,23 @@ class _Inputs:
     def inputs(self, settings: EncodeSettings, kept: Playback) -> CompositorInputs:
         """What `settings` show beside the painting."""
         own, played = kept.info, self.played
-        if settings.layout == "plain" and settings.title is None:
-            return CompositorInputs(alpha=played.alpha)
-        advice = f"put it back there: {'--title' if settings.layout == 'plain' else '--layout'} shows it"
+        transparent = next(self.folder.images([0])).shape[2] == 4
+        under = transparent and settings.background == "content"
+        if settings.layout == "plain" and settings.title is None and not under:
+            return CompositorInputs(alpha=played.alpha, transparent=transparent)
+        by = "--layout" if settings.layout != "plain" else "--background content" if under else "--title"
+        advice = f"put it back there: {by} shows it"
         content: FrameSequence | np.ndarray
         if self._moves:
             content = self._clip(advice)
         else:
             kept_file = self._checked(played.content, "content", advice)
-            picture = load_picture(kept_file, enough=max(own.width, own.height))
+            picture = load_picture(kept_file, enough=max(own.width, own.height), transparency=True)
             content = _rounded(resize(picture, own.width, own.height))
         names = enumerate(played.styles, 1)
-        styles = [load_picture(self._checked(name, f"style {number}", advice)) for number, name in names]
-        return CompositorInputs(content, tuple(map(_rounded, styles)), played.alpha, self.folder.manifest.seams)
+        styles = [load_style(self._checked(name, f"style {number}", advice)) for number, name in names]
+        seams = self.folder.manifest.seams
+        return CompositorInputs(content, tuple(map(_rounded, styles)), played.alpha, seams, transparent)
 
     def _clip(self, advice: str) -> Clip:
         self._checked(self.played.content, "content", advice)

@@ -95,7 +95,7 @@ def styles_of(regions: Sequence[RegionFiles], settings: PaintingSettings) -> lis
     found = []
     for region in regions:
         scale = region.scale or settings.style_scale
-        style = pictures.load_picture(region.style, enough=math.ceil(settings.size * scale))
+        style = pictures.load_style(region.style, enough=math.ceil(settings.size * scale))
         mask = None
         if region.style_mask is not None:
             mask = pictures.load_mask(region.style_mask)
@@ -105,13 +105,13 @@ def styles_of(regions: Sequence[RegionFiles], settings: PaintingSettings) -> lis
 
 
 def style_of(style: np.ndarray, mask: np.ndarray | None, alpha: float | None, scale: float | None) -> RegionStyle:
-    """The style of a region from a picture (H, W, 3) float32 in [0, 1] and its mask, (H, W) uint8."""
+    """The style of a region from a picture (H, W, 3 or 4) float32 in [0, 1] and its mask, (H, W) uint8."""
     picture = torch.from_numpy(np.ascontiguousarray(style.transpose(2, 0, 1), np.float32))
     part = None
     if mask is not None:
         sized = pictures.resize(mask, style.shape[1], style.shape[0]).astype(np.float32) / 255
         part = torch.from_numpy(sized)[None]
-    return RegionStyle(picture, part, alpha, scale)
+    return RegionStyle.of(picture, part, alpha=alpha, scale=scale)
 
 
 def _require_part(mask: np.ndarray, what: str, size: tuple[int, int]) -> None:

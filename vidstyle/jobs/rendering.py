@@ -54,7 +54,7 @@ def render(
         elif observer is not None:
             with closing(source.frames(first)) as earlier:
                 for painting, frame in zip(job.images(range(first, end)), earlier, strict=False):
-                    observer.add(frame, painting)
+                    observer.add(frame, painting[:, :, :3])
 
 
 def stretches(parts: Sequence[Part]) -> list[tuple[int, int, Part | None]]:
@@ -89,7 +89,7 @@ def _paint(
             if on_frame is not None:
                 on_frame(result, total)
             if observer is not None:
-                observer.add(frame, result.image)
+                observer.add(frame, result.image[:, :, :3])
 
 
 class Watched:

@@ -21,6 +21,7 @@ from vidstyle.core.metrics import Judge, feature_distance
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.sources import to_tensor
+from vidstyle.media.stills.transparency import opaque
 from vidstyle.schedule import EASINGS, Schedule, values
 from vidstyle.types import Frame, State
 
@@ -164,7 +165,7 @@ def _changes(frames: Iterator[Frame], stylizer: Stylizer, judge: Judge, layers: 
     before: torch.Tensor | None = None
     for frame in frames:
         result, state = stylizer.step(frame, state)
-        shown = to_tensor(result.image).to(stylizer.device)
+        shown = to_tensor(opaque(result.image)).to(stylizer.device)
         yield 0.0 if before is None else feature_distance(judge, before, shown, layers)
         before = shown
 

@@ -20,8 +20,9 @@ from torch import Tensor
 from vidstyle.compose.grid import Head, Size, Table, cards, side_by_side
 from vidstyle.core.stylizer import to_pixels
 from vidstyle.errors import UsageError
-from vidstyle.jobs.sources import VideoSource, to_tensor
+from vidstyle.jobs.sources import VideoSource, opacity_of, to_tensor
 from vidstyle.media.stills.pictures import MIN_SIDE, fit, resize
+from vidstyle.media.stills.transparency import WHITE, Ground, filled_colors, opaque, to_unit
 from vidstyle.media.writers.sinks import write_still
 from vidstyle.schedule import constant
 from vidstyle.settings import SheetSettings
@@ -40,15 +41,21 @@ class Sheet:
         table: that they are shown in.
         originals: pictures before each row that are shown as they are, (H, W, 3) uint8.
         width: of the sheet, in pixels; as wide as it is if None.
+        grounds: what each cell is laid over that is transparent; white if empty.
 
     Raises:
         UsageError: it is not so wide.
     """
 
     def __init__(
-        self, cells: Sequence[Frame], table: Table, width: int | None, originals: Sequence[np.ndarray] = ()
+        self,
+        cells: Sequence[Frame],
+        table: Table,
+        width: int | None,
+        originals: Sequence[np.ndarray] = (),
+        grounds: Sequence[Ground] = (),
     ) -> None:
-        self.cells, self.table, self.originals = cells, table, originals
+        self.cells, self.table, self.originals, self.grounds = cells, table, originals, grounds
         height, across = cells[0].image.shape[1:]
         self.info = ClipInfo(across, height, Fraction(1), len(cells))
         self.playback: Sequence[int] = range(len(cells))
@@ -68,7 +75,7 @@ class Sheet:
         for number, cell in enumerate(painted):
             if self.originals and number % across == 0:
                 yield self.originals[number // across]
-            yield cell
+            yield opaque(cell, self.grounds[number] if self.grounds else WHITE)
 
 
 class Cells:
@@ -96,23 +103,23 @@ class Style:
     """A style by its name."""
 
     name: str
-    picture: Tensor  #: (3, H, W) float32 in [0, 1]
+    picture: Tensor  #: (3, H, W) float32 in [0, 1], or (4, H, W) with its opacity
 
 
 def sheet_of_alphas(name: str, picture: np.ndarray, styles: Sequence[Style], settings: SheetSettings) -> Sheet:
-    """A picture, (H, W, 3) float32 in [0, 1], in each style (rows) at each alpha (columns).
+    """A picture, (H, W, 3 or 4) float32 in [0, 1], in each style (rows) at each alpha (columns).
 
     Raises `UsageError` if that is too much for a sheet.
     """
     alphas = settings.alphas
     _require_few(len(styles) * len(alphas), f"{len(styles)} styles at {len(alphas)} alphas")
     width, height = fit(picture.shape[1], picture.shape[0], settings.size)
-    image = to_tensor(resize(picture, width, height))
+    image = resize(picture, width, height)
     wanted = [(image, alpha, style) for style in range(len(styles)) for alpha in alphas]
-    rows = [Head(style.name, picture=to_pixels(style.picture)) for style in styles]
+    rows = [Head(style.name, picture=_thumbnail(style, settings)) for style in styles]
     columns = [Head("" if number else name, (_named(alpha),)) for number, alpha in enumerate(alphas)]
     table = Table((height, width), rows, columns)
-    return Sheet(_cells(wanted, len(styles), settings), table, settings.width)
+    return Sheet(_cells(wanted, len(styles), settings), table, settings.width, (), _grounds(wanted, settings))
 
 
 def sheet_of_shots(name: str, source: VideoSource, styles: Sequence[Style], settings: SheetSettings) -> Sheet:
@@ -125,16 +132,17 @@ def sheet_of_shots(name: str, source: VideoSource, styles: Sequence[Style], sett
     _require_few(count, f"{len(shots)} shots in {len(styles)} styles at {len(alphas)} alphas")
     middles = [_middle(source, shot) for shot in shots]
     frames = _pictures(source, middles)
-    originals = [frames[number] for number in middles]
+    pictures = [frames[number] for number in middles]
     kinds = [(alpha, style) for style in range(len(styles)) for alpha in alphas]
-    wanted = [(to_tensor(original), *kind) for original in originals for kind in kinds]
+    wanted = [(picture, *kind) for picture in pictures for kind in kinds]
+    originals = [opaque(one, settings.ground or one[:, :, :3]) for one in pictures]
     rows = [Head(f"shot {number}", _when(shot)) for number, shot in enumerate(shots, 1)]
     columns = [Head(name)]
     for style in styles:
-        columns.append(Head(style.name, (_named(alphas[0]),), to_pixels(style.picture)))
+        columns.append(Head(style.name, (_named(alphas[0]),), _thumbnail(style, settings)))
         columns += [Head(facts=(_named(alpha),)) for alpha in alphas[1:]]
     table = Table((source.info.height, source.info.width), rows, columns)
-    return Sheet(_cells(wanted, len(styles), settings), table, settings.width, originals)
+    return Sheet(_cells(wanted, len(styles), settings), table, settings.width, originals, _grounds(wanted, settings))
 
 
 def contact_sheet(source: VideoSource, width: int | None = None) -> np.ndarray:
@@ -154,7 +162,8 @@ def contact_sheet(source: VideoSource, width: int | None = None) -> np.ndarray:
             sorted({shot.first - before, *middle, shot.end - 1 - before})
             for shot, middle in zip(shots, numbers, strict=True)
         ]
-    frames = _pictures(source, {number for some in numbers for number in some})
+    found = _pictures(source, {number for some in numbers for number in some})
+    frames = {number: opaque(picture) for number, picture in found.items()}
     rows = [side_by_side([frames[number] for number in some], max(map(len, numbers))) for some in numbers]
     sheet = cards(rows, [f"shot {number}: {', '.join(_when(shot))}" for number, shot in enumerate(shots, 1)])
     return resize(sheet, *reversed(shrunk(sheet.shape[:2], width)))
@@ -183,20 +192,33 @@ def shots_of(source: VideoSource) -> list[Shot]:
     return [Shot(before + first, before + end, times[first], times[end]) for first, end in edges]
 
 
-def _cells(wanted: Sequence[tuple[Tensor, float, int]], styles: int, settings: SheetSettings) -> list[Frame]:
+def _thumbnail(style: Style, settings: SheetSettings) -> np.ndarray:
+    return opaque(to_pixels(style.picture), settings.ground or WHITE)
+
+
+def _grounds(wanted: Sequence[tuple[np.ndarray, float, int]], settings: SheetSettings) -> list[Ground]:
+    """What cells are laid over."""
+    return [settings.ground or np.rint(to_unit(picture[:, :, :3]) * 255) for picture, _, _ in wanted]
+
+
+def _cells(wanted: Sequence[tuple[np.ndarray, float, int]], styles: int, settings: SheetSettings) -> list[Frame]:
     """Of pictures, the alphas they are to be painted at, and the numbers of their styles."""
     preserve_color = constant(settings.preserve_color, "--preserve-color")
     shares = [tuple(float(other == style) for other in range(styles)) for style in range(styles)]
     return [
-        Frame(number, image, None, alpha, shares[style], preserve_color=preserve_color)
-        for number, (image, alpha, style) in enumerate(wanted)
+        Frame(
+            *(number, to_tensor(filled_colors(picture)), None, alpha, shares[style]),
+            preserve_color=preserve_color,
+            opacity=opacity_of(picture),
+        )
+        for number, (picture, alpha, style) in enumerate(wanted)
     ]
 
 
 def _pictures(source: VideoSource, numbers: Collection[int]) -> dict[int, np.ndarray]:
     """Frames of a clip at the size of the cells, by their numbers."""
     found = {}
-    with closing(source.clip.decode()) as decoded:
+    with closing(source.decoded(0)) as decoded:
         for number, picture in zip(range(max(numbers) + 1), decoded, strict=False):
             if number in numbers:
                 found[number] = resize(picture, source.info.width, source.info.height)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidstyle.core.opacity import counted
 from vidstyle.jobs.carried import Carrier, Seen
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.keys import KeyFrames, clip_keys
@@ -27,13 +28,14 @@ from vidstyle.jobs.survey import KeptSurvey, OnRead, Survey, surveyed
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
+from vidstyle.media.stills.transparency import filled_colors, opaque
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
 from vidstyle.settings import KeyFile, VideoSettings
 from vidstyle.system import limits
 from vidstyle.system.devices import pick_device
 from vidstyle.system.stopwatch import each, stage
-from vidstyle.types import Budget, Frame, FrameSequence, KeyLead, LoopClosure, Motion
+from vidstyle.types import Budget, Frame, FrameSequence, KeyLead, LoopClosure, Motion, is_transparent
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
@@ -55,12 +57,12 @@ class _FrameInputs:
     """The pictures that a `Frame` is made from."""
 
     index: int
-    pixels: np.ndarray  #: the picture, (H, W, 3) uint8
+    pixels: np.ndarray  #: the picture, (H, W, 3) uint8; (H, W, 4) of a clip that is transparent somewhere
     seen: np.ndarray  #: the picture that motion is estimated from: in a flash, the last one before it
     before: tuple[np.ndarray, ...]  #: those seen in the frames before it in its shot, newest first
     repeats: bool  #: it is the same picture as that of the frame before, and so is its mask
     mask: Tensor | None  #: of this frame
-    masks_before: tuple[Tensor | None, ...]  #: of the frames before it in its shot, newest first
+    counted_before: tuple[Tensor | None, ...]  #: how far pixels counted in the frames before it, newest first
     regions: tuple[Tensor, ...]  #: of this frame
     regions_before: tuple[tuple[Tensor, ...], ...]  #: of the frames before it in its shot, newest first
     lead: KeyLead | None  #: of this frame
@@ -70,8 +72,8 @@ class _FrameInputs:
 class _Opening:
     """The first picture of all, where a loop ends, with its mask and its regions."""
 
-    pixels: np.ndarray
-    mask: Tensor | None
+    pixels: np.ndarray  #: as motion is estimated from it
+    counted: Tensor | None
     regions: tuple[Tensor, ...]
 
 
@@ -86,13 +88,13 @@ class Ahead:
     decoder_bytes: float  #: of the frames that the decoder holds, and those that wait to be scaled, in their own size
 
     @classmethod
-    def of(cls, settings: VideoSettings, reach: int, decoded: int) -> Ahead:
+    def of(cls, settings: VideoSettings, reach: int, decoded: int, *, transparent: bool = False) -> Ahead:
         """For a source with these settings whose frames, of `decoded` pixels, look back `reach` frames."""
         lags = {"none": 0, "previous": 1, "warped": 1 + len(settings.long_term)}[settings.warm_start] + settings.loop
         allowed = settings.memory_limit if pick_device(settings.device).type == "cpu" else None
         free = allowed or limits.available()
         most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
-        mask = 4 * ((settings.mask is not None) + len(settings.region))
+        mask = 4 * ((settings.mask is not None) + len(settings.region) + transparent)
         lead = 16 * bool(settings.keys)
         texts = [settings.mask or "", *(region.mask for region in settings.regions)]
         tracks = bool(settings.keys) + sum(KeyFile.of_mask(text) is not None for text in texts)
@@ -162,8 +164,9 @@ class SequenceSource:
             # Without knowledge of the motion the term would only smear what moves.
             temporal_weight=settings.temporal_weight if settings.warm_start == "warped" else 0.0,
         )
-        self.reach = max((1, *settings.long_term)) if settings.warm_start == "warped" else 1
-        self.ahead = Ahead.of(settings, self.reach, own.width * own.height)
+        looks_back = settings.warm_start == "warped" and not settings.colors_only
+        self.reach = max((1, *settings.long_term)) if looks_back else 1
+        self.ahead = Ahead.of(settings, self.reach, own.width * own.height, transparent=self.transparent)
         self.estimated_at_once = motion_workers()  # frames; 0 for one by one, while nothing else is done
 
     @property
@@ -202,12 +205,12 @@ class SequenceSource:
         workers = max(1, min(ahead, self.estimated_at_once))
         previous: tuple[np.ndarray, Tensor | None, tuple[Tensor, ...]] | None = None
         before: deque[np.ndarray] = deque(maxlen=self.reach)
-        masks_before: deque[Tensor | None] = deque(maxlen=self.reach)
+        counted_before: deque[Tensor | None] = deque(maxlen=self.reach)
         regions_before: deque[tuple[Tensor, ...]] = deque(maxlen=self.reach)
         opening = self._opening()
         pending: deque[Future[Frame]] = deque()
         with (
-            closing(self.sequence.decode(needed)) as decoded,
+            closing(self.decoded(needed)) as decoded,
             closing(self._masks(needed)) as masks,
             closing(self._regions(needed)) as all_regions,
             closing(self._leads(start)) as leads,
@@ -222,22 +225,22 @@ class SequenceSource:
                         regions = next(all_regions)
                     if index in self.shots or index == first:
                         before.clear()
-                        masks_before.clear()
+                        counted_before.clear()
                         regions_before.clear()
                         previous = None
                     repeats = previous is not None and np.array_equal(pixels, previous[0]) and _same(mask, previous[1])
                     repeats = repeats and previous is not None and all(map(_same, regions, previous[2]))
                     # In a flash the painting stands still; the next motion is that since the frame before it.
-                    seen = before[0] if before and index in self.flashes else pixels
+                    seen = before[0] if before and index in self.flashes else opaque(pixels)
                     if index >= start:
-                        earlier = tuple(before), tuple(masks_before), tuple(regions_before)
+                        earlier = tuple(before), tuple(counted_before), tuple(regions_before)
                         inputs = _FrameInputs(
                             *(index, pixels, seen, earlier[0], repeats, mask, earlier[1], regions, earlier[2]),
                             lead=next(leads),
                         )
                         pending.append(motions.submit(self._frame, inputs, opening))
                     before.appendleft(seen)
-                    masks_before.appendleft(mask)
+                    counted_before.appendleft(counted(mask, opacity_of(pixels)))
                     regions_before.appendleft(regions)
                     previous = pixels, mask, regions
                     if len(pending) > ahead:
@@ -246,6 +249,16 @@ class SequenceSource:
                     yield pending.popleft().result()
             finally:
                 motions.shutdown(cancel_futures=True)
+
+    @property
+    def transparent(self) -> bool:
+        """Whether its frames are, somewhere."""
+        return is_transparent(self.sequence)
+
+    def decoded(self, start: int) -> Generator[np.ndarray]:
+        """The pictures from number `start` on, with their opacity if there is any."""
+        sequence = self.sequence
+        return sequence.decode_transparent(start) if is_transparent(sequence) else sequence.decode(start)
 
     def _masks(self, start: int) -> Generator[Tensor | None]:
         """The masks of the frames from number `start` on, at the size of the painting."""
@@ -278,14 +291,16 @@ class SequenceSource:
         with stage("flow"):
             motions = {
                 lag: visible_regions(
-                    visible_paint(motion, inputs.masks_before[lag - 1]), inputs.regions, inputs.regions_before[lag - 1]
+                    visible_paint(motion, inputs.counted_before[lag - 1]),
+                    inputs.regions,
+                    inputs.regions_before[lag - 1],
                 )
                 for lag, motion in self._motions(seen, inputs.before).items()
             }
             left = self.info.frames - index
             loop_closure = None
             if opening is not None and left <= min(CLOSING, self.info.frames // 2):
-                there = visible_paint(self.estimate(opening.pixels, seen, fine="backward"), opening.mask)
+                there = visible_paint(self.estimate(opening.pixels, seen, fine="backward"), opening.counted)
                 loop_closure = LoopClosure(visible_regions(there, inputs.regions, opening.regions), 1 / left)
         # The same picture again, and the same is wanted of it.
         painted = inputs.repeats and loop_closure is None and inputs.lead is None and self.curves.unchanged_at(index)
@@ -299,7 +314,7 @@ class SequenceSource:
         patient = Budget(self.settings.iterations, PATIENCE * self.settings.warm_tolerance)
         return Frame(
             index=index,
-            image=to_tensor(inputs.pixels),
+            image=to_tensor(filled_colors(inputs.pixels)),
             motion=motions.pop(1, None),
             earlier=motions,
             reach=self.reach,
@@ -308,6 +323,7 @@ class SequenceSource:
             budget=Budget(1, 0.0) if painted else patient if inputs.lead is not None else None,
             mask=inputs.mask,
             regions=inputs.regions,
+            opacity=opacity_of(inputs.pixels),
             **own,
         )
 
@@ -316,19 +332,19 @@ class SequenceSource:
         if not self.settings.loop:
             return None
         with (
-            closing(self.sequence.decode(0)) as decoded,
+            closing(self.decoded(0)) as decoded,
             closing(self._masks(0)) as masks,
             closing(self._regions(0)) as regions,
         ):
             pixels = pictures.resize(next(decoded), self.info.width, self.info.height)
-            return _Opening(pixels, next(masks), next(regions))
+            return _Opening(opaque(pixels), counted(next(masks), opacity_of(pixels)), next(regions))
 
     def _motions(self, pixels: np.ndarray, before: Sequence[np.ndarray]) -> dict[int, Motion]:
         """The motion from the previous frame, 1, and from earlier ones as far as they may show what it does not."""
         settings = self.settings
         if not before or settings.warm_start == "none":
             return {}
-        if settings.warm_start == "previous" or np.array_equal(pixels, before[0]):
+        if settings.warm_start == "previous" or settings.colors_only or np.array_equal(pixels, before[0]):
             return {1: flow.no_motion(*pixels.shape[:2])}
         motions = {}
         unseen = torch.ones(1, *pixels.shape[:2])
@@ -397,6 +413,11 @@ def _same(one: Tensor | None, other: Tensor | None) -> bool:
     return one is other or (one is not None and other is not None and torch.equal(one, other))
 
 
+def opacity_of(pixels: np.ndarray) -> Tensor | None:
+    """The opacity of a picture (H, W, 3 or 4), (1, H, W) in [0, 1]; None if it has none."""
+    return None if pixels.shape[2] == 3 else to_tensor(pixels[:, :, 3:])
+
+
 def is_picture(content: str | Path) -> bool:
     """Whether a content is one picture, and neither a clip nor pictures that make one. Raises `MediaError`."""
     return not is_sequence(content) and pictures.is_still(content)
@@ -418,7 +439,7 @@ def processors() -> int:
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
-    """(H, W, 3) uint8, or float in [0, 1], as (3, H, W) float32 in [0, 1]."""
+    """(H, W, C) uint8, or float in [0, 1], as (C, H, W) float32 in [0, 1]."""
     unit = 255.0 if pixels.dtype == np.uint8 else 1.0
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(unit))
 

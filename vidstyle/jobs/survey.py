@@ -60,6 +60,7 @@ class KeptSurvey:
     origin: Fraction
     notes: tuple[str, ...]
     index: SeekIndex | None
+    transparent: bool
     cuts: tuple[int, ...]
     flashes: tuple[int, ...]
 

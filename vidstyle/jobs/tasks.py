@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.frame_cache import CompositorInputs
@@ -32,7 +33,7 @@ from vidstyle.jobs.folder.opening import manifest_before, open_job
 from vidstyle.jobs.keys import key_pictures
 from vidstyle.jobs.masks import picture_mask
 from vidstyle.jobs.output.budget import placed
-from vidstyle.jobs.output.export import Outputs, export, files_read, frames_kept
+from vidstyle.jobs.output.export import Outputs, check_background, export, files_read, frames_kept
 from vidstyle.jobs.output.figure import write_companions
 from vidstyle.jobs.output.origin import Origin
 from vidstyle.jobs.output.space import announced, require_space
@@ -125,7 +126,7 @@ class Task:
         self.content = os.path.abspath(content)
         self._styles = [os.fspath(style) for style in styles]
         enough = math.ceil(settings.size * settings.style_scale)
-        self.styles = [to_tensor(pictures.load_picture(style, enough=enough)) for style in styles]
+        self.styles = [to_tensor(pictures.load_style(style, enough=enough)) for style in styles]
         self.regions, self.keys = styles_of(regions, settings), key_pictures(keys, settings.size)
         init = pictures.load_picture(settings.init, enough=settings.size) if "init" in inputs else None
         self.init = None if init is None else to_tensor(init)
@@ -136,7 +137,7 @@ class Task:
         self.estimator = estimator_of(settings) if isinstance(settings, VideoSettings) else None
 
     def picture(self, beside: Callable[[int], float] = no_bytes) -> np.ndarray:
-        """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1].
+        """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1]; (H, W, 4) if it is transparent somewhere.
 
         Args:
             beside: bytes of the CPU's memory that pictures of so many pixels take outside the stylizer.
@@ -147,7 +148,8 @@ class Task:
         """
         width, height = pictures.fit(*pictures.picture_size(self.content), self.settings.size)
         self._require_memory((height, width), beside)
-        return pictures.load_content(self.content, self.settings.size)
+        found = pictures.load_content(self.content, self.settings.size, transparency=True)
+        return pictures.require_visible(found, f"the content {self.content}")
 
     def mask(self) -> np.ndarray | None:
         """Where the content, which is a picture, is painted, as `picture_mask` gives it."""
@@ -192,11 +194,13 @@ class Task:
         return isinstance(self.settings, ImageSettings) and self.settings.bits == 16
 
     def _deep_still(self, job: JobFolder, source: VideoSource | PictureSource) -> np.ndarray | None:
-        """The still that a finished job has painted, (H, W, 3) uint16: from its state, which was never rounded."""
+        """The still that a finished job has painted, (H, W, 3 or 4) uint16: from its state, which was never rounded."""
         if job.state is None:
             return None
         (frame,) = source.frames(0)
         shown = self.stylizer().shown(frame, job.state).clamp(0, 1)
+        if frame.opacity is not None:
+            shown = torch.cat([shown.cpu(), frame.opacity])
         deep: np.ndarray = np.rint(shown.permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
         return deep
 
@@ -363,18 +367,21 @@ class Task:
     def try_outputs(self, compositor: Compositor, sound: Clip | None = None) -> None:
         """Make the outputs in miniature. Raises `UsageError` if that fails."""
         own = self.encoding
+        check_background(own.background, self.targets.left, transparent=compositor.inputs.transparent)
         heard = sound if own.sound else None
         origin = self._origin() if own.metadata else ""
-        encoding = Encoding(own.crf, own.plays, heard, compositor.delay, origin=origin)
+        transparent = compositor.transparent
+        encoding = Encoding(own.crf, own.plays, heard, compositor.delay, origin=origin, transparent=transparent)
         notes = try_outputs(self.targets.left, compositor.info, encoding) if self.moving else []
         for note in notes:
             tell(note)
 
     def compositor(self, source: VideoSource | PictureSource) -> Compositor:
         """The compositor of its frames. Raises `UsageError` if the settings do not go together."""
-        content = source.sequence if isinstance(source, VideoSource) else to_pixels(source.image)
+        content = source.sequence if isinstance(source, VideoSource) else source.content
         seams = source.seams if isinstance(source, VideoSource) else Seams()
-        inputs = CompositorInputs(content, tuple(map(to_pixels, self.styles)), _alpha(source), seams)
+        styles = tuple(map(to_pixels, self.styles))
+        inputs = CompositorInputs(content, styles, _alpha(source), seams, source.transparent)
         return placed(Compositor(as_painted(source.info, source.playback), self.encoding, inputs, moving=self.moving))
 
     def _origin(self) -> str:

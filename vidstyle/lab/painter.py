@@ -77,7 +77,7 @@ class Painter(Generic[S]):
     def paint(self, frame: Frame) -> Tensor:
         """Paint a frame from scratch, (3, H, W), rounded to 8 bits as in a clip."""
         result, _ = self.independent.step(dataclasses.replace(frame, motion=None, lead=None), None)
-        return to_tensor(result.image).to(self.device)
+        return to_tensor(result.image[:, :, :3]).to(self.device)
 
 
 def check_judge(judge: str, known: Iterable[str] = JUDGES) -> None:
@@ -87,8 +87,8 @@ def check_judge(judge: str, known: Iterable[str] = JUDGES) -> None:
 
 
 def load_styles(styles: Iterable[str | Path]) -> list[Tensor]:
-    """Pictures as tensors, (3, H, W). Raises `MediaError`."""
-    return [to_tensor(pictures.load_picture(style)) for style in styles]
+    """Pictures as tensors, (3, H, W), or (4, H, W) with their opacity. Raises `MediaError`."""
+    return [to_tensor(pictures.load_style(style)) for style in styles]
 
 
 def silent(text: str, done: int, total: int) -> None:

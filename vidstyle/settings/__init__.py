@@ -4,6 +4,7 @@ Each job has a class of its own, made of parts that say what they are about, and
 meaning in all classes that have it. Imports nothing heavy, so that `vidstyle --help` need not wait for torch.
 """
 
+from vidstyle.settings.backgrounds import BackgroundSettings
 from vidstyle.settings.fields import SCHEDULED, Field, Job, Settings, kinds, option_name, options, typed
 from vidstyle.settings.jobs import (
     JOBS,
@@ -44,6 +45,7 @@ __all__ = [
     "OVERLAP",
     "PRESETS",
     "SCHEDULED",
+    "BackgroundSettings",
     "BalanceSettings",
     "Deinterlace",
     "Device",

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime, constant
+from vidstyle.settings.backgrounds import BackgroundSettings
 from vidstyle.settings.fields import Field, Job, Settings, options
 from vidstyle.settings.parts import (
     ALPHA,
@@ -60,6 +61,7 @@ class VideoSettings(
             raise UsageError(
                 "--loop leads the end of a clip to its beginning, so no part is on its own; leave out --split-after"
             )
+        self._require_read(not self.colors_only, "a painting without --colors-only", "first", "key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,7 @@ class BalanceSettings(EncodingSettings, MaskSettings, MixSettings, PaintingSetti
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require_read(not self.colors_only, "a painting without --colors-only", "timelapse", "temporal_weight")
         balance = "a balance without --timelapse"
         self._require_read(not self.timelapse, balance, "temporal_weight", "alpha_from", "alpha_to")
         if self.alpha is not None and (self.alpha_from, self.alpha_to) != (1.0, 0.0):
@@ -99,7 +102,7 @@ class BalanceSettings(EncodingSettings, MaskSettings, MixSettings, PaintingSetti
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSettings(MaskSettings, MixSettings, PaintingSettings):
+class ImageSettings(BackgroundSettings, MaskSettings, MixSettings, PaintingSettings):
     """Settings of `stylize_image`: one picture, painted once. None of its numbers may change over time."""
 
     job: ClassVar[Job] = "image"
@@ -124,7 +127,7 @@ class ImageSettings(MaskSettings, MixSettings, PaintingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SheetSettings(ReadingSettings, PaintingSettings):
+class SheetSettings(BackgroundSettings, ReadingSettings, PaintingSettings):
     """Settings of `make_sheet`: small pictures, each painted as a still, on one sheet."""
 
     job: ClassVar[Job] = "sheet"
@@ -143,6 +146,8 @@ class SheetSettings(ReadingSettings, PaintingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         constant(self.preserve_color, "--preserve-color")
+        if self.background == "none":
+            raise UsageError("--background none is for one painting, and a sheet has a ground of its own; leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

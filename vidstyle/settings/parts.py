@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from vidstyle.errors import UsageError
 from vidstyle.schedule import OverTime
+from vidstyle.settings.backgrounds import BackgroundSettings
 from vidstyle.settings.fields import Settings, options
 from vidstyle.settings.keys import KeyFile
 from vidstyle.settings.presets import PRESETS
@@ -28,6 +29,11 @@ Site = Literal["anywhere", "github", "slack", "web"]
 Layout = Literal["plain", "pair", "triptych", "wipe"]
 # Fields of several classes that have no part in common.
 OF_NORMALIZED = "content_focus", "recolor", "match_colors", "style_metric"  # read for normalised losses alone
+OF_MOVED = "warm_start", "temporal_weight", "long_term", "flow", "loop"  # the same of a clip
+OF_PAINTED = (  # read where more than colours is painted
+    *("content_layers", "content_focus", "style_layers", "style_layer_weights", "style_metric", "style_scale"),
+    *("recolor", "match_colors", "preserve_color", "tv_weight", "init", "objective", "optimizer", "coarse_to_fine"),
+)
 ALPHA = functools.partial(setting, 0.4, "Balance of content and style: 1 = all content, 0 = all style.", low=0, high=1)
 TEMPORAL_WEIGHT = functools.partial(
     setting,
@@ -132,6 +138,9 @@ class PaintingSettings(Settings):
         "normalized", "normalized: both losses are about 1 at the start; blog: raw losses, as in the post."
     )
     coarse_to_fine: bool = setting(True, "Paint a still or the first frame of a shot at small sizes first.")
+    colors_only: bool = setting(
+        False, "Give the content the styles' colours and nothing else: no stroke is painted, and it takes a moment."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,6 +148,7 @@ class PaintingSettings(Settings):
             bytes_of(self.memory, "--memory")
         normalized = self.objective == "normalized"
         self._require_read(normalized, "--objective normalized", *OF_NORMALIZED)
+        self._require_read(not self.colors_only, "a painting without --colors-only", *OF_PAINTED)
         for option, layers in (("--style-layers", self.style_layers), ("--content-layers", self.content_layers)):
             if not layers:
                 raise UsageError("--style-layers and --content-layers need at least one layer each")
@@ -320,10 +330,12 @@ class MotionSettings(Settings):
         self._require_read(warped or self.loop, "--warm-start warped", "flow")
         self._require_read(warm, "--warm-start warped or previous", "loop", "iterations", "warm_tolerance")
         self._require_read(warped, "--warm-start warped", "long_term", "temporal_weight")
+        if getattr(self, "colors_only", False):
+            self._require_read(False, "a painting without --colors-only", *OF_MOVED)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodingSettings(Settings):
+class EncodingSettings(BackgroundSettings):
     """How painted frames become outputs: quality, size, layout, words. None of them changes a painting."""
 
     crf: int = setting(18, "Quality of MP4, WebM, WebP and AVIF: 0 best, 51 worst.", low=0, high=51, paints=False)

@@ -69,10 +69,10 @@ def file_input(path: Path, *, formats: str) -> list[str]:
     return ["-protocol_whitelist", "file", "-format_whitelist", formats, "-i", file_url(path)]
 
 
-def frames_input(width: int, height: int, fps: Fraction) -> list[str]:
-    """Arguments that read RGB frames of 8 bits a channel from the pipe."""
+def frames_input(width: int, height: int, fps: Fraction, pixels: str = "rgb24") -> list[str]:
+    """Arguments that read RGB frames of 8 bits a channel, or others in FFmpeg's name, from the pipe."""
     size, rate = f"{width}x{height}", f"{fps.numerator}/{fps.denominator}"
-    raw = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size, "-framerate", rate]
+    raw = ["-f", "rawvideo", "-pixel_format", pixels, "-video_size", size, "-framerate", rate]
     return [*raw, "-protocol_whitelist", "pipe", "-i", "pipe:0"]
 
 

@@ -22,6 +22,7 @@ from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import folder_of
 from vidstyle.jobs.folder.records import parsed, read
 from vidstyle.media.stills.codecs import decode
+from vidstyle.media.stills.transparency import opaque
 
 Phase = Literal["starting", "painting", "encoding", "stopped", "finished", "gone"]
 
@@ -122,10 +123,10 @@ class JobWatcher:
         )
 
     def picture(self, index: int) -> np.ndarray | None:
-        """A saved frame, (H, W, 3) uint8; None if it is not there (any more)."""
+        """A saved frame, over white, (H, W, 3) uint8; None if it is not there (any more)."""
         data = self.file(index)
         try:
-            return None if data is None else decode(data)
+            return None if data is None else opaque(decode(data))
         except MediaError:
             return None
 

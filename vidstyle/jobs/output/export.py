@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.output.budget import FITTED, fit
 from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.containers import CONTAINERS
-from vidstyle.media.writers.sinks import check_output, open_sink
+from vidstyle.media.writers.sinks import check_output, holds_transparency, open_sink
 from vidstyle.settings import EncodeSettings, Settings
 from vidstyle.settings.texts import named_files
 from vidstyle.system.files import Record, check_apart, check_place
@@ -115,7 +116,7 @@ def export(
         overwrite: whether what is there when an output is complete may be replaced.
         record: told of each output, and of its part file, before that takes its place.
         origin: what made it, for the metadata of the outputs.
-        deep: a still in 16 bits a channel, (H, W, 3) uint16, to write instead of the job's only frame.
+        deep: a still in 16 bits a channel, (H, W, 3 or 4) uint16, to write instead of the job's only frame.
 
     Returns:
         What was made to fit.
@@ -138,13 +139,14 @@ def export(
     found: list[Fitted] = []
     for output in outputs:
         try:
+            shown, own = for_output(output, compositor, encoding)
             if settings.limit is not None and output.suffix.lower() in FITTED:
-                found.append(fit(output, compositor, job, encoding, settings.limit, overwrite=overwrite))
+                found.append(fit(output, shown, job, own, settings.limit, overwrite=overwrite))
                 if on_fitted is not None:
                     on_fitted(found[-1])
                 continue
-            with open_sink(output, compositor.info, encoding, overwrite=overwrite) as sink:
-                for pixels in compositor.frames(job) if deep is None else (deep,):
+            with open_sink(output, shown.info, own, overwrite=overwrite) as sink:
+                for pixels in shown.frames(job) if deep is None else (shown.still(deep),):
                     sink.write(pixels)
         except JobError:
             raise
@@ -158,6 +160,39 @@ def export(
         what, made = "; ".join(map(str, failures)), len(outputs) - len(failures)
         raise type(failures[0])(f"{what}; {made} of {len(outputs)} outputs are made") from failures[0]
     return found
+
+
+def for_output(output: Path, compositor: Compositor, encoding: Encoding) -> tuple[Compositor, Encoding]:
+    """What an output shows, and how it is encoded: transparent only if it can be."""
+    shown = compositor if holds_transparency(output) else compositor.opaque()
+    return shown, dataclasses.replace(encoding, transparent=shown.transparent)
+
+
+def check_background(background: str | None, outputs: Sequence[Path], *, transparent: bool) -> None:
+    """Say what a painting is laid over unasked, or that nothing needs to be.
+
+    Args:
+        background: as `BackgroundSettings` has it.
+        transparent: the painting is, somewhere.
+
+    Raises:
+        UsageError: it is to be transparent in an output that cannot be.
+    """
+    if not transparent:
+        if background not in (None, "none"):
+            tell(f"--background {background} changes nothing: the content is not transparent")
+        return
+    unable = [str(path) for path in outputs if not holds_transparency(path)]
+    if unable and background == "none":
+        raise UsageError(
+            f"--background none keeps the painting transparent, and {unable[0]} cannot be; give another output, or "
+            "what it is laid over: white, black, #rrggbb or content"
+        )
+    if unable and background is None:
+        tell(
+            f"the content is transparent, and {', '.join(unable)} cannot be: the painting is laid over white there; "
+            "--background says over what else"
+        )
 
 
 @contextmanager

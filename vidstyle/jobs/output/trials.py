@@ -34,7 +34,7 @@ class GifTrials:
     """Measures reductions of a GIF on a sample of its frames: tiles of some that follow each other.
 
     Args:
-        frames: all of them, in the order shown, (H, W, 3) uint8; read once, and only the sample is kept.
+        frames: all of them, in the order shown, (H, W, 3 or 4) uint8; read once, and only the sample is kept.
         info: of them.
     """
 
@@ -47,9 +47,9 @@ class GifTrials:
             samples.append(animations.sample(frame, info.frames, number))
             if any(number in run for run in numbers):
                 kept[number] = _tiled(frame)
-        self._samples = np.concatenate(samples)
+        self._samples = animations.joined(samples)
         self._runs = [[kept[number] for number in run] for run in numbers]
-        self._true = [[_blurred(oklab(frame)) for frame in run] for run in self._runs]
+        self._true = [[_blurred(oklab(frame[:, :, :3])) for frame in run] for run in self._runs]
         self._palette = cache(lambda count: choose(self._samples, count))
         self._measured: dict[Reduction, Trial] = {}
 
@@ -68,8 +68,9 @@ class GifTrials:
         first, later, errors = [], [], []
         for run, true in zip(self._runs, self._true, strict=True):
             reducer.restart()
-            shown = [reducer(resize(frame, *size)) for frame in run[::step]]
-            sizes = _sizes(shown, reducer.colors)
+            pixels = [resize(frame, *size) for frame in run[::step]]
+            shown = [reducer(one[:, :, :3]) for one in pixels]
+            sizes = _sizes(list(map(animations.cleared, shown, pixels)), reducer.colors)
             first.append(sizes[0])
             later += sizes[1 + len(sizes) // 3 :] if len(self._runs) > 1 else sizes[1:]  # the first ones change less
             errors.append(_error([reducer.labs[one] for one in shown], true, step))

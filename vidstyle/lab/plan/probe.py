@@ -21,6 +21,7 @@ from vidstyle.core.stylizer import Size, Stylizer, size_of
 from vidstyle.jobs.balance import PictureSource
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.painted import FAST
+from vidstyle.jobs.output.export import for_output
 from vidstyle.jobs.sources import SequenceSource
 from vidstyle.lab.plan.figures import FrameCost
 from vidstyle.media.stills.codecs import decode, encode
@@ -104,7 +105,8 @@ def _encoding(output: Path, compositor: Compositor, painting: np.ndarray, count:
     own = compositor.settings
     info = dataclasses.replace(compositor.info, frames=count, timestamps=None, end=None)
     began = time.perf_counter()
-    with open_sink(output, info, Encoding(own.crf, own.plays)) as sink:
+    compositor, encoding = for_output(output, compositor, Encoding(own.crf, own.plays))
+    with open_sink(output, info, encoding) as sink:
         for shown in itertools.islice(compositor.frames(_Moved(painting)), count):
             sink.write(shown)
     return time.perf_counter() - began

@@ -25,6 +25,7 @@ from vidstyle.media.stills.colorimetry import LINEAR, ColorTags, to_srgb
 from vidstyle.media.stills.colortags import bits_of, item_properties, nclx_tags, png_tags
 from vidstyle.media.stills.filekinds import EXR, HEIC, RADIANCE, RAW, Kind, kind_of
 from vidstyle.media.stills.light import REFERENCE_WHITE
+from vidstyle.media.stills.transparency import resized
 from vidstyle.system.libraries import pip_install
 from vidstyle.system.opencv import cv2
 
@@ -45,6 +46,7 @@ BAND = 256  # rows that are converted at once: as numbers a large picture takes 
 MAX_PIXELS = 100_000_000  # of a still
 MAX_FRAME_PIXELS = 40_000_000  # of a frame of a clip: 8K; a decoder holds a dozen of them
 MAX_WEBP_PIXELS = 25_000_000  # of an animated WebP, which takes Pillow 48 bytes a pixel
+PNG_DEPTH = 24  # the byte of a PNG that says how many bits a channel has
 HEADER = 1 << 16  # bytes in which the size of such a picture is looked for
 
 
@@ -65,8 +67,12 @@ class Still:
         """Whether it is an animation."""
         return False
 
-    def srgb(self, size: tuple[int, int]) -> np.ndarray:
-        """(H, W, 3) float32 sRGB in [0, 1], as stored; shrunk to this width and height, by the means of pixels."""
+    def srgb(self, size: tuple[int, int], *, transparency: bool = False) -> np.ndarray:
+        """(H, W, 3) float32 sRGB in [0, 1], as stored; shrunk to this width and height, by the means of pixels.
+
+        Args:
+            transparency: keep the opacity of a picture that has one, (H, W, 4); else it is laid over white.
+        """
         raise NotImplementedError
 
 
@@ -158,7 +164,7 @@ class PillowPicture(Still):
     def moves(self) -> bool:
         return self.image.format in ANIMATED and getattr(self.image, "n_frames", 1) > 1
 
-    def srgb(self, size: tuple[int, int]) -> np.ndarray:
+    def srgb(self, size: tuple[int, int], *, transparency: bool = False) -> np.ndarray:
         image, tags = self.image, self._tags()
         white = self._white()
         profile = image.info.get("icc_profile") if tags is None else None
@@ -173,10 +179,10 @@ class PillowPicture(Still):
         else:
             samples, white = _eight_bits(image, profile, size), 255
         if tags is not None and tags.hdr:  # its tone mapping depends on the whole picture
-            return _converted(samples, white, tags)
-        result = np.empty((*samples.shape[:2], 3), np.float32)
+            return _converted(samples, white, tags, transparency=transparency)
+        result = np.empty((*samples.shape[:2], samples.shape[2] if transparency else 3), np.float32)
         for top in range(0, len(samples), BAND):
-            result[top : top + BAND] = _converted(samples[top : top + BAND], white, tags)
+            result[top : top + BAND] = _converted(samples[top : top + BAND], white, tags, transparency=transparency)
         return result
 
     def _tags(self) -> ColorTags | None:
@@ -195,8 +201,9 @@ class PillowPicture(Still):
             return 255
         tiles: Any = getattr(image, "tile", None)
         packing = tiles[0].args if tiles else None
-        if image.format == "PNG":
-            return 65535 if str(packing).endswith(";16B") else 255
+        if image.format == "PNG":  # which may be loaded by now, for its orientation
+            with open(self.path, "rb") as file:
+                return 65535 if file.read(PNG_DEPTH + 1)[PNG_DEPTH:] == b"\x10" else 255
         if image.format == "PPM":
             return int(packing[1]) if isinstance(packing, tuple) else 255
         if image.format == "TIFF":
@@ -227,7 +234,7 @@ class LightPicture(Still):
 
     door: str  #: imageio's plugin
 
-    def srgb(self, size: tuple[int, int]) -> np.ndarray:
+    def srgb(self, size: tuple[int, int], *, transparency: bool = False) -> np.ndarray:
         if self.door == "pyav":
             require_decoder(self.path, EXR, "av", pip_install(["av"]))
             light = decode(self.path, "pyav", format=None)
@@ -239,18 +246,22 @@ class LightPicture(Still):
             raise ValueError("its channels are of another kind than RGB")
         light = np.repeat(light[:, :, None], 3, axis=2) if light.ndim == 2 else light
         light = np.nan_to_num(light).clip(0, BRIGHTEST)  # before means are taken, which could overflow
-        light = _reduced(light, size)
-        if light.shape[2] == 4:
-            light = light[:, :, :3] + (1 - light[:, :, 3:].clip(0, 1))  # over white; its colours are premultiplied
-        return to_srgb(light, ColorTags(transfer=LINEAR))
+        light = _means(light, size)
+        tags = ColorTags(transfer=LINEAR)
+        if light.shape[2] == 3:
+            return to_srgb(light, tags)
+        colors, opacity = light[:, :, :3], light[:, :, 3:].clip(0, 1)  # premultiplied
+        if transparency:
+            return np.dstack([to_srgb(colors / np.where(opacity > 0, opacity, 1), tags), opacity])
+        return to_srgb(colors + (1 - opacity), tags)
 
 
-def _converted(samples: np.ndarray, white: int, tags: ColorTags | None) -> np.ndarray:
-    """(H, W, 3 or 4) samples up to `white`, in the colours of `tags` -> (H, W, 3) float32 sRGB on a white ground."""
+def _converted(samples: np.ndarray, white: int, tags: ColorTags | None, *, transparency: bool) -> np.ndarray:
+    """(H, W, 3 or 4) samples up to `white`, in the colours of `tags` -> float32 sRGB, on a white ground or as it is."""
     rgb = _to_float(samples, white)
     if tags is not None:
         rgb = np.dstack([to_srgb(rgb[:, :, :3], tags), rgb[:, :, 3:]])
-    return over_white(rgb) if rgb.shape[2] == 4 else rgb
+    return over_white(rgb) if rgb.shape[2] == 4 and not transparency else rgb
 
 
 def over_white(rgba: np.ndarray) -> np.ndarray:
@@ -323,11 +334,22 @@ def _averaged(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         np.asarray(image if image.mode == mode else image.convert(mode)), size, interpolation=cv2.INTER_AREA
     )
     averaged = Image.frombytes(mode, size, means.tobytes())
-    return averaged if image.mode == mode else averaged.convert(image.mode)
+    if mode != "RGBa" or means[:, :, 3].min() > 0:
+        return averaged if image.mode == mode else averaged.convert(image.mode)
+    pixels = np.array(averaged.convert(image.mode))
+    hidden = pixels[:, :, 3] == 0  # its colours are kept
+    pixels[hidden, :3] = cv2.resize(np.asarray(image.convert("RGB")), size, interpolation=cv2.INTER_AREA)[hidden]
+    return Image.fromarray(pixels)
 
 
 def _reduced(samples: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Means of pixels, as many as `size` says."""
+    """Means of pixels, as many as `size` says; of colours that are not premultiplied."""
+    if samples.ndim == 3 and samples.shape[2] == 4 and samples.shape[1::-1] != size:
+        return resized(samples, *size, cv2.INTER_AREA)
+    return _means(samples, size)
+
+
+def _means(samples: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return samples if samples.shape[1::-1] == size else cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
 
 

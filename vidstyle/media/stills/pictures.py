@@ -23,6 +23,8 @@ from vidstyle.media.stills.decoders import (
     upright,
 )
 from vidstyle.media.stills.filekinds import check_file, described
+from vidstyle.media.stills.transparency import filled, is_transparent
+from vidstyle.media.stills.transparency import resized as transparent_resized
 from vidstyle.system.opencv import cv2
 
 __all__ = ["check_file", "described", "over_white"]
@@ -31,7 +33,7 @@ LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # BT.709
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".exr", ".tga")
 
 
-def load_picture(path: str | Path, *, enough: int = 0) -> np.ndarray:
+def load_picture(path: str | Path, *, enough: int = 0, transparency: bool = False) -> np.ndarray:
     """A still picture, upright, in sRGB, (H, W, 3) float32 in [0, 1].
 
     Orientation and colours are applied as the file says: an ICC profile, the chunks of PNG, the numbers of AVIF and
@@ -42,6 +44,7 @@ def load_picture(path: str | Path, *, enough: int = 0) -> np.ndarray:
     Args:
         enough: pixels of the long side that will be used; a picture of more than twice as many is shrunk to that, by
             the means of pixels, while it takes little memory. 0 keeps all.
+        transparency: give a picture that is transparent somewhere as (H, W, 4), with its opacity as the last channel.
 
     Raises:
         MediaError: the file is missing, damaged, no picture, of colours that are not known, or larger than 100
@@ -50,10 +53,10 @@ def load_picture(path: str | Path, *, enough: int = 0) -> np.ndarray:
     with _opened(Path(path)) as still:
         scale = 2 * enough / max(still.size)
         width, height = (math.ceil(side * scale) if 0 < scale < 1 else side for side in still.size)
-        return upright(still.srgb((width, height)), still.orientation)
+        return _decoded(still, (width, height), transparency=transparency)
 
 
-def load_content(path: str | Path, long_side: int) -> np.ndarray:
+def load_content(path: str | Path, long_side: int, *, transparency: bool = False) -> np.ndarray:
     """A picture that will be painted with this long side, as `load_picture` gives it; refused before it is decoded.
 
     Raises `MediaError` as `load_picture` and `fit` do.
@@ -63,7 +66,28 @@ def load_content(path: str | Path, long_side: int) -> np.ndarray:
         # Twice as large as it is painted: rounded to 8 bits, the mean of four pixels is still fine enough.
         twice = (2 * width, 2 * height) if still.orientation < 5 else (2 * height, 2 * width)
         smaller = twice[0] < still.size[0] and twice[1] < still.size[1]
-        return upright(still.srgb(twice if smaller else still.size), still.orientation)
+        return _decoded(still, twice if smaller else still.size, transparency=transparency)
+
+
+def _decoded(still: Still, size: tuple[int, int], *, transparency: bool) -> np.ndarray:
+    pixels = upright(still.srgb(size, transparency=transparency), still.orientation)
+    return pixels if pixels.shape[2] == 3 or is_transparent(pixels) else pixels[:, :, :3]
+
+
+def require_visible(pixels: np.ndarray, what: str) -> np.ndarray:
+    """The same picture (H, W, 3 or 4). Raises `MediaError` for one that is transparent everywhere."""
+    if pixels.shape[2] == 4 and not pixels[:, :, 3].any():
+        raise MediaError(f"{what} is transparent everywhere, so there is nothing to be seen in it; give another")
+    return pixels
+
+
+def load_style(path: str | Path, *, enough: int = 0) -> np.ndarray:
+    """A picture whose pixels count by their opacity: (H, W, 4) if it is transparent somewhere, `filled`.
+
+    Takes and raises what `load_picture` does; and raises `MediaError` for one that is transparent everywhere.
+    """
+    found = require_visible(load_picture(path, enough=enough, transparency=True), f"the style {path}")
+    return found if found.shape[2] == 3 else np.dstack([filled(found), found[:, :, 3]])
 
 
 def load_mask(path: str | Path, *, enough: int = 0) -> np.ndarray:
@@ -136,11 +160,17 @@ def _opened(path: Path) -> Iterator[Still]:
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """`image` (H, W, 3), uint8 or float in [0, 1], at another size: averaged when shrinking, bicubic when enlarging."""
+    """`image` (H, W, 3), uint8 or float in [0, 1], at another size: averaged when shrinking, bicubic when enlarging.
+
+    Of a picture (H, W, 4) colours count by the opacity in its last channel.
+    """
     if image.shape[:2] == (height, width):
         return image
     shrinking = width <= image.shape[1] and height <= image.shape[0]
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+    interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
+    if image.ndim == 3 and image.shape[2] == 4:
+        return transparent_resized(image, width, height, interpolation)
+    resized = cv2.resize(image, (width, height), interpolation=interpolation)
     return resized if image.dtype == np.uint8 else np.clip(resized, 0, 1)  # bicubic overshoots; uint8 saturates itself
 
 

@@ -5,6 +5,7 @@ A folder that vidstyle wrote says when each of its frames is shown; other pictur
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import json
 import os
@@ -17,13 +18,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.media.stills import codecs
 from vidstyle.media.stills.decoders import require_canvas
 from vidstyle.media.stills.filekinds import check_file, kind_of
 from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, load_picture, picture_size
+from vidstyle.media.stills.transparency import is_transparent, opaque, with_opacity
 from vidstyle.types import ClipInfo
 
 TIMING = "timing.json"  # in a folder that vidstyle wrote: says when each frame is shown
@@ -32,7 +33,6 @@ RATE = Fraction(25)  # pictures a second, where nothing else is said
 NUMBERED = re.compile(r"%(0?)(\d*)d")
 FINEST = 1_000_000  # the largest denominator of times that were written as decimal numbers
 TICK = Fraction(1, 1000)  # the clock of WebP
-BAND = 1 << 20  # pixels that are composited at once
 UNTIMED = Fraction(1, 10)  # seconds for which browsers show a frame that says 0
 
 
@@ -50,6 +50,7 @@ class PictureClip:
     has_audio: bool = False
     origin: Fraction = Fraction(0)
     notes: tuple[str, ...] = ()
+    transparent: bool = False  #: a selected frame is transparent somewhere
 
     @property
     def start_seconds(self) -> Fraction:
@@ -59,8 +60,18 @@ class PictureClip:
     def decode(self, start: int = 0) -> Generator[np.ndarray]:
         """The selected frames from number `start` on, (H, W, 3) uint8 sRGB.
 
-        Raises `MediaError` if a file has changed since it was surveyed.
+        Transparency is over white. Raises `MediaError` if a file has changed since it was surveyed.
         """
+        with closing(self._decoded(start)) as frames:
+            yield from map(opaque, frames)
+
+    def decode_transparent(self, start: int = 0) -> Generator[np.ndarray]:
+        """The same, (H, W, 4), if a frame is transparent somewhere; its colours are not premultiplied."""
+        with closing(self._decoded(start)) as frames:
+            yield from map(with_opacity if self.transparent else opaque, frames)
+
+    def _decoded(self, start: int) -> Generator[np.ndarray]:
+        """The frames as they are, (H, W, 3 or 4)."""
         stop = self.info.frames
         animated = self.files == (self.path,)
         pictures = (
@@ -70,7 +81,7 @@ class PictureClip:
         )
         given = start
         for picture in pictures:
-            if picture.shape != (self.info.height, self.info.width, 3):
+            if picture.shape[:2] != (self.info.height, self.info.width):
                 raise MediaError(f"{self.path} has changed its size since it was first read; start again")
             yield picture
             given += 1
@@ -135,11 +146,17 @@ def survey_sequence(
         whole=len(chosen) == len(times) - 1,
         files=tuple(selected),
     )
-    for number, picture in enumerate(clip.decode(), 1):
-        if on_frame is not None:
-            on_frame(picture)
-        on_read(number, clip.info.frames)
-    return clip
+    transparent, visible = False, False
+    with closing(clip._decoded(0)) as frames:
+        for number, picture in enumerate(frames, 1):
+            transparent = transparent or is_transparent(picture)
+            visible = visible or picture.shape[2] == 3 or bool(picture[:, :, 3].any())
+            if on_frame is not None:
+                on_frame(opaque(picture))
+            on_read(number, clip.info.frames)
+    if not visible:
+        raise MediaError(f"{path} is transparent everywhere, so there is nothing to be seen in it; give another")
+    return dataclasses.replace(clip, transparent=transparent)
 
 
 def input_files(path: str | Path) -> list[Path]:
@@ -248,8 +265,8 @@ def _size(files: Sequence[Path]) -> tuple[int, int]:
 
 
 def _pixels(file: Path) -> np.ndarray:
-    """A picture as a frame, (H, W, 3) uint8."""
-    pixels: np.ndarray = np.rint(load_picture(file) * 255).astype(np.uint8)
+    """A picture as a frame, (H, W, 3 or 4) uint8."""
+    pixels: np.ndarray = np.rint(load_picture(file, transparency=True) * 255).astype(np.uint8)
     return pixels
 
 
@@ -275,19 +292,7 @@ def _webp_times(path: Path) -> list[Fraction]:
 
 
 def _webp_frames(path: Path, start: int, stop: int) -> Generator[np.ndarray]:
-    """Frames of an animated WebP, (H, W, 3) uint8, transparency over white."""
+    """Frames of an animated WebP, (H, W, 3 or 4) uint8."""
     with closing(codecs.frames(path)) as frames:
         for pixels, _ in islice(frames, start, stop):  # all are decoded: each is drawn over the one before
-            yield np.array(pixels) if pixels.shape[2] == 3 else _over_white_in_bands(pixels)
-
-
-def _over_white_in_bands(rgba: np.ndarray) -> np.ndarray:  # (H, W, 4) -> (H, W, 3) uint8
-    """Composited over white as bytes, some rows at a time: floats take ten times as long, and much memory."""
-    height, width = rgba.shape[:2]
-    pixels = np.empty((height, width, 3), np.uint8)
-    rows = max(BAND // width, 1)
-    for top in range(0, height, rows):
-        band = Image.fromarray(rgba[top : top + rows])
-        white = Image.new("RGBA", band.size, "white")
-        pixels[top : top + rows] = np.asarray(Image.alpha_composite(white, band).convert("RGB"))
-    return pixels
+            yield np.array(pixels)

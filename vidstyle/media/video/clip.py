@@ -16,7 +16,9 @@ import numpy as np
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.media.stills.pictures import described, is_still
 from vidstyle.media.stills.sequence import is_sequence, survey_sequence
+from vidstyle.media.stills.transparency import is_transparent, opaque, with_opacity
 from vidstyle.media.video.clock import clip_info, spread
+from vidstyle.media.video.colors import has_opacity
 from vidstyle.media.video.reader import Reader
 from vidstyle.settings import Deinterlace, Hdr
 from vidstyle.types import ClipInfo, SeekIndex
@@ -44,6 +46,7 @@ class Clip:
     deinterlace: Deinterlace = "auto"
     hdr: Hdr = "tonemap"
     index: SeekIndex | None = field(default=None, repr=False)  #: None where it must be decoded from the beginning
+    transparent: bool = False  #: a selected frame is transparent somewhere
 
     @property
     def start_seconds(self) -> Fraction:
@@ -59,6 +62,11 @@ class Clip:
         Raises:
             MediaError: the file has changed since it was surveyed.
         """
+        with closing(self.decode_transparent(start)) as frames:
+            yield from map(opaque, frames)
+
+    def decode_transparent(self, start: int = 0) -> Generator[np.ndarray]:
+        """The same, (H, W, 4), if the clip is transparent somewhere; its colours are not premultiplied."""
         for image in self._sought(start):
             yield image
             start += 1
@@ -69,13 +77,17 @@ class Clip:
             for number, (_, frame) in enumerate(frames):
                 if number < first:
                     continue
-                image = reader.to_rgb(frame)
-                if image.shape != (self.info.height, self.info.width, 3):
+                image = self._shown(reader, frame)
+                if image.shape[:2] != (self.info.height, self.info.width):
                     raise MediaError(f"{self.path} has changed its size since it was first read; start again")
                 yield image
                 if number + 1 == end:
                     return
         raise MediaError(f"{self.path} has lost frames since it was first read; start again")
+
+    def _shown(self, reader: Reader, frame: av.VideoFrame) -> np.ndarray:
+        image = reader.to_srgb(frame)
+        return with_opacity(image) if self.transparent else opaque(image)
 
     def _sought(self, start: int) -> Iterator[np.ndarray]:
         """The selected frames from number `start` on, decoded from a key frame; ends where they are not as surveyed."""
@@ -88,7 +100,7 @@ class Clip:
                     if frame.pts == index.ticks[start]:
                         if _checksum(frame) != index.checksums[start]:
                             return
-                        yield reader.to_rgb(frame)
+                        yield self._shown(reader, frame)
                         start += 1
                     elif frame.pts is None or frame.pts > index.ticks[start]:
                         return
@@ -142,7 +154,7 @@ def survey(
     # str() makes the decimal number that was typed exact: a frame at 1/10 s is not before 0.1.
     low, high = Fraction(str(start)), None if end is None else Fraction(str(end))
     with Reader(path, deinterlace, hdr) as reader:
-        shown = None if on_frame is None else lambda frame: on_frame(reader.to_rgb(frame, most))
+        shown = None if on_frame is None else lambda frame: on_frame(opaque(reader.to_srgb(frame, most)))
         clock, found = reader.clock, _selected(reader, low, high, shown, on_read)
         if not found.chosen:
             wanted = f"from {start:g} s" + ("" if end is None else f" to {end:g} s")
@@ -165,6 +177,7 @@ def survey(
             deinterlace=deinterlace,
             hdr=hdr,
             index=found.index,
+            transparent=found.transparent,
         )
 
 
@@ -172,7 +185,7 @@ def transparent(path: str | Path) -> bool:
     """Whether the first frame of a clip lets something shine through. Raises `MediaError` as `survey` does."""
     with Reader(Path(path)) as reader, closing(reader.frames()) as frames:
         for _, frame in frames:
-            if frame.format.has_palette or any(component.is_alpha for component in frame.format.components):
+            if has_opacity(frame):
                 return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
             break
     return False
@@ -187,6 +200,7 @@ class _Selection:
     beyond: int | None  #: tick of the frame behind these; None if the clip ends with them
     size: tuple[int, int]  #: width and height
     index: SeekIndex | None  #: of the selected ones, if they were looked at
+    transparent: bool  #: a selected frame is transparent somewhere
 
 
 def _selected(
@@ -207,6 +221,7 @@ def _selected(
     timed = True  # each frame has the tick that the file says
     chosen, size = range(0), (0, 0)
     beyond = None
+    clear, visible = False, False
     with closing(reader.frames(high)) as frames:
         for number, (tick, frame) in enumerate(frames):
             if high is not None and ticks and (tick - ticks[0]) * unit >= high:
@@ -219,6 +234,12 @@ def _selected(
             size = frame_size
             if (tick - ticks[0]) * unit >= low:
                 chosen = range(chosen.start if chosen else number, number + 1)
+                picture = None
+                if not has_opacity(frame):
+                    visible = True
+                elif not (clear and visible):
+                    picture = reader.to_srgb(frame)
+                    clear, visible = clear or is_transparent(picture), visible or bool(picture[:, :, 3].any())
                 if on_frame is not None:
                     checksums.append(_checksum(frame))
                     timed = timed and frame.pts == tick and (len(ticks) < 2 or tick > ticks[-2])
@@ -228,15 +249,13 @@ def _selected(
             beyond = following
     if beyond is None:
         reader.require_complete()
+    if clear and not visible:
+        raise MediaError(f"{path} is transparent everywhere, so there is nothing to be seen in it; give another")
+    known = tuple(one for one in checksums if one is not None)
     index = None
-    if (
-        checksums
-        and timed
-        and reader.seekable
-        and (known := [one for one in checksums if one is not None]) == checksums
-    ):
-        index = SeekIndex(tuple(ticks[chosen.start : chosen.stop]), tuple(known), tuple(sorted(reader.clock.keys)))
-    return _Selection(ticks, chosen, beyond, size, index)
+    if known and len(known) == len(checksums) and timed and reader.seekable:
+        index = SeekIndex(tuple(ticks[chosen.start : chosen.stop]), known, tuple(sorted(reader.clock.keys)))
+    return _Selection(ticks, chosen, beyond, size, index, clear)
 
 
 def _checksum(frame: av.VideoFrame) -> int | None:

@@ -62,22 +62,22 @@ class Colors:
         self._conversion(frame)
 
     def to_srgb(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
-        """A frame that `check` has passed: (height, width, 3) uint8, transparency over white."""
-        pixels = frame.format
-        alpha = pixels.has_palette or any(component.is_alpha for component in pixels.components)
+        """A frame that `check` has passed: (height, width, 3) uint8, or (height, width, 4) if it has opacity."""
+        alpha = has_opacity(frame)
         matrix = self._matrix(frame)
         convert = self._conversion(frame)
         kind = ("rgba" if alpha else "rgb24") if convert is None else ("rgba64le" if alpha else "rgb48le")
         converted = self._reformatter.reformat(frame, width, height, kind, src_colorspace=matrix, interpolation=SCALING)
         image = converted.to_ndarray()
-        if convert is None and not alpha:
+        if convert is None:
             return image
-        result = np.empty((height, width, 3), np.uint8)
+        result = np.empty((height, width, 4 if alpha else 3), np.uint8)
         rows = max(1, STRIP // width)
         for top in range(0, height, rows):
             strip = image[top : top + rows]
-            color = strip[..., :3] if convert is None else convert(np.ascontiguousarray(strip[..., :3]))
-            result[top : top + rows] = _over_white(color, strip[..., 3]) if alpha else color
+            result[top : top + rows, :, :3] = convert(np.ascontiguousarray(strip[..., :3]))
+            if alpha:
+                result[top : top + rows, :, 3] = np.rint(strip[..., 3] * np.float32(1 / 257))
         return result
 
     def _matrix(self, frame: av.VideoFrame) -> int | None:
@@ -143,10 +143,9 @@ class Colors:
         self.tone_mapped = name
 
 
-def _over_white(color: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 and (H, W) uint8 or uint16, not premultiplied -> (H, W, 3) uint8 on a white ground."""
-    share = opacity[..., None].astype(np.float32) / np.iinfo(opacity.dtype).max
-    return np.asarray(np.rint(color * share + 255 * (1 - share)), np.uint8)
+def has_opacity(frame: av.VideoFrame) -> bool:
+    """Whether a frame may be transparent somewhere."""
+    return frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
 
 
 @functools.cache

@@ -199,8 +199,8 @@ class Reader:
                 f"at most {MAX_FRAME_PIXELS // 10**6} megapixels (8K) can be read: make it smaller first"
             )
 
-    def to_rgb(self, frame: av.VideoFrame, most: int = 0) -> np.ndarray:
-        """(H, W, 3) uint8 sRGB, upright, with square pixels, transparency over white.
+    def to_srgb(self, frame: av.VideoFrame, most: int = 0) -> np.ndarray:
+        """(H, W, 3) uint8 sRGB, upright, with square pixels; (H, W, 4) if the frame has opacity.
 
         Args:
             most: pixels of the long side, of a larger frame; 0 for its own size. Converting a small one costs less.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from vidstyle.errors import EncodingError
 from vidstyle.media.stills import codecs
 from vidstyle.media.writers import mux, readback
 from vidstyle.media.writers.base import FileSink
-from vidstyle.media.writers.encoders import Encoder, to_63
+from vidstyle.media.writers.encoders import SAME_BYTES, Encoder, to_63
 from vidstyle.media.writers.palette import Reducer, choose
 from vidstyle.system import ffmpeg
 from vidstyle.types import ClipInfo
@@ -33,6 +33,7 @@ WEBP_TICK = Fraction(1, 1000)
 TOLERANCE = Fraction(2, 1000)  # s; Pillow rounds to milliseconds
 GIF_TICK = Fraction(1, 100)
 SHORTEST_GIF = Fraction(2, 100)  # s; browsers show a shorter frame of a GIF for a tenth
+HALF = 128  # opacity from which a pixel of a GIF is opaque
 CLEAR = 255  # the colour of a GIF that is transparent: what ffmpeg's encoder draws where nothing has changed
 SAMPLES = 20_000  # pixels of a clip that choose its palette
 
@@ -83,6 +84,8 @@ class GifSink(Encoder):
         self._timing = FrameTiming(self.info, GIF_TICK, SHORTEST_GIF)
         self._samples: list[np.ndarray] = []
         codec = ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-threads", "8"]
+        if self.encoding.transparent:
+            codec = ["-c:v", "ffv1", "-pix_fmt", "bgra", "-threads", "8"]
         self._encode(self.info.width, self.info.height, [*codec, "-f", "nut"], self._lossless)
 
     def _write(self, pixels: np.ndarray) -> None:
@@ -93,7 +96,7 @@ class GifSink(Encoder):
     def _finish(self) -> Path:
         self._finish_encoding()
         part, encoding = self._part(".gif"), self.encoding
-        colors = choose(np.concatenate(self._samples), encoding.colors)
+        colors = choose(joined(self._samples), encoding.colors)
         reducer = Reducer(colors, encoding.dither, encoding.still)
         again = {0: 0, 1: -1}.get(encoding.plays, encoding.plays - 1)  # a GIF says how often it is repeated
         with (
@@ -105,7 +108,7 @@ class GifSink(Encoder):
             stream.time_base = GIF_TICK
             bounds = iter(self._timing.bounds)
             start = next(bounds)
-            for packet in self._packets(source, stream, reducer):
+            for packet in self._packets(source, stream, reducer, has_opacity=encoding.transparent):
                 end = next(bounds)
                 packet.pts = packet.dts = start
                 packet.duration, packet.time_base, packet.stream = end - start, GIF_TICK, stream
@@ -118,10 +121,13 @@ class GifSink(Encoder):
         return part
 
     @staticmethod
-    def _packets(source: av.container.InputContainer, stream: Any, reducer: Reducer) -> Iterator[Any]:
+    def _packets(
+        source: av.container.InputContainer, stream: Any, reducer: Reducer, *, has_opacity: bool
+    ) -> Iterator[Any]:
         for number, frame in enumerate(source.decode(video=0)):
-            pixels = reducer(frame.to_ndarray(format="rgb24"))
-            yield from stream.encode(picture(pixels, reducer.colors, number))
+            pixels = frame.to_ndarray(format="rgba" if has_opacity else "rgb24")
+            shown = cleared(reducer(pixels[:, :, :3]), pixels)
+            yield from stream.encode(picture(shown, reducer.colors, number))
         yield from stream.encode(None)
 
 
@@ -129,6 +135,8 @@ class AvifSink(Encoder):
     """AV1 in an image sequence, colours at full resolution. Its time is exact."""
 
     reader = "avif"
+    opacity = "alphaextract,format=gray,setparams=colorspace=bt709:range=pc"
+    _opacity: Path | None = None
     color = (
         "scale=out_color_matrix=bt709:out_range=pc:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,"
         "format=yuv444p,setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=bt709:range=pc"
@@ -140,7 +148,16 @@ class AvifSink(Encoder):
         # The number of threads is fixed: the result may depend on it.
         speed = ["-cpu-used", "6", "-threads", "4", "-row-mt", "0"]
         coding = ["-c:v", "libaom-av1", *speed, "-b:v", "0", "-crf", str(to_63(self.encoding))]
-        self._encode(self.info.width, self.info.height, ["-vf", self.color, *coding], self._video)
+        if not self.encoding.transparent:
+            self._encode(self.info.width, self.info.height, ["-vf", self.color, *coding], self._video)
+            return
+        self._opacity = self._part("-opacity.mp4")
+        apart = f"split[a][b];[a]{self.color}[colors];[b]{self.opacity}[opacity]"
+        # At the quality of the colours its edges would show rings.
+        fine = [*coding[:-1], str(to_63(self.encoding) // 3)]
+        shades = ["-map", "[opacity]", *fine, *SAME_BYTES, ffmpeg.file_url(self._opacity)]
+        both = ["-filter_complex", apart, *shades, "-map", "[colors]", *coding]
+        self._encode(self.info.width, self.info.height, both, self._video)
 
     def _write(self, pixels: np.ndarray) -> None:
         if self._written in self._timing.starts:
@@ -153,7 +170,7 @@ class AvifSink(Encoder):
             info = dataclasses.replace(info, frames=len(times) - 1, timestamps=tuple(times[:-1]), end=times[-1])
         options = {"loop": str(self.encoding.plays), "fflags": "bitexact"}
         with av.open(ffmpeg.file_url(part), "w", "avif", options=options) as out:
-            mux.combine(out, self._video, info)
+            mux.combine(out, self._video, info, opacity=self._opacity)
         self._embed(part)
         verify_animation(part, (info.width, info.height), times)
         return part
@@ -169,6 +186,10 @@ class FrameByFrame(FileSink):
     merges: ClassVar[bool] = False  # a frame like the one before becomes part of it
     _out: av.container.OutputContainer | None = None
 
+    def _pixels(self) -> str:
+        """FFmpeg's name of the kind of pixels that are encoded."""
+        return self.pixels
+
     def _tick(self) -> Fraction:
         """The unit of time, in seconds."""
         raise NotImplementedError
@@ -183,7 +204,7 @@ class FrameByFrame(FileSink):
         coding, muxing = self._options()
         self._out = av.open(ffmpeg.file_url(self._encoded), "w", self.kind, options={**muxing, "fflags": "bitexact"})
         stream: Any = self._out.add_stream(self.codec, rate=self.info.fps, options=coding)
-        stream.width, stream.height, stream.pix_fmt = self.info.width, self.info.height, self.pixels
+        stream.width, stream.height, stream.pix_fmt = self.info.width, self.info.height, self._pixels()
         stream.thread_count = 4
         stream.codec_context.time_base = stream.time_base = self._timing.unit
         self._stream = stream
@@ -192,7 +213,7 @@ class FrameByFrame(FileSink):
         tick = self._timing.starts.get(self._written)
         if tick is None:
             return
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgba" if self.encoding.transparent else "rgb24")
         frame.pts, frame.time_base = tick, self._timing.unit
         self._mux(frame)
 
@@ -251,6 +272,9 @@ class ApngSink(FrameByFrame):
 
     kind, codec, pixels = "apng", "apng", "rgb24"
 
+    def _pixels(self) -> str:
+        return "rgba" if self.encoding.transparent else self.pixels
+
     def _tick(self) -> Fraction:
         return mux.clock(self.info)
 
@@ -264,9 +288,25 @@ ANIMATIONS: dict[str, type[FileSink]] = {".gif": GifSink, ".webp": WebpSink, ".a
 
 
 def sample(pixels: np.ndarray, frames: int, number: int) -> np.ndarray:
-    """Pixels of frame `number` of so many, for the choice of a palette, (N, 3) uint8."""
-    flat, count = pixels.reshape(-1, 3), -(-SAMPLES // frames)
+    """Pixels of frame `number` of so many, for the choice of a palette, (N, 3) uint8; of (H, W, 4) those to be seen."""
+    flat, count = pixels.reshape(-1, pixels.shape[2]), -(-SAMPLES // frames)
+    if flat.shape[1] == 4:
+        flat = flat[flat[:, 3] >= HALF, :3]
     return flat if len(flat) <= count else flat[np.random.default_rng(number).integers(0, len(flat), count)]
+
+
+def joined(samples: Sequence[np.ndarray]) -> np.ndarray:
+    """The samples of all frames, (N, 3) uint8; of frames in which nothing is to be seen, black."""
+    found = np.concatenate(samples)
+    return found if len(found) else np.zeros((1, 3), np.uint8)
+
+
+def cleared(shown: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """(H, W) numbers of colours, CLEAR where more of the picture (H, W, 4) is transparent than not."""
+    if pixels.shape[2] == 3:
+        return shown
+    found: np.ndarray = np.where(pixels[:, :, 3] >= HALF, shown, CLEAR).astype(shown.dtype)
+    return found
 
 
 def set_up(codec: Any, width: int, height: int) -> None:

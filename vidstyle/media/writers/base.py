@@ -36,6 +36,7 @@ class Encoding:
     record: Record | None = None  #: told the output and its part file before that takes its place
     still: float = 0.0  #: of a GIF: a change of a pixel that is not shown, in Oklab, whose lightness is 0 to 1
     on_note: Callable[[str], None] = lambda note: None  #: told what does not go along, and why
+    transparent: bool = False  #: the frames have opacity, (H, W, 4); only for what `sinks.holds_transparency` names
 
 
 class FileSink:
@@ -64,8 +65,8 @@ class FileSink:
         return self
 
     def write(self, pixels: np.ndarray) -> None:
-        """Append one frame, (H, W, 3) uint8 sRGB of the size in `info`."""
-        wanted = (self.info.height, self.info.width, 3)
+        """Append one frame, (H, W, 3) uint8 sRGB of the size in `info`; (H, W, 4) if the encoding is transparent."""
+        wanted = (self.info.height, self.info.width, 4 if self.encoding.transparent else 3)
         if pixels.shape != wanted or pixels.dtype not in self.samples:
             raise ValueError(f"got a frame of {pixels.shape} {pixels.dtype}, wanted {wanted} uint8")
         with self._told():

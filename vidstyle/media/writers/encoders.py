@@ -24,6 +24,7 @@ BT709 = (
 )
 
 
+SAME_BYTES = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact")  # at every run
 EXACT = Fraction(1, 10_000)  # s; that a container without a tick may be off, since times are multiples of its clock
 
 
@@ -34,9 +35,9 @@ class Encoder(FileSink):
     _process: ffmpeg.Process | None = None
 
     def _encode(self, width: int, height: int, arguments: Sequence[str], part: Path) -> None:
-        source = ffmpeg.frames_input(width, height, self.info.fps)
-        exact = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]  # the same bytes at every run
-        self._process = ffmpeg.Process([*source, *arguments, *exact, ffmpeg.file_url(part)])
+        pixels = "rgba" if self.encoding.transparent else "rgb24"
+        source = ffmpeg.frames_input(width, height, self.info.fps, pixels)
+        self._process = ffmpeg.Process([*source, *arguments, *SAME_BYTES, ffmpeg.file_url(part)])
 
     def _write(self, pixels: np.ndarray) -> None:
         assert self._process is not None
@@ -65,11 +66,15 @@ class ClipSink(Encoder):
         """Arguments of ffmpeg that encode the pictures. None may follow the machine's number of threads."""
         raise NotImplementedError
 
+    def _colors(self) -> str:
+        """FFmpeg's filters from RGB to what is encoded."""
+        return BT709
+
     def _start(self) -> None:
         self._video = self._part(self.interim)
         self._pad = ((0, self.info.height % 2), (0, self.info.width % 2), (0, 0))
         self._size = (self.info.width + self._pad[1][1], self.info.height + self._pad[0][1])
-        self._encode(*self._size, ["-vf", BT709, *self._coding()], self._video)
+        self._encode(*self._size, ["-vf", self._colors(), *self._coding()], self._video)
 
     def _write(self, pixels: np.ndarray) -> None:
         super()._write(np.pad(pixels, self._pad, mode="edge"))
@@ -132,7 +137,17 @@ class WebmSink(ClipSink):
 
     def _coding(self) -> list[str]:
         speed = ["-deadline", "good", "-cpu-used", "2", "-threads", "4", "-row-mt", "0"]
+        speed += ["-auto-alt-ref", "0"] if self.encoding.transparent else []  # libvpx has one or the other
         return ["-c:v", "libvpx-vp9", *speed, "-b:v", "0", "-crf", str(to_63(self.encoding))]
+
+    def _colors(self) -> str:
+        return BT709.replace("yuv420p", "yuva420p") if self.encoding.transparent else BT709
+
+    def _extras(self) -> tuple[mux.Extras, list[Span]]:
+        extras, sounds = super()._extras()
+        if self.encoding.transparent:
+            extras = dataclasses.replace(extras, picture_tags={**extras.picture_tags, "alpha_mode": "1"})
+        return extras, sounds
 
 
 def to_63(encoding: Encoding) -> int:

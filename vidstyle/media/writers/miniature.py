@@ -13,7 +13,7 @@ import numpy as np
 
 from vidstyle.errors import DiskError, UsageError, VidstyleError
 from vidstyle.media.writers.base import Encoding
-from vidstyle.media.writers.sinks import open_sink
+from vidstyle.media.writers.sinks import holds_transparency, open_sink
 from vidstyle.system.files import staging
 from vidstyle.types import ClipInfo
 
@@ -29,7 +29,7 @@ def try_outputs(outputs: Sequence[Path], info: ClipInfo, encoding: Encoding) -> 
 
     Args:
         info: of all that the outputs will show.
-        encoding: with the sound that will go along.
+        encoding: with the sound that will go along; transparent if the outputs are that can be.
 
     Returns:
         What does not go along with the pictures, and why; a sentence each.
@@ -43,7 +43,8 @@ def try_outputs(outputs: Sequence[Path], info: ClipInfo, encoding: Encoding) -> 
     try:
         with staging(Path(tempfile.gettempdir())) as folder:
             for output in outputs:
-                _try(folder / output.name, output, small, tried)
+                own = dataclasses.replace(tried, transparent=tried.transparent and holds_transparency(output))
+                _try(folder / output.name, output, small, own)
     except (DiskError, OSError) as error:
         raise DiskError(f"the temporary folder {tempfile.gettempdir()} cannot be used ({error}); set TMPDIR") from error
     return [*dict.fromkeys(notes)]
@@ -52,7 +53,7 @@ def try_outputs(outputs: Sequence[Path], info: ClipInfo, encoding: Encoding) -> 
 def _try(path: Path, output: Path, info: ClipInfo, encoding: Encoding) -> None:
     try:
         with open_sink(path, info, encoding) as sink:
-            for frame in _frames(info):
+            for frame in _frames(info, 4 if encoding.transparent else 3):
                 sink.write(frame)
     except DiskError:
         raise
@@ -80,10 +81,10 @@ def _scaled(side: int, scale: float) -> int:
     return scaled + (scaled - side) % 2
 
 
-def _frames(info: ClipInfo) -> Iterator[np.ndarray]:
-    """Noise, (H, W, 3) uint8."""
+def _frames(info: ClipInfo, channels: int) -> Iterator[np.ndarray]:
+    """Noise, (H, W, channels) uint8."""
     for number in range(info.frames):
-        yield np.random.default_rng(number).integers(0, 256, (info.height, info.width, 3), np.uint8)
+        yield np.random.default_rng(number).integers(0, 256, (info.height, info.width, channels), np.uint8)
 
 
 def _glance(encoding: Encoding) -> Encoding:

@@ -40,12 +40,19 @@ class Extras:
     chapters: Sequence[Any] = ()  #: as PyAV gives and takes them
 
 
-def combine(out: av.container.OutputContainer, video: Path, info: ClipInfo, extras: Extras = Extras()) -> None:
+def combine(
+    out: av.container.OutputContainer,
+    video: Path,
+    info: ClipInfo,
+    extras: Extras = Extras(),
+    opacity: Path | None = None,
+) -> None:
     """Copy pictures, and what goes beside them, into `out` without coding them anew.
 
     Args:
         video: a file of ours whose pictures run at the constant rate of `info`.
         info: gives the pictures the times they really have; see `reordered`.
+        opacity: the same of their opacity, as grey pictures, where the container takes that beside them.
 
     Raises:
         av.FFmpegError: reading or writing fails, as when the disk is full, or the container does not take a track.
@@ -57,6 +64,11 @@ def combine(out: av.container.OutputContainer, video: Path, info: ClipInfo, extr
         target.time_base = clock(info)
         target.metadata.update(extras.picture_tags)
         flows = [_pictures(source, target, info)]
+        if opacity is not None:
+            held = stack.enter_context(av.open(ffmpeg.file_url(opacity)))
+            shades = out.add_stream_from_template(held.streams.video[0], opaque=True)
+            shades.time_base = clock(info)
+            flows.append(_pictures(held, shades, info))
         for track in extras.tracks:
             held = stack.enter_context(av.open(ffmpeg.file_url(track.path)))
             copy: Any = out.add_stream_from_template(held.streams[0], opaque=True)

@@ -21,6 +21,7 @@ from vidstyle.system import libraries
 from vidstyle.system.files import Record, check_writable
 from vidstyle.types import ClipInfo, Sink
 
+TRANSPARENT = (".png", ".webp", ".avif", ".tif", ".tiff", ".gif", ".webm", "")  # outputs that can be; "" is a folder
 SLASHES = tuple(filter(None, (os.sep, os.altsep)))
 
 
@@ -85,6 +86,11 @@ def open_sink(
     return moving[suffix](path, info, encoding, overwrite=overwrite)
 
 
+def holds_transparency(path: Path) -> bool:
+    """Whether an output can be transparent; a GIF wholly or not at all, at each pixel."""
+    return path.suffix.lower() in TRANSPARENT
+
+
 def encoders() -> Mapping[str, type[FileSink]]:
     """The sinks of moving pictures, by suffix. Raises `UsageError` if a library that writes clips is not installed."""
     libraries.require("writing a clip", "av", "imageio_ffmpeg")
@@ -103,11 +109,12 @@ def write_still(
     origin: str = "",
     record: Record | None = None,
 ) -> None:
-    """Write one picture, (H, W, 3) uint8 or uint16 sRGB, to each of these places. Raises as a sink does.
+    """Write one picture, (H, W, 3 or 4) uint8 or uint16 sRGB, to each of these places. Raises as a sink does.
 
     `origin` goes into the metadata of each. `record` is told of each, and of its part file, before that has its place.
     """
     info = ClipInfo(pixels.shape[1], pixels.shape[0], Fraction(1), 1)
     for path in paths:
-        with StillSink(path, info, Encoding(origin=origin, record=record), overwrite=overwrite) as sink:
+        encoding = Encoding(origin=origin, record=record, transparent=pixels.shape[2] == 4)
+        with StillSink(path, info, encoding, overwrite=overwrite) as sink:
             sink.write(pixels)

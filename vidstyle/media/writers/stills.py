@@ -18,6 +18,7 @@ from vidstyle.media.embedding import embed
 from vidstyle.media.stills.codecs import decode, encode
 from vidstyle.media.stills.pictures import load_picture
 from vidstyle.media.stills.sequence import TIMED, TIMING
+from vidstyle.media.stills.transparency import with_opacity
 from vidstyle.media.writers.base import FileSink
 from vidstyle.system.files import check_place, flush
 from vidstyle.system.opencv import cv2
@@ -61,13 +62,16 @@ class StillSink(FileSink):
         kind, deep = STILLS[self.path.suffix.lower()], self._pixels.dtype == np.uint16
         part = self._part(self.path.suffix.lower())
         if deep:  # of which Pillow writes only grey, and imageio's OpenCV nothing but files
-            data = cv2.imencode(part.suffix, np.ascontiguousarray(self._pixels[:, :, ::-1]))[1].tobytes()
+            order = [2, 1, 0, 3][: self._pixels.shape[2]]
+            data = cv2.imencode(part.suffix, np.ascontiguousarray(self._pixels[:, :, order]))[1].tobytes()
         else:
             data = encode(self._pixels, part.suffix, **kind.options)
         if self.encoding.origin:
             data = embed(data, part.suffix, self.encoding.origin)
         part.write_bytes(data)  # an encoder would not notice that a disk is full
-        read_back = np.rint(load_picture(part) * np.iinfo(self._pixels.dtype).max)
+        transparent, white = self.encoding.transparent, np.iinfo(self._pixels.dtype).max
+        read_back = np.rint(load_picture(part, transparency=transparent) * white).astype(self._pixels.dtype)
+        read_back = with_opacity(read_back) if transparent else read_back
         if read_back.shape != self._pixels.shape or (kind.lossless and not np.array_equal(read_back, self._pixels)):
             raise EncodingError(f"{self.path} does not read back as it was written")
         return part
