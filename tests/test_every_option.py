@@ -250,6 +250,13 @@ def origin(run: Run) -> str:
     return origin_of(run.out).encoded()
 
 
+def first_frames(run: Run) -> bool:
+    """Two shots, each a strip of two pictures; nothing else is made."""
+    sheet = np.asarray(Image.open(run.out.with_name("o.first.png")))
+    painted = {file.name for file in (run.job / "frames").iterdir()}
+    return sheet.shape[1] > 128 and painted == {"000000.png", "000003.png"} and not run.out.exists()
+
+
 VERBOSE = Case("-v", lambda run: "packages: torch " in run.text and "options: " in run.text)
 CASES = {
     # What is painted
@@ -315,6 +322,7 @@ CASES = {
     ("sheet", "--input-fps"): Case("--input-fps 5", lambda run: not same(run), file="stills"),
     "--bits": Case("--bits 16", lambda run: run.out.read_bytes()[24] == 16),
     "--shots": Case("--shots", says("length s")),
+    "--only-first": Case("--only-first", first_frames),
     "--report": Case("--report", lambda run: {"o.report.json", "o.report.html"} <= set(os.listdir(run.out.parent))),
     "--plot-schedule": Case("--plot-schedule", plotted("alpha: 0.4 all the time")),
     # How an animation is painted

@@ -137,6 +137,8 @@ def test_what_is_shown_works(vidstyle, commands, tmp_path, tiny):
             assert done.exit_code == 0, (line, done.output, done.exception)
         stops = {"--plot-schedule", "--shots"} & {*words}
         outputs = [value for flag, value in pairwise(words) if flag in OUTPUTS] if not stops else []
+        if "--only-first" in words:
+            outputs = [str(Path(output).with_suffix(".first.png")) for output in outputs]
         assert all((tmp_path / output).exists() for output in outputs)
         assert outputs or before == set(tmp_path.rglob("*"))
 

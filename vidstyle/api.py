@@ -21,6 +21,7 @@ from vidstyle.jobs.arguments import RunOptions, checked
 from vidstyle.jobs.arrays import painted_frames, painted_still
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.curves import ParameterCurves
+from vidstyle.jobs.firsts import first_sheet, paint_first_frames
 from vidstyle.jobs.folder.status import JobStatus, JobWatcher
 from vidstyle.jobs.masking import make_mask
 from vidstyle.jobs.output.export import Outputs, check_outputs
@@ -46,6 +47,7 @@ __all__ = [
     "animate_balance",
     "encode_job",
     "find_shots",
+    "first_sheet",
     "make_mask",
     "make_sheet",
     "origin_of",
@@ -78,7 +80,7 @@ def stylize_video(
             meanwhile; the defaults if None.
 
     Returns:
-        The path of the output; of several, of the first.
+        The path of the output; of several, of the first. With `run.only_first` that of the sheet.
 
     Raises:
         UsageError: `settings` are those of another job, or an argument or a setting is out of its range.
@@ -86,6 +88,8 @@ def stylize_video(
     """
     settings = settings or VideoSettings()
     task, source = video_of(clip, styles, output, settings, run or RunOptions())
+    if task.options.only_first:
+        return paint_first_frames(task, source)
     return task.run(source, source.sound)
 
 

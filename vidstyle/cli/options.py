@@ -20,7 +20,7 @@ from vidstyle.settings.texts import from_text
 
 OWN = (
     *("report", "plot_schedule", "restart", "keep_job", "quiet", "preset", "params_from"),
-    *("threads", "workers", "ray_address", "same_device"),
+    *("threads", "workers", "ray_address", "same_device", "only_first"),
 )
 PARALLEL = ("video", "sheet")  # jobs of which workers paint parts at the same time
 SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
@@ -65,6 +65,12 @@ WORKERS = {
         bool, typer.Option("--same-device", help="Refuse workers whose devices are of different kinds.")
     ],
 }
+OF_CLIPS = {
+    "only_first": Annotated[
+        bool,
+        typer.Option("--only-first", help="Paint the first frame of each shot alone, and a sheet: OUTPUT.first.png."),
+    ],
+}
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what a bug report needs, too.")]
 
@@ -90,6 +96,13 @@ def _workers(text: str | None) -> int | str | None:
     if not text.isdecimal() or not int(text):
         raise UsageError(f"--workers is {text!r}; give a number of processes of this machine, or ray for a cluster")
     return int(text)
+
+
+def _made(outputs: list[str], ways: dict[str, Any]) -> list[str]:
+    """What a call makes."""
+    from vidstyle.api import first_sheet  # not at the top: torch is imported
+
+    return [str(first_sheet(outputs[0]))] if outputs and ways.get("only_first") else outputs
 
 
 def _settings(kind: type[Settings], params_from: Path | None, *, preset: str | None = None, **given: Any) -> Settings:
@@ -124,6 +137,7 @@ def job_options(
     flags["verbose"] = Verbose
     own_settings: dict[str, Any] = {"params_from": ParamsFrom} if runs or job == "encode" else {}
     where: dict[str, Any] = {"threads": Threads} | (WORKERS if job in PARALLEL else {}) if runs else {}
+    where |= OF_CLIPS if job == "video" and runs and not plans else {}
     presets = {"preset": named} if issubclass(kind, PaintingSettings) else {}
     typed: dict[str, Any] = {**{option.name: flag(kind, option) for option in fields}, **presets}
 
@@ -142,6 +156,8 @@ def job_options(
                 ways = {name: values.pop(name) for name in ("overwrite", "restart", "keep_job", *where)}
                 if "workers" in ways:
                     ways |= {"workers": _workers(ways["workers"]), "same_device": bool(ways["same_device"])}
+                if "only_first" in ways:
+                    ways["only_first"] = bool(ways["only_first"])
                 if plans:
                     values.pop("quiet")
                     return command(**values, settings=settings, run=RunOptions(**ways))
@@ -151,7 +167,7 @@ def job_options(
                 quiet = values.pop("quiet") or not paints
                 if job in ("video", "balance"):
                     ways["on_fitted"] = None if quiet else tell_fitted
-                with progress(values["output"], quiet, report) as (on_frame, on_step):
+                with progress(_made(values["output"], ways), quiet, report) as (on_frame, on_step):
                     if job == "video" and not quiet:
                         ways["on_read"] = functools.partial(on_step, READING)
                     if job == "balance":

@@ -11,7 +11,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("--output", "--alpha", "--alphas", "--size", "--network", "--preset", "--start", "--end", "--seconds"),
         *("--max-size", "--params-from", "--keep-job", "--yes"),
     ),
-    "What to paint": ("--shots", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
+    "What to paint": ("--shots", "--only-first", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
     "Look": (
         *(
             "--mask",

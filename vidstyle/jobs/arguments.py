@@ -56,6 +56,9 @@ class RunOptions:
     overwrite: bool = False  #: replace existing outputs
     restart: bool = False  #: forget what an earlier, interrupted call has painted
     keep_job: bool = False  #: keep the job folder, with every frame as a PNG, when the outputs are complete
+    #: of a clip: paint only the first frame of each shot, and a sheet of them beside the output, OUTPUT.first.png; the
+    #: job folder is kept, and the same call without this goes on from there; `on_frame` is given numbers of shots
+    only_first: bool = False
     #: of a clip or a sheet: so many processes of this machine paint shots, or cells, at the same time; "ray": those of
     #: a cluster do; None: this process does
     workers: Workers | None = None
@@ -83,11 +86,21 @@ class RunOptions:
             require(field.name, str(field.type), getattr(self, field.name))
         if self.workers != "ray" and self.ray_address is not None:
             raise UsageError("--ray-address is about --workers ray; give that, too, or leave it out")
+        if self.only_first:
+            self._require_alone("--only-first", report=self.observe is not None)
         if self.workers is None and self.same_device:
             raise UsageError("--same-device is about --workers; give that, too, or leave it out")
 
+    def _require_alone(self, option: str, **others: bool) -> None:
+        """Raise `UsageError` for the first of some options that is given and does not go together with another."""
+        for name in (name for name, given in others.items() if given):
+            raise UsageError(f"--{name.replace('_', '-')} does not go together with {option}; leave one of them out")
+
     def require_called(self, job: Job) -> None:
-        """Raise `UsageError` for a callback that `job` does not call, and for workers where it has no parts."""
+        """Raise `UsageError` for what `job` would not use."""
+        for name in ("only_first",):
+            if getattr(self, name) and job != "video":
+                raise UsageError(f"{name} is given, and a job of the kind {job!r} has no shots; leave it out")
         if self.workers is not None and job not in PARALLEL:
             raise UsageError(
                 f"--workers {self.workers} is given, and each frame of this job, a {job}, is painted from the one "

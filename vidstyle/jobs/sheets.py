@@ -112,7 +112,7 @@ def sheet_of_alphas(name: str, picture: np.ndarray, styles: Sequence[Style], set
     Raises `UsageError` if that is too much for a sheet.
     """
     alphas = settings.alphas
-    _require_few(len(styles) * len(alphas), f"{len(styles)} styles at {len(alphas)} alphas")
+    require_few(len(styles) * len(alphas), f"{len(styles)} styles at {len(alphas)} alphas")
     width, height = fit(picture.shape[1], picture.shape[0], settings.size)
     image = resize(picture, width, height)
     wanted = [(image, alpha, style) for style in range(len(styles)) for alpha in alphas]
@@ -129,7 +129,7 @@ def sheet_of_shots(name: str, source: VideoSource, styles: Sequence[Style], sett
     """
     shots, alphas = shots_of(source), settings.alphas
     count = len(shots) * len(styles) * len(alphas)
-    _require_few(count, f"{len(shots)} shots in {len(styles)} styles at {len(alphas)} alphas")
+    require_few(count, f"{len(shots)} shots in {len(styles)} styles at {len(alphas)} alphas")
     middles = [_middle(source, shot) for shot in shots]
     frames = _pictures(source, middles)
     pictures = [frames[number] for number in middles]
@@ -154,7 +154,7 @@ def contact_sheet(source: VideoSource, width: int | None = None) -> np.ndarray:
     Raises `UsageError` if even these are too many for a sheet, or if it is not so wide.
     """
     shots = shots_of(source)
-    _require_few(len(shots), f"{len(shots)} shots")
+    require_few(len(shots), f"{len(shots)} shots")
     before = source.clip.first
     numbers = [[_middle(source, shot)] for shot in shots]
     if SHOWN * len(shots) <= MOST:
@@ -167,6 +167,18 @@ def contact_sheet(source: VideoSource, width: int | None = None) -> np.ndarray:
     rows = [side_by_side([frames[number] for number in some], max(map(len, numbers))) for some in numbers]
     sheet = cards(rows, [f"shot {number}: {', '.join(_when(shot))}" for number, shot in enumerate(shots, 1)])
     return resize(sheet, *reversed(shrunk(sheet.shape[:2], width)))
+
+
+def sheet_of_firsts(source: VideoSource, firsts: Sequence[int], painted: Sequence[np.ndarray]) -> np.ndarray:
+    """Frames of a clip, by their numbers in the order of painting, each beside its painting, (H, W, 3) uint8."""
+    frames, before, ends = _pictures(source, firsts), source.clip.first, [*firsts[1:], source.info.frames]
+    rows = [side_by_side([frames[first], each], 2) for first, each in zip(firsts, painted, strict=True)]
+    times = (*source.clip.times, source.clip.end_seconds)
+    shots = [
+        Shot(before + first, before + end, times[first], times[end]) for first, end in zip(firsts, ends, strict=True)
+    ]
+    words = [f"shot {number}, frame {shot.first}: {', '.join(_when(shot))}" for number, shot in enumerate(shots, 1)]
+    return cards(rows, words)
 
 
 def write_contact_sheet(
@@ -239,7 +251,8 @@ def _named(alpha: float) -> str:
     return f"alpha {alpha:g}"
 
 
-def _require_few(count: int, what: str) -> None:
+def require_few(count: int, what: str) -> None:
+    """Raise `UsageError` for more pictures than a sheet holds."""
     if count > MOST:
         raise UsageError(
             f"{what} are {count} pictures, and a sheet holds {MOST}; give fewer, or a part with --start and --end"

@@ -181,6 +181,7 @@ class ShotKeeper:
         inputs: checked for changes before a frame is saved.
         history: frames before one that it looks at, besides the one just before it.
         same_device: refuse a worker whose device is not that of all others, and of earlier calls.
+        only_first: leave all but the first frame of each shot for later.
     """
 
     def __init__(
@@ -190,12 +191,15 @@ class ShotKeeper:
         history: int,
         *,
         same_device: bool = False,
+        only_first: bool = False,
         on_progress: OnProgress | None = None,
         on_frame: OnFrame | None = None,
     ) -> None:
         self._job, self._inputs, self._history, self._same_device = job, inputs, history, same_device
         self._on_progress, self._on_frame = on_progress, on_frame
         parts = job.parts()
+        if only_first:
+            parts = [dataclasses.replace(part, end=part.first + 1) for part in parts]
         self.units = [ShotUnit(part.first, part.start, part.end, part.state) for part in parts if part.start < part.end]
         self._painted = before = job.frames - sum(unit.end - unit.start for unit in self.units)
         self._before, self._began, self._shots = before, time.perf_counter(), 0

@@ -95,9 +95,9 @@ class Task:
         run.require_called(self.job)
         self.settings = settings
         self.encoding = _placed(EncodeSettings.of(settings))
-        read = [content, *styles, *files_read(settings), *files_read(self.encoding)]
+        self.read = [content, *styles, *files_read(settings), *files_read(self.encoding)]
         self.targets = Targets(
-            outputs, self.encoding, read, moving=self.moving, overwrite=run.overwrite, restart=run.restart
+            outputs, self.encoding, self.read, moving=self.moving, overwrite=run.overwrite, restart=run.restart
         )
         check_bits(self.targets.outputs, 16 if self._deep else 8)
         if not styles:
@@ -278,7 +278,7 @@ class Task:
                 tell(cost)
             with computing_with(job.manifest.threads):
                 yield job
-            if not self.options.keep_job:
+            if not (self.options.keep_job or self.options.only_first):
                 job.discard()
 
     def require_room(self, source: Source) -> None:

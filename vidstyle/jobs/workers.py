@@ -59,6 +59,7 @@ def paint_shots(
         inputs,
         history,
         same_device=run.same_device,
+        only_first=run.only_first,
         on_progress=run.on_progress,
         on_frame=run.on_frame,
     )
