@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -111,6 +113,58 @@ def test_what_answers_and_is_no_ray_is_refused(answer, tmp_path):
         with pytest.raises(UsageError, match=r"nobody answers at --ray-address .*what answers is no Ray"):
             cluster.Cluster(Counting(tmp_path), address, 1, 0)
         assert time.monotonic() - began < 60
+
+
+def test_another_server_that_does_not_reply_is_not_waited_for(tmp_path, monkeypatch):
+    """One that speaks HTTP/2: Ray itself would wait for minutes."""
+    monkeypatch.setattr(cluster, "ANSWER", 0.5)
+
+    def serve():
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(bytes([0, 0, 0, cluster.SETTINGS, 0, 0, 0, 0, 0]))
+            while connection.recv(1000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as serving:
+        serving.submit(serve)
+        with pytest.raises(UsageError, match=r"nobody answers at --ray-address .*timed out"):
+            cluster.Cluster(Counting(tmp_path), f"127.0.0.1:{server.getsockname()[1]}", 1, 0)
+
+
+HEAD = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+print(cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+CONNECT = """
+import sys
+from pathlib import Path
+from standins import Counting
+from vidstyle.executors import cluster
+with cluster.Cluster(Counting(Path(sys.argv[1])), sys.argv[2], 1, 0):
+    print("connected")
+"""
+
+
+@pytest.mark.slow
+def test_a_wrong_token_is_tried_three_times_at_most(tmp_path):
+    def run(code, letter, *words):
+        added = {"PYTHONPATH": PATH, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": letter * 64}
+        command, pipe = [sys.executable, "-c", code, *words], subprocess.PIPE
+        return subprocess.Popen(command, env=os.environ | added, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    with run(HEAD, "a") as head:
+        address = head.stdout.readline().strip()
+        refused = run(CONNECT, "b", tmp_path, address).communicate()[1]
+        connected, _ = run(CONNECT, "a", tmp_path, address).communicate()
+        head.communicate("")
+    assert "if the cluster has a token, RAY_AUTH_MODE and RAY_AUTH_TOKEN must name it" in refused
+    assert 1 <= refused.count("gcs_client.cc") <= 3
+    assert connected == "connected\n"
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ STEP = 1.0  # seconds after which a wait looks up
 BUSY = 10.0  # seconds without any worker after which it is said why
 WAITING = 1  # item of a worker that waits to be taken before the worker waits, too
 SHORT = 30  # characters
-SETTINGS = b"\x04"  # the kind of the first frame of either side of HTTP/2 (RFC 9113), which Ray speaks
-HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + b"\0\0\0\0\0"
+DATA, HEADERS, SETTINGS = 0, 1, 4  # kinds of frames of HTTP/2 (RFC 9113), which Ray speaks
+ATTEMPTS = "RAY_gcs_server_port_wait_time_s", "3"  # of Ray, a second or so each, once it is known that a server answers
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")  # where Ray looks for one, before it looks in the home folder
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
@@ -202,7 +202,8 @@ def _connected(address: str | None) -> tuple[Any, str | None]:
                     ray.init(address="local", include_dashboard=False, _temp_dir=folder, **quiet)
                 else:
                     _require_answer(address)
-                    ray.init(address=address, **quiet)
+                    with _environment({ATTEMPTS[0]: os.environ.get(*ATTEMPTS)}):
+                        ray.init(address=address, **quiet)
         except BaseException as error:
             with _signals_kept():
                 ray.shutdown()
@@ -251,15 +252,60 @@ def _require_answer(address: str) -> None:
         raise UsageError(f"--ray-address is {address!r}; give HOST:PORT as `ray start --head` prints it")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), ANSWER) as connection:
-            connection.settimeout(ANSWER)
-            connection.sendall(HELLO)
-            if os.environ.get("RAY_USE_TLS", "0") == "0" and connection.recv(9)[3:4] != SETTINGS:
-                raise ConnectionError("what answers is no Ray")
+            if os.environ.get("RAY_USE_TLS", "0") == "0":
+                _require_reply(connection)
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"nobody answers at --ray-address {address} ({error}); start a cluster there with ray start --head, or "
             "leave it out to use this machine"
         ) from error
+
+
+def _require_reply(connection: socket.socket) -> None:
+    """Raise `OSError` unless a call by gRPC is answered, if only with a refusal, before `ANSWER` seconds are over."""
+    until = time.monotonic() + ANSWER
+
+    def read(count: int) -> bytes:
+        found = b""
+        while len(found) < count:
+            connection.settimeout(max(until - time.monotonic(), 0.001))
+            if not (more := connection.recv(count - len(found))):
+                raise ConnectionError("it hangs up")
+            found += more
+        return found
+
+    try:
+        connection.sendall(_call())
+        kinds: list[int] = []
+        while not {DATA, HEADERS} & set(kinds):
+            length, kind = int.from_bytes(read(3)), read(6)[0]
+            kinds.append(kind)
+            if kinds[0] != SETTINGS:
+                raise ConnectionError("it does not speak HTTP/2")
+            read(length)
+    except ConnectionError as error:
+        raise ConnectionError(f"what answers is no Ray: {error}") from error
+
+
+def _call() -> bytes:
+    """What a client of HTTP/2 sends to ask Ray for the number of the cluster; headers by HPACK (RFC 7541)."""
+
+    def text(value: str) -> bytes:
+        return bytes([len(value)]) + value.encode()
+
+    def frame(kind: int, flags: int, stream: int, data: bytes = b"") -> bytes:
+        return len(data).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + data
+
+    path = text("/ray.rpc.NodeInfoGcsService/GetClusterId")
+    headers = b"\x83\x86\x04" + path + b"\x01" + text("ray")  # :method POST, :scheme http, :path, :authority
+    headers += b"\x0f\x10" + text("application/grpc") + b"\0" + text("te") + text("trailers")  # content-type, te
+    return (
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        + frame(SETTINGS, 0, 0)
+        + frame(SETTINGS, 1, 0)  # acknowledges theirs
+        + frame(HEADERS, 4, 1, headers)  # all of them
+        + frame(DATA, 1, 1, b"\0\0\0\0\0")  # an empty message, and the end
+    )
 
 
 def _room(ray: Any, cpus: int, gpus: int) -> int:
