@@ -16,13 +16,16 @@ import pytest
 from conftest import pixels, texture
 from PIL import Image
 
+from vidstyle import schedule
 from vidstyle.api import StillPainter
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.jobs.balance import Animation
 from vidstyle.settings import BalanceSettings, ImageSettings, VideoSettings
 from vidstyle.studio import queue as queue_module
 from vidstyle.studio import texts
 from vidstyle.studio.access import BODY_LIMIT, UPLOAD_LIMIT, Access, Guard
 from vidstyle.studio.choices import Choices, from_result
+from vidstyle.studio.keys import Curve
 from vidstyle.studio.library import Library, safe_name
 from vidstyle.studio.preview import ALPHAS, Preview
 from vidstyle.studio.queue import Queue
@@ -284,6 +287,67 @@ def test_each_kind_of_job_has_its_own_settings(library):
     assert (clip.job, clip.format, clip.with_content(choices.content, moves=False).job) == ("video", "mp4", "image")
 
 
+def curve(text, **changes):
+    return Curve.of(text, BalanceSettings(seconds=2, fps=12, bounce=False, **changes))
+
+
+def test_a_curve_is_that_of_the_animation():
+    text = "start:1, 40%:0.3 ease, 1.5s:0.8 step, 20f:0.1"
+    for bounce in (True, False):
+        settings = BalanceSettings(seconds=3.1, fps=12, bounce=bounce, alpha=text)
+        found, right = Curve.of(text, settings), Animation(settings, (1.0,))
+        assert (tuple(found.times), found.fps) == (right.times, right.fps)
+    places = [(0, 1), (0.4, 0.3), (1.5 / (23 / 12), 0.8), (20 / 23, 0.1)]
+    assert curve(text).places == [pytest.approx(one) for one in places]
+    line = curve(text).line
+    values = schedule.values(text, curve(text).times, curve(text).fps)
+    assert line == sorted(line, key=lambda point: point[0])
+    for number, value in enumerate(values):  # the frames lie on it
+        place = number / 23
+        after = next(at for at, point in enumerate(line) if point[0] >= place - 1e-9)
+        (left, low), (right, high) = line[max(after - 1, 0)], line[after]
+        share = (place - left) / (right - left) if right > left else 1.0
+        assert low + (high - low) * share == pytest.approx(value, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (lambda one: one.moved(1, 0.25, 0.555), "start:1, 25%:0.56 ease, 1s:0.2 step, end:0"),
+        (lambda one: one.moved(1, 0.9, 2.0), "start:1, 52.1%:1 ease, 1s:0.2 step, end:0"),  # up to the next key
+        (lambda one: one.moved(2, 0.75, 0.2), "start:1, 40%:0.4 ease, 1.44s:0.2 step, end:0"),
+        (lambda one: one.moved(2, 0.995, 0.2), "start:1, 40%:0.4 ease, end:0.2 step, end:0"),
+        (lambda one: one.moved(3, 0.8, 0.1), "start:1, 40%:0.4 ease, 1s:0.2 step, 80%:0.1"),
+        (lambda one: one.added(0.45, 0.5), "start:1, 40%:0.4 ease, 45%:0.5 ease, 1s:0.2 step, end:0"),
+        (lambda one: one.added(), "start:1, 40%:0.4 ease, 1s:0.2 step, 76.1%:0.2 step, end:0"),  # in the widest gap
+        (lambda one: one.removed(3), "start:1, 40%:0.4 ease, 1s:0.2"),
+        (lambda one: one.eased(0, "step"), "start:1 step, 40%:0.4 ease, 1s:0.2 step, end:0"),
+    ],
+)
+def test_a_key_that_is_changed_keeps_its_unit_and_its_neighbours(edit, text):
+    changed = edit(curve("start:1, 40%:0.4 ease, 1s:0.2 step, end:0"))
+    assert changed == text
+    assert curve(changed).line
+
+
+def test_the_last_keys_stay():
+    assert curve("0.4").removed(0) == "0.4"
+    assert curve("start:1, end:0").removed(1) == "1"
+    assert curve("start:1, 1s:0 loop").removed(1) == "start:1, 1s:0 loop"
+
+
+def test_alpha_over_time_is_that_of_the_command(library):
+    choices = chosen(library).with_job("balance")
+    assert "--alpha" not in choices.command(library, "a.gif")
+    assert choices.with_schedule("0s:1, end:0").settings() == choices.settings()  # as without
+    other = choices.with_schedule("start:0.2, 50%:1 ease, end:0", alpha=0.7)
+    assert other.settings().alpha == "0s:0.2, 50%:1 ease, end:0"
+    assert (other.dials["alpha"], other.with_job("image").settings().alpha) == (0.7, 0.7)
+    for wrong in ("", "start:2, end:0", "1s:1, 0s:0", "50:1"):
+        with pytest.raises(UsageError, match="alpha"):
+            choices.with_schedule(wrong)
+
+
 def test_an_output_does_not_take_the_place_of_another_file(library):
     choices = chosen(library)
     assert choices.output(library.folder) == "painting.png"
@@ -306,6 +370,26 @@ def test_a_result_gives_its_settings_back(library, vidstyle, network, monkeypatc
     assert found.with_dial("first_iterations", 3).rest == {"network": "tiny.safetensors"}
     with pytest.raises(MediaError, match="does not hold the settings"):
         from_result(Path("photo.png"), library, Choices())
+
+
+@pytest.mark.clips
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (("--alpha", "0s:1, 50%:0.2, end:0.5"), "0s:1, 50%:0.2, end:0.5"),
+        (("--from", "0.8"), "start:0.8, end:0"),
+        ((), "start:1, end:0"),
+    ],
+)
+def test_an_animation_gives_its_alpha_over_time_back(library, vidstyle, network, monkeypatch, given, text):
+    monkeypatch.chdir(library.folder)
+    words = ["--network", network, "--iterations", 1, "--first-iterations", 1, "--size", 64, "--device", "cpu"]
+    words += ["--seconds", 1, "--fps", 3, "--space", "linear", *given]
+    done = vidstyle("balance", "photo.png", "one.png", "-o", "a.gif", *words)
+    assert done.exit_code == 0, done.output
+    found, _ = from_result(Path("a.gif"), library, Choices())
+    assert (found.schedule, found.job, found.seconds) == (text, "balance", 1.0)
+    assert found.settings().alpha == (given[1] if "--alpha" in given else None if not given else "0s:0.8, end:0")
 
 
 # The preview
@@ -540,7 +624,7 @@ def test_a_job_that_ignores_its_interruption_is_terminated(queues, monkeypatch):
 def test_every_text_of_the_page_is_in_one_file():
     """What the modules of the page say themselves are names of classes, properties and events."""
     folder = Path(texts.__file__).parent
-    for name in ("page", "choosing", "painting", "looking"):
+    for name in ("page", "choosing", "curve", "painting", "looking"):
         tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
         docs = {
             ast.get_docstring(node, clean=False)

@@ -11,6 +11,8 @@ from conftest import pixels, texture
 from PIL import Image
 from test_studio_server import Studio, wait_for
 
+from vidstyle.schedule import Schedule
+
 WAIT = 120_000  # milliseconds that a step may take at most
 SIZES = ((360, 740), (768, 1024), (1440, 900), (2560, 1440))
 LIGHTEST = 500_000  # bytes of the page, as they are sent
@@ -176,6 +178,59 @@ def test_a_dial_paints_the_still_anew_and_nothing_moves(tab):
     assert "--alpha 0.9" in tab.get_attribute(".dials .copy", "data-copy")
     tab.click("text=Reset")
     tab.wait_for_function("document.querySelector('.dials input').value == '0.4'")
+
+
+def alpha_over_time(tab, text):
+    """Wait until the text field has it, and the command, too."""
+    tab.wait_for_function("text => document.querySelector('.curve-editor input').value == text", arg=text)
+    wanted = shlex.quote(str(Schedule.parse(text)))
+    tab.wait_for_function("text => document.querySelector('.dials .copy').dataset.copy.includes(text)", arg=wanted)
+
+
+def test_keys_of_a_curve_are_dragged_moved_and_typed(tab):
+    tab.locator(".dials").get_by_label("Paint as").select_option("balance")
+    keys, text = tab.locator(".key"), tab.locator(".curve-editor input")
+    tab.wait_for_selector(".key >> nth=1")
+    text.fill("start:1, 50%:0.4 ease, end:0")
+    text.press("Tab")
+    tab.wait_for_selector(".key >> nth=2")
+    alpha_over_time(tab, "start:1, 50%:0.4 ease, end:0")
+
+    tab.locator(".curve-area").scroll_into_view_if_needed()
+    box = tab.locator(".curve-area").bounding_box()
+    tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.6 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
+    tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.25 * box["height"])
+    tab.mouse.up()
+    tab.wait_for_function("document.querySelectorAll('.key')[1].ariaValueNow == '0.75'")
+    assert text.input_value().startswith("start:1, 30")
+    tab.wait_for_function("document.querySelector('.dials input').value == '0.75'")  # the still shows that alpha
+    text.fill("start:1, 30%:0.75 ease, end:0")
+    text.press("Tab")
+
+    keys.nth(1).focus()
+    keys.nth(1).press("ArrowRight")
+    alpha_over_time(tab, "start:1, 31%:0.75 ease, end:0")
+    keys.nth(1).press("Shift+ArrowDown")
+    alpha_over_time(tab, "start:1, 31%:0.65 ease, end:0")
+    keys.nth(1).press("Enter")
+    alpha_over_time(tab, "start:1, 31%:0.65 step, end:0")
+    keys.nth(1).press("Delete")
+    tab.wait_for_function("!document.querySelector('.dials .copy').dataset.copy.includes('--alpha')")
+    assert text.input_value() == "start:1, end:0"
+    tab.locator(".curve-area").dblclick(position={"x": box["width"] * 0.5, "y": box["height"] * 0.9})
+    tab.wait_for_selector(".key >> nth=2")
+    assert float(keys.nth(1).get_attribute("aria-valuenow")) == pytest.approx(0.1, abs=0.02)
+
+    before = tab.get_attribute(".dials .copy", "data-copy")
+    text.fill("start:1, 50:0")
+    text.press("Tab")
+    tab.wait_for_function("document.querySelector('.schedule-error').textContent.includes('right after 50')")
+    assert tab.get_attribute(".dials .copy", "data-copy") == before
+    tab.locator(".dials").get_by_label("Paint as").select_option("image")
+    tab.wait_for_selector(".curve-editor", state="hidden")
+    tab.click("text=Reset")
 
 
 def test_a_small_painting_that_is_clicked_sets_style_and_alpha(tab):

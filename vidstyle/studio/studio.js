@@ -5,6 +5,14 @@ const studio = {
     if (node.nodeType !== Node.ELEMENT_NODE) return;
     const controls = [...node.querySelectorAll("[data-value]")];
     for (const one of node.matches("[data-value]") ? [node, ...controls] : controls) one.value = one.dataset.value;
+    for (const key of [node, ...node.querySelectorAll(".key")]) if (key.matches(".key")) studio.place(key);
+  },
+
+  // A key of a curve where the server has it, unless it is held.
+  place(key) {
+    if (key.matches(".held")) return;
+    key.style.left = 100 * key.dataset.x + "%";
+    key.style.top = 100 - 100 * key.dataset.y + "%";
   },
 
   toast(text) {
@@ -79,11 +87,12 @@ const studio = {
 // Controls take the value that the server gives, whenever that changes.
 new MutationObserver((changes) => {
   for (const change of changes) {
-    if (change.type === "attributes") change.target.value = change.target.dataset.value;
+    if (change.type === "attributes" && change.target.matches(".key")) studio.place(change.target);
+    else if (change.type === "attributes") change.target.value = change.target.dataset.value;
     else if (change.target.matches("select[data-value]")) change.target.value = change.target.dataset.value;
     else for (const added of change.addedNodes) studio.fill(added);
   }
-}).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["data-value"] });
+}).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["data-value", "data-x", "data-y"] });
 
 document.addEventListener("input", (event) => {
   const target = event.target;
@@ -167,6 +176,54 @@ studio.useMask = async (stage) => {
   stage.querySelector(".mask-said").textContent = answer.ok ? "" : (await answer.text()).trim();
   if (answer.ok) stage.querySelector(".masking").open = false;
 };
+
+// The curve: keys are dragged, moved with arrow keys, added by a double click.
+studio.at = (area, event) => {
+  const box = area.getBoundingClientRect();
+  const share = (length, all) => Math.min(Math.max(length / all, 0), 1);
+  return { x: share(event.clientX - box.x, box.width), y: 1 - share(event.clientY - box.y, box.height) };
+};
+studio.tell = (node, kind, detail) => node.dispatchEvent(new CustomEvent(kind, { detail }));
+
+document.addEventListener("pointerdown", (event) => {
+  if (!event.target.matches(".key")) return;
+  event.preventDefault();
+  event.target.focus();
+  event.target.setPointerCapture(event.pointerId);
+  event.target.classList.add("held");
+});
+document.addEventListener("pointermove", (event) => {
+  const key = event.target;
+  if (!key.matches?.(".key.held")) return;
+  const at = studio.at(key.closest(".curve-area"), event);
+  key.style.left = 100 * at.x + "%";
+  key.style.top = 100 - 100 * at.y + "%";
+  studio.tell(key, "moved", at);
+});
+for (const kind of ["pointerup", "pointercancel"]) {
+  document.addEventListener(kind, (event) => {
+    if (!event.target.matches?.(".key.held")) return;
+    event.target.classList.remove("held");
+    setTimeout(() => studio.place(event.target), 400); // where the server has put it by then
+  });
+}
+document.addEventListener("dblclick", (event) => {
+  if (event.target.matches(".curve-area")) studio.tell(event.target, "added", studio.at(event.target, event));
+});
+document.addEventListener("keydown", (event) => {
+  const key = event.target;
+  if (!key.matches?.(".key")) return;
+  const far = event.shiftKey ? 10 : 1;
+  const by = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowDown: [0, -far], ArrowUp: [0, far] }[event.key];
+  if (by) {
+    studio.tell(key, "moved", { x: Number(key.dataset.x) + by[0] / 100, y: Number(key.dataset.y) + by[1] / 100 });
+  } else if (event.key === "Home" || event.key === "End") {
+    studio.tell(key, "moved", { x: Number(key.dataset.x), y: event.key === "End" ? 1 : 0 });
+  } else if (event.key === "Delete" || event.key === "Backspace") studio.tell(key, "removed");
+  else if (event.key === "Enter" || event.key === " ") studio.tell(key, "eased");
+  else return;
+  event.preventDefault();
+});
 
 document.addEventListener("change", (event) => {
   const label = event.target.closest(".drop");

@@ -43,6 +43,16 @@ JOB = "Paint as"
 JOBS = {"video": "clip", "image": "picture", "balance": "balance animation"}
 SIZE, FORMAT, NAME, SECONDS = "Long side, pixels", "Format", "Name", "Length, seconds"
 START, END = "From second", "To second"
+SCHEDULE = "Alpha over time"
+CONTENT_END, STYLE_END = "content", "style"
+SECONDS_AT, THEN_BACK = "{seconds:.3g} s", "{seconds:.3g} s, then back"
+KEY, KEY_AT = "Key {number} of {count}", "alpha {value:.2f} at {seconds:.2f} s"
+WAY = "From key {number} to the next"
+WAYS = {"linear": "evenly", "ease": "slowly at both ends", "step": "not until the next"}
+ADD_KEY, REMOVE_KEY = "Add a key", "Remove the key"
+CURVE_HINT = (
+    "Drag a key, or move it with the arrow keys; double-click adds one. Delete removes it, Enter changes its way."
+)
 PAINT = "Paint"
 ADDED = "{name} is in the queue."
 COPY_COMMAND, COPY_PYTHON = "Copy as command", "Copy as Python"
