@@ -127,10 +127,8 @@ def _drawn(watcher: JobWatcher, status: JobStatus, console: Console) -> Renderab
         parts.append(Text("\n".join(curve(status.losses, width))))
     readable = (console.encoding or "").lower().startswith("utf")
     rows = console.height - UNDER
-    if readable and rows >= 4 and status.newest is not None:
-        picture = watcher.picture(status.newest)
-        if picture is not None:
-            parts.append(half_blocks(picture, width, rows))
+    if readable and rows >= 4 and (picture := watcher.newest(status)) is not None:
+        parts.append(half_blocks(picture, width, rows))
     return Group(*parts)
 
 

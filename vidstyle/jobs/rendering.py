@@ -12,6 +12,7 @@ import numpy as np
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.checkpoint import JobFolder, Part
+from vidstyle.jobs.folder.growing import GrowingPicture
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.sources import ahead
 from vidstyle.jobs.threads import pool
@@ -83,7 +84,8 @@ def _paint(
     (first, end), total = frames, max(source.playback) + 1
     shots, device = frozenset(job.manifest.shots), kind_of(stylizer.device)
     with closing(ahead(source.frames(first))) as fetched, pool(1, "vidstyle-save") as saver:
-        saving = None
+        saving, growing = None, GrowingPicture(job.path)
+        stylizer.on_growth = growing
         for frame in islice(each("wait", fetched), end - first):
             with stage("optimise"):
                 result, state = stylizer.step(frame, None if frame.index in shots else state)
@@ -92,7 +94,7 @@ def _paint(
             if saving is not None:
                 with stage("wait"):
                     saving.result()
-            saving = saver.submit(_save, job, result, on_cpu, device)
+            saving = saver.submit(_save, job, result, on_cpu, device, growing)
             if on_frame is not None:
                 on_frame(result, total)
             if observer is not None:
@@ -102,9 +104,10 @@ def _paint(
                 saving.result()
 
 
-def _save(job: JobFolder, result: Result, state: State, device: str) -> None:
+def _save(job: JobFolder, result: Result, state: State, device: str, growing: GrowingPicture) -> None:
     with stage("save"):
         job.save(result, state, device)
+        growing.saved()
 
 
 class Watched:

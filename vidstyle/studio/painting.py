@@ -107,10 +107,12 @@ class Card:
         )
         say(self.numbers, said(status) if status.frames else "")
         say(self.message, entry.message)
-        self.none.set_visibility(status.newest is None)
+        self.none.set_visibility(status.newest is None and not status.growing)
         idle = status.newest is None and entry.state != "running"
         self.element.classes(replace="card idle" if idle else "card")
-        if status.newest is not None:
+        if status.growing:
+            put(self.frame, src=f"/job/{entry.key}/growing/{status.growing}.jpg")
+        elif status.newest is not None:
             put(self.frame, src=f"/job/{entry.key}/frame/{status.newest}.png")
         losses = list(status.losses)
         label = texts.CURVE.format(first=losses[0], last=losses[-1]) if losses else ""

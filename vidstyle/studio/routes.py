@@ -45,6 +45,9 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
         number = request.path_params["number"]
         return await _made("image/png", lambda: session.frames.painted(_key(request), number), keep=True)
 
+    async def growing(request: Request) -> Response:
+        return await _made("image/jpeg", lambda: session.frames.growing(_key(request)), keep=False)
+
     async def content(request: Request) -> Response:
         number = request.path_params["number"]
         return await _made("image/jpeg", lambda: session.frames.content(_key(request), number), keep=True)
@@ -65,6 +68,7 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
         ("GET", "/grid/{version:int}/{place:int}.jpg", cell),
         ("GET", "/thumb/{key}", thumb),
         ("GET", "/job/{key}/frame/{number:int}.png", painted),
+        ("GET", "/job/{key}/growing/{version:int}.jpg", growing),
         ("GET", "/job/{key}/content/{number:int}.jpg", content),
         ("GET", "/job/{key}/output", output),
         ("POST", UPLOAD, upload),

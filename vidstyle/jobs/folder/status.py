@@ -16,6 +16,7 @@ import numpy as np
 
 from vidstyle.errors import JobError, MediaError
 from vidstyle.jobs.folder.checkpoint import FRAME, JOURNAL, MANIFEST, record_of
+from vidstyle.jobs.folder.growing import GROWING
 from vidstyle.jobs.folder.journal import Entry
 from vidstyle.jobs.folder.locks import LEASE, LOCK, OWNER, SIGN, Owner
 from vidstyle.jobs.folder.manifest import Manifest
@@ -43,6 +44,7 @@ class JobStatus:
     fps: float | None = None  #: frames per second that the running process has painted lately
     outputs: tuple[str, ...] = ()  #: that are made, as seen from beside the folder
     manifest: Manifest | None = None
+    growing: int = 0  #: changes with the picture of the frame that is being painted; 0 if there is none yet
 
     @property
     def running(self) -> bool:
@@ -102,9 +104,10 @@ class JobWatcher:
         frames, painted = (manifest.frames if manifest else 0), len(self._losses)
         complete = painted == frames > 0
         outputs = tuple(manifest.made) if manifest else ()
+        growing = self._growing_now() if held and not complete else 0
         phase: Phase
         if held:
-            phase = "encoding" if complete else "painting" if painted else "starting"
+            phase = "encoding" if complete else "painting" if painted or growing else "starting"
         else:
             phase = "finished" if complete and outputs else "stopped"
         last = self._last
@@ -116,6 +119,7 @@ class JobWatcher:
             newest=None if last is None else last.index,
             losses=tuple(self._losses.values()),
             evaluations=0 if last is None else last.iterations,
+            growing=growing,
             fps=self._rate() if held else None,
             outputs=outputs,
             manifest=manifest,
@@ -129,12 +133,34 @@ class JobWatcher:
         except MediaError:
             return None
 
+    def growing(self) -> bytes | None:
+        """A JPEG of the frame that is being painted, as far as it is; None if there is none."""
+        try:
+            return (self.folder / GROWING).read_bytes()
+        except OSError:
+            return None
+
+    def newest(self, status: JobStatus) -> np.ndarray | None:
+        """The picture that has changed last, (H, W, 3) uint8: the frame that is being painted, or was saved last."""
+        if status.growing and (data := self.growing()) is not None:
+            with suppress(MediaError, OSError):
+                return decode(data)
+        return None if status.newest is None else self.picture(status.newest)
+
     def file(self, index: int) -> bytes | None:
         """The PNG of a saved frame; None if it is not there (any more)."""
         try:
             return (self.folder / FRAME.format(index)).read_bytes()
         except OSError:
             return None
+
+    def _growing_now(self) -> int:
+        """When the running process has written the picture that grows, in nanoseconds; 0 for never."""
+        try:
+            when = (self.folder / GROWING).stat().st_mtime_ns
+            return when if when >= (self.folder / OWNER).stat().st_mtime_ns else 0
+        except OSError:
+            return 0
 
     def _read_manifest(self) -> Manifest | None:
         path = self.folder / MANIFEST
