@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import make_clip, pan
 from conftest import pixels, texture
 from PIL import Image
 
@@ -22,7 +23,7 @@ from vidstyle.errors import MediaError, UsageError
 from vidstyle.jobs.balance import Animation
 from vidstyle.settings import BalanceSettings, ImageSettings, VideoSettings
 from vidstyle.studio import queue as queue_module
-from vidstyle.studio import texts
+from vidstyle.studio import reports, texts
 from vidstyle.studio.access import BODY_LIMIT, UPLOAD_LIMIT, Access, Guard
 from vidstyle.studio.choices import Choices, from_result
 from vidstyle.studio.keys import Curve
@@ -392,6 +393,40 @@ def test_an_animation_gives_its_alpha_over_time_back(library, vidstyle, network,
     assert found.settings().alpha == (given[1] if "--alpha" in given else None if not given else "0s:0.8, end:0")
 
 
+@pytest.mark.clips
+def test_the_report_of_a_job_is_made_by_a_command(library, vidstyle, network, monkeypatch):
+    monkeypatch.chdir(library.folder)
+    make_clip(library.folder / "clip.mp4", pan(6), rate=12)
+    small = ["--network", network, "--first-iterations", 2, "--iterations", 1, "--device", "cpu", "--feather", 3]
+    words = ["video", "clip.mp4", "one.png", "./-two.png", "-o", "out.gif", *small, "--mix", "1,0.5", "--keep-job"]
+    assert vidstyle(*words, "--mask", "photo.png").exit_code == 0
+    found = reports.words([str(word) for word in (*words, "--mask", "photo.png")])
+    assert found[:7] == ["measure", "clip.mp4", "out.gif", "-o", "out.report.html", "-o", "out.report.json"]
+    assert found[7:11] == ["--style", "one.png", "--style", "./-two.png"]
+    assert not {"--mask", "photo.png", "--feather", "3"} & set(found) and found[found.index("--mix") + 1] == "1,0.5"
+    done = vidstyle(*found, "-q")
+    assert done.exit_code == 0, done.output
+    report = json.loads(Path("out.report.json").read_text())
+    shown = dict(reports.figures(Path("out.report.json")))
+    assert float(shown[texts.WARPING]) == pytest.approx(report["consistency"][0]["warping"]["mean"], rel=0.01)
+    ratio = 100 * report["independence"]["warping_ratio"]
+    assert float(shown[texts.FLICKER].removesuffix(" %")) == pytest.approx(ratio, rel=0.01)
+    assert set(shown) == {texts.FLICKER, texts.WARPING, texts.STYLE_DISTANCE, texts.STYLE_RATIO, texts.SHARPNESS}
+
+
+def test_a_report_that_cannot_be_read_has_no_figures(tmp_path):
+    for data in (
+        "",
+        "[]",
+        "{}",
+        '{"independence": null, "consistency": []}',
+        '{"independence": {"warping_ratio": "x"}}',
+    ):
+        (tmp_path / "a.report.json").write_text(data)
+        assert reports.figures(tmp_path / "a.report.json") == []
+    assert reports.figures(tmp_path / "none.json") == []
+
+
 # The preview
 
 
@@ -561,6 +596,30 @@ def test_a_job_that_fails_says_why_and_the_next_one_runs(queues):
     queue.start()
     wait_for(lambda: states(queue) == ["failed", "done"])
     assert queue.entries[0].message == "it cannot be painted"
+
+
+FITTING = """
+import os, pathlib, sys, time
+os.mkdir(".vidstyle-abcdefgh")
+pathlib.Path(".vidstyle-abcdefgh/trial.gif").write_bytes(bytes(1234))
+while not pathlib.Path("go").exists():
+    time.sleep(0.02)
+pathlib.Path("a[1].gif").write_bytes(bytes(999))
+print("a[1].gif: 999 bytes of 1 kB; gave up: 9 -> 7 px wide", file=sys.stderr)
+"""
+
+
+def test_the_size_of_an_encoding_is_told_while_it_is_made(queues):
+    queue = queues()
+    (queue.folder / "fake.py").write_text(FITTING)
+    key = queue.add(["encode", "b.mp4.job", "-o", "a[1].gif"], "a[1].gif", "encode", "", of="b").key
+    assert (queue.size(key), queue[key].of) == (0, "b")
+    queue.start()
+    wait_for(lambda: queue.size(key) == 1234)
+    (queue.folder / "go").touch()
+    wait_for(lambda: states(queue) == ["done"])
+    assert (queue.size(key), queue[key].message) == (999, "999 bytes of 1 kB; gave up: 9 -> 7 px wide")
+    assert Queue(queue.folder)[key] == queue[key]
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="another system does not tell the words of a process")

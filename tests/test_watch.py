@@ -1,5 +1,6 @@
 """`vidstyle watch` and what it reads: the progress of a job that another process paints, or has painted."""
 
+import dataclasses
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from clips import make_clip, pan
 from conftest import pixels, texture
@@ -21,6 +23,7 @@ from vidstyle.errors import JobError
 from vidstyle.jobs.folder import growing as growing_module
 from vidstyle.jobs.folder import status as status_module
 from vidstyle.jobs.folder.growing import GROWING, GrowingPicture
+from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.status import JobStatus
 
 FRAMES = 6
@@ -233,6 +236,25 @@ def test_the_frame_that_is_painted_is_seen_as_it_grows(held, monkeypatch):
     assert made == [0, 1] and watcher.status().growing != first
     grown.saved()
     assert watcher.status().growing == 0 and not (held / GROWING).exists()
+
+
+@pytest.mark.clips
+def test_memory_and_shots_are_told(held, monkeypatch, vidstyle):
+    manifest = Manifest.decoded((held / "manifest.json").read_bytes())
+    (held / "manifest.json").write_bytes(dataclasses.replace(manifest, shots=(2, 4)).encoded())
+    whole = journal(held)
+    for painted, shot in ((1, 1), (2, 1), (3, 2), (5, 3)):
+        keep(held, whole[:painted])
+        status = JobWatcher(held).status()
+        assert (status.shot, status.shots) == (shot, 3)
+    line = vidstyle("watch", held, "--once").output
+    assert "5 of 6 frames, shot 3 of 3" in line
+    if sys.platform == "linux":
+        pid = json.loads(owner(held))["pid"]
+        assert status.memory == pytest.approx(psutil.Process(pid).memory_info().rss, rel=0.2)
+        assert re.search(r"[\d.]+ MB of memory", line)
+    monkeypatch.setattr(status_module.socket, "gethostname", lambda: "elsewhere")
+    assert JobWatcher(held).status().memory is None
 
 
 @pytest.mark.clips

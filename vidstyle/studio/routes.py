@@ -22,6 +22,8 @@ from vidstyle.studio.session import Session
 HERE = Path(__file__).parent
 FILES = {"/studio.css": "text/css", "/studio.js": "text/javascript"}
 Handler = Callable[[Request], Awaitable[Response]]
+# A report has no scripts, and none would run that somebody has written into the file.
+REPORT_HEADERS = {"content-security-policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
 ROLES = ("content", "style", "result", "mask")
 
 
@@ -59,6 +61,13 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
             return _missing()
         return FileResponse(path, filename=path.name) if path.is_file() else _missing()
 
+    async def report(request: Request) -> Response:
+        try:
+            path = session.report(_key(request))[0]
+        except KeyError:
+            return _missing()
+        return FileResponse(path, media_type="text/html", headers=REPORT_HEADERS) if path.is_file() else _missing()
+
     async def upload(request: Request) -> Response:
         return await _receive(request, session)
 
@@ -71,6 +80,7 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
         ("GET", "/job/{key}/growing/{version:int}.jpg", growing),
         ("GET", "/job/{key}/content/{number:int}.jpg", content),
         ("GET", "/job/{key}/output", output),
+        ("GET", "/job/{key}/report", report),
         ("POST", UPLOAD, upload),
     ]
     return found + [("GET", path, _file(HERE / path[1:], kind)) for path, kind in FILES.items()]

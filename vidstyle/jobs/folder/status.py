@@ -23,6 +23,7 @@ from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import folder_of
 from vidstyle.jobs.folder.records import parsed, read
 from vidstyle.media.stills.codecs import decode
+from vidstyle.system.limits import resident
 
 Phase = Literal["starting", "painting", "encoding", "stopped", "finished", "gone"]
 
@@ -45,6 +46,19 @@ class JobStatus:
     outputs: tuple[str, ...] = ()  #: that are made, as seen from beside the folder
     manifest: Manifest | None = None
     growing: int = 0  #: changes with the picture of the frame that is being painted; 0 if there is none yet
+
+    memory: int | None = None  #: bytes that the process which works on it has, beside a GPU; None if that is not known
+
+    @property
+    def shots(self) -> int:
+        """How many shots the clip has; 0 while that is not known."""
+        return 0 if self.manifest is None else len(self.manifest.shots) + 1
+
+    @property
+    def shot(self) -> int:
+        """The number, from 1, of the shot of the frame that was saved last."""
+        starts = () if self.manifest is None else self.manifest.shots
+        return 1 + sum(start <= (self.newest or 0) for start in starts)
 
     @property
     def running(self) -> bool:
@@ -120,6 +134,7 @@ class JobWatcher:
             losses=tuple(self._losses.values()),
             evaluations=0 if last is None else last.iterations,
             growing=growing,
+            memory=owned_memory(self.folder) if held else None,
             fps=self._rate() if held else None,
             outputs=outputs,
             manifest=manifest,
@@ -225,6 +240,15 @@ def is_held(folder: Path) -> bool:
         held = [line.split() for line in LOCK_TABLE.read_text().splitlines()]
         return any("FLOCK" in words and any(word.endswith(f":{inode}") for word in words) for words in held)
     return _lives(owner.pid)
+
+
+def owned_memory(folder: Path) -> int | None:
+    """Bytes that the process has which holds the lock of a job folder; None if it is elsewhere, or not known."""
+    try:
+        owner = read(Owner, parsed((folder / OWNER).read_bytes()))
+    except (OSError, ValueError):
+        return None
+    return resident(owner.pid) if owner.host == socket.gethostname() else None
 
 
 def _lives(pid: int) -> bool:
