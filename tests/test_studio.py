@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import io
 import json
 import os
 import shlex
@@ -498,6 +499,39 @@ def test_a_mask_that_is_drawn_belongs_to_its_content(library):
     assert choices.with_content(ride.key, moves=True).mask_file == ""
     clip = choices.with_content(ride.key, moves=True).with_mask(file, library.frame_number(ride, 1.0))
     assert (clip.settings().mask, clip.mask_file) == ("key:uploads/mask.png@24", file)
+
+
+def disc(height, width, center, radius):
+    down, across = np.mgrid[:height, :width]
+    return np.hypot(down - center[0], across - center[1]) <= radius
+
+
+def test_what_stands_out_in_a_box_is_cut_out(library):
+    inside = disc(120, 160, (60, 90), 30)
+    noise = np.random.default_rng(0).integers(0, 40, (120, 160, 3), np.uint8)
+    Image.fromarray(np.where(inside[..., None], (220, 60, 40), (40, 90, 60)).astype(np.uint8) + noise // 4).save(
+        library.folder / "disc.png"
+    )
+    item = Library(library.folder).named("disc.png", style=False)
+    with Image.open(io.BytesIO(library.cut_out(item, 0.0, (0.3, 0.15, 0.5, 0.7)))) as image:
+        found = np.asarray(image)
+    assert found.shape == (120, 160, 4) and found[..., :3].min() == 255
+    cut = found[..., 3] > 127
+    assert (cut & inside).sum() / (cut | inside).sum() > 0.95
+    for box in ((0, 0, 1, 1), (0.2, 0.2, 0, 0.5), (-1, 0, 0.5, 0.5), (2, 2, 1, 1)):
+        with pytest.raises(MediaError, match="Nothing stands out"):
+            library.cut_out(item, 0.0, box)
+
+
+@pytest.mark.clips
+def test_a_mask_is_shown_where_it_is_carried(library):
+    make_clip(library.folder / "clip.mp4", pan(24, 160, 96, speed=2), rate=12)
+    item = Library(library.folder).named("clip.mp4", style=False)
+    Image.fromarray(np.where(disc(96, 160, (48, 110), 25), 255, 0).astype(np.uint8)).save(library.folder / "mask.png")
+    for second, moved in ((0.0, 0), (1.0, 24)):  # the camera moves to the right, so what it sees to the left
+        found = library.carried(item, "mask.png", 0, second) > 127
+        true = disc(96, 160, (48, 110 - moved), 25)
+        assert (found & true).sum() / (found | true).sum() > 0.9
 
 
 def test_the_grid_paints_each_style_at_each_alpha(library):

@@ -248,12 +248,7 @@ def test_a_mask_is_drawn_and_taken_away(tab, studio):
     still(tab)
     tab.click(".masking summary")
     tab.select_option(".mask-tool", "box")
-    box = tab.locator(".mask-canvas").bounding_box()
-    tab.mouse.move(box["x"] + box["width"] / 2, box["y"])
-    tab.mouse.down()
-    tab.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2)
-    tab.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] - 1)
-    tab.mouse.up()
+    drag(tab, ".mask-canvas", (0.5, 0.0), (0.999, 0.5), (0.999, 0.999))
     tab.click(".mask-use")
     tab.wait_for_function("document.querySelector('.dials .copy').dataset.copy.includes('--mask uploads/mask.png')")
     with Image.open(studio.folder / "uploads" / "mask.png") as image:
@@ -265,6 +260,49 @@ def test_a_mask_is_drawn_and_taken_away(tab, studio):
     tab.click("text=Paint everywhere")
     tab.wait_for_function("!document.querySelector('.dials .copy').dataset.copy.includes('--mask')")
     tab.click(".masking summary")
+
+
+def drag(tab, selector, *points):
+    """Press on a point of an element, in shares of its box, move over the others, and let go."""
+    box = tab.locator(selector).bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    for place in places[1:]:
+        tab.mouse.move(*place)
+    tab.mouse.up()
+
+
+WHITE = """([x, y]) => {
+  const canvas = document.querySelector(".mask-canvas");
+  return canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data[3] > 127;
+}"""
+
+
+def test_a_thing_is_cut_out_of_a_box_and_mended(tab, studio, tmp_path):
+    down, across = np.mgrid[:120, :180]
+    inside = np.hypot(down - 60, across - 90) <= 30
+    Image.fromarray(np.where(inside[..., None], (220, 60, 40), (40, 90, 60)).astype(np.uint8)).save(tmp_path / "d.png")
+    tab.set_input_files(".drop[data-role=content] input", tmp_path / "d.png")
+    tab.wait_for_selector(".thumb[aria-pressed=true][aria-label='d.png']")
+    settled(tab)
+    tab.click(".masking summary")
+    drag(tab, ".mask-canvas", (0.25, 0.15), (0.5, 0.5), (0.75, 0.85))
+    tab.wait_for_function(WHITE, arg=[0.5, 0.5])
+    assert not any(tab.evaluate(WHITE, place) for place in ([0.26, 0.16], [0.74, 0.84], [0.1, 0.5]))
+    tab.select_option(".mask-tool", "erase")
+    drag(tab, ".mask-canvas", (0.5, 0.5), (0.51, 0.51))
+    assert not tab.evaluate(WHITE, [0.5, 0.5]) and tab.evaluate(WHITE, [0.5, 0.3])
+    tab.click(".mask-use")
+    tab.wait_for_selector(".masking:not([open])")
+    tab.wait_for_function("document.querySelector('.mask-canvas').dataset.mask")
+    settled(tab)
+    tab.click(".masking summary")  # it is there again
+    tab.wait_for_function(WHITE, arg=[0.5, 0.3])
+    assert not tab.evaluate(WHITE, [0.5, 0.5])
+    tab.click("text=Paint everywhere")
+    tab.click(".masking summary")
+    tab.click(".thumb[aria-label='valley.jpg']")
 
 
 def test_two_tabs_show_the_same(tabs):

@@ -92,6 +92,12 @@ class Choices:
         mask = str(self.rest.get("mask") or "")
         return mask.removeprefix("key:").rpartition("@")[0] if mask.startswith("key:") else mask
 
+    @property
+    def mask_frame(self) -> int | None:
+        """The frame of a clip that the mask is of; None for every frame, and of a picture."""
+        mask = str(self.rest.get("mask") or "")
+        return int(mask.rpartition("@")[2]) if mask.startswith("key:") else None
+
     def with_share(self, key: str, share: float) -> Choices:
         """Another share of a style."""
         pairs = zip(self.styles, self.shares, strict=True)

@@ -38,6 +38,7 @@ class ChooseView:
         self.grid_version = 0
         self.cells: list[Any] = []
         self.asked: str | None = None  # key of the content whose facts are asked for
+        self.known: str | None = None  # and of the one whose facts are shown
         self._make_inputs()
         self._make_stage()
         self._make_dials()
@@ -58,7 +59,7 @@ class ChooseView:
             with tag("div", "wipe", style="--wipe: 0%") as self.wipe:
                 self.still = image("", texts.STILL, "after")
                 self.before = image("", texts.BEFORE, "before")
-                tag("canvas", "mask-canvas", aria_label=texts.MASK)
+                self.canvas = tag("canvas", "mask-canvas", aria_label=texts.MASK)
             with tag("label", "field wipe-field"):
                 tag("span", "field-label", texts.WIPE)
                 tag("input", "wipe-range", type="range", min=0, max=100, data_value=0)
@@ -163,6 +164,8 @@ class ChooseView:
         put(self.unmask, disabled=not choices.mask_file)
         put(self.compare, disabled=not choices.ready)
         self._follow_copies(choices)
+        if choices.content == self.known:  # before, the slider does not reach so far
+            self.second.show(choices.second)
         if choices.content and choices.content != self.asked:
             self.asked = choices.content
             ui.timer(0, self._ask_facts, once=True)
@@ -208,8 +211,10 @@ class ChooseView:
         shots = texts.SHOTS.get(facts.shots) or texts.SHOTS_MANY.format(count=facts.shots)
         known = dataclasses.asdict(facts) | {"shots": shots}
         say(self.facts, f"{item.name}: " + text.format(**known))
+        self.known = item.key
         self.second.input.props["max"] = max(facts.seconds, 0.04)
         self.second.input.update()
+        self.second.show(self.session.choices.second)
 
     def _show_still(self) -> None:
         still, choices = self.session.preview.still, self.session.choices
@@ -223,12 +228,15 @@ class ChooseView:
             put(self.still, src=f"/still/{still.version}.jpg")
         if still.content:
             put(self.before, src=f"/still/content/{still.content_version}.jpg")
+        put(self.canvas, data_mask=f"/still/mask/{still.version}.png" if still.mask else "")
         if still.error:
             say(self.status, still.error)
         elif not choices.ready:
             say(self.status, texts.STILL_EMPTY)
         else:
-            known = texts.STILL_STATUS.format(**dataclasses.asdict(dataclasses.replace(still, jpeg=b"", content=b"")))
+            known = texts.STILL_STATUS.format(
+                **dataclasses.asdict(dataclasses.replace(still, jpeg=b"", content=b"", mask=b""))
+            )
             say(self.status, f"{known}, {texts.REFINING if still.refining else texts.REFINED}")
 
     def _show_grid(self) -> None:

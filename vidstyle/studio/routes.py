@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,8 @@ HERE = Path(__file__).parent
 FILES = {"/studio.css": "text/css", "/studio.js": "text/javascript"}
 Handler = Callable[[Request], Awaitable[Response]]
 # A report has no scripts, and none would run that somebody has written into the file.
-REPORT_HEADERS = {"content-security-policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
+REPORT_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+REPORT_HEADERS = {"content-security-policy": REPORT_POLICY}
 ROLES = ("content", "style", "result", "mask")
 
 
@@ -35,6 +37,12 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
 
     async def still_content(request: Request) -> Response:
         return _bytes(session.preview.still.content, "image/jpeg")
+
+    async def still_mask(request: Request) -> Response:
+        return _bytes(session.preview.still.mask, "image/png")
+
+    async def cut(request: Request) -> Response:
+        return await _cut(request, session)
 
     async def cell(request: Request) -> Response:
         cells, place = session.preview.grid.cells, request.path_params["place"]
@@ -74,6 +82,8 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
     found: list[tuple[str, str, Handler]] = [
         ("GET", "/still/{version:int}.jpg", still),
         ("GET", "/still/content/{version:int}.jpg", still_content),
+        ("GET", "/still/mask/{version:int}.png", still_mask),
+        ("POST", "/cut", cut),
         ("GET", "/grid/{version:int}/{place:int}.jpg", cell),
         ("GET", "/thumb/{key}", thumb),
         ("GET", "/job/{key}/frame/{number:int}.png", painted),
@@ -110,6 +120,22 @@ async def _receive(request: Request, session: Session) -> Response:
         except VidstyleError as error:
             return PlainTextResponse(f"{error}\n".replace(str(own), "").replace(os.fspath(session.folder), ""), 422)
     return JSONResponse(said)
+
+
+async def _cut(request: Request, session: Session) -> Response:
+    """The mask of what stands out in a box of the frame that is shown, whose four numbers are shares of it."""
+    try:
+        left, top, width, height = (float(request.query_params.get(name, "")) for name in ("x", "y", "w", "h"))
+    except ValueError:
+        return PlainTextResponse(texts.NOT_FOUND, 404)
+    if not all(math.isfinite(one) for one in (left, top, width, height)):
+        return PlainTextResponse(texts.NOT_FOUND, 404)
+    box, choices = (left, top, width, height), session.choices
+    return await _made(
+        "image/png",
+        lambda: session.library.cut_out(session.library[choices.content], choices.second, box),
+        keep=False,
+    )
 
 
 async def _made(kind: str, make: Callable[[], bytes | None], *, keep: bool) -> Response:

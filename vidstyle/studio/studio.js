@@ -124,7 +124,38 @@ document.addEventListener("toggle", (event) => {
   stage.querySelector(".wipe").classList.toggle("masked", event.target.open);
   canvas.width = stage.querySelector(".after").naturalWidth || 1; // which clears it, too
   canvas.height = stage.querySelector(".after").naturalHeight || 1;
+  if (event.target.open && canvas.dataset.mask) studio.stamp(canvas, canvas.dataset.mask); // the one that is used, to be mended
 }, true);
+
+studio.stamp = async (canvas, source) => {
+  const image = new Image();
+  image.src = source;
+  try {
+    await image.decode();
+  } catch {
+    return; // another still has taken the place of this one
+  }
+  const pen = canvas.getContext("2d");
+  pen.globalCompositeOperation = "source-over";
+  pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+};
+
+// What stands out in a box that was drawn, added to the mask.
+studio.cut = async (canvas, from, to) => {
+  const share = (one, other, all) => [Math.min(one, other) / all, Math.abs(one - other) / all];
+  const [x, w] = share(from.x, to.x, canvas.width);
+  const [y, h] = share(from.y, to.y, canvas.height);
+  const said = canvas.closest(".stage").querySelector(".mask-said");
+  canvas.setAttribute("aria-busy", "true");
+  const answer = await fetch("/cut?" + new URLSearchParams({ x, y, w, h }), { method: "POST" });
+  said.textContent = answer.ok ? "" : (await answer.text()).trim();
+  if (answer.ok) {
+    const source = URL.createObjectURL(await answer.blob());
+    await studio.stamp(canvas, source);
+    URL.revokeObjectURL(source);
+  }
+  canvas.removeAttribute("aria-busy");
+};
 
 studio.draw = (canvas, event) => {
   const box = canvas.getBoundingClientRect();
@@ -134,10 +165,11 @@ studio.draw = (canvas, event) => {
   const from = studio.last || at;
   pen.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
   pen.fillStyle = pen.strokeStyle = "#fff";
-  if (tool === "box") {
+  if (tool === "box" || tool === "cut") {
     const start = (studio.first ||= at);
     pen.putImageData(studio.before, 0, 0);
-    pen.fillRect(Math.min(start.x, at.x), Math.min(start.y, at.y), Math.abs(at.x - start.x), Math.abs(at.y - start.y));
+    pen.lineWidth = canvas.width / 128;
+    pen[tool === "box" ? "fillRect" : "strokeRect"](Math.min(start.x, at.x), Math.min(start.y, at.y), Math.abs(at.x - start.x), Math.abs(at.y - start.y));
   } else {
     pen.lineCap = "round";
     pen.lineWidth = Number(document.querySelector(".mask-size").value) * (canvas.width / 256);
@@ -161,7 +193,15 @@ document.addEventListener("pointerdown", (event) => {
 document.addEventListener("pointermove", (event) => {
   if (studio.drawing && event.target.matches(".mask-canvas")) studio.draw(event.target, event);
 });
-for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, () => (studio.drawing = false));
+for (const kind of ["pointerup", "pointercancel"]) {
+  document.addEventListener(kind, (event) => {
+    if (!studio.drawing) return;
+    studio.drawing = false;
+    if (!event.target.matches?.(".mask-canvas") || document.querySelector(".mask-tool").value !== "cut") return;
+    event.target.getContext("2d").putImageData(studio.before, 0, 0); // without the outline of the box
+    if (kind === "pointerup" && studio.first) studio.cut(event.target, studio.first, studio.last);
+  });
+}
 
 studio.useMask = async (stage) => {
   const drawn = stage.querySelector(".mask-canvas");

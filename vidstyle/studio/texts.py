@@ -64,8 +64,12 @@ COMPARE = "Compare alphas"
 COMPARE_HINT = "Paint it small in each style at several alphas, to choose from"
 CELL = "{name}, alpha {alpha:g}"
 MASK, MASK_DONE, MASK_NONE = "Draw a mask", "Use this mask", "Paint everywhere"
-MASK_HINT = "Draw where the picture is painted; elsewhere the content stays. In a clip the mask is carried along."
-TOOL, TOOLS = "Tool", {"brush": "Brush", "erase": "Eraser", "box": "Box"}
+MASK_HINT = (
+    "Draw a box around a thing, and mend its mask with brush and eraser. It is painted there; elsewhere the content "
+    "stays. In a clip the mask is carried along from this frame."
+)
+TOOL, TOOLS = "Tool", {"cut": "Thing in a box", "brush": "Brush", "erase": "Eraser", "box": "Filled box"}
+NOTHING_IN_BOX = "Nothing stands out in that box. Draw it closer around the thing, with a little of what is around it."
 BRUSH = "Size of the brush"
 EMPTY_MASK = "Nothing is drawn, so nothing would be painted."
 # The queue.
