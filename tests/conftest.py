@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from browsers import lasting, launcher
 from torchvision.models.vgg import cfgs, make_layers
 from typer.testing import CliRunner
 
@@ -175,11 +176,8 @@ def samples():
 def browser():
     """A headless Chromium; the tests that need it are skipped, visibly, where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("there is no Chromium")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = lasting(launcher(started))
         yield browser
         browser.close()
 

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import io
 import json
 import os
 import shlex
@@ -13,16 +14,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import make_clip, pan
 from conftest import pixels, texture
 from PIL import Image
 
+from vidstyle import schedule
 from vidstyle.api import StillPainter
 from vidstyle.errors import MediaError, UsageError
+from vidstyle.jobs.balance import Animation
 from vidstyle.settings import BalanceSettings, ImageSettings, VideoSettings
 from vidstyle.studio import queue as queue_module
-from vidstyle.studio import texts
+from vidstyle.studio import reports, texts
 from vidstyle.studio.access import BODY_LIMIT, UPLOAD_LIMIT, Access, Guard
 from vidstyle.studio.choices import Choices, from_result
+from vidstyle.studio.keys import Curve
 from vidstyle.studio.library import Library, safe_name
 from vidstyle.studio.preview import ALPHAS, Preview
 from vidstyle.studio.queue import Queue
@@ -284,6 +289,67 @@ def test_each_kind_of_job_has_its_own_settings(library):
     assert (clip.job, clip.format, clip.with_content(choices.content, moves=False).job) == ("video", "mp4", "image")
 
 
+def curve(text, **changes):
+    return Curve.of(text, BalanceSettings(seconds=2, fps=12, bounce=False, **changes))
+
+
+def test_a_curve_is_that_of_the_animation():
+    text = "start:1, 40%:0.3 ease, 1.5s:0.8 step, 20f:0.1"
+    for bounce in (True, False):
+        settings = BalanceSettings(seconds=3.1, fps=12, bounce=bounce, alpha=text)
+        found, right = Curve.of(text, settings), Animation(settings, (1.0,))
+        assert (tuple(found.times), found.fps) == (right.times, right.fps)
+    places = [(0, 1), (0.4, 0.3), (1.5 / (23 / 12), 0.8), (20 / 23, 0.1)]
+    assert curve(text).places == [pytest.approx(one) for one in places]
+    line = curve(text).line
+    values = schedule.values(text, curve(text).times, curve(text).fps)
+    assert line == sorted(line, key=lambda point: point[0])
+    for number, value in enumerate(values):  # the frames lie on it
+        place = number / 23
+        after = next(at for at, point in enumerate(line) if point[0] >= place - 1e-9)
+        (left, low), (right, high) = line[max(after - 1, 0)], line[after]
+        share = (place - left) / (right - left) if right > left else 1.0
+        assert low + (high - low) * share == pytest.approx(value, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (lambda one: one.moved(1, 0.25, 0.555), "start:1, 25%:0.56 ease, 1s:0.2 step, end:0"),
+        (lambda one: one.moved(1, 0.9, 2.0), "start:1, 52.1%:1 ease, 1s:0.2 step, end:0"),  # up to the next key
+        (lambda one: one.moved(2, 0.75, 0.2), "start:1, 40%:0.4 ease, 1.44s:0.2 step, end:0"),
+        (lambda one: one.moved(2, 0.995, 0.2), "start:1, 40%:0.4 ease, end:0.2 step, end:0"),
+        (lambda one: one.moved(3, 0.8, 0.1), "start:1, 40%:0.4 ease, 1s:0.2 step, 80%:0.1"),
+        (lambda one: one.added(0.45, 0.5), "start:1, 40%:0.4 ease, 45%:0.5 ease, 1s:0.2 step, end:0"),
+        (lambda one: one.added(), "start:1, 40%:0.4 ease, 1s:0.2 step, 76.1%:0.2 step, end:0"),  # in the widest gap
+        (lambda one: one.removed(3), "start:1, 40%:0.4 ease, 1s:0.2"),
+        (lambda one: one.eased(0, "step"), "start:1 step, 40%:0.4 ease, 1s:0.2 step, end:0"),
+    ],
+)
+def test_a_key_that_is_changed_keeps_its_unit_and_its_neighbours(edit, text):
+    changed = edit(curve("start:1, 40%:0.4 ease, 1s:0.2 step, end:0"))
+    assert changed == text
+    assert curve(changed).line
+
+
+def test_the_last_keys_stay():
+    assert curve("0.4").removed(0) == "0.4"
+    assert curve("start:1, end:0").removed(1) == "1"
+    assert curve("start:1, 1s:0 loop").removed(1) == "start:1, 1s:0 loop"
+
+
+def test_alpha_over_time_is_that_of_the_command(library):
+    choices = chosen(library).with_job("balance")
+    assert "--alpha" not in choices.command(library, "a.gif")
+    assert choices.with_schedule("0s:1, end:0").settings() == choices.settings()  # as without
+    other = choices.with_schedule("start:0.2, 50%:1 ease, end:0", alpha=0.7)
+    assert other.settings().alpha == "0s:0.2, 50%:1 ease, end:0"
+    assert (other.dials["alpha"], other.with_job("image").settings().alpha) == (0.7, 0.7)
+    for wrong in ("", "start:2, end:0", "1s:1, 0s:0", "50:1"):
+        with pytest.raises(UsageError, match="alpha"):
+            choices.with_schedule(wrong)
+
+
 def test_an_output_does_not_take_the_place_of_another_file(library):
     choices = chosen(library)
     assert choices.output(library.folder) == "painting.png"
@@ -306,6 +372,60 @@ def test_a_result_gives_its_settings_back(library, vidstyle, network, monkeypatc
     assert found.with_dial("first_iterations", 3).rest == {"network": "tiny.safetensors"}
     with pytest.raises(MediaError, match="does not hold the settings"):
         from_result(Path("photo.png"), library, Choices())
+
+
+@pytest.mark.clips
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (("--alpha", "0s:1, 50%:0.2, end:0.5"), "0s:1, 50%:0.2, end:0.5"),
+        (("--from", "0.8"), "start:0.8, end:0"),
+        ((), "start:1, end:0"),
+    ],
+)
+def test_an_animation_gives_its_alpha_over_time_back(library, vidstyle, network, monkeypatch, given, text):
+    monkeypatch.chdir(library.folder)
+    words = ["--network", network, "--iterations", 1, "--first-iterations", 1, "--size", 64, "--device", "cpu"]
+    words += ["--seconds", 1, "--fps", 3, "--space", "linear", *given]
+    done = vidstyle("balance", "photo.png", "one.png", "-o", "a.gif", *words)
+    assert done.exit_code == 0, done.output
+    found, _ = from_result(Path("a.gif"), library, Choices())
+    assert (found.schedule, found.job, found.seconds) == (text, "balance", 1.0)
+    assert found.settings().alpha == (given[1] if "--alpha" in given else None if not given else "0s:0.8, end:0")
+
+
+@pytest.mark.clips
+def test_the_report_of_a_job_is_made_by_a_command(library, vidstyle, network, monkeypatch):
+    monkeypatch.chdir(library.folder)
+    make_clip(library.folder / "clip.mp4", pan(6), rate=12)
+    small = ["--network", network, "--first-iterations", 2, "--iterations", 1, "--device", "cpu", "--feather", 3]
+    words = ["video", "clip.mp4", "one.png", "./-two.png", "-o", "out.gif", *small, "--mix", "1,0.5", "--keep-job"]
+    assert vidstyle(*words, "--mask", "photo.png").exit_code == 0
+    found = reports.words([str(word) for word in (*words, "--mask", "photo.png")])
+    assert found[:7] == ["measure", "clip.mp4", "out.gif", "-o", "out.report.html", "-o", "out.report.json"]
+    assert found[7:11] == ["--style", "one.png", "--style", "./-two.png"]
+    assert not {"--mask", "photo.png", "--feather", "3"} & set(found) and found[found.index("--mix") + 1] == "1,0.5"
+    done = vidstyle(*found, "-q")
+    assert done.exit_code == 0, done.output
+    report = json.loads(Path("out.report.json").read_text())
+    shown = dict(reports.figures(Path("out.report.json")))
+    assert float(shown[texts.WARPING]) == pytest.approx(report["consistency"][0]["warping"]["mean"], rel=0.01)
+    ratio = 100 * report["independence"]["warping_ratio"]
+    assert float(shown[texts.FLICKER].removesuffix(" %")) == pytest.approx(ratio, rel=0.01)
+    assert set(shown) == {texts.FLICKER, texts.WARPING, texts.STYLE_DISTANCE, texts.STYLE_RATIO, texts.SHARPNESS}
+
+
+def test_a_report_that_cannot_be_read_has_no_figures(tmp_path):
+    for data in (
+        "",
+        "[]",
+        "{}",
+        '{"independence": null, "consistency": []}',
+        '{"independence": {"warping_ratio": "x"}}',
+    ):
+        (tmp_path / "a.report.json").write_text(data)
+        assert reports.figures(tmp_path / "a.report.json") == []
+    assert reports.figures(tmp_path / "none.json") == []
 
 
 # The preview
@@ -379,6 +499,39 @@ def test_a_mask_that_is_drawn_belongs_to_its_content(library):
     assert choices.with_content(ride.key, moves=True).mask_file == ""
     clip = choices.with_content(ride.key, moves=True).with_mask(file, library.frame_number(ride, 1.0))
     assert (clip.settings().mask, clip.mask_file) == ("key:uploads/mask.png@24", file)
+
+
+def disc(height, width, center, radius):
+    down, across = np.mgrid[:height, :width]
+    return np.hypot(down - center[0], across - center[1]) <= radius
+
+
+def test_what_stands_out_in_a_box_is_cut_out(library):
+    inside = disc(120, 160, (60, 90), 30)
+    noise = np.random.default_rng(0).integers(0, 40, (120, 160, 3), np.uint8)
+    Image.fromarray(np.where(inside[..., None], (220, 60, 40), (40, 90, 60)).astype(np.uint8) + noise // 4).save(
+        library.folder / "disc.png"
+    )
+    item = Library(library.folder).named("disc.png", style=False)
+    with Image.open(io.BytesIO(library.cut_out(item, 0.0, (0.3, 0.15, 0.5, 0.7)))) as image:
+        found = np.asarray(image)
+    assert found.shape == (120, 160, 4) and found[..., :3].min() == 255
+    cut = found[..., 3] > 127
+    assert (cut & inside).sum() / (cut | inside).sum() > 0.95
+    for box in ((0, 0, 1, 1), (0.2, 0.2, 0, 0.5), (-1, 0, 0.5, 0.5), (2, 2, 1, 1)):
+        with pytest.raises(MediaError, match="Nothing stands out"):
+            library.cut_out(item, 0.0, box)
+
+
+@pytest.mark.clips
+def test_a_mask_is_shown_where_it_is_carried(library):
+    make_clip(library.folder / "clip.mp4", pan(24, 160, 96, speed=2), rate=12)
+    item = Library(library.folder).named("clip.mp4", style=False)
+    Image.fromarray(np.where(disc(96, 160, (48, 110), 25), 255, 0).astype(np.uint8)).save(library.folder / "mask.png")
+    for second, moved in ((0.0, 0), (1.0, 24)):  # the camera moves to the right, so what it sees to the left
+        found = library.carried(item, "mask.png", 0, second) > 127
+        true = disc(96, 160, (48, 110 - moved), 25)
+        assert (found & true).sum() / (found | true).sum() > 0.9
 
 
 def test_the_grid_paints_each_style_at_each_alpha(library):
@@ -479,6 +632,30 @@ def test_a_job_that_fails_says_why_and_the_next_one_runs(queues):
     assert queue.entries[0].message == "it cannot be painted"
 
 
+FITTING = """
+import os, pathlib, sys, time
+os.mkdir(".vidstyle-abcdefgh")
+pathlib.Path(".vidstyle-abcdefgh/trial.gif").write_bytes(bytes(1234))
+while not pathlib.Path("go").exists():
+    time.sleep(0.02)
+pathlib.Path("a[1].gif").write_bytes(bytes(999))
+print("a[1].gif: 999 bytes of 1 kB; gave up: 9 -> 7 px wide", file=sys.stderr)
+"""
+
+
+def test_the_size_of_an_encoding_is_told_while_it_is_made(queues):
+    queue = queues()
+    (queue.folder / "fake.py").write_text(FITTING)
+    key = queue.add(["encode", "b.mp4.job", "-o", "a[1].gif"], "a[1].gif", "encode", "", of="b").key
+    assert (queue.size(key), queue[key].of) == (0, "b")
+    queue.start()
+    wait_for(lambda: queue.size(key) == 1234)
+    (queue.folder / "go").touch()
+    wait_for(lambda: states(queue) == ["done"])
+    assert (queue.size(key), queue[key].message) == (999, "999 bytes of 1 kB; gave up: 9 -> 7 px wide")
+    assert Queue(queue.folder)[key] == queue[key]
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="another system does not tell the words of a process")
 def test_another_server_goes_on_with_the_queue(queues):
     queue = queues()
@@ -540,7 +717,7 @@ def test_a_job_that_ignores_its_interruption_is_terminated(queues, monkeypatch):
 def test_every_text_of_the_page_is_in_one_file():
     """What the modules of the page say themselves are names of classes, properties and events."""
     folder = Path(texts.__file__).parent
-    for name in ("page", "choosing", "painting", "looking"):
+    for name in ("page", "choosing", "curve", "painting", "looking"):
         tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
         docs = {
             ast.get_docstring(node, clean=False)

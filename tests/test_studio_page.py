@@ -11,6 +11,8 @@ from conftest import pixels, texture
 from PIL import Image
 from test_studio_server import Studio, wait_for
 
+from vidstyle.schedule import Schedule
+
 WAIT = 120_000  # milliseconds that a step may take at most
 SIZES = ((360, 740), (768, 1024), (1440, 900), (2560, 1440))
 LIGHTEST = 500_000  # bytes of the page, as they are sent
@@ -178,6 +180,59 @@ def test_a_dial_paints_the_still_anew_and_nothing_moves(tab):
     tab.wait_for_function("document.querySelector('.dials input').value == '0.4'")
 
 
+def alpha_over_time(tab, text):
+    """Wait until the text field has it, and the command, too."""
+    tab.wait_for_function("text => document.querySelector('.curve-editor input').value == text", arg=text)
+    wanted = shlex.quote(str(Schedule.parse(text)))
+    tab.wait_for_function("text => document.querySelector('.dials .copy').dataset.copy.includes(text)", arg=wanted)
+
+
+def test_keys_of_a_curve_are_dragged_moved_and_typed(tab):
+    tab.locator(".dials").get_by_label("Paint as").select_option("balance")
+    keys, text = tab.locator(".key"), tab.locator(".curve-editor input")
+    tab.wait_for_selector(".key >> nth=1")
+    text.fill("start:1, 50%:0.4 ease, end:0")
+    text.press("Tab")
+    tab.wait_for_selector(".key >> nth=2")
+    alpha_over_time(tab, "start:1, 50%:0.4 ease, end:0")
+
+    tab.locator(".curve-area").scroll_into_view_if_needed()
+    box = tab.locator(".curve-area").bounding_box()
+    tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.6 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
+    tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.25 * box["height"])
+    tab.mouse.up()
+    tab.wait_for_function("document.querySelectorAll('.key')[1].ariaValueNow == '0.75'")
+    assert text.input_value().startswith("start:1, 30")
+    tab.wait_for_function("document.querySelector('.dials input').value == '0.75'")  # the still shows that alpha
+    text.fill("start:1, 30%:0.75 ease, end:0")
+    text.press("Tab")
+
+    keys.nth(1).focus()
+    keys.nth(1).press("ArrowRight")
+    alpha_over_time(tab, "start:1, 31%:0.75 ease, end:0")
+    keys.nth(1).press("Shift+ArrowDown")
+    alpha_over_time(tab, "start:1, 31%:0.65 ease, end:0")
+    keys.nth(1).press("Enter")
+    alpha_over_time(tab, "start:1, 31%:0.65 step, end:0")
+    keys.nth(1).press("Delete")
+    tab.wait_for_function("!document.querySelector('.dials .copy').dataset.copy.includes('--alpha')")
+    assert text.input_value() == "start:1, end:0"
+    tab.locator(".curve-area").dblclick(position={"x": box["width"] * 0.5, "y": box["height"] * 0.9})
+    tab.wait_for_selector(".key >> nth=2")
+    assert float(keys.nth(1).get_attribute("aria-valuenow")) == pytest.approx(0.1, abs=0.02)
+
+    before = tab.get_attribute(".dials .copy", "data-copy")
+    text.fill("start:1, 50:0")
+    text.press("Tab")
+    tab.wait_for_function("document.querySelector('.schedule-error').textContent.includes('right after 50')")
+    assert tab.get_attribute(".dials .copy", "data-copy") == before
+    tab.locator(".dials").get_by_label("Paint as").select_option("image")
+    tab.wait_for_selector(".curve-editor", state="hidden")
+    tab.click("text=Reset")
+
+
 @pytest.mark.slow
 def test_a_small_painting_that_is_clicked_sets_style_and_alpha(tab):
     still(tab)
@@ -194,12 +249,7 @@ def test_a_mask_is_drawn_and_taken_away(tab, studio):
     still(tab)
     tab.click(".masking summary")
     tab.select_option(".mask-tool", "box")
-    box = tab.locator(".mask-canvas").bounding_box()
-    tab.mouse.move(box["x"] + box["width"] / 2, box["y"])
-    tab.mouse.down()
-    tab.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2)
-    tab.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] - 1)
-    tab.mouse.up()
+    drag(tab, ".mask-canvas", (0.5, 0.0), (0.999, 0.5), (0.999, 0.999))
     tab.click(".mask-use")
     tab.wait_for_function("document.querySelector('.dials .copy').dataset.copy.includes('--mask uploads/mask.png')")
     with Image.open(studio.folder / "uploads" / "mask.png") as image:
@@ -211,6 +261,49 @@ def test_a_mask_is_drawn_and_taken_away(tab, studio):
     tab.click("text=Paint everywhere")
     tab.wait_for_function("!document.querySelector('.dials .copy').dataset.copy.includes('--mask')")
     tab.click(".masking summary")
+
+
+def drag(tab, selector, *points):
+    """Press on a point of an element, in shares of its box, move over the others, and let go."""
+    box = tab.locator(selector).bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    for place in places[1:]:
+        tab.mouse.move(*place)
+    tab.mouse.up()
+
+
+WHITE = """([x, y]) => {
+  const canvas = document.querySelector(".mask-canvas");
+  return canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data[3] > 127;
+}"""
+
+
+def test_a_thing_is_cut_out_of_a_box_and_mended(tab, studio, tmp_path):
+    down, across = np.mgrid[:120, :180]
+    inside = np.hypot(down - 60, across - 90) <= 30
+    Image.fromarray(np.where(inside[..., None], (220, 60, 40), (40, 90, 60)).astype(np.uint8)).save(tmp_path / "d.png")
+    tab.set_input_files(".drop[data-role=content] input", tmp_path / "d.png")
+    tab.wait_for_selector(".thumb[aria-pressed=true][aria-label='d.png']")
+    settled(tab)
+    tab.click(".masking summary")
+    drag(tab, ".mask-canvas", (0.25, 0.15), (0.5, 0.5), (0.75, 0.85))
+    tab.wait_for_function(WHITE, arg=[0.5, 0.5])
+    assert not any(tab.evaluate(WHITE, place) for place in ([0.26, 0.16], [0.74, 0.84], [0.1, 0.5]))
+    tab.select_option(".mask-tool", "erase")
+    drag(tab, ".mask-canvas", (0.5, 0.5), (0.51, 0.51))
+    assert not tab.evaluate(WHITE, [0.5, 0.5]) and tab.evaluate(WHITE, [0.5, 0.3])
+    tab.click(".mask-use")
+    tab.wait_for_selector(".masking:not([open])")
+    tab.wait_for_function("document.querySelector('.mask-canvas').dataset.mask")
+    settled(tab)
+    tab.click(".masking summary")  # it is there again
+    tab.wait_for_function(WHITE, arg=[0.5, 0.3])
+    assert not tab.evaluate(WHITE, [0.5, 0.5])
+    tab.click("text=Paint everywhere")
+    tab.click(".masking summary")
+    tab.click(".thumb[aria-label='valley.jpg']")
 
 
 def test_two_tabs_show_the_same(tabs):
@@ -286,11 +379,20 @@ def test_somebody_paints_a_clip_from_begin_to_end(tabs, studio, tmp_path):
     assert [path.read_bytes() for path in own] == [path.read_bytes() for path in other]
 
     tab.select_option(".results select >> nth=1", "gif")
+    tab.locator(".results").get_by_label("At most, MB").fill("0.03")
+    tab.locator(".results").get_by_label("At most, MB").press("Tab")
     tab.click("button:text-is('Encode')")
+    tab.click("button:text-is('Measure consistency')")
+    tab.wait_for_function("document.querySelector('.files').textContent.includes('of 30 kB; gave up: ')")
+    assert tab.get_attribute(".files a", "href").endswith("/output")
+    assert (studio.folder / "ride.gif").stat().st_size <= 30_000
+    tab.wait_for_function("document.querySelectorAll('.figures dd').length == 5")
+    status, headers, page = studio.ask(tab.get_attribute(".report a", "href"))
+    assert (status, headers["content-security-policy"].startswith("sandbox")) == (200, True)
+    assert page == (studio.folder / "ride.report.html").read_bytes()
     tab.click(".tab:text-is('Paint')")
     state(tab, 1, "done")
-    with Image.open(studio.folder / "ride.gif") as image:
-        assert (image.size[0], image.n_frames) == (64, 24)
+    state(tab, 2, "done")
 
     tab.click(".tab:text-is('Choose')")
     tab.click(".thumb[aria-label='valley.jpg']")

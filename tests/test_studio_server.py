@@ -163,6 +163,7 @@ HOSTILE = {
     "an unknown job": ("/job/0000/frame/0.png", {}),
     "a job that climbs": ("/job/..%2f..%2f/output", {}),
     "a frame that is no number": ("/job/0000/frame/..%2f0.png", {}),
+    "a report of an unknown job": ("/job/..%2f/report", {}),
     "a negative frame": ("/job/0000/content/-1.jpg", {}),
     "a static file that climbs": ("/_nicegui/3.18.0/static/..%2f..%2f..%2fsecret.png", {}),
     "an API description": ("/openapi.json", {}),
@@ -185,6 +186,10 @@ POSTED = {
         {"Content_Length": "99999999999"},
         b"",
     ),
+    "a box without a token": ("/cut?x=0&y=0&w=.5&h=.5", {"Cookie": None}, b""),
+    "a box of another site": ("/cut?x=0&y=0&w=.5&h=.5", {"Origin": "http://evil.example"}, b""),
+    "a box that is none": ("/cut?x=nan&y=0&w=inf&h=1", {}, b""),
+    "a box without numbers": ("/cut?x=../..", {}, b""),
     "another method": ("/job/0000/output", {}, b""),
 }
 

@@ -57,10 +57,10 @@ def test_scales_double_up_to_the_size():
     assert scales((40, 50)) == [(40, 50)]
 
 
-def walk(network, style, pictures, **changes):
+def walk(network, style, pictures, kind=Stylizer, **changes):
     """The pastiches of a clip that stands still while its content and alpha change; one still at the end."""
     settings = VideoSettings(iterations=6, first_iterations=8, **changes)
-    stylizer, state, results = Stylizer(network, [style], settings), None, []
+    stylizer, state, results = kind(network, [style], settings), None, []
     size = pictures[0].shape[1:]
     still = Motion(torch.zeros(2, *size), torch.ones(1, *size))
     for index, image in enumerate(pictures):
@@ -198,3 +198,22 @@ def test_kept_colours_are_the_photographs_own(tiny_network, picture, style):
     frame = Frame(0, picture, None, 0.3, (1.0,), preserve_color=1.0)
     result, state = stylizer.step(frame, None)
     assert (result.image == to_pixels(preserve_color(state.pastiche, picture, 1.0))).all()
+
+
+def test_a_frame_is_seen_as_it_grows_and_is_painted_alike(tiny_network, picture, style):
+    plain = walk(tiny_network, style, [picture, picture.flip(2)], device="cpu", preserve_color=0.5)
+    seen = []
+    original = Stylizer.step
+
+    class Watched(Stylizer):
+        def step(self, frame, state):
+            self.on_growth = lambda make: seen.append((frame.index, make()))
+            return original(self, frame, state)
+
+    watched = walk(tiny_network, style, [picture, picture.flip(2)], device="cpu", preserve_color=0.5, kind=Watched)
+    for one, other in zip(plain, watched, strict=True):
+        assert (one == other).all()
+    assert {index for index, _ in seen} == {0, 1} and all(image.shape == plain[0].shape for _, image in seen)
+    first = [image for index, image in seen if index == 0][:7]  # of 8 evaluations; the last still comes later
+    away = [abs(image.astype(int) - plain[0]).mean() for image in first]
+    assert away[-1] < 1 and away[-1] < away[0]

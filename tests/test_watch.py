@@ -1,5 +1,6 @@
 """`vidstyle watch` and what it reads: the progress of a job that another process paints, or has painted."""
 
+import dataclasses
 import json
 import os
 import re
@@ -7,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
+import psutil
 import pytest
 from clips import make_clip, pan
 from conftest import pixels, texture
@@ -17,7 +20,10 @@ from rich.color import Color
 from vidstyle.api import JobWatcher
 from vidstyle.cli.watching import curve, described, half_blocks, spoken
 from vidstyle.errors import JobError
+from vidstyle.jobs.folder import growing as growing_module
 from vidstyle.jobs.folder import status as status_module
+from vidstyle.jobs.folder.growing import GROWING, GrowingPicture
+from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.status import JobStatus
 
 FRAMES = 6
@@ -189,3 +195,96 @@ def test_half_blocks_show_two_pixels_a_character():
     first = text.spans[0].style
     assert (first.color, first.bgcolor) == (Color.from_rgb(255, 0, 0), Color.from_rgb(0, 255, 0))
     assert half_blocks(np.zeros((400, 600, 3), np.uint8), 30, 100).plain.count("\n") == 9  # 30 x 20 pixels
+
+
+class Clock:
+    """Stands for the time: each look at it takes a second."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        self.now += 1.0
+        return self.now
+
+
+@pytest.mark.clips
+def test_the_frame_that_is_painted_is_seen_as_it_grows(held, monkeypatch):
+    monkeypatch.setattr(growing_module, "time", Clock())
+    keep(held, journal(held)[:2])
+    watcher, grown = JobWatcher(held), GrowingPicture(held)
+    pictures = [pixels(texture(900, 1200, seed)) for seed in (1, 2)]
+    assert (watcher.status().growing, watcher.growing()) == (0, None)
+    assert np.array_equal(watcher.newest(watcher.status()), watcher.picture(1))
+    made = []
+
+    def make(number):
+        made.append(number)
+        return pictures[number]
+
+    while len(made) < 1:
+        grown(lambda: make(0))
+    first, shown = watcher.status().growing, watcher.newest(watcher.status())
+    assert first and shown.shape == (480, 640, 3)
+    small = cv2.resize(pictures[0], (640, 480), interpolation=cv2.INTER_AREA)
+    assert abs(shown.astype(int) - small).mean() < 4
+    for _ in range(50):
+        grown(lambda: make(1))
+    assert made == [0]  # a hundredth of the time is spent on it
+    for _ in range(60):
+        grown(lambda: make(1))
+    assert made == [0, 1] and watcher.status().growing != first
+    grown.saved()
+    assert watcher.status().growing == 0 and not (held / GROWING).exists()
+
+
+@pytest.mark.clips
+def test_memory_and_shots_are_told(held, monkeypatch, vidstyle):
+    manifest = Manifest.decoded((held / "manifest.json").read_bytes())
+    (held / "manifest.json").write_bytes(dataclasses.replace(manifest, shots=(2, 4)).encoded())
+    whole = journal(held)
+    for painted, shot in ((1, 1), (2, 1), (3, 2), (5, 3)):
+        keep(held, whole[:painted])
+        status = JobWatcher(held).status()
+        assert (status.shot, status.shots) == (shot, 3)
+    line = vidstyle("watch", held, "--once").output
+    assert "5 of 6 frames, shot 3 of 3" in line
+    if sys.platform == "linux":
+        pid = json.loads(owner(held))["pid"]
+        assert status.memory == pytest.approx(psutil.Process(pid).memory_info().rss, rel=0.2)
+        assert re.search(r"[\d.]+ MB of memory", line)
+    monkeypatch.setattr(status_module.socket, "gethostname", lambda: "elsewhere")
+    assert JobWatcher(held).status().memory is None
+
+
+@pytest.mark.clips
+def test_a_picture_that_a_killed_run_has_left_does_not_grow(held, job):
+    keep(held, journal(held)[:2])
+    (held / GROWING).write_bytes(b"old")
+    began = (held / "owner.json").stat().st_mtime
+    os.utime(held / GROWING, (began - 10, began - 10))
+    watcher = JobWatcher(held)
+    assert watcher.status().growing == 0
+    os.utime(held / GROWING, (began + 10, began + 10))
+    assert watcher.status().growing
+    assert np.array_equal(watcher.newest(watcher.status()), watcher.picture(1))  # it is no picture
+
+
+@pytest.mark.clips
+def test_a_job_writes_the_picture_that_grows_and_removes_it(tmp_path, network, vidstyle, monkeypatch):
+    seen = []
+    saved = GrowingPicture.saved
+
+    def looked(self):
+        seen.append(JobWatcher(tmp_path / "out.gif.job").growing())
+        saved(self)
+
+    monkeypatch.setattr(growing_module, "EVERY", 0.0)
+    monkeypatch.setattr(GrowingPicture, "saved", looked)
+    clip = make_clip(tmp_path / "clip.mp4", pan(3), rate=12)
+    Image.fromarray(pixels(texture(64, 64, 2))).save(tmp_path / "style.png")
+    words = ["--network", network, "--iterations", 3, "--first-iterations", 3, "--device", "cpu"]
+    done = vidstyle("video", clip, tmp_path / "style.png", "-o", tmp_path / "out.gif", *words)
+    assert done.exit_code == 0, done.output
+    assert len(seen) == 3 and seen[0][:2] == b"\xff\xd8"
+    assert not (tmp_path / "out.gif.job").exists()

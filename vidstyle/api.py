@@ -23,7 +23,7 @@ from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.firsts import first_sheet, paint_first_frames
 from vidstyle.jobs.folder.status import JobStatus, JobWatcher
-from vidstyle.jobs.masking import make_mask
+from vidstyle.jobs.masking import carry_mask, make_mask
 from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.output.origin import origin_of
 from vidstyle.jobs.prepared import balance_of, image_of, sheet_of, sheet_settings, unpainted, video_of
@@ -45,6 +45,7 @@ __all__ = [
     "Shot",
     "StillPainter",
     "animate_balance",
+    "carry_mask",
     "encode_job",
     "find_shots",
     "first_sheet",

@@ -17,6 +17,7 @@ from rich.style import Style
 from rich.text import Text
 
 from vidstyle.cli.endings import errors_told
+from vidstyle.system.sites import said as size_said
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,6 +99,8 @@ def described(status: JobStatus) -> str:
         "gone": "the job folder was removed, as it is when the outputs are made",
     }
     parts = [f"{status.painted} of {status.frames or '?'} frames"]
+    if status.shots > 1:
+        parts.append(f"shot {status.shot} of {status.shots}")
     if status.losses:
         parts.append(f"loss {status.losses[-1]:.4f}")
     if status.evaluations and status.running:
@@ -106,6 +109,8 @@ def described(status: JobStatus) -> str:
         parts.append(f"{status.fps:.2f} frames/s" if status.fps >= 1 else f"{1 / status.fps:.1f} s/frame")
     if status.eta_seconds is not None:
         parts.append(f"{spoken(status.eta_seconds)} left")
+    if status.memory:
+        parts.append(f"{size_said(status.memory)} of memory")
     return f"{status.folder.name.removesuffix('.job')}: {', '.join(parts)}; {words[status.phase]}"
 
 
@@ -127,10 +132,8 @@ def _drawn(watcher: JobWatcher, status: JobStatus, console: Console) -> Renderab
         parts.append(Text("\n".join(curve(status.losses, width))))
     readable = (console.encoding or "").lower().startswith("utf")
     rows = console.height - UNDER
-    if readable and rows >= 4 and status.newest is not None:
-        picture = watcher.picture(status.newest)
-        if picture is not None:
-            parts.append(half_blocks(picture, width, rows))
+    if readable and rows >= 4 and (picture := watcher.newest(status)) is not None:
+        parts.append(half_blocks(picture, width, rows))
     return Group(*parts)
 
 

@@ -75,6 +75,7 @@ class Minimiser:
         inverse_curvature: float = 0.0,
         caution: float = 1.0,
         freedom: Tensor | None = None,
+        seen: Callable[[Tensor], None] | None = None,
     ) -> Minimum:
         """The picture near `start` with the least loss, its pixels kept in [0, 1].
 
@@ -86,6 +87,7 @@ class Minimiser:
             inverse_curvature: `Minimum.inverse_curvature` of a similar minimisation, or 0.
             caution: divides the length of every step that is not derived from a measured inverse curvature.
             freedom: (1, 1, H, W) above 0, how far each pixel moves in a step beside others; None for all alike.
+            seen: called after each step with the best picture so far, which the next step changes.
         """
         found = self.optimizer
         found.start(start.detach().clamp(0, 1), inverse_curvature, caution, freedom)
@@ -102,6 +104,8 @@ class Minimiser:
                 before = value
             self.advance()
             done += 1
+            if seen is not None:
+                seen(found.image)
         # Where every step was refused, what they measured is noise, and steps of its length would be refused again.
         known = measured if value < first_value or done == 1 else 0.0
         return Minimum(found.image.clone(), value, first_value, last_value, terms, done, known)

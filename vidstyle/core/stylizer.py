@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,7 @@ FIRST_CHECK = 3  # evaluations of a warm-started frame after which it may be don
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
 
 Size = tuple[int, int]  # height, width
+OnGrowth = Callable[[Callable[[], np.ndarray]], None]  # given what makes the picture so far, (H, W, 3) uint8
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +106,8 @@ class Stylizer:
         self._transfers: dict[int, tuple[Tensor, Tensor]] = {}  # by the number of the area: the last moments, the map
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
         self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+        self.on_growth: OnGrowth | None = None  # called after each step of a minimisation
+        self._painting: tuple[Frame, Tensor | None, State | None] | None = None
 
     def step(self, frame: Frame, state: State | None) -> tuple[Result, State]:
         """Paint `frame`, starting from `state` if it continues a shot.
@@ -122,6 +125,7 @@ class Stylizer:
             frame = dataclasses.replace(frame, budget=Budget(1, 0.0))  # nothing of it is painted
         with engine(self.device):
             colored, colors = self._recolored(frame, state)
+            self._painting = None if self.on_growth is None else (frame, colors, state)
             content = colored.image.to(self.device)[None]
             if self.settings.colors_only:
                 minimum = optimize.Minimum(content, 0.0, 0.0, 0.0, [0.0] * len(TERMS), 0, 0.0)
@@ -148,6 +152,17 @@ class Stylizer:
             seconds=time.perf_counter() - began,
         )
         return result, after
+
+    def _seen(self, image: Tensor) -> None:
+        """Offer `on_growth` the frame that is being painted."""
+        if self.on_growth is not None and self._painting is not None:
+            self.on_growth(functools.partial(self._so_far, image, *self._painting))
+
+    def _so_far(self, image: Tensor, frame: Frame, colors: Tensor | None, state: State | None) -> np.ndarray:
+        """A frame as it would be shown if its painting ended now."""
+        pastiche = resized(image, size_of(frame.image[None]))[0]
+        maps = self._color_maps(frame, pastiche, colors, state)
+        return to_pixels(self.shown(frame, State(frame.index, pastiche, 0.0, color_maps=maps)))
 
     def shown(self, frame: Frame, state: State) -> Tensor:
         """What is shown of a frame, (3, H, W), of the state after it: the pastiche with its colours matched to the
@@ -360,6 +375,7 @@ class Stylizer:
                     inverse_curvature=inverse_curvature,
                     caution=caution,
                     freedom=warm.freedom if warm else None,
+                    seen=None if self.on_growth is None else self._seen,
                 )
             # A comparison with NaN is false: a loss or a gradient that is not finite ends here, too.
             if minimum.loss < minimum.first_loss or minimum.last_loss <= EXPLODED * max(minimum.first_loss, PERFECT):

@@ -92,6 +92,36 @@ def make_mask(
     return path
 
 
+@checked
+def carry_mask(clip: File, mask: File, frame: Number, *, size: Number = 256) -> Callable[[int], np.ndarray]:
+    """What gives the mask of each frame of a clip, carried there from the mask of one.
+
+    Args:
+        clip: a clip.
+        mask: a picture, white where it is painted.
+        frame: that the mask is of, counted in the file from 0.
+        size: long side of the masks in pixels; at most that of the clip.
+
+    Returns:
+        A function of a frame, counted in the file, that gives its mask (H, W) uint8: black outside of the shot. It
+        keeps what it has found.
+
+    Raises:
+        VidstyleError: of the class that `vidstyle.errors` draws.
+    """
+    source = VideoSource(str(clip), VideoSettings(size=size), (1.0,))
+    carrier = Carrier(source.seen, source.estimate, source.settings.long_term, source.clip.first)
+    require_painted(frame, carrier.numbers, f"frame {frame}")
+    carried = carrier.carried(pictures.load_mask(mask), frame)
+
+    def mask_at(number: int) -> np.ndarray:
+        require_painted(number, carrier.numbers, f"frame {number}")
+        with closing(carried.decode(number - carrier.first)) as masks:
+            return next(masks)
+
+    return mask_at
+
+
 def _of_box(
     picture: np.ndarray, own: tuple[int, int], box: Sequence[int], points: Sequence[Sequence[int]]
 ) -> np.ndarray:

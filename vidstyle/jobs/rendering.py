@@ -11,6 +11,7 @@ import numpy as np
 
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.jobs.folder.checkpoint import JobFolder, Part
+from vidstyle.jobs.folder.growing import GrowingPicture
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.saving import saving
 from vidstyle.jobs.sources import ahead
@@ -82,10 +83,12 @@ def _paint(
     (first, end), total = frames, max(source.playback) + 1
     shots, device = frozenset(job.manifest.shots), kind_of(stylizer.device)
     with closing(ahead(source.frames(first))) as fetched, saving(job, device) as save:
+        stylizer.on_growth = growing = GrowingPicture(job.path)
         for frame in islice(each("wait", fetched), end - first):
             with stage("optimise"):
                 result, state = stylizer.step(frame, None if frame.index in shots else state)
             save(result, state)
+            growing.saved()
             if on_frame is not None:
                 on_frame(result, total)
             if observer is not None:

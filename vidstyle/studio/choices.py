@@ -12,8 +12,10 @@ from typing import Any
 
 from vidstyle.api import origin_of
 from vidstyle.errors import UsageError
-from vidstyle.settings import JOBS, ImageSettings, Job, Settings, VideoSettings, option_name, options
+from vidstyle.schedule import Schedule
+from vidstyle.settings import JOBS, BalanceSettings, ImageSettings, Job, Settings, VideoSettings, option_name, options
 from vidstyle.settings.texts import as_typed
+from vidstyle.studio.keys import Curve
 from vidstyle.studio.library import Library, safe_name
 
 FORMATS: dict[Job, tuple[str, ...]] = {
@@ -23,6 +25,7 @@ FORMATS: dict[Job, tuple[str, ...]] = {
 }
 FUNCTIONS = {"video": "stylize_video", "balance": "animate_balance", "image": "stylize_image"}
 PREVIEW_SIZE = 256
+SCHEDULE = "start:1, end:0"  # what a balance animation does if nothing is said
 RANGES = {"alpha": (0.0, 1.0), "style_scale": (0.25, 3.0), "preserve_color": (0.0, 1.0), "match_colors": (0.0, 1.0)}
 DEFAULTS = {name: options(ImageSettings)[name].default for name in (*RANGES, "style_metric")}
 NAMES_OF_FILES = ("mask", "region", "weights", "flow_weights", "font")  # settings whose files are not looked for
@@ -40,6 +43,7 @@ class Choices:
     job: Job = "image"
     size: int = 512
     seconds: float = 4.0  #: length of a balance animation
+    schedule: str = SCHEDULE  #: alpha over time of a balance animation
     start: float = 0.0  #: of the part of a clip that is painted
     end: float | None = None
     format: str = "png"
@@ -88,6 +92,12 @@ class Choices:
         mask = str(self.rest.get("mask") or "")
         return mask.removeprefix("key:").rpartition("@")[0] if mask.startswith("key:") else mask
 
+    @property
+    def mask_frame(self) -> int | None:
+        """The frame of a clip that the mask is of; None for every frame, and of a picture."""
+        mask = str(self.rest.get("mask") or "")
+        return int(mask.rpartition("@")[2]) if mask.startswith("key:") else None
+
     def with_share(self, key: str, share: float) -> Choices:
         """Another share of a style."""
         pairs = zip(self.styles, self.shares, strict=True)
@@ -105,10 +115,30 @@ class Choices:
         values = self._looks(kind) | {"size": self.size}
         if self.job == "balance":
             values |= {"seconds": self.seconds}
-            values.pop("alpha", None)  # it goes through all of them
+            if not self.grows:  # the dial is for the preview
+                usual = str(Schedule.parse(self.schedule, "alpha")) == str(Schedule.parse(SCHEDULE))
+                values["alpha"] = None if usual else self.schedule
         if self.job == "video":
             values |= {"start": self.start, "end": self.end}
         return kind(**values)
+
+    @property
+    def grows(self) -> bool:
+        """Whether a balance animation shows how the painting develops, at one alpha."""
+        return bool(self.rest.get("timelapse"))
+
+    def with_schedule(self, text: str, alpha: float | None = None) -> Choices:
+        """Another alpha over time, and one to look at. Raises `UsageError` for a text that is no such schedule."""
+        other = dataclasses.replace(self, schedule=text)
+        other.curve()
+        other = dataclasses.replace(other, schedule=text.strip())
+        return other if alpha is None else other.with_dial("alpha", alpha)
+
+    def curve(self) -> Curve:
+        """The keys of alpha over time. Raises `UsageError`."""
+        settings = dataclasses.replace(self, job="balance").settings()
+        assert isinstance(settings, BalanceSettings)
+        return Curve.of(self.schedule, settings)
 
     def _looks(self, kind: type[Settings]) -> dict[str, Any]:
         values = {name: value for name, value in {**self.dials, **self.rest}.items() if name in options(kind)}
@@ -172,8 +202,14 @@ def from_result(result: Path, library: Library, before: Choices) -> tuple[Choice
     missing += [name for name, item in zip(origin.styles, styles, strict=True) if item is None]
     missing += [str(values.pop(name)) for name in NAMES_OF_FILES if name in values]
     mix = values.pop("mix", None) or (1.0,) * len(origin.styles)
+    given = values.get("alpha")
     dials = {name: values.pop(name, DEFAULTS[name]) for name in DEFAULTS}
-    if not isinstance(dials["alpha"], int | float):  # a schedule is kept as it is
+    schedule = SCHEDULE
+    if job == "balance" and not values.get("timelapse"):
+        ends = values.pop("alpha_from", 1.0), values.pop("alpha_to", 0.0)
+        schedule = f"start:{ends[0]:g}, end:{ends[1]:g}" if given is None else str(given)
+        dials["alpha"] = DEFAULTS["alpha"]
+    elif not isinstance(dials["alpha"], int | float):  # a schedule is kept as it is
         values["alpha"], dials["alpha"] = dials["alpha"], DEFAULTS["alpha"]
     found = [
         (item.key, float(share) if isinstance(share, int | float) else 1.0)
@@ -188,6 +224,7 @@ def from_result(result: Path, library: Library, before: Choices) -> tuple[Choice
         dials=dials,
         size=values.pop("size", 512),
         seconds=values.pop("seconds", 4.0),
+        schedule=schedule,
         start=values.pop("start", 0.0),
         end=values.pop("end", None),
     )

@@ -13,6 +13,7 @@ from vidstyle.errors import VidstyleError
 from vidstyle.settings import Job
 from vidstyle.studio import texts
 from vidstyle.studio.choices import DEFAULTS, FORMATS, RANGES, Choices
+from vidstyle.studio.curve import CurveEditor
 from vidstyle.studio.library import Item
 from vidstyle.studio.parts import Input, Select, Slider, button, drop, image, put, say, style, tag
 from vidstyle.studio.preview import ALPHAS
@@ -37,6 +38,12 @@ class ChooseView:
         self.grid_version = 0
         self.cells: list[Any] = []
         self.asked: str | None = None  # key of the content whose facts are asked for
+        self.known: str | None = None  # and of the one whose facts are shown
+        self._make_inputs()
+        self._make_stage()
+        self._make_dials()
+
+    def _make_inputs(self) -> None:
         with tag("section", "panel inputs"):
             tag("h2", "", texts.CONTENT)
             self.contents = tag("div", "thumbs", role="group", aria_label=texts.CONTENT)
@@ -46,34 +53,41 @@ class ChooseView:
             self.styles = tag("div", "thumbs", role="group", aria_label=texts.STYLES)
             drop(texts.DROP_STYLE, "style", PICTURES)
             drop(texts.DROP_RESULT, "result", CLIPS)
+
+    def _make_stage(self) -> None:
         with tag("section", "stage"):
             with tag("div", "wipe", style="--wipe: 0%") as self.wipe:
                 self.still = image("", texts.STILL, "after")
                 self.before = image("", texts.BEFORE, "before")
-                tag("canvas", "mask-canvas", aria_label=texts.MASK)
+                self.canvas = tag("canvas", "mask-canvas", aria_label=texts.MASK)
             with tag("label", "field wipe-field"):
                 tag("span", "field-label", texts.WIPE)
                 tag("input", "wipe-range", type="range", min=0, max=100, data_value=0)
             self.status = tag("p", "facts still-status", role="status")
             self.second = Slider(texts.SECOND, 0, 1, 0.04, self._second)
-            with tag("details", "masking"):
-                tag("summary", "", texts.MASK)
-                tag("p", "facts", texts.MASK_HINT)
-                with tag("div", "order"):
-                    with tag("label", "field"):
-                        tag("span", "field-label", texts.TOOL)
-                        with tag("select", "mask-tool"):
-                            for key, text in texts.TOOLS.items():
-                                tag("option", "", text, value=key)
-                    with tag("label", "field"):
-                        tag("span", "field-label", texts.BRUSH)
-                        tag("input", "mask-size", type="range", min=4, max=100, data_value=24)
-                with tag("div", "actions"):
-                    tag("button", "mask-use", texts.MASK_DONE, type="button")
-                    self.unmask = button(texts.MASK_NONE, lambda: self._keep(self.session.choices.with_mask("")))
-                tag("output", "drop-said mask-said")
+            self._make_mask_tool()
             self.compare = button(texts.COMPARE, self._compare, title=texts.COMPARE_HINT)
             self.grid = tag("div", "grid", role="group", aria_label=texts.COMPARE, style=f"--columns: {len(ALPHAS)}")
+
+    def _make_mask_tool(self) -> None:
+        with tag("details", "masking"):
+            tag("summary", "", texts.MASK)
+            tag("p", "facts", texts.MASK_HINT)
+            with tag("div", "order"):
+                with tag("label", "field"):
+                    tag("span", "field-label", texts.TOOL)
+                    with tag("select", "mask-tool"):
+                        for key, text in texts.TOOLS.items():
+                            tag("option", "", text, value=key)
+                with tag("label", "field"):
+                    tag("span", "field-label", texts.BRUSH)
+                    tag("input", "mask-size", type="range", min=4, max=100, data_value=24)
+            with tag("div", "actions"):
+                tag("button", "mask-use", texts.MASK_DONE, type="button")
+                self.unmask = button(texts.MASK_NONE, lambda: self._keep(self.session.choices.with_mask("")))
+            tag("output", "drop-said mask-said")
+
+    def _make_dials(self) -> None:
         with tag("section", "panel dials"):
             self.dials = {
                 name: Slider(text, *RANGES[name], STEPS, self._dial(name)) for name, text in texts.DIALS.items()
@@ -81,20 +95,22 @@ class ChooseView:
             self.metric = Select(texts.STYLE_METRIC, texts.METRICS, self._dial("style_metric"))
             self.shares = tag("div", "shares")
             button(texts.RESET, self._reset, "quiet")
-            with tag("div", "order"):
-                self.job = Select(texts.JOB, texts.JOBS, self._job)
-                self.format = Select(texts.FORMAT, {}, lambda value: self._set(format=value))
-                self.size = Input(texts.SIZE, self._number("size", 64, 4096, int), "number", min=64, max=4096, step=2)
-                self.name = Input(texts.NAME, lambda value: self._set(name=value[:60]), autocomplete="off")
-                self.seconds = Input(
-                    texts.SECONDS, self._number("seconds", 0.5, 600), "number", min=0.5, max=600, step=0.5
-                )
-                self.start = Input(texts.START, self._number("start", 0, 1e5), "number", min=0, step=0.1)
-                self.end = Input(texts.END, self._number("end", 0, 1e5), "number", min=0, step=0.1)
+            self._make_job_fields()
+            self.curve = CurveEditor(self._schedule)
             self.paint = button(texts.PAINT, self._paint, "primary")
             with tag("div", "copies"):
                 self.command = tag("button", "quiet copy", texts.COPY_COMMAND, type="button")
                 self.python = tag("button", "quiet copy", texts.COPY_PYTHON, type="button")
+
+    def _make_job_fields(self) -> None:
+        with tag("div", "order"):
+            self.job = Select(texts.JOB, texts.JOBS, self._job, "wide")
+            self.format = Select(texts.FORMAT, {}, lambda value: self._set(format=value))
+            self.size = Input(texts.SIZE, self._number("size", 64, 4096, int), "number", min=64, max=4096, step=2)
+            self.name = Input(texts.NAME, lambda value: self._set(name=value[:60]), autocomplete="off")
+            self.seconds = Input(texts.SECONDS, self._number("seconds", 0.5, 600), "number", min=0.5, max=600, step=0.5)
+            self.start = Input(texts.START, self._number("start", 0, 1e5), "number", min=0, step=0.1)
+            self.end = Input(texts.END, self._number("end", 0, 1e5), "number", min=0, step=0.1)
 
     def refresh(self) -> None:
         """Follow the session."""
@@ -140,6 +156,7 @@ class ChooseView:
         self.start.show(f"{choices.start:g}")
         self.end.show("" if choices.end is None else f"{choices.end:g}")
         self.seconds.box.set_visibility(choices.job == "balance")
+        self.curve.show(choices)
         self.start.box.set_visibility(choices.job == "video")
         self.end.box.set_visibility(choices.job == "video")
         self._follow_mix(choices)
@@ -147,6 +164,8 @@ class ChooseView:
         put(self.unmask, disabled=not choices.mask_file)
         put(self.compare, disabled=not choices.ready)
         self._follow_copies(choices)
+        if choices.content == self.known:  # before, the slider does not reach so far
+            self.second.show(choices.second)
         if choices.content and choices.content != self.asked:
             self.asked = choices.content
             ui.timer(0, self._ask_facts, once=True)
@@ -192,8 +211,10 @@ class ChooseView:
         shots = texts.SHOTS.get(facts.shots) or texts.SHOTS_MANY.format(count=facts.shots)
         known = dataclasses.asdict(facts) | {"shots": shots}
         say(self.facts, f"{item.name}: " + text.format(**known))
+        self.known = item.key
         self.second.input.props["max"] = max(facts.seconds, 0.04)
         self.second.input.update()
+        self.second.show(self.session.choices.second)
 
     def _show_still(self) -> None:
         still, choices = self.session.preview.still, self.session.choices
@@ -207,12 +228,15 @@ class ChooseView:
             put(self.still, src=f"/still/{still.version}.jpg")
         if still.content:
             put(self.before, src=f"/still/content/{still.content_version}.jpg")
+        put(self.canvas, data_mask=f"/still/mask/{still.version}.png" if still.mask else "")
         if still.error:
             say(self.status, still.error)
         elif not choices.ready:
             say(self.status, texts.STILL_EMPTY)
         else:
-            known = texts.STILL_STATUS.format(**dataclasses.asdict(dataclasses.replace(still, jpeg=b"", content=b"")))
+            known = texts.STILL_STATUS.format(
+                **dataclasses.asdict(dataclasses.replace(still, jpeg=b"", content=b"", mask=b""))
+            )
             say(self.status, f"{known}, {texts.REFINING if still.refining else texts.REFINED}")
 
     def _show_grid(self) -> None:
@@ -279,6 +303,9 @@ class ChooseView:
 
     def _reset(self) -> None:
         self._set(dials=dict(DEFAULTS), rest={}, shares=tuple(1.0 for _ in self.session.choices.styles))
+
+    def _schedule(self, text: str, alpha: float | None) -> None:
+        self._keep(self.session.choices.with_schedule(text, alpha))
 
     def _set(self, **changes: Any) -> None:
         self._keep(dataclasses.replace(self.session.choices, **changes))

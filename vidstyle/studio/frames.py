@@ -33,6 +33,10 @@ class Frames:
         """The PNG of a painted frame; None if it is not there."""
         return self.queue.watcher(key).file(number)
 
+    def growing(self, key: str) -> bytes | None:
+        """A JPEG of the frame that is being painted; None if there is none."""
+        return self.queue.watcher(key).growing()
+
     def content(self, key: str, number: int) -> bytes | None:
         """A JPEG of what a frame was painted from; None if that is not known (any more)."""
         status = self.queue.status(key)

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from vidstyle.api import find_shots
+from vidstyle.api import carry_mask, find_shots
 from vidstyle.errors import MediaError
 from vidstyle.media.stills.pictures import PICTURE_SUFFIXES, fit, load_mask, load_picture, resize
+from vidstyle.media.stills.segmentation import cut_out
 from vidstyle.studio import texts
 from vidstyle.system import libraries
 
@@ -30,6 +31,7 @@ CLIP_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 SAMPLE_CONTENTS = ("valley.jpg", "harbor.jpg", "ride.mp4")
 SAMPLE_STYLES = ("swirls.jpg", "woodcut.jpg", "facets.jpg", "dots.jpg")
 MOST = 60  # files of the folder that are listed
+CUT = 512  # pixels of the long side of a picture in which something is cut out
 PREVIEWED = 256  # pixels of the long side of a mask as it is needed
 THUMB = 160  # pixels of the long side
 ALLOWED = re.compile(r"[^\w .()-]", re.UNICODE)
@@ -70,6 +72,9 @@ class Library:
         self._facts: dict[str, Facts] = {}
         self._thumbs: dict[str, bytes] = {}
         self._lock = threading.Lock()
+        self._carrying: tuple[tuple[str, str, int], Callable[[int], np.ndarray]] | None = (
+            None  # the last mask of a clip
+        )
         self.contents = [self._add(path) for path in _samples(SAMPLE_CONTENTS)]
         self.styles = [self._add(path) for path in _samples(SAMPLE_STYLES)]
         for place in (folder, folder / UPLOADS):
@@ -143,6 +148,36 @@ class Library:
     def mask(self, file: str) -> np.ndarray:
         """A mask by its path in the folder, (H, W) uint8. Raises `MediaError`."""
         return load_mask(self.folder / file, enough=PREVIEWED)
+
+    def cut_out(self, item: Item, second: float, box: tuple[float, float, float, float]) -> bytes:
+        """What stands out in a box of a picture, or of a frame of a clip, as `stencil` gives it.
+
+        Args:
+            box: left, top, width and height, in shares of the picture.
+
+        Raises `MediaError` if nothing does.
+        """
+        picture = self.picture(item, second, CUT)
+        width, height = fit(picture.shape[1], picture.shape[0], CUT)
+        pixels = np.rint(255 * resize(picture, width, height)).astype(np.uint8)
+        left, right = (round(min(max(one, 0), 1) * width) for one in (box[0], box[0] + box[2]))
+        top, bottom = (round(min(max(one, 0), 1) * height) for one in (box[1], box[1] + box[3]))
+        whole = right - left >= width and bottom - top >= height
+        found = (
+            None
+            if whole or right <= left or bottom <= top
+            else cut_out(pixels, (left, top, right - left, bottom - top))
+        )
+        if found is None or not found.any():
+            raise MediaError(texts.NOTHING_IN_BOX)
+        return stencil(found)
+
+    def carried(self, item: Item, file: str, frame: int, second: float) -> np.ndarray:
+        """The mask of a frame of a clip, carried to another one, (H, W) uint8. Raises `MediaError`."""
+        key = item.key, file, frame
+        if self._carrying is None or self._carrying[0] != key:
+            self._carrying = key, carry_mask(item.path, self.folder / file, frame, size=PREVIEWED)
+        return self._carrying[1](self.frame_number(item, second))
 
     def frame_number(self, item: Item, second: float) -> int:
         """The number, in its file, of the frame of a clip that `picture` shows. Raises `MediaError`."""
@@ -220,6 +255,14 @@ def jpeg(picture: np.ndarray, size: int = 0, quality: int = 85) -> bytes:
     pixels = picture if picture.dtype == np.uint8 else np.rint(picture * 255).astype(np.uint8)
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "JPEG", quality=quality)
+    return data.getvalue()
+
+
+def stencil(mask: np.ndarray) -> bytes:
+    """A mask, (H, W) uint8, as a PNG that is white where it is and transparent elsewhere."""
+    white = np.full_like(mask, 255)
+    data = io.BytesIO()
+    Image.fromarray(np.dstack([white, white, white, mask])).save(data, "PNG")
     return data.getvalue()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
-from vidstyle.studio import texts
+from vidstyle.studio import reports, texts
 from vidstyle.studio.choices import FORMATS
+from vidstyle.studio.painting import state_said
 from vidstyle.studio.parts import Input, Select, button, image, put, say, style, tag
 from vidstyle.studio.queue import Entry
 from vidstyle.studio.session import Session
@@ -24,6 +26,8 @@ class LookView:
         self.seen: tuple[object, ...] = ()
         self.limit: float | None = None
         self.suffix = ""
+        self.listed: list[tuple[str, str, str, bool]] = []
+        self.reported: object = None
         self.empty = tag("p", "empty", texts.LOOK_EMPTY)
         with tag("div", "looking") as self.box:
             with tag("section", "stage frames") as self.stage:
@@ -56,6 +60,13 @@ class LookView:
                     self.format = Select(texts.EXPORT_AS, {}, self._format)
                     self.size = Input(texts.EXPORT_LIMIT, self._limit, "number", min=0.1, step=0.1)
                 self.encode = button(texts.EXPORT, self._encode)
+                self.files = tag("ul", "files", aria_label=texts.FILES)
+                with tag("div", "report") as self.report:
+                    tag("h2", "", texts.REPORT)
+                    self.figures = tag("dl", "figures")
+                    self.measuring = tag("p", "facts", role="status")
+                    self.page = tag("a", "link", texts.OPEN_REPORT, target="_blank", rel="noopener")
+                    self.measure = button(texts.MEASURE, self._measure, title=texts.MEASURE_HINT)
 
     def select(self, key: str) -> None:
         """Look at another result."""
@@ -64,7 +75,8 @@ class LookView:
 
     def refresh(self) -> None:
         """Follow the result."""
-        results = {entry.key: entry for entry in self.session.queue.entries if self._shown(entry)}
+        entries = self.session.queue.entries
+        results = {entry.key: entry for entry in entries if self._shown(entry, {one.key for one in entries})}
         self.empty.set_visibility(not results)
         self.box.set_visibility(bool(results))
         if not results:
@@ -74,6 +86,7 @@ class LookView:
         self.choice.show(self.key, {key: entry.output for key, entry in results.items()})
         entry = results[self.key]
         status = self.session.queue.status(self.key)
+        self._follow_files([one for one in entries if one.of == self.key])
         if (now := (self.key, entry.state, status.painted)) == self.seen:
             return
         self.seen = now
@@ -111,7 +124,54 @@ class LookView:
             self.suffix = self.suffix if self.suffix in others else next(iter(others))
             self.format.show(self.suffix, others)
 
-    def _shown(self, entry: Entry) -> bool:
+    def _follow_files(self, made: list[Entry]) -> None:
+        """What is made of the result besides: encodings with their sizes, and the report."""
+        lines = [(one.key, one.output, self._line(one), one.state == "done") for one in made if one.job == "encode"]
+        if lines != self.listed:
+            self.listed = lines
+            self.files.clear()
+            with self.files:
+                for key, output, text, done in lines:
+                    with tag("li"):
+                        if done:
+                            tag("a", "", output, href=f"/job/{key}/output", download="")
+                        tag("span", "facts", text if done else texts.FILE_LINE.format(name=output, state=text))
+        entry = self.session.queue[self.key]
+        page, figures = self.session.report(self.key)
+        running = next((one for one in made if one.job == "measure" and one.state in ("waiting", "running")), None)
+        failed = next((one for one in reversed(made) if one.job == "measure"), None)
+        stamp = figures.stat().st_mtime_ns if figures.is_file() else 0
+        now = (entry.job, entry.state, running, failed, stamp, self.key)
+        if now == self.reported:
+            return
+        self.reported = now
+        self.report.set_visibility(entry.job == "video" and entry.state == "done")
+        state = "" if running is None else texts.MEASURING.format(state=state_said(running))
+        say(self.measuring, state or (failed.message if failed is not None and failed.state == "failed" else ""))
+        put(self.measure, disabled=running is not None)
+        self.page.set_visibility(page.is_file())
+        put(self.page, href=f"/job/{self.key}/report")
+        self.figures.clear()
+        with self.figures:
+            for name, value in reports.figures(figures) if stamp else []:
+                tag("dt", "", name)
+                tag("dd", "", value)
+
+    def _line(self, entry: Entry) -> str:
+        """State and size of an encoding."""
+        size = self.session.queue.size(entry.key)
+        if entry.state == "done":
+            return entry.message or size_said(size)
+        said = [state_said(entry), *([texts.SIZE_NOW.format(size=size_said(size))] if size else [])]
+        return entry.message or ", ".join(said)
+
+    def _measure(self) -> None:
+        self.session.measure(self.key)
+        self.refresh()
+
+    def _shown(self, entry: Entry, keys: Collection[str]) -> bool:
+        if entry.of in keys or entry.job == "measure":  # is shown with what it was made of
+            return False
         return entry.state == "done" or (entry.job != "encode" and self.session.queue.status(entry.key).painted > 0)
 
     def _format(self, value: str) -> None:

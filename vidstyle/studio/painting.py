@@ -11,6 +11,7 @@ from vidstyle.studio import texts
 from vidstyle.studio.parts import button, curve, html, image, put, say, tag
 from vidstyle.studio.queue import Entry
 from vidstyle.studio.session import Session
+from vidstyle.system.sites import said as size_said
 
 
 class PaintView:
@@ -72,7 +73,7 @@ class Card:
                             tag("button", "quiet copy", texts.COPY_PYTHON, type="button", data_copy=entry.python)
                 with tag("div", "actions"):
                     self.actions = {
-                        "look": button(texts.LOOK, lambda: look(self.key), "primary"),
+                        "look": button(texts.LOOK, lambda: look(entry.of or self.key), "primary"),
                         "pause": button(texts.PAUSE, self._doing(queue.pause), title=texts.PAUSE_HINT),
                         "resume": button(texts.RESUME, self._doing(queue.resume)),
                         "stop": button(texts.STOP, self._doing(queue.stop), title=texts.STOP_HINT),
@@ -88,7 +89,7 @@ class Card:
         self.seen = settled
         status = self.session.queue.status(entry.key)
         possible = {
-            "look": (entry.job != "encode" and status.painted > 0) or entry.state == "done",
+            "look": status.painted > 0 or entry.state == "done",
             "pause": entry.state in ("running", "waiting"),
             "resume": entry.state in ("paused", "stopped", "failed"),
             "stop": entry.state in ("running", "paused"),
@@ -97,20 +98,25 @@ class Card:
         }
         for name, made in self.actions.items():
             made.set_visibility(possible[name])
-        state = texts.STATES[entry.state]
         put(self.state, data_state=entry.state)
-        say(self.state, texts.PHASES.get(status.phase, state) if entry.state == "running" else state)
+        say(self.state, state_said(entry, status.phase))
         put(
             self.bar,
             max=max(status.frames, 1),
             value=max(status.frames, 1) if entry.state == "done" else status.painted,
         )
-        say(self.numbers, said(status) if status.frames else "")
+        size = self.session.queue.size(entry.key) if entry.job == "encode" and entry.state in ("running", "done") else 0
+        text = texts.SIZE_NOW if entry.state == "running" else texts.SIZE_OF
+        made = text.format(size=size_said(size)) if size else ""
+        say(self.numbers, said(status) if status.frames else made)
         say(self.message, entry.message)
-        self.none.set_visibility(status.newest is None)
+        self.message.classes(replace="note" if entry.state == "done" else "error")
+        self.none.set_visibility(status.newest is None and not status.growing)
         idle = status.newest is None and entry.state != "running"
         self.element.classes(replace="card idle" if idle else "card")
-        if status.newest is not None:
+        if status.growing:
+            put(self.frame, src=f"/job/{entry.key}/growing/{status.growing}.jpg")
+        elif status.newest is not None:
             put(self.frame, src=f"/job/{entry.key}/frame/{status.newest}.png")
         losses = list(status.losses)
         label = texts.CURVE.format(first=losses[0], last=losses[-1]) if losses else ""
@@ -128,9 +134,17 @@ class Card:
         return do
 
 
+def state_said(entry: Entry, phase: str = "") -> str:
+    """What a job does, in a word."""
+    state = texts.STATES[entry.state]
+    return texts.WORK.get(entry.job, texts.PHASES.get(phase, state)) if entry.state == "running" else state
+
+
 def said(status: JobStatus) -> str:
     """How far a job is, in a line."""
     parts = [texts.FRAMES.format(painted=status.painted, frames=status.frames)]
+    if status.shots > 1:
+        parts.append(texts.SHOT.format(number=status.shot, count=status.shots))
     if status.losses:
         parts.append(texts.LOSS.format(loss=status.losses[-1]))
     if status.running and status.evaluations:
@@ -141,4 +155,6 @@ def said(status: JobStatus) -> str:
     if status.eta_seconds is not None:
         minutes, seconds = divmod(round(status.eta_seconds), 60)
         parts.append(texts.LEFT.format(left=f"{minutes}:{seconds:02}"))
+    if status.memory:
+        parts.append(texts.MEMORY.format(size=size_said(status.memory)))
     return ", ".join(parts)

@@ -102,7 +102,7 @@ class Select:
     def __init__(self, label: str, choices: Mapping[str, str], change: Callable[[str], Any], classes: str = "") -> None:
         self.choices, self.change = dict(choices), change
         with tag("label", f"field {classes}") as self.box:
-            tag("span", "field-label", label)
+            self.label = tag("span", "field-label", label)
             self.input = tag("select")
         self._fill()
         self.input.on("change", self._chosen, js_handler="(e) => emit(e.target.value)")

@@ -6,9 +6,11 @@ import dataclasses
 import threading
 from dataclasses import dataclass
 
+import numpy as np
+
 from vidstyle.api import StillPainter
 from vidstyle.studio.choices import PREVIEW_SIZE, Choices
-from vidstyle.studio.library import Library, jpeg
+from vidstyle.studio.library import Library, jpeg, stencil
 from vidstyle.system.exits import outcome
 from vidstyle.types import State
 
@@ -36,6 +38,7 @@ class Still:
     evaluations: int = 0  #: since the last change
     refining: bool = False
     error: str = ""
+    mask: bytes = b""  #: where it is painted, as `library.stencil` gives it; empty for everywhere
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ class Preview:
     def _paint(self, painter: StillPainter, choices: Choices, state: State | None) -> State | None:
         """Paint until nothing changes much, or something else is wanted."""
         settings, done, loss = choices.preview_settings(), 0, float("inf")
-        mask = self._library.mask(choices.mask_file) if choices.mask_file else None
+        mask = self._mask(choices)
+        self._show(mask=b"" if mask is None else stencil(mask))
         while done < MOST and not self._interrupted():
             result, state = painter.step(settings, state, EVALUATIONS, mask)
             done += result.iterations
@@ -127,6 +131,15 @@ class Preview:
             if last:
                 break
         return state
+
+    def _mask(self, choices: Choices) -> np.ndarray | None:
+        """Where to paint; in a clip the mask is carried to the frame that is shown."""
+        if not choices.mask_file:
+            return None
+        item, frame = self._library[choices.content], choices.mask_frame
+        if item.moves and frame is not None:
+            return self._library.carried(item, choices.mask_file, frame, choices.second)
+        return self._library.mask(choices.mask_file)
 
     def _paint_cell(self, choices: Choices) -> None:
         """The next picture of the grid, if that is still the one of these choices."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import json
 import os
 import secrets
@@ -25,7 +26,7 @@ from typing import Any, Literal, get_args
 from vidstyle.api import JobStatus, JobWatcher
 from vidstyle.errors import UsageError
 from vidstyle.studio import texts
-from vidstyle.system.files import write_whole
+from vidstyle.system.files import STAGING, write_whole
 
 State = Literal["waiting", "running", "paused", "stopped", "done", "failed"]
 
@@ -35,6 +36,7 @@ FORMAT = "vidstyle-queue-1"
 PROGRAM = (sys.executable, "-P", "-m", "vidstyle")  # -P: no module is imported from the folder
 PERIOD = 0.3  # seconds between looks at the running process
 PATIENCE = 10.0  # seconds after which an interrupted process is terminated
+FOLDERLESS = ("encode", "measure")  # jobs without a job folder of their own
 SAID = 2000  # letters of what a job has printed that are read
 
 
@@ -45,12 +47,13 @@ class Entry:
     key: str  #: by which the page names it
     arguments: tuple[str, ...]  #: of the command `vidstyle`
     output: str  #: name of the output in the folder
-    job: str  #: kind, or "encode"
+    job: str  #: kind, or "encode" or "measure"
     command: str  #: to be copied
     python: str = ""  #: to be copied; "" for an encoding
     state: State = "waiting"
     pid: int = 0  #: of the process that runs, or ran last
-    message: str = ""  #: why it failed
+    message: str = ""  #: why it failed, or what an encoding gave up
+    of: str = ""  #: key of the job that is encoded or measured
 
     @property
     def over(self) -> bool:
@@ -101,9 +104,11 @@ class Queue:
                     return entry
         raise KeyError(key)
 
-    def add(self, arguments: Sequence[str], output: str, job: str, command: str, python: str = "") -> Entry:
+    def add(
+        self, arguments: Sequence[str], output: str, job: str, command: str, python: str = "", of: str = ""
+    ) -> Entry:
         """Put a job at the end."""
-        entry = Entry(secrets.token_hex(6), tuple(arguments), output, job, command, python)
+        entry = Entry(secrets.token_hex(6), tuple(arguments), output, job, command, python, of=of)
         with self._lock:
             self._entries.append(entry)
             self._write()
@@ -210,7 +215,7 @@ class Queue:
         self._process, self._interrupted = None, None
         made = code == 0 if code is not None else self._made(entry)
         if made:
-            self._change(entry.key, state="done", pid=0, message="")
+            self._change(entry.key, state="done", pid=0, message=self._gave_up(entry))
         elif entry.state == "running":
             said = self._said(entry) or texts.INTERRUPTED
             self._change(entry.key, state="failed", pid=0, message=said)
@@ -236,7 +241,28 @@ class Queue:
         if not (self.folder / entry.output).exists():
             return False
         status = self.status(entry.key)
-        return entry.job == "encode" or status.phase in ("finished", "gone")
+        return entry.job in FOLDERLESS or status.phase in ("finished", "gone")
+
+    def _gave_up(self, entry: Entry) -> str:
+        """What an encoding of limited size says of itself."""
+        with contextlib.suppress(OSError):
+            for line in self._log(entry).read_text("utf-8", "replace").splitlines():
+                if line.startswith(f"{entry.output}: ") and "; gave up: " in line:
+                    return line.removeprefix(f"{entry.output}: ")
+        return ""
+
+    def size(self, key: str) -> int:
+        """Bytes of the output of a job: as it is made, the last that was tried so far; 0 if there is none."""
+        entry = self[key]
+        own = [self.folder / entry.output]
+        if entry.state == "running":
+            suffix = Path(entry.output).suffix
+            tried = self.folder.glob(f"{STAGING}*/trial{suffix}")
+            own = [*tried, *self.folder.glob(f"{STAGING}*/{glob.escape(entry.output)}")]
+        for path in own:
+            with contextlib.suppress(OSError):
+                return path.stat().st_size
+        return 0
 
     def _said(self, entry: Entry) -> str:
         """The last sentence that a job has printed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,9 @@ from vidstyle.studio.session import Session
 HERE = Path(__file__).parent
 FILES = {"/studio.css": "text/css", "/studio.js": "text/javascript"}
 Handler = Callable[[Request], Awaitable[Response]]
+# A report has no scripts, and none would run that somebody has written into the file.
+REPORT_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+REPORT_HEADERS = {"content-security-policy": REPORT_POLICY}
 ROLES = ("content", "style", "result", "mask")
 
 
@@ -34,6 +38,12 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
     async def still_content(request: Request) -> Response:
         return _bytes(session.preview.still.content, "image/jpeg")
 
+    async def still_mask(request: Request) -> Response:
+        return _bytes(session.preview.still.mask, "image/png")
+
+    async def cut(request: Request) -> Response:
+        return await _cut(request, session)
+
     async def cell(request: Request) -> Response:
         cells, place = session.preview.grid.cells, request.path_params["place"]
         return _bytes(cells[place] if place < len(cells) else b"", "image/jpeg")
@@ -44,6 +54,9 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
     async def painted(request: Request) -> Response:
         number = request.path_params["number"]
         return await _made("image/png", lambda: session.frames.painted(_key(request), number), keep=True)
+
+    async def growing(request: Request) -> Response:
+        return await _made("image/jpeg", lambda: session.frames.growing(_key(request)), keep=False)
 
     async def content(request: Request) -> Response:
         number = request.path_params["number"]
@@ -56,17 +69,28 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
             return _missing()
         return FileResponse(path, filename=path.name) if path.is_file() else _missing()
 
+    async def report(request: Request) -> Response:
+        try:
+            path = session.report(_key(request))[0]
+        except KeyError:
+            return _missing()
+        return FileResponse(path, media_type="text/html", headers=REPORT_HEADERS) if path.is_file() else _missing()
+
     async def upload(request: Request) -> Response:
         return await _receive(request, session)
 
     found: list[tuple[str, str, Handler]] = [
         ("GET", "/still/{version:int}.jpg", still),
         ("GET", "/still/content/{version:int}.jpg", still_content),
+        ("GET", "/still/mask/{version:int}.png", still_mask),
+        ("POST", "/cut", cut),
         ("GET", "/grid/{version:int}/{place:int}.jpg", cell),
         ("GET", "/thumb/{key}", thumb),
         ("GET", "/job/{key}/frame/{number:int}.png", painted),
+        ("GET", "/job/{key}/growing/{version:int}.jpg", growing),
         ("GET", "/job/{key}/content/{number:int}.jpg", content),
         ("GET", "/job/{key}/output", output),
+        ("GET", "/job/{key}/report", report),
         ("POST", UPLOAD, upload),
     ]
     return found + [("GET", path, _file(HERE / path[1:], kind)) for path, kind in FILES.items()]
@@ -96,6 +120,22 @@ async def _receive(request: Request, session: Session) -> Response:
         except VidstyleError as error:
             return PlainTextResponse(f"{error}\n".replace(str(own), "").replace(os.fspath(session.folder), ""), 422)
     return JSONResponse(said)
+
+
+async def _cut(request: Request, session: Session) -> Response:
+    """The mask of what stands out in a box of the frame that is shown, whose four numbers are shares of it."""
+    try:
+        left, top, width, height = (float(request.query_params.get(name, "")) for name in ("x", "y", "w", "h"))
+    except ValueError:
+        return PlainTextResponse(texts.NOT_FOUND, 404)
+    if not all(math.isfinite(one) for one in (left, top, width, height)):
+        return PlainTextResponse(texts.NOT_FOUND, 404)
+    box, choices = (left, top, width, height), session.choices
+    return await _made(
+        "image/png",
+        lambda: session.library.cut_out(session.library[choices.content], choices.second, box),
+        keep=False,
+    )
 
 
 async def _made(kind: str, make: Callable[[], bytes | None], *, keep: bool) -> Response:

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from vidstyle.studio import texts
+from vidstyle.studio import reports, texts
 from vidstyle.studio.choices import Choices, from_result
 from vidstyle.studio.frames import Frames
 from vidstyle.studio.library import Library
@@ -76,7 +76,19 @@ class Session:
         words = ["encode", f"{entry.output}.job", "-o", output]
         words += ["--max-size", f"{limit:g}MB"] if limit else []
         words = [f"./{word}" if word.startswith("-") and word not in ("-o", "--max-size") else word for word in words]
-        return self.queue.add(words, output, "encode", shlex.join(["vidstyle", *words]))
+        return self.queue.add(words, output, "encode", shlex.join(["vidstyle", *words]), of=key)
+
+    def measure(self, key: str) -> Entry:
+        """Have a report made of a painted clip, in a process of its own."""
+        entry = self.queue[key]
+        words = reports.words(entry.arguments)
+        page, _ = reports.names(entry.output)
+        return self.queue.add(words, page, "measure", shlex.join(["vidstyle", *words]), of=key)
+
+    def report(self, key: str) -> tuple[Path, Path]:
+        """Where the report of a job lies, the page and the figures. Raises `KeyError`."""
+        page, figures = reports.names(self.queue[key].output)
+        return self.folder / page, self.folder / figures
 
     def output(self, key: str) -> Path:
         """Where the output of a job lies. Raises `KeyError`."""

@@ -43,6 +43,16 @@ JOB = "Paint as"
 JOBS = {"video": "clip", "image": "picture", "balance": "balance animation"}
 SIZE, FORMAT, NAME, SECONDS = "Long side, pixels", "Format", "Name", "Length, seconds"
 START, END = "From second", "To second"
+SCHEDULE = "Alpha over time"
+CONTENT_END, STYLE_END = "content", "style"
+SECONDS_AT, THEN_BACK = "{seconds:.3g} s", "{seconds:.3g} s, then back"
+KEY, KEY_AT = "Key {number} of {count}", "alpha {value:.2f} at {seconds:.2f} s"
+WAY = "From key {number} to the next"
+WAYS = {"linear": "evenly", "ease": "slowly at both ends", "step": "not until the next"}
+ADD_KEY, REMOVE_KEY = "Add a key", "Remove the key"
+CURVE_HINT = (
+    "Drag a key, or move it with the arrow keys; double-click adds one. Delete removes it, Enter changes its way."
+)
 PAINT = "Paint"
 ADDED = "{name} is in the queue."
 COPY_COMMAND, COPY_PYTHON = "Copy as command", "Copy as Python"
@@ -54,8 +64,12 @@ COMPARE = "Compare alphas"
 COMPARE_HINT = "Paint it small in each style at several alphas, to choose from"
 CELL = "{name}, alpha {alpha:g}"
 MASK, MASK_DONE, MASK_NONE = "Draw a mask", "Use this mask", "Paint everywhere"
-MASK_HINT = "Draw where the picture is painted; elsewhere the content stays. In a clip the mask is carried along."
-TOOL, TOOLS = "Tool", {"brush": "Brush", "erase": "Eraser", "box": "Box"}
+MASK_HINT = (
+    "Draw a box around a thing, and mend its mask with brush and eraser. It is painted there; elsewhere the content "
+    "stays. In a clip the mask is carried along from this frame."
+)
+TOOL, TOOLS = "Tool", {"cut": "Thing in a box", "brush": "Brush", "erase": "Eraser", "box": "Filled box"}
+NOTHING_IN_BOX = "Nothing stands out in that box. Draw it closer around the thing, with a little of what is around it."
 BRUSH = "Size of the brush"
 EMPTY_MASK = "Nothing is drawn, so nothing would be painted."
 # The queue.
@@ -69,12 +83,14 @@ STATES = {
     "failed": "failed",
 }
 PHASES = {"starting": "starting", "painting": "painting", "encoding": "encoding"}
+WORK = {"encode": "encoding", "measure": "measuring"}  # what a job does that paints nothing
 PAUSE, RESUME, STOP, UP, REMOVE, LOOK, SETTINGS = "Pause", "Resume", "Stop", "Move up", "Remove", "Look", "Settings"
 PAUSE_HINT = "Stop here, keep what is painted, and start nothing else"
 STOP_HINT = "Stop here, keep what is painted, and go on with the next"
 FRAMES = "{painted} of {frames} frames"
 EVALUATIONS = "{count} evaluations"
 RATE, RATE_SLOW, LEFT = "{fps:.2f} frames/s", "{seconds:.1f} s/frame", "{left} left"
+SHOT, MEMORY = "shot {number} of {count}", "{size} of memory"
 LOSS = "loss {loss:.4f}"
 CURVE = "Loss of each frame, from {first:.3f} to {last:.3f}"
 NEWEST = "Newest frame"
@@ -90,3 +106,14 @@ PLAY, STOP_PLAYING, PREVIOUS, NEXT = "Play", "Stop playing", "Previous frame", "
 DIFFERENCE = "Difference"
 DOWNLOAD = "Download {name} ({size})"
 EXPORT, EXPORT_AS, EXPORT_LIMIT = "Encode", "Also as", "At most, MB"
+SIZE_NOW, SIZE_OF = "{size} so far", "{size}"
+FILES = "Other files"
+FILE_LINE = "{name}: {state}"
+REPORT = "Consistency"
+MEASURE, MEASURING = "Measure consistency", "The report is being made: {state}."
+MEASURE_HINT = "Paint some frames independently, and say how much less the clip flickers; takes a while"
+OPEN_REPORT = "Open the report"
+FLICKER = "Flicker beside independent frames"
+WARPING = "Warping error"
+STYLE_DISTANCE, STYLE_RATIO = "Style distance", "Style distance beside independent frames"
+SHARPNESS = "Sharpness of the last frame beside the first"

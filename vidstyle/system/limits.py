@@ -42,6 +42,11 @@ def host_available(root: Path = ROOT) -> int | None:
     return _kilobytes(root / "proc/meminfo").get("MemAvailable")
 
 
+def resident(pid: int, root: Path = ROOT) -> int | None:
+    """Bytes of memory that a process has now; None if there is no such process, or the system does not say."""
+    return _kilobytes(root / f"proc/{pid}/status").get("VmRSS")
+
+
 def groups_available(root: Path = ROOT) -> int | None:
     """Bytes left to the control group of this process, and to each one above it; None where none is limited."""
     found = [size for folder, group in _groups(root) if (size := _left(folder, group)) is not None]

@@ -55,7 +55,9 @@ from vidstyle.types import Result, State
 MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
 FRAME, STATE = "frames/{:06d}.png", "states/{:06d}.safetensors"
 FOLDERS = ("frames", "states")
-OURS = re.compile(r"(manifest\.json|journal\.jsonl|job\.log|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?")
+OURS = re.compile(
+    r"(manifest\.json|journal\.jsonl|job\.log|growing\.jpg|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?"
+)
 FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
 REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
 OPEN_FILES_GO = os.name != "nt"  # whether a file can be removed that is open, as that of a held lock is

@@ -16,6 +16,7 @@ import numpy as np
 
 from vidstyle.errors import JobError, MediaError
 from vidstyle.jobs.folder.checkpoint import FRAME, JOURNAL, MANIFEST, record_of
+from vidstyle.jobs.folder.growing import GROWING
 from vidstyle.jobs.folder.journal import Entry
 from vidstyle.jobs.folder.locks import LEASE, LOCK, OWNER, SIGN, Owner
 from vidstyle.jobs.folder.manifest import Manifest
@@ -23,6 +24,7 @@ from vidstyle.jobs.folder.opening import folder_of
 from vidstyle.jobs.folder.records import parsed, read
 from vidstyle.media.stills.codecs import decode
 from vidstyle.media.stills.transparency import opaque
+from vidstyle.system.limits import resident
 
 Phase = Literal["starting", "painting", "encoding", "stopped", "finished", "gone"]
 
@@ -44,6 +46,20 @@ class JobStatus:
     fps: float | None = None  #: frames per second that the running process has painted lately
     outputs: tuple[str, ...] = ()  #: that are made, as seen from beside the folder
     manifest: Manifest | None = None
+    growing: int = 0  #: changes with the picture of the frame that is being painted; 0 if there is none yet
+
+    memory: int | None = None  #: bytes that the process which works on it has, beside a GPU; None if that is not known
+
+    @property
+    def shots(self) -> int:
+        """How many shots the clip has; 0 while that is not known."""
+        return 0 if self.manifest is None else len(self.manifest.shots) + 1
+
+    @property
+    def shot(self) -> int:
+        """The number, from 1, of the shot of the frame that was saved last."""
+        starts = () if self.manifest is None else self.manifest.shots
+        return 1 + sum(start <= (self.newest or 0) for start in starts)
 
     @property
     def running(self) -> bool:
@@ -103,9 +119,10 @@ class JobWatcher:
         frames, painted = (manifest.frames if manifest else 0), len(self._losses)
         complete = painted == frames > 0
         outputs = tuple(manifest.made) if manifest else ()
+        growing = self._growing_now() if held and not complete else 0
         phase: Phase
         if held:
-            phase = "encoding" if complete else "painting" if painted else "starting"
+            phase = "encoding" if complete else "painting" if painted or growing else "starting"
         else:
             phase = "finished" if complete and outputs else "stopped"
         last = self._last
@@ -117,6 +134,8 @@ class JobWatcher:
             newest=None if last is None else last.index,
             losses=tuple(self._losses.values()),
             evaluations=0 if last is None else last.iterations,
+            growing=growing,
+            memory=owned_memory(self.folder) if held else None,
             fps=self._rate() if held else None,
             outputs=outputs,
             manifest=manifest,
@@ -130,12 +149,34 @@ class JobWatcher:
         except MediaError:
             return None
 
+    def growing(self) -> bytes | None:
+        """A JPEG of the frame that is being painted, as far as it is; None if there is none."""
+        try:
+            return (self.folder / GROWING).read_bytes()
+        except OSError:
+            return None
+
+    def newest(self, status: JobStatus) -> np.ndarray | None:
+        """The picture that has changed last, (H, W, 3) uint8: the frame that is being painted, or was saved last."""
+        if status.growing and (data := self.growing()) is not None:
+            with suppress(MediaError, OSError):
+                return decode(data)
+        return None if status.newest is None else self.picture(status.newest)
+
     def file(self, index: int) -> bytes | None:
         """The PNG of a saved frame; None if it is not there (any more)."""
         try:
             return (self.folder / FRAME.format(index)).read_bytes()
         except OSError:
             return None
+
+    def _growing_now(self) -> int:
+        """When the running process has written the picture that grows, in nanoseconds; 0 for never."""
+        try:
+            when = (self.folder / GROWING).stat().st_mtime_ns
+            return when if when >= (self.folder / OWNER).stat().st_mtime_ns else 0
+        except OSError:
+            return 0
 
     def _read_manifest(self) -> Manifest | None:
         path = self.folder / MANIFEST
@@ -200,6 +241,15 @@ def is_held(folder: Path) -> bool:
         held = [line.split() for line in LOCK_TABLE.read_text().splitlines()]
         return any("FLOCK" in words and any(word.endswith(f":{inode}") for word in words) for words in held)
     return _lives(owner.pid)
+
+
+def owned_memory(folder: Path) -> int | None:
+    """Bytes that the process has which holds the lock of a job folder; None if it is elsewhere, or not known."""
+    try:
+        owner = read(Owner, parsed((folder / OWNER).read_bytes()))
+    except (OSError, ValueError):
+        return None
+    return resident(owner.pid) if owner.host == socket.gethostname() else None
 
 
 def _lives(pid: int) -> bool:
