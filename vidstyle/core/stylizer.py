@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vidstyle.core import color, colormatch, losses, optimize, temporal, warp
+from vidstyle.core import losses, optimize, temporal, warp
 from vidstyle.core.networks import FeatureNetwork, halvings
 from vidstyle.core.objective import TERMS, Area, FeatureExtractor, Objective
-from vidstyle.core.stylemetrics import moments
+from vidstyle.core.regions import RegionStyle, alphas_of, areas_of
+from vidstyle.core.stylecolors import StyleColors
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.settings import MotionSettings, PaintingSettings
 from vidstyle.system.devices import engine, pick_device
@@ -26,23 +27,12 @@ from vidstyle.types import Budget, Frame, Result, State
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
-COLOR_POWER = 8  # styles' colours are given by 1 - alpha^8: 99.6 % at .5, 57 % at .9, none at 1
 COARSE_EVALUATIONS = 6  # at half the size, of a warm-started frame of which some is new
 LITTLE_NEW = 0.004  # share of a picture that is new and gets none
 FIRST_CHECK = 3  # evaluations of a warm-started frame after which it may be done
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
 
 Size = tuple[int, int]  # height, width
-
-
-@dataclass(frozen=True, eq=False)
-class RegionStyle:
-    """How a region of every frame is painted."""
-
-    picture: Tensor  #: its style, (3, H, W) float32 sRGB in [0, 1], of any size
-    mask: Tensor | None = None  #: (1, H, W): how far each pixel of the style counts; None for all alike
-    alpha: float | None = None  #: 1 = all content, 0 = all style; None for that of the frame
-    scale: float | None = None  #: size of the style relative to the painting; None for that of the settings
 
 
 class Stylizer:
@@ -77,14 +67,8 @@ class Stylizer:
         self.extract = FeatureExtractor(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
         self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
-        normalized = settings.objective == "normalized"
-        self.recolor = settings.recolor if normalized else 0.0
-        self.match_colors = settings.match_colors if normalized else 0.0
         self._mixed = [*map(RegionStyle, self.styles), *(RegionStyle(key, scale=1.0) for key in keys)]
-        self._style_colors = [moments(one.picture[None]).cpu() for one in self._mixed]
-        self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
-        self._style_samples = [colormatch.sample(one.picture.to(self.device)) for one in self._mixed]
-        self._region_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self.regions]
+        self.colors = StyleColors(settings, self.device, self._mixed, self.regions)
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
         self._region_targets: dict[Size, list[losses.StyleTarget]] = {}
@@ -92,7 +76,6 @@ class Stylizer:
         self._minimisations: dict[tuple[Size, bool, int], _Minimisation] = {}
         self._tape = tape_for(settings, self.device)
         self._carriers: dict[Size, optimize.RecordedFunction] = {}
-        self._transfers: dict[int, tuple[Tensor, Tensor]] = {}  # by the number of the area: the last moments, the map
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
         self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
 
@@ -110,7 +93,7 @@ class Stylizer:
         if frame.mask is not None and not frame.mask.any():
             frame = dataclasses.replace(frame, budget=Budget(1, 0.0))  # nothing of it is painted
         with engine(self.device):
-            colored, colors = self._recolored(frame, state)
+            colored, colors = self.colors.recolored(frame, state)
             content = colored.image.to(self.device)[None]
             if frame.lead is None and (frame.motion is None or state is None):
                 minimum = self._paint_cold(colored, content)
@@ -121,10 +104,10 @@ class Stylizer:
                 pastiche = torch.lerp(pastiche, frame.lead.picture.to(self.device), frame.lead.hold)
             history = temporal.update_history(frame, state)
             first = state.first if state is not None else pastiche if self.motion.loop else None
-            maps = self._color_maps(frame, pastiche, colors, state)
+            maps = self.colors.maps(frame, pastiche, colors, state)
             of = () if maps is None else (frame.alpha, *frame.mix)
             after = State(frame.index, pastiche, minimum.inverse_curvature, history, first, colors, maps, of)
-            pixels = to_pixels(self.shown(frame, after))
+            pixels = to_pixels(self.colors.shown(frame, after))
         result = Result(
             index=frame.index,
             image=pixels,
@@ -134,96 +117,11 @@ class Stylizer:
         )
         return result, after
 
-    def shown(self, frame: Frame, state: State) -> Tensor:
-        """What is shown of a frame, (3, H, W), of the state after it: the pastiche with its colours matched to the
-        styles' or preserved, and the content where it is not painted.
-        """
-        pastiche = state.pastiche.to(self.device)
-        if state.color_maps is not None:
-            areas, shares = _areas(frame), self._match_shares(frame)
-            found = [
-                colormatch.matched(pastiche, one, share) for one, share in zip(state.color_maps, shares, strict=True)
-            ]
-            pastiche = found[0]
-            if frame.regions:
-                weights = [area.to(self.device) for area in areas if area is not None]
-                pastiche = torch.stack([weight * one for weight, one in zip(weights, found, strict=True)]).sum(0)
-        return color.shown(pastiche, frame.image.to(self.device), frame.preserve_color, frame.mask)
-
     def objective(self, frame: Frame) -> Objective:
         """The objective of `frame` as a still, at its own size; valid until the next call of this stylizer."""
-        frame, _ = self._recolored(frame, None)
+        frame, _ = self.colors.recolored(frame, None)
         content = frame.image.to(self.device)[None]
         return self._prepared(frame, content).objective
-
-    def _recolored(self, frame: Frame, state: State | None) -> tuple[Frame, Tensor | None]:
-        """The frame in the styles' colours, with its image on the device; and the moments that were mapped to theirs.
-
-        These are of the frame of most contrast so far in what is painted without a new start: all frames get one map,
-        so that what changes in the clip changes in the painting; but what fades in is not mapped from black. The
-        nearer alpha is to 1, the more of its own colours the content keeps; all of them where it is not painted.
-        """
-        if not (self.recolor or self.match_colors) or frame.budget == Budget(1, 0.0):
-            return frame, None if state is None else state.colors
-        image, areas = frame.image.cpu(), _areas(frame)
-        weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
-        colors = torch.stack([_moments_in(image, one) for one in weights])
-        if frame.motion is not None and state is not None and state.colors is not None:
-            earlier = state.colors.view_as(colors)
-            grown = _contrast(colors) > _contrast(earlier)
-            colors = torch.where(torch.from_numpy(grown)[:, None, None], colors, earlier) if any(grown) else earlier
-        parts = (share * each for share, each in zip(frame.mix, self._style_colors, strict=True))
-        mixed = functools.reduce(torch.add, parts)
-        image, found = frame.image.to(self.device), []
-        wanted = [mixed, *self._region_colors] if frame.regions else [mixed]
-        for number, (own, style, alpha) in enumerate(zip(colors, wanted, self._alphas(frame), strict=True)):
-            share = self.recolor * (1 - alpha**COLOR_POWER)
-            found.append(color.recolored(image, self._transfer(number, own, style), share))
-        blended = found[0]
-        if frame.regions:
-            shares = [area.to(self.device) for area in areas if area is not None]
-            blended = torch.stack([share * one for share, one in zip(shares, found, strict=True)]).sum(0).clamp(0, 1)
-        return dataclasses.replace(frame, image=blended), colors if frame.regions else colors[0]
-
-    def _transfer(self, number: int, own: Tensor, style: Tensor) -> Tensor:
-        """`color.transfer` of an area; of the frame before if nothing has changed, as in most frames of a shot."""
-        both = torch.stack([own, style])
-        if number not in self._transfers or not torch.equal(self._transfers[number][0], both):
-            self._transfers[number] = both, color.transfer(own, style)
-        return self._transfers[number][1]
-
-    def _color_maps(self, frame: Frame, pastiche: Tensor, colors: Tensor | None, state: State | None) -> Tensor | None:
-        """The maps that match the colours of each area to its styles', (N, 3, …); None where nothing is matched.
-
-        In a clip the frames of a shot have the same maps, so that they do not flicker, until contrast, alpha or mix
-        change; `colors` are those of `_recolored`.
-        """
-        if frame.budget == Budget(1, 0.0):
-            return None if state is None else state.color_maps
-        if not any(self._match_shares(frame)):
-            return None
-        if isinstance(self.settings, MotionSettings) and frame.motion is not None and state is not None:
-            same = colors is not None and state.colors is not None and torch.equal(colors, state.colors)
-            if same and tuple(state.color_maps_of) == (frame.alpha, *frame.mix):
-                return state.color_maps
-        areas = _areas(frame)
-        weights = areas if frame.mask is None else [frame.mask if one is None else frame.mask * one for one in areas]
-        wanted = [colormatch.mixed(self._style_samples, frame.mix), *self._region_samples][: len(areas)]
-        maps = [
-            colormatch.matching(colormatch.sample(pastiche, one), style)
-            for one, style in zip(weights, wanted, strict=True)
-        ]
-        return torch.stack(maps)
-
-    def _match_shares(self, frame: Frame) -> list[float]:
-        """How far the colours of each area are matched."""
-        share = self.match_colors * frame.match_share
-        return [share * (1 - alpha**COLOR_POWER) for alpha in self._alphas(frame)]
-
-    def _alphas(self, frame: Frame) -> list[float]:
-        """Of what lies outside the regions, and of each of them."""
-        own = [frame.alpha if one.alpha is None else one.alpha for one in self.regions]
-        return [frame.alpha, *own] if frame.regions else [frame.alpha]
 
     def _paint_cold(self, frame: Frame, content: Tensor) -> optimize.Minimum:
         """Coarse to fine: each scale starts from the last pastiche plus the fine detail of the initial picture."""
@@ -232,7 +130,7 @@ class Stylizer:
         initial = self._initial(content)
         settings = self.settings
         budget = frame.budget or Budget(settings.first_iterations, settings.tolerance)
-        if min(self._alphas(frame)) == 1 and settings.init == "content":
+        if min(alphas_of(frame, self.regions)) == 1 and settings.init == "content":
             budget = Budget(1, 0.0)  # it is painted already; to go on would follow rounding errors
         pastiche = None
         for size in sizes:
@@ -303,13 +201,15 @@ class Stylizer:
         style = self.style(size, frame.mix)
         if not frame.regions:
             return [Area(style, frame.alpha, None if mask is None else mask.to(self.device))]
-        masks = [functional.interpolate(one[None], size=size, mode="area") for one in _areas(frame) if one is not None]
+        masks = [
+            functional.interpolate(one[None], size=size, mode="area") for one in areas_of(frame) if one is not None
+        ]
         masks = masks if mask is None else [mask * one for one in masks]
         pixels = [float(one.sum()) for one in masks]
         return [
             Area(target, alpha, one.to(self.device), count / max(sum(pixels), 1), seen_at(count, self.settings))
             for target, alpha, one, count in zip(
-                [style, *self._styles_of_regions(size)], self._alphas(frame), masks, pixels, strict=True
+                [style, *self._styles_of_regions(size)], alphas_of(frame, self.regions), masks, pixels, strict=True
             )
         ]
 
@@ -406,25 +306,6 @@ def tape_for(settings: PaintingSettings, device: torch.device) -> optimize.Tape 
 def seen_at(pixels: float, settings: PaintingSettings) -> list[bool]:
     """Whether each style layer counts for a region of so many pixels: its positions are no larger than the region."""
     return [pixels >= 4 ** halvings(layer) for layer in settings.style_layers]
-
-
-def _areas(frame: Frame) -> list[Tensor | None]:
-    """What lies outside the regions of a frame, and each of them, (1, H, W) in [0, 1]; None for everywhere."""
-    if not frame.regions:
-        return [None]
-    return [(1 - torch.stack(frame.regions).sum(0)).clamp_min(0), *frame.regions]
-
-
-def _moments_in(image: Tensor, weights: Tensor | None) -> Tensor:
-    """Moments (3, 4) of the colours of (3, H, W) where (1, H, W) is above 0, and as far as it is; on the CPU."""
-    return moments(image[None], None if weights is None else losses.pooled(weights[None], 0).view(-1, 1)).cpu()
-
-
-def _contrast(colors: Tensor) -> np.ndarray:
-    """The summed variance of colours of these moments, (N, 3, 4) on the CPU; (N,)."""
-    products, means = np.split(colors.numpy(), [3], axis=2)
-    contrast: np.ndarray = np.trace(products, axis1=1, axis2=2) - np.square(means).sum((1, 2))
-    return contrast
 
 
 def scales(size: Size) -> list[Size]:
