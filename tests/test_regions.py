@@ -25,9 +25,9 @@ from vidstyle import (
     stylize_video,
 )
 from vidstyle.core import losses, networks, objective
-from vidstyle.core.regions import grams_of_areas, moments_of_areas
+from vidstyle.core.regions import RegionStyle, grams_of_areas, moments_of_areas
 from vidstyle.core.stylemetrics import gram, moments
-from vidstyle.core.stylizer import RegionStyle, Stylizer, seen_at
+from vidstyle.core.stylizer import Stylizer, seen_at
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.jobs.regions import layered, visible_regions
 from vidstyle.settings import RegionFiles

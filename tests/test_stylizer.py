@@ -158,7 +158,7 @@ def test_what_fades_in_is_not_mapped_from_black(tiny_network, picture, style):
     (alone,) = painted_states(tiny_network, style, shot(picture))
     assert torch.equal(last.colors, alone.colors)
     stylizer = Stylizer(tiny_network, [style], VideoSettings(device="cpu"))
-    recoloured = stylizer._recolored(frames[-1], last)[0].image
+    recoloured = stylizer.colors.recolored(frames[-1], last)[0].image
     assert float(((recoloured <= 0) | (recoloured >= 1)).float().mean()) < 0.2
 
 

@@ -15,7 +15,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vidstyle.core import networks, optimize, stylizer
-from vidstyle.core.stylizer import RegionStyle, Stylizer
+from vidstyle.core.regions import RegionStyle
+from vidstyle.core.stylizer import Stylizer
 from vidstyle.settings import VideoSettings
 from vidstyle.types import Frame, LoopClosure, Motion
 

@@ -13,6 +13,7 @@ import sys
 from typing import NoReturn
 
 from vidstyle.system import exits, signals, terminal
+from vidstyle.system.collecting import uncollected
 
 
 def main() -> NoReturn:
@@ -36,7 +37,8 @@ def main() -> NoReturn:
 def _run() -> int:
     """Run the command, which prints its own messages; its exit code."""
     try:
-        from vidstyle.cli import app  # here: an import takes time, and may be interrupted or lack memory
+        with uncollected():
+            from vidstyle.cli import app  # here: an import takes time, and may be interrupted or lack memory
 
         app(prog_name="vidstyle")
     except exits.Ended as ended:

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markdown import Markdown
 
 from vidstyle.cli.endings import errors_told
 from vidstyle.errors import UsageError
@@ -39,6 +38,8 @@ def guide(
         for line in listed(width):
             typer.echo(line)
     elif console.is_terminal:
+        from rich.markdown import Markdown  # not at the top: other commands need no parser
+
         console.print(Markdown(shown, hyperlinks=False), width=width)
     else:
         typer.echo(shown, nl=False)

@@ -13,7 +13,8 @@ import torch
 
 from vidstyle.core import optimize
 from vidstyle.core.networks import FeatureNetwork
-from vidstyle.core.stylizer import RegionStyle, Size, Stylizer
+from vidstyle.core.regions import RegionStyle
+from vidstyle.core.stylizer import Size, Stylizer
 from vidstyle.errors import MemoryLimitError
 from vidstyle.settings import MaskSettings, PaintingSettings
 from vidstyle.system import limits, memory, outofmemory

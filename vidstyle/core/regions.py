@@ -1,7 +1,9 @@
-"""Statistics of several areas of a picture in one pass over its features: those of regions with styles of their own."""
+"""The areas of a frame that have styles of their own, and their statistics in one pass over the features."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,8 +11,40 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from vidstyle.core.stylemetrics import as_features, positions, weighted_sums
+from vidstyle.types import Frame
 
 DENSE = 1.3  # positions of a stretch for each that counts in it, up to which it is faster to take all than to gather
+
+
+@dataclass(frozen=True, eq=False)
+class RegionStyle:
+    """How a region of every frame is painted."""
+
+    picture: Tensor  #: its style, (3, H, W) float32 sRGB in [0, 1], of any size
+    mask: Tensor | None = None  #: (1, H, W): how far each pixel of the style counts; None for all alike
+    alpha: float | None = None  #: 1 = all content, 0 = all style; None for that of the frame
+    scale: float | None = None  #: size of the style relative to the painting; None for that of the settings
+
+    @classmethod
+    def of(cls, picture: Tensor, mask: Tensor | None = None, **more: float | None) -> RegionStyle:
+        """Of a picture (3, H, W), or (4, H, W) whose last channel is its opacity, by which its pixels count."""
+        if len(picture) == 4:
+            picture, opacity = picture.split([3, 1])
+            mask = opacity if mask is None else mask * opacity
+        return cls(picture, mask, **more)
+
+
+def areas_of(frame: Frame) -> list[Tensor | None]:
+    """What lies outside the regions of a frame, and each of them, (1, H, W) in [0, 1]; None for everywhere."""
+    if not frame.regions:
+        return [None]
+    return [(1 - torch.stack(frame.regions).sum(0)).clamp_min(0), *frame.regions]
+
+
+def alphas_of(frame: Frame, regions: Sequence[RegionStyle]) -> list[float]:
+    """Alpha of the same areas."""
+    own = [frame.alpha if one.alpha is None else one.alpha for one in regions]
+    return [frame.alpha, *own] if frame.regions else [frame.alpha]
 
 
 def moments_of_areas(features: Tensor, weights: Tensor) -> Tensor:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vidstyle.core import color, colormatch, losses, optimize, temporal, warp
+from vidstyle.core import losses, optimize, temporal, warp
 from vidstyle.core.networks import FeatureNetwork, halvings
 from vidstyle.core.objective import TERMS, Area, FeatureExtractor, Objective
 from vidstyle.core.opacity import counted
-from vidstyle.core.stylemetrics import moments
+from vidstyle.core.regions import RegionStyle, alphas_of, areas_of
+from vidstyle.core.stylecolors import StyleColors
 from vidstyle.errors import DivergedError, UsageError
 from vidstyle.settings import MotionSettings, PaintingSettings
 from vidstyle.system.devices import engine, pick_device
@@ -27,7 +28,6 @@ from vidstyle.types import Budget, Frame, Result, State
 SMALLEST_SCALE = 64  # pixels of the short side at which coarse-to-fine begins
 CAUTION = 10.0  # how much shorter the steps of the second attempt at a frame are
 EXPLODED = 10.0  # times the loss of the start: a minimisation that ends there and never got below the start has failed
-COLOR_POWER = 8  # styles' colours are given by 1 - alpha^8: 99.6 % at .5, 57 % at .9, none at 1
 COARSE_EVALUATIONS = 6  # at half the size, of a warm-started frame of which some is new
 GROWN = 0.25  # share by which the contrast of a shot grows until its frames get new maps of colours altogether
 LITTLE_NEW = 0.004  # share of a picture that is new and gets none
@@ -36,24 +36,6 @@ PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its mu
 
 Size = tuple[int, int]  # height, width
 OnGrowth = Callable[[Callable[[], np.ndarray]], None]  # given what makes the picture so far, (H, W, 3) uint8
-
-
-@dataclass(frozen=True, eq=False)
-class RegionStyle:
-    """How a region of every frame is painted."""
-
-    picture: Tensor  #: its style, (3, H, W) float32 sRGB in [0, 1], of any size
-    mask: Tensor | None = None  #: (1, H, W): how far each pixel of the style counts; None for all alike
-    alpha: float | None = None  #: 1 = all content, 0 = all style; None for that of the frame
-    scale: float | None = None  #: size of the style relative to the painting; None for that of the settings
-
-    @classmethod
-    def of(cls, picture: Tensor, mask: Tensor | None = None, **more: float | None) -> RegionStyle:
-        """Of a picture (3, H, W), or (4, H, W) whose last channel is its opacity, by which its pixels count."""
-        if len(picture) == 4:
-            picture, opacity = picture.split([3, 1])
-            mask = opacity if mask is None else mask * opacity
-        return cls(picture, mask, **more)
 
 
 class Stylizer:
@@ -88,14 +70,8 @@ class Stylizer:
         self.extract = FeatureExtractor(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
         self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
-        normalized = settings.objective == "normalized"
-        self.recolor = settings.recolor if normalized and not settings.colors_only else 0.0
-        self.match_colors = 1.0 if settings.colors_only else settings.match_colors if normalized else 0.0
         self._mixed = [*map(RegionStyle.of, self.styles), *(RegionStyle.of(key, scale=1.0) for key in keys)]
-        self._style_colors = [_moments_in(one.picture, one.mask) for one in self._mixed]
-        self._region_colors = [_moments_in(one.picture, one.mask) for one in self.regions]
-        self._style_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self._mixed]
-        self._region_samples = [colormatch.sample(one.picture.to(self.device), one.mask) for one in self.regions]
+        self.colors = StyleColors(settings, self.device, self._mixed, self.regions)
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
         self._region_targets: dict[Size, list[losses.StyleTarget]] = {}
@@ -103,7 +79,6 @@ class Stylizer:
         self._minimisations: dict[tuple[Size, bool, int], _Minimisation] = {}
         self._tape = tape_for(settings, self.device)
         self._carriers: dict[Size, optimize.RecordedFunction] = {}
-        self._transfers: dict[int, tuple[Tensor, Tensor]] = {}  # by the number of the area: the last moments, the map
         # Recordings read the weights where they lie now, even if another stylizer moves the network's.
         self._weights = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
         self.on_growth: OnGrowth | None = None  # called after each step of a minimisation
@@ -124,7 +99,7 @@ class Stylizer:
         if visible is not None and not visible.any():
             frame = dataclasses.replace(frame, budget=Budget(1, 0.0))  # nothing of it is painted
         with engine(self.device):
-            colored, colors = self._recolored(frame, state)
+            colored, colors = self.colors.recolored(frame, state)
             self._painting = None if self.on_growth is None else (frame, colors, state)
             content = colored.image.to(self.device)[None]
             if self.settings.colors_only:
@@ -138,10 +113,10 @@ class Stylizer:
                 pastiche = torch.lerp(pastiche, frame.lead.picture.to(self.device), frame.lead.hold)
             history = temporal.update_history(frame, state)
             first = state.first if state is not None else pastiche if self.motion.loop else None
-            maps = self._color_maps(frame, pastiche, colors, state)
+            maps = self.colors.maps(frame, pastiche, colors, state)
             of = () if maps is None else (frame.alpha, *frame.mix)
             after = State(frame.index, pastiche, minimum.inverse_curvature, history, first, colors, maps, of)
-            pixels = to_pixels(self.shown(frame, after))
+            pixels = to_pixels(self.colors.shown(frame, after))
         if frame.opacity is not None:
             pixels = np.concatenate([pixels, to_pixels(frame.opacity)], axis=2)
         result = Result(
@@ -161,102 +136,14 @@ class Stylizer:
     def _so_far(self, image: Tensor, frame: Frame, colors: Tensor | None, state: State | None) -> np.ndarray:
         """A frame as it would be shown if its painting ended now."""
         pastiche = resized(image, size_of(frame.image[None]))[0]
-        maps = self._color_maps(frame, pastiche, colors, state)
-        return to_pixels(self.shown(frame, State(frame.index, pastiche, 0.0, color_maps=maps)))
-
-    def shown(self, frame: Frame, state: State) -> Tensor:
-        """What is shown of a frame, (3, H, W), of the state after it: the pastiche with its colours matched to the
-        styles' or preserved, and the content where it is not painted.
-        """
-        pastiche = state.pastiche.to(self.device)
-        if state.color_maps is not None:
-            areas, shares = _areas(frame), self._match_shares(frame)
-            found = [
-                colormatch.matched(pastiche, one, share) for one, share in zip(state.color_maps, shares, strict=True)
-            ]
-            pastiche = found[0]
-            if frame.regions:
-                weights = [area.to(self.device) for area in areas if area is not None]
-                pastiche = torch.stack([weight * one for weight, one in zip(weights, found, strict=True)]).sum(0)
-        return color.shown(pastiche, frame.image.to(self.device), frame.preserve_color, frame.mask)
+        maps = self.colors.maps(frame, pastiche, colors, state)
+        return to_pixels(self.colors.shown(frame, State(frame.index, pastiche, 0.0, color_maps=maps)))
 
     def objective(self, frame: Frame) -> Objective:
         """The objective of `frame` as a still, at its own size; valid until the next call of this stylizer."""
-        frame, _ = self._recolored(frame, None)
+        frame, _ = self.colors.recolored(frame, None)
         content = frame.image.to(self.device)[None]
         return self._prepared(frame, content).objective
-
-    def _recolored(self, frame: Frame, state: State | None) -> tuple[Frame, Tensor | None]:
-        """The frame in the styles' colours, with its image on the device; and the moments that were mapped to theirs.
-
-        These are of the frame of most contrast so far in what is painted without a new start: all frames get one map,
-        so that what changes in the clip changes in the painting; but what fades in is not mapped from black. The
-        nearer alpha is to 1, the more of its own colours the content keeps; all of them where it is not painted.
-        """
-        if not (self.recolor or self.match_colors) or frame.budget == Budget(1, 0.0):
-            return frame, None if state is None else state.colors
-        image, weights = frame.image.cpu(), _counted(frame)
-        colors = torch.stack([_moments_in(image, one) for one in weights])
-        if frame.motion is not None and state is not None and state.colors is not None:
-            earlier = state.colors.view_as(colors)
-            grown = _contrast(colors) > _contrast(earlier)
-            colors = torch.where(torch.from_numpy(grown)[:, None, None], colors, earlier) if any(grown) else earlier
-        parts = (share * each for share, each in zip(frame.mix, self._style_colors, strict=True))
-        mixed = functools.reduce(torch.add, parts)
-        image, found = frame.image.to(self.device), []
-        wanted = [mixed, *self._region_colors] if frame.regions else [mixed]
-        for number, (own, style, alpha) in enumerate(zip(colors, wanted, self._alphas(frame), strict=True)):
-            share = self.recolor * (1 - alpha**COLOR_POWER)
-            found.append(color.recolored(image, self._transfer(number, own, style), share))
-        blended = found[0]
-        if frame.regions:
-            shares = [area.to(self.device) for area in _areas(frame) if area is not None]
-            blended = torch.stack([share * one for share, one in zip(shares, found, strict=True)]).sum(0).clamp(0, 1)
-        return dataclasses.replace(frame, image=blended), colors if frame.regions else colors[0]
-
-    def _transfer(self, number: int, own: Tensor, style: Tensor) -> Tensor:
-        """`color.transfer` of an area; of the frame before if nothing has changed, as in most frames of a shot."""
-        both = torch.stack([own, style])
-        if number not in self._transfers or not torch.equal(self._transfers[number][0], both):
-            self._transfers[number] = both, color.transfer(own, style)
-        return self._transfers[number][1]
-
-    def _color_maps(self, frame: Frame, pastiche: Tensor, colors: Tensor | None, state: State | None) -> Tensor | None:
-        """The maps that match the colours of each area to its styles', (N, 3, …); None where nothing is matched.
-
-        In a clip the frames of a shot have the same maps, so that they do not flicker, until contrast, alpha or mix
-        change; where contrast grows a little, so do the maps. `colors` are those of `_recolored`.
-        """
-        if frame.budget == Budget(1, 0.0):
-            return None if state is None else state.color_maps
-        if not any(self._match_shares(frame)):
-            return None
-        earlier, grown = None, 0.0
-        if isinstance(self.settings, MotionSettings) and frame.motion is not None and state is not None:
-            if tuple(state.color_maps_of) == (frame.alpha, *frame.mix) and state.color_maps is not None:
-                earlier = state.color_maps
-            if earlier is not None and colors is not None and state.colors is not None:
-                grown = _growth(colors.view(-1, 3, 4), state.colors.view(-1, 3, 4))
-                if torch.equal(colors, state.colors):
-                    return earlier
-        weights = _counted(frame)
-        wanted = [colormatch.mixed(self._style_samples, frame.mix), *self._region_samples][: len(weights)]
-        maps = [
-            colormatch.matching(colormatch.sample(pastiche, one), style)
-            for one, style in zip(weights, wanted, strict=True)
-        ]
-        found = torch.stack(maps)
-        return found if earlier is None else torch.lerp(earlier.to(found), found, min(grown / GROWN, 1.0))
-
-    def _match_shares(self, frame: Frame) -> list[float]:
-        """How far the colours of each area are matched."""
-        share = self.match_colors * frame.match_share
-        return [share * (1 - alpha**COLOR_POWER) for alpha in self._alphas(frame)]
-
-    def _alphas(self, frame: Frame) -> list[float]:
-        """Of what lies outside the regions, and of each of them."""
-        own = [frame.alpha if one.alpha is None else one.alpha for one in self.regions]
-        return [frame.alpha, *own] if frame.regions else [frame.alpha]
 
     def _paint_cold(self, frame: Frame, content: Tensor) -> optimize.Minimum:
         """Coarse to fine: each scale starts from the last pastiche plus the fine detail of the initial picture."""
@@ -265,7 +152,7 @@ class Stylizer:
         initial = self._initial(content)
         settings = self.settings
         budget = frame.budget or Budget(settings.first_iterations, settings.tolerance)
-        if min(self._alphas(frame)) == 1 and settings.init == "content":
+        if min(alphas_of(frame, self.regions)) == 1 and settings.init == "content":
             budget = Budget(1, 0.0)  # it is painted already; to go on would follow rounding errors
         pastiche = None
         for size in sizes:
@@ -336,13 +223,15 @@ class Stylizer:
         style = self.style(size, frame.mix)
         if not frame.regions:
             return [Area(style, frame.alpha, None if mask is None else mask.to(self.device))]
-        masks = [functional.interpolate(one[None], size=size, mode="area") for one in _areas(frame) if one is not None]
+        masks = [
+            functional.interpolate(one[None], size=size, mode="area") for one in areas_of(frame) if one is not None
+        ]
         masks = masks if mask is None else [mask * one for one in masks]
         pixels = [float(one.sum()) for one in masks]
         return [
             Area(target, alpha, one.to(self.device), count / max(sum(pixels), 1), seen_at(count, self.settings))
             for target, alpha, one, count in zip(
-                [style, *self._styles_of_regions(size)], self._alphas(frame), masks, pixels, strict=True
+                [style, *self._styles_of_regions(size)], alphas_of(frame, self.regions), masks, pixels, strict=True
             )
         ]
 
@@ -440,37 +329,6 @@ def tape_for(settings: PaintingSettings, device: torch.device) -> optimize.Tape 
 def seen_at(pixels: float, settings: PaintingSettings) -> list[bool]:
     """Whether each style layer counts for a region of so many pixels: its positions are no larger than the region."""
     return [pixels >= 4 ** halvings(layer) for layer in settings.style_layers]
-
-
-def _areas(frame: Frame) -> list[Tensor | None]:
-    """What lies outside the regions of a frame, and each of them, (1, H, W) in [0, 1]; None for everywhere."""
-    if not frame.regions:
-        return [None]
-    return [(1 - torch.stack(frame.regions).sum(0)).clamp_min(0), *frame.regions]
-
-
-def _counted(frame: Frame) -> list[Tensor | None]:
-    """How far the pixels of the same areas count, (1, H, W) in [0, 1]: where they are painted and visible."""
-    visible = counted(frame.mask, frame.opacity)
-    return [one if visible is None else visible if one is None else visible * one for one in _areas(frame)]
-
-
-def _moments_in(image: Tensor, weights: Tensor | None) -> Tensor:
-    """Moments (3, 4) of the colours of (3, H, W) where (1, H, W) is above 0, and as far as it is; on the CPU."""
-    return moments(image[None], None if weights is None else losses.pooled(weights[None], 0).view(-1, 1)).cpu()
-
-
-def _contrast(colors: Tensor) -> np.ndarray:
-    """The summed variance of colours of these moments, (N, 3, 4) on the CPU; (N,)."""
-    products, means = np.split(colors.numpy(), [3], axis=2)
-    contrast: np.ndarray = np.trace(products, axis1=1, axis2=2) - np.square(means).sum((1, 2))
-    return contrast
-
-
-def _growth(colors: Tensor, earlier: Tensor) -> float:
-    """By what share the contrast of these moments, (N, 3, 4) each, has grown, at most over the areas."""
-    now, before = _contrast(colors), _contrast(earlier)
-    return float((now / np.maximum(before, 1e-6) - 1).max())
 
 
 def scales(size: Size) -> list[Size]:

@@ -4,3 +4,8 @@
 `rendering` is the loop, `shots` and `workers` the same loop on workers; `tasks` is one call of a public function,
 `reencode` a finished job encoded anew. `folder` is the job folder, `output` what is made of the painted frames.
 """
+
+from vidstyle.system.collecting import uncollected
+
+with uncollected():
+    import torch  # noqa: F401 (before all that needs it: it is most of what is imported)

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle.core.stylizer import RegionStyle, seen_at
+from vidstyle.core.regions import RegionStyle
+from vidstyle.core.stylizer import seen_at
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.jobs.carried import Carrier
 from vidstyle.jobs.masks import Masks, array_masks, mask_in, masks_in

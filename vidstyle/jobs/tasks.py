@@ -198,7 +198,7 @@ class Task:
         if job.state is None:
             return None
         (frame,) = source.frames(0)
-        shown = self.stylizer().shown(frame, job.state).clamp(0, 1)
+        shown = self.stylizer().colors.shown(frame, job.state).clamp(0, 1)
         if frame.opacity is not None:
             shown = torch.cat([shown.cpu(), frame.opacity])
         deep: np.ndarray = np.rint(shown.permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
