@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from clips import make_clip, pan, texture
-from PIL import Image
+from maskfiles import paintings, saved, settings_for
 
 from vidstyle import ImageSettings, RunOptions, VideoSettings, stylize_image, stylize_video
 from vidstyle.errors import UsageError
@@ -115,17 +115,8 @@ def files(tmp_path, network):
         "black": 0 * mask,
         "photo": texture(96, 64, 1),
     }.items():
-        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+        saved(tmp_path / f"{name}.png", picture)
     return tmp_path
-
-
-def settings_for(files, **changes):
-    fast = {"first_iterations": 4, "iterations": 3, "device": "cpu", "precision": "float32", "size": 96}
-    return VideoSettings(network=str(files / "tiny.safetensors"), **{**fast, **changes})
-
-
-def paintings(folder):
-    return [np.asarray(Image.open(path)).astype(int) for path in sorted(folder.glob("*.png"))]
 
 
 @pytest.mark.clips
@@ -138,7 +129,7 @@ class TestClip:
         stylize_video(files / "clip.mp4", [files / "style.png"], f"{files}/plain/", unpainted)
         pairs = zip(paintings(files / "out"), paintings(files / "plain"), strict=True)
         for number, (painted, content) in enumerate(pairs):
-            apart = np.abs(painted - content).max(2)
+            apart = np.abs(painted.astype(int) - content).max(2)
             left = 30 - 2 * (number - 2)
             outside = np.ones_like(apart, bool)
             outside[14:50, left - 2 : left + 32] = False
@@ -154,7 +145,7 @@ class TestClip:
         stylize_video(files / "clip.mp4", [files / "style.png"], f"{files}/out/", settings)
         stylize_video(files / "clip.mp4", [files / "style.png"], f"{files}/plain/", settings_for(files))
         for number in (0, 3):
-            apart = np.abs(paintings(files / "out")[number] - paintings(files / "plain")[number]).mean(2)
+            apart = np.abs(paintings(files / "out")[number].astype(int) - paintings(files / "plain")[number]).mean(2)
             left = 30 - 2 * number
             assert apart[20:44, left + 4 : left + 26].mean() > 2 * apart[20:44, left + 40 :].mean()
 

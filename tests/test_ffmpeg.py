@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_no_room_for_temporary_files(monkeypatch):
     def full():
         raise FileNotFoundError(2, "No usable temporary directory found")
 
-    monkeypatch.setattr(ffmpeg.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(DiskError, match="TMPDIR"):
         ffmpeg.run(["-version"])
 

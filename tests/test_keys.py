@@ -9,6 +9,7 @@ import pytest
 import torch
 from clips import make_clip, pan, texture
 from conftest import texture as noise
+from maskfiles import FAST, paintings, saved, settings_for
 from PIL import Image
 
 from vidstyle import RunOptions, VideoSettings, stylize_frames, stylize_video
@@ -25,17 +26,7 @@ from vidstyle.motion.tracks import Track
 from vidstyle.settings import KeyFile
 from vidstyle.types import ClipInfo, Frame, KeyLead
 
-FAST = {"first_iterations": 4, "iterations": 3, "size": 96, "device": "cpu", "precision": "float32"}
 FRAMES = 6
-
-
-def saved(path, picture):
-    Image.fromarray(picture).save(path)
-    return path
-
-
-def paintings(folder):
-    return [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
 
 
 @pytest.fixture
@@ -51,10 +42,6 @@ def files(tmp_path, network):
     saved(tmp_path / "large.png", texture(192, 128, 7))
     saved(tmp_path / "square.png", texture(64, 64, 7))
     return tmp_path
-
-
-def settings_for(files, **changes):
-    return VideoSettings(network=str(files / "tiny.safetensors"), **{**FAST, **changes})
 
 
 class TestText:
@@ -187,7 +174,7 @@ class TestFrames:
                     assert (frame.lead.share, frame.lead.hold) == (other.lead.share, other.lead.hold)
 
     def test_what_a_key_frame_does_not_show_is_left(self, tiny_network, picture, style):
-        settings = VideoSettings(**FAST)
+        settings = VideoSettings(size=96, iterations=3, **FAST)
         visible = torch.zeros(1, 72, 96)
         visible[..., :40] = 1
         stylizer = Stylizer(tiny_network, [style], settings)

@@ -10,6 +10,7 @@ import torch
 from clips import make_clip, pan, texture
 from conftest import pixels
 from conftest import texture as noise
+from maskfiles import FAST, half, paintings, saved, settings_for
 from PIL import Image
 
 from vidstyle import (
@@ -34,20 +35,6 @@ from vidstyle.jobs.sources import SequenceSource
 from vidstyle.media.stills.pictures import load_mask
 from vidstyle.types import ClipInfo, Frame, Motion
 
-FAST = {"first_iterations": 4, "device": "cpu", "precision": "float32"}
-
-
-def half(height, width, columns):
-    """White in so many columns from the left."""
-    mask = np.zeros((height, width), np.uint8)
-    mask[:, :columns] = 255
-    return mask
-
-
-def saved(path, picture):
-    Image.fromarray(picture).save(path)
-    return path
-
 
 @pytest.fixture
 def files(tmp_path, network):
@@ -55,15 +42,6 @@ def files(tmp_path, network):
     saved(tmp_path / "style.png", texture(48, 48, 2))
     saved(tmp_path / "mask.png", half(64, 96, 48))
     return tmp_path
-
-
-def settings_for(files, kind=VideoSettings, **changes):
-    frames = {"iterations": 3} if kind is not ImageSettings else {}
-    return kind(network=str(files / "tiny.safetensors"), **{"size": 96, **FAST, **frames, **changes})
-
-
-def paintings(folder):
-    return [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
 
 
 class TestStatistics:

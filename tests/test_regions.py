@@ -10,6 +10,7 @@ import torch
 from clips import pan, texture
 from conftest import pixels
 from conftest import texture as noise
+from maskfiles import FAST, half, paintings, saved, settings_for
 from PIL import Image
 
 from vidstyle import (
@@ -33,24 +34,10 @@ from vidstyle.jobs.regions import layered, visible_regions
 from vidstyle.settings import RegionFiles
 from vidstyle.types import Frame, Motion
 
-FAST = {"first_iterations": 4, "device": "cpu", "precision": "float32"}
-
-
-def half(height, width, columns):
-    """White in so many columns from the left."""
-    mask = np.zeros((height, width), np.uint8)
-    mask[:, :columns] = 255
-    return mask
-
 
 def weights(mask):
     """(H, W) uint8 -> (1, H, W) in [0, 1]."""
     return torch.from_numpy(mask / np.float32(255))[None]
-
-
-def saved(path, picture):
-    Image.fromarray(picture).save(path)
-    return path
 
 
 @pytest.fixture
@@ -68,15 +55,6 @@ def files(tmp_path, network):
     }.items():
         saved(tmp_path / f"{name}.png", picture)
     return tmp_path
-
-
-def settings_for(files, kind=ImageSettings, **changes):
-    frames = {"iterations": 3} if kind is not ImageSettings else {}
-    return kind(network=str(files / "tiny.safetensors"), **{"size": 96, **FAST, **frames, **changes})
-
-
-def paintings(folder):
-    return [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
 
 
 class TestText:
@@ -258,7 +236,7 @@ def test_its_gram_matrix_is_that_of_its_style(tiny_network, style):
 def test_a_still_its_settings_and_the_same_from_arrays(files, vidstyle):
     text = f"{files}/mask.png={files}/other.png#{files}/part.png,alpha=.1,scale=.5"
     out = files / "o.png"
-    settings = settings_for(files, region=(text,))
+    settings = settings_for(files, ImageSettings, region=(text,))
     stylize_image(files / "photo.png", [files / "style.png"], out, settings)
     found = np.asarray(Image.open(out))
     region = Region(mask=half(64, 96, 48), style=texture(48, 32, 3), style_mask=half(32, 48, 24), alpha=0.1, scale=0.5)
@@ -383,7 +361,7 @@ def test_a_bad_region_is_refused_in_a_sentence(vidstyle, files, clip, name, comm
 
 def test_a_region_that_is_hidden_is_refused(files):
     regions = tuple(f"{files}/mask.png={files}/{name}.png" for name in ("other", "style"))
-    settings = settings_for(files, region=regions)
+    settings = settings_for(files, ImageSettings, region=regions)
     with pytest.raises(MediaError, match="region 1 is hidden"):
         stylize_image(files / "photo.png", [files / "style.png"], files / "o.png", settings)
 
@@ -398,7 +376,7 @@ def test_a_batch_reads_its_files_from_beside_the_table(files, vidstyle, monkeypa
     monkeypatch.chdir(files / "elsewhere")
     done = vidstyle("batch", files / "jobs.toml")
     assert done.exit_code == 0, done.output
-    settings = settings_for(files, region=(f"{files}/mask.png={files}/other.png,alpha=.1",))
+    settings = settings_for(files, ImageSettings, region=(f"{files}/mask.png={files}/other.png,alpha=.1",))
     stylize_image(files / "photo.png", [files / "style.png"], files / "o.png", settings)
     assert np.array_equal(*(np.asarray(Image.open(files / name)) for name in ("b.png", "o.png")))
     assert "up to date" in vidstyle("batch", files / "jobs.toml").output

@@ -94,7 +94,7 @@ class Batch:
         self.finish(job)
 
     def begin(self, job: JobTable) -> RunOptions:
-        """Note that a job is begun: how it is to be painted. Raises `VidstyleError` if it cannot be."""
+        """Note that a job starts: how it is to be painted. Raises `VidstyleError` if it cannot be."""
         try:
             if lost := next((maker for maker in self.awaited(job) if maker in self._failed), None):
                 raise self._failed[lost](

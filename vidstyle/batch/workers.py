@@ -29,7 +29,7 @@ class JobUnit:
     job: JobTable
     run: RunOptions
 
-    size: float = 1.0  #: nobody has measured them: they are begun in their order
+    size: float = 1.0  #: nobody has measured them: they start in their order
 
     @property
     def place(self) -> str:

@@ -138,8 +138,8 @@ def job_options(
     own_settings: dict[str, Any] = {"params_from": ParamsFrom} if runs or job == "encode" else {}
     where: dict[str, Any] = {"threads": Threads} | (WORKERS if job in PARALLEL else {}) if runs else {}
     where |= OF_CLIPS if job == "video" and runs and not plans else {}
-    presets = {"preset": named} if issubclass(kind, PaintingSettings) else {}
-    typed: dict[str, Any] = {**{option.name: flag(kind, option) for option in fields}, **presets}
+    typed: dict[str, Any] = {option.name: flag(kind, option) for option in fields}
+    typed |= {"preset": named} if issubclass(kind, PaintingSettings) else {}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -162,9 +162,8 @@ def job_options(
                     values.pop("quiet")
                     return command(**values, settings=settings, run=RunOptions(**ways))
                 report = values.get("report", False)
-                paints = (values["styles"] or job == "sheet") and values["output"]
-                paints = paints and not values.get("plot_schedule") and not values.get("shots")
-                quiet = values.pop("quiet") or not paints
+                lists = values.get("plot_schedule") or values.get("shots")
+                quiet = values.pop("quiet") or lists or not (values["output"] and (values["styles"] or job == "sheet"))
                 if job in ("video", "balance"):
                     ways["on_fitted"] = None if quiet else tell_fitted
                 with progress(_made(values["output"], ways), quiet, report) as (on_frame, on_step):
@@ -178,18 +177,21 @@ def job_options(
                         ways["on_progress"] = on_workers(on_step, report)
                     return command(**values, settings=settings, run=RunOptions(**ways))
 
-        hints = get_type_hints(command, include_extras=True)
-        own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [
-            *(p.replace(annotation=hints[p.name], kind=keyword) for p in own),
-            *(inspect.Parameter(name, keyword, default=False, annotation=shown) for name, shown in flags.items()),
-            *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in where.items()),
-            *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in typed.items()),
-            *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in own_settings.items()),
-        ]
+        parameters = _parameters(command, flags, {**where, **typed, **own_settings})
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         return run
 
     return decorate
+
+
+def _parameters(command: Callable[..., None], flags: dict[str, Any], values: dict[str, Any]) -> list[inspect.Parameter]:
+    """Those of a command itself, then flags, and then options that have a value; the dicts have the annotations."""
+    hints = get_type_hints(command, include_extras=True)
+    own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return [
+        *(p.replace(annotation=hints[p.name], kind=keyword) for p in own),
+        *(inspect.Parameter(name, keyword, default=False, annotation=shown) for name, shown in flags.items()),
+        *(inspect.Parameter(name, keyword, default=None, annotation=shown) for name, shown in values.items()),
+    ]

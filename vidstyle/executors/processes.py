@@ -8,7 +8,6 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,9 +15,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-from vidstyle.errors import DiskError, VidstyleError
+from vidstyle.errors import VidstyleError
 from vidstyle.executors.dispatch import Event, Unit, Work
 from vidstyle.system import environment
+from vidstyle.system.files import message_file, messages_in
 
 CLEAN_UP = 3.0  # seconds that workers may take to clean up
 # Modules are found where this process finds them, and nowhere else: not in the current folder.
@@ -81,10 +81,7 @@ class _Process:
     def __init__(self, number: int, work: bytes, added: Mapping[str, str], events: queue.SimpleQueue[Event]) -> None:
         environment.tidy()
         command = [sys.executable, "-P", "-c", BEGIN, *filter(os.path.isabs, sys.path)]
-        try:
-            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-        except OSError as error:
-            raise DiskError(f"no temporary file can be made ({error}); let TMPDIR name a folder with room") from error
+        self._log = message_file()
         try:
             self._process = subprocess.Popen(
                 command,
@@ -145,11 +142,7 @@ class _Process:
             self._process.kill()
             code = self._process.wait()
             if not self._ends:
-                events.put(Event(number, "died", f"{self._said()}\n{_ended(code)}"))
-
-    def _said(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
+                events.put(Event(number, "died", f"{messages_in(self._log)}\n{_ended(code)}"))
 
 
 def _ended(code: int) -> str:

@@ -62,11 +62,16 @@ def visible_paint(motion: Motion, mask: Tensor | None) -> Motion:
     """A motion that only sees what was painted in the earlier frame, whose mask this is."""
     if mask is None:
         return motion
-    rows, columns = np.indices(mask.shape[1:], np.float32)
-    across, down = motion.flow.numpy()
-    painted = (mask[0] > 0).float().numpy()
-    there = cv2.remap(painted, columns + across, rows + down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    there = carried_along(motion, (mask[0] > 0).float())
     return dataclasses.replace(motion, visible=motion.visible * torch.from_numpy(there))
+
+
+def carried_along(motion: Motion, mask: Tensor) -> np.ndarray:
+    """A mask (H, W) of the earlier frame at the places that each pixel of this frame comes from."""
+    rows, columns = np.indices(mask.shape, np.float32)
+    across, down = motion.flow.numpy()
+    places = columns + across, rows + down
+    return cv2.remap(mask.numpy(), *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def clip_masks(

@@ -16,7 +16,7 @@ from vidstyle.core.regions import RegionStyle
 from vidstyle.core.stylizer import seen_at
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.jobs.carried import Carrier
-from vidstyle.jobs.masks import Masks, array_masks, mask_in, masks_in
+from vidstyle.jobs.masks import Masks, array_masks, carried_along, mask_in, masks_in
 from vidstyle.media.stills import pictures
 from vidstyle.settings import ImageSettings, MaskSettings, PaintingSettings, RegionFiles, VideoSettings
 from vidstyle.system.notes import tell
@@ -78,12 +78,9 @@ def visible_regions(motion: Motion, now: Sequence[Tensor], before: Sequence[Tens
     """A motion that only sees what was painted in the style that it is painted in now."""
     if not now:
         return motion
-    rows, columns = np.indices(now[0].shape[1:], np.float32)
-    places = columns + motion.flow[0].numpy(), rows + motion.flow[1].numpy()
-    agreed = np.zeros_like(rows)
+    agreed = np.zeros(now[0].shape[1:], np.float32)
     for one, other in zip(_all(now), _all(before), strict=True):
-        there = cv2.remap(other[0].numpy(), *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        agreed += np.minimum(one[0].numpy(), there)
+        agreed += np.minimum(one[0].numpy(), carried_along(motion, other[0]))
     return dataclasses.replace(motion, visible=motion.visible * torch.from_numpy(agreed.clip(max=1)))
 
 

@@ -17,6 +17,8 @@ from vidstyle.jobs.rendering import Observer
 from vidstyle.jobs.sources import SequenceSource, to_tensor
 from vidstyle.system.notes import tell
 
+STEP = 4  # every so many pairs of frames are measured: the flow takes longer than some GPUs take to paint
+
 
 @dataclass(frozen=True)
 class SeamFigures:
@@ -24,9 +26,9 @@ class SeamFigures:
 
     frame: int  #: of the sequence: the first that is a blend
     seconds: float  #: when it is shown
-    most: float  #: the largest warping error of a pair of which one is a blend, or both are
-    median: float  #: of as many pairs before the seam and behind it
-    sharpness: float  #: of the frame in the middle of the seam / the median of those pairs
+    most: float  #: the largest warping error of the pairs that were measured of which one is a blend, or both are
+    median: float  #: of the pairs beside it, from as many frames before the seam and behind it
+    sharpness: float  #: of the frame in the middle of the seam / the median of those beside it
 
     def __str__(self) -> str:
         return (
@@ -53,26 +55,27 @@ def seam_figures(source: SequenceSource, job: JobFolder) -> Iterator[SeamFigures
     blended = {number for seam in seams for number in range(seam, seam + overlap + 1)}  # the later frames of pairs
     for seam in seams:
         shot = source.seen.shot(seam)
-        around = range(max(seam - overlap - 1, shot.start), min(seam + 2 * (overlap + 1), shot.stop))
-        pairs = list(_pairs(source, job, around))
-        beside = [(error, sharp) for number, error, sharp in pairs if number not in blended]
-        inside = {number: (error, sharp) for number, error, sharp in pairs if seam <= number <= seam + overlap}
-        median, crisp = map(statistics.median, zip(*(beside or inside.values()), strict=True))
+        around = range(max(seam - overlap - 1, shot.start), min(seam + 2 * overlap + 1, shot.stop))
+        pairs = {number: (error, sharp) for number, error, sharp in _pairs(source, job, around, seam % STEP)}
+        inside = [pairs[number] for number in range(seam, min(seam + overlap + 1, around.stop), STEP)]
+        beside = [pair for number, pair in pairs.items() if number not in blended]
+        median, crisp = map(statistics.median, zip(*(beside or inside), strict=True))
         yield SeamFigures(
             frame=seam,
             seconds=float(own.times[seam]),
-            most=max(error for error, _ in inside.values()),
+            most=max(error for error, _ in inside),
             median=median,
-            sharpness=inside[seam + (overlap - 1) // 2][1] / crisp if crisp else 1.0,
+            sharpness=pairs[seam + overlap // 2][1] / crisp if crisp else 1.0,
         )
 
 
-def _pairs(source: SequenceSource, job: JobFolder, numbers: range) -> Iterator[tuple[int, float, float]]:
-    """Of each of some frames but the first: its number, its warping error from the one before, and its sharpness."""
+def _pairs(source: SequenceSource, job: JobFolder, numbers: range, phase: int) -> Iterator[tuple[int, float, float]]:
+    """Of some pairs of neighbours: the later frame, its warping error from the earlier one, and its sharpness."""
     shown = job.images(source.playback[numbers.start : numbers.stop])
     with closing(source.seen.decode(numbers.start)) as decoded:
         views: Iterator[tuple[np.ndarray, np.ndarray]] = zip(islice(decoded, len(numbers)), shown, strict=True)
         for number, ((photo, painted), (photo_now, painted_now)) in zip(numbers[1:], pairwise(views), strict=True):
-            motion, now = source.estimate(photo, photo_now), to_tensor(painted_now)
-            carried = warp(to_tensor(painted), motion.flow).clamp(0, 1)
-            yield number, warping_error(carried, now, motion.visible), sharpness(now)
+            if number % STEP == phase:
+                motion, now = source.estimate(photo, photo_now), to_tensor(painted_now)
+                carried = warp(to_tensor(painted), motion.flow).clamp(0, 1)
+                yield number, warping_error(carried, now, motion.visible), sharpness(now)

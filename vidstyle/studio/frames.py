@@ -72,6 +72,7 @@ class Frames:
         """A frame of a clip; frames in order are decoded once."""
         if status.manifest is None or (played := status.manifest.played) is None:
             return None
+        number = status.manifest.seams.content(number)
         if self._decoding is None or self._decoding[0] != key or self._decoding[1] > number:
             from vidstyle.media.video import survey  # not at the top: it needs the libraries of clips
 

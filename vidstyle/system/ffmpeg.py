@@ -12,7 +12,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import weakref
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -22,6 +21,7 @@ import imageio_ffmpeg
 
 from vidstyle.errors import DiskError, EncodingError, UsageError
 from vidstyle.system import environment
+from vidstyle.system.files import message_file, messages_in
 
 DISK_FULL = re.compile("No space left|Disk quota exceeded|File too large")
 DISK_FULL_CODE = 228  # ffmpeg exits with the low byte of -ENOSPC
@@ -86,10 +86,7 @@ class Process:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         command = [executable(), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
-        try:
-            self._messages = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-        except OSError as error:
-            raise DiskError(f"no temporary file can be made ({error}); let TMPDIR name a folder with room") from error
+        self._messages = message_file()
         try:
             self._process = subprocess.Popen(
                 command,
@@ -117,8 +114,7 @@ class Process:
         try:
             self._close_input()
             code = self._process.wait()
-            self._messages.seek(0)
-            text = self._messages.read().decode(errors="replace").strip()
+            text = messages_in(self._messages).strip()
         finally:
             self.kill()
         if code == 0:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
@@ -191,6 +191,20 @@ def append(path: Path, data: bytes, *, flush: bool = False) -> None:
             with suppress(OSError):
                 file.truncate(size)
             raise
+
+
+def message_file() -> IO[bytes]:
+    """A file without a name for what another process tells. Raises `DiskError`."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise DiskError(f"no temporary file can be made ({error}); let TMPDIR name a folder with room") from error
+
+
+def messages_in(file: IO[bytes]) -> str:
+    """What was told in such a file so far."""
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def put(part: Path, path: Path, *, overwrite: bool, check_old: Check = lambda path: None) -> None:

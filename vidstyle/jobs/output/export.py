@@ -126,14 +126,9 @@ def export(
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
     notes: dict[str, None] = {}
+    own = origin if settings.metadata else ""
     encoding = Encoding(
-        settings.crf,
-        settings.plays,
-        sound,
-        compositor.delay,
-        origin=origin if settings.metadata else "",
-        record=record,
-        on_note=notes.setdefault,
+        settings.crf, settings.plays, sound, compositor.delay, origin=own, record=record, on_note=notes.setdefault
     )
     failures: list[VidstyleError] = []
     found: list[Fitted] = []
@@ -154,12 +149,17 @@ def export(
             failures.append(error)
     for note in notes:
         tell(note)
-    if len(outputs) == 1 and failures:
-        raise failures[0]
     if failures:
-        what, made = "; ".join(map(str, failures)), len(outputs) - len(failures)
-        raise type(failures[0])(f"{what}; {made} of {len(outputs)} outputs are made") from failures[0]
+        raise _all_in_one(failures, len(outputs)) from failures[0]
     return found
+
+
+def _all_in_one(failures: Sequence[VidstyleError], outputs: int) -> VidstyleError:
+    """An error of the class of the first of several that says all of them."""
+    if outputs == 1:
+        return failures[0]
+    what, made = "; ".join(map(str, failures)), outputs - len(failures)
+    return type(failures[0])(f"{what}; {made} of {outputs} outputs are made")
 
 
 def for_output(output: Path, compositor: Compositor, encoding: Encoding) -> tuple[Compositor, Encoding]:

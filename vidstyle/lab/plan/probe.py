@@ -33,7 +33,7 @@ from vidstyle.types import Budget, Frame, Motion, Result, Source, State
 
 EVALUATIONS = 3  # that are timed
 PAIRS = 7  # of a frame with one evaluation and with more, of which the medians count, if they take less than LONG
-LONG = 10.0  # seconds after which no pair is begun
+LONG = 10.0  # seconds after which no further pair is timed
 SAMPLES = 3  # places of a job at which frames are looked at
 FOLLOWING, SETTLED = 12, 6  # frames after the first at each of them; the last ones, that are like all that come later
 PILOT_SHARE = 0.5  # of the size
