@@ -20,7 +20,7 @@ from vidstyle.jobs.folder.records import as_json, parsed, read
 from vidstyle.settings import JOBS, EncodeSettings, Job, PaintingSettings, VideoSettings
 from vidstyle.types import ClipInfo
 
-FORMAT = "vidstyle-job-9"
+FORMAT = "vidstyle-job-10"
 FORMATS = re.compile(r"vidstyle-job-\d+")  # of all versions of vidstyle
 SIGNATURE = re.compile(rb'"format":\s*"vidstyle-job-\d')  # in all their manifests
 WEIGHTS = ("weights", "flow_weights")  # settings that name files; where a file lies does not matter
