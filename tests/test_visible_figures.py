@@ -106,10 +106,7 @@ class TestClips:
         whole = measure_clip(clips / "clip.mkv", clips / "painted.mkv", settings=VideoSettings(device="cpu"))
         one, other = found.consistency[0], whole.consistency[0]
         assert one.warping.mean < 0.003 < 0.03 < other.warping.mean
-        assert (
-            found.drift.sharpness.mean < whole.drift.sharpness.mean if hasattr(found.drift.sharpness, "mean") else True
-        )
-        assert 0.5 < one.visible <= 1 if hasattr(one, "visible") else True
+        assert 0.9 < one.visible <= 1, "of what is painted"
 
     def test_noise_where_the_input_is_transparent_is_none(self, clips):
         settings = VideoSettings(device="cpu")
@@ -132,5 +129,6 @@ class TestClips:
             assert done.exit_code == 0, done.output
             found = json.loads((clips / f"{name}.out.report.json").read_text())
             pairs = found["independence"]["pairs"]
-            assert all(0 <= pair["style"]["relu1_1"] < 5 for pair in pairs if "style" in pair)
+            assert pairs
+            assert all(0 <= pair["style"]["relu1_1"] < 5 for pair in pairs)
             assert len(found["frames"]) == 6
