@@ -148,8 +148,9 @@ def stylize_frames(
     """Paint pictures in memory as the frames of a clip: the paintings of `stylize_video`, without any file.
 
     Args:
-        frames: (H, W, 3) uint8 sRGB each, or (H, W, 4) with opacity, all of one size; a list, an array (N, H, W, 3), or anything that has a length
-            and gives a frame by its number. Each is read twice: first all, to find cuts and flashes.
+        frames: (H, W, 3) uint8 sRGB each, or (H, W, 4) with opacity, all of one size; a list, an array (N, H, W, C),
+            or anything that has a length and gives a frame by its number. Each is read twice: first all, to find cuts
+            and flashes.
         styles: one picture or more, (H, W, 3 or 4) uint8 or float from 0 to 1, blended by `settings.mix`.
         settings: the defaults if None; those of reading and writing files must be left out.
         fps: frames a second, for schedules in seconds.
