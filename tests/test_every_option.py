@@ -225,6 +225,10 @@ def tried_again(run: Run) -> bool:
     return len(list(run.out.glob("*-network-*.png"))) == (2 if apart > 0.05 else 1)
 
 
+def measured_otherwise(run: Run) -> bool:
+    return bool(run.figures["consistency"] != run.plain().figures["consistency"])
+
+
 def figure(path: str, value: Any) -> Holds:
     """What the figures say there."""
     return lambda run: bool(at(run.figures, path) == value)
@@ -426,6 +430,8 @@ CASES = {
     ("uniformity", "--judge"): Case(JUDGE, figure("judge", "vgg19")),
     ("measure", "--style"): Case("--style {other}", figure("styles", ["style.png", "other.png"])),
     ("measure", "--pairs"): Case("--pairs 1", lambda run: len(run.figures["independence"]["pairs"]) == 1),
+    ("measure", "--mask"): Case("--mask {mask}", measured_otherwise),
+    ("measure", "--feather"): Case("--feather 9", measured_otherwise, both="--mask {mask}"),
     ("measure", "--judge"): Case(JUDGE, figure("independence/judge", "vgg19")),
     ("compare", "--output"): Case("", lambda run: (run.out / "sheet.png").exists()),
     ("compare", "--tries"): Case("--tries 1", tried_again),

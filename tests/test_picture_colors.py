@@ -235,6 +235,9 @@ class TestLight:
         alpha = np.full((8, 24), 0.25, np.float32)
         image = pictures.load_picture(openexr(tmp_path / "a.exr", self.LIGHT * 0.25, alpha=alpha))
         np.testing.assert_allclose(image, encoded(self.LIGHT * 0.25 + 0.75), atol=1e-4)
+        kept = pictures.load_picture(tmp_path / "a.exr", transparency=True)
+        np.testing.assert_allclose(kept[:, :, :3], encoded(self.LIGHT), atol=1e-4)
+        np.testing.assert_array_equal(kept[:, :, 3], alpha)
 
     def test_radiance(self, tmp_path):
         cv2.imwrite(str(tmp_path / "a.hdr"), self.LIGHT[:, :, ::-1])

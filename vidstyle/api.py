@@ -73,7 +73,7 @@ def stylize_video(
 
     Args:
         clip: anything PyAV reads.
-        styles: one picture or more, blended by `settings.mix`.
+        styles: one or more, pictures or clips, blended by `settings.mix`.
         output: its suffix names the format: .mp4, .mov, .mkv, .webm, .gif, .webp, .avif or .png (APNG); or a folder
             for PNGs, a new one with a slash at the end. Or several of them; the first gives the job folder its name.
         settings: the defaults if None.
@@ -153,9 +153,10 @@ def stylize_frames(
     """Paint pictures in memory as the frames of a clip: the paintings of `stylize_video`, without any file.
 
     Args:
-        frames: (H, W, 3) uint8 sRGB each, all of one size; a list, an array (N, H, W, 3), or anything that has a length
-            and gives a frame by its number. Each is read twice: first all, to find cuts and flashes.
-        styles: one picture or more, (H, W, 3) uint8 or float from 0 to 1, blended by `settings.mix`.
+        frames: (H, W, 3) uint8 sRGB each, or (H, W, 4) with opacity, all of one size; a list, an array (N, H, W, C),
+            or anything that has a length and gives a frame by its number. Each is read twice: first all, to find cuts
+            and flashes.
+        styles: one picture or more, (H, W, 3 or 4) uint8 or float from 0 to 1, blended by `settings.mix`.
         settings: the defaults if None; those of reading and writing files must be left out.
         fps: frames a second, for schedules in seconds.
         masks: where to paint, (H, W) uint8 of the size of the frames, 255 for wholly: one for all or one for each.
@@ -165,7 +166,7 @@ def stylize_frames(
 
     Returns:
         An iterator of paintings, (H, W, 3) uint8 sRGB, whose long side is `settings.size`; each is painted when it is
-        asked for.
+        asked for. Those of frames with opacity have it, too.
 
     Raises:
         UsageError: a frame has another shape, or a setting is invalid; most are found before this returns.
@@ -186,7 +187,7 @@ def stylize(
     """Paint one picture in memory: the painting of `stylize_image`, without any file.
 
     Args:
-        content: (H, W, 3) uint8 or float from 0 to 1, sRGB.
+        content: (H, W, 3) uint8 or float from 0 to 1, sRGB, or (H, W, 4) with opacity, which the painting then has.
         mask: where to paint, (H, W) uint8 of the same size, 255 for wholly.
         regions: parts of the picture that have styles of their own; a later one lies over an earlier.
 

@@ -208,7 +208,7 @@ def uniformity(
 
 
 @app.command(cls=Sectioned, no_args_is_help=True)
-@job_options("video", runs=False, without=MASK)
+@job_options("video", runs=False, without={*MASK} - {"mask", "feather"})
 def measure(
     clip: Annotated[Path, typer.Argument(metavar="INPUT", help="The clip that was painted.")],
     painted: Annotated[Path, typer.Argument(metavar="PAINTED", help="What vidstyle or another tool made of it.")],

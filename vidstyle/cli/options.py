@@ -26,7 +26,7 @@ PARALLEL = ("video", "sheet")  # jobs of which workers paint parts at the same t
 SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
 
 Content = Annotated[Path, typer.Argument(metavar="CONTENT", help="A picture.")]
-STYLES: Any = typer.Argument(metavar="STYLE...", help="One style picture, or several to blend.")
+STYLES: Any = typer.Argument(metavar="STYLE...", help="One style, a picture or a clip, or several to blend.")
 OUTPUT: Any = typer.Option(
     "--output", "-o", metavar="FILE", help="The file to write, or a folder/; for more, give it again."
 )

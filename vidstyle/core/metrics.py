@@ -52,15 +52,23 @@ def style_distance(
     style: Tensor | Sequence[Tensor],
     layers: Iterable[str],
     mix: Sequence[float] = (1.0,),
+    counts: Tensor | None = None,
+    style_counts: Sequence[Tensor | None] = (),
 ) -> dict[str, float]:
     """Style distance of the pastiche in each layer: 0 = the style, 1 = as far from it as the content image.
 
     |G(P) - G(S)|^2 / |G(C) - G(S)|^2 with Gram matrices G = F F^T / (H W); nan where content and style agree exactly.
     Of several styles, G(S) is the sum of theirs, each times its share in `mix`.
+
+    Args:
+        counts: how much each pixel of pastiche and content counts, (1, H, W); None for all alike.
+        style_counts: the same of each style; empty for all alike.
     """
     layers = tuple(layers)
-    painted, photo = (_grams(network, image, layers) for image in (pastiche, content))
-    each = [_grams(network, image, layers) for image in ([style] if isinstance(style, Tensor) else style)]
+    painted, photo = (_grams(network, image, layers, counts) for image in (pastiche, content))
+    styles = [style] if isinstance(style, Tensor) else style
+    weights = style_counts or [None] * len(styles)
+    each = [_grams(network, image, layers, one) for image, one in zip(styles, weights, strict=True)]
     wanted = {
         layer: torch.stack([share * grams[layer] for share, grams in zip(mix, each, strict=True)]).sum(0)
         for layer in layers
@@ -72,10 +80,19 @@ def style_distance(
 
 
 @torch.no_grad()
-def content_distance(network: Judge, pastiche: Tensor, content: Tensor, layer: str) -> float:
-    """Mean squared difference of features, in units of the content image's variance: 1 = as far as its mean feature."""
+def content_distance(
+    network: Judge, pastiche: Tensor, content: Tensor, layer: str, counts: Tensor | None = None
+) -> float:
+    """Mean squared difference of features, in units of the content image's variance: 1 = as far as its mean feature.
+
+    `counts`: how much each pixel counts, (1, H, W); None for all alike.
+    """
     painted, photo = (_features(network, image, (layer,))[layer] for image in (pastiche, content))
-    return _ratio((painted - photo).square().sum(), (photo - photo.mean(1, keepdim=True)).square().sum())
+    if counts is None:
+        return _ratio((painted - photo).square().sum(), (photo - photo.mean(1, keepdim=True)).square().sum())
+    shares = _pooled(counts, network(content[None], (layer,))[layer])
+    mean = (photo * shares).mean(1, keepdim=True)
+    return _ratio(((painted - photo).square() * shares).sum(), ((photo - mean).square() * shares).sum())
 
 
 @torch.no_grad()
@@ -94,11 +111,18 @@ def feature_distance(network: Judge, one: Tensor, other: Tensor, layers: Iterabl
     return math.sqrt(float(torch.stack([square.mean() for square in squares]).mean()))
 
 
-def sharpness(image: Tensor) -> float:
-    """Mean length of the gradient, in units of [0, 1] per pixel, over pixels and channels; 0 for a plain picture."""
+def sharpness(image: Tensor, counts: Tensor | None = None) -> float:
+    """Mean length of the gradient, in units of [0, 1] per pixel, over pixels and channels; 0 for a plain picture.
+
+    `counts`: how much each pixel counts, (1, H, W); None for all alike.
+    """
     across = image[:, :-1, 1:] - image[:, :-1, :-1]
     down = image[:, 1:, :-1] - image[:, :-1, :-1]
-    return float((across.square() + down.square()).sqrt().mean())
+    lengths = (across.square() + down.square()).sqrt()
+    if counts is None:
+        return float(lengths.mean())
+    whole = counts[:, :-1, :-1] * counts[:, :-1, 1:] * counts[:, 1:, :-1]  # not across a border
+    return float((lengths.mean(0, keepdim=True) * whole).sum() / whole.sum().clamp_min(1e-6))
 
 
 def _features(network: Judge, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
@@ -108,8 +132,18 @@ def _features(network: Judge, image: Tensor, layers: tuple[str, ...]) -> dict[st
     return {layer: readouts[layer].to(f) @ f if layer in readouts else f for layer, f in features.items()}
 
 
-def _grams(network: Judge, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
-    return {layer: f @ f.T / f.shape[1] for layer, f in _features(network, image, layers).items()}
+def _grams(network: Judge, image: Tensor, layers: tuple[str, ...], counts: Tensor | None = None) -> dict[str, Tensor]:
+    found = _features(network, image, layers)
+    if counts is None:
+        return {layer: f @ f.T / f.shape[1] for layer, f in found.items()}
+    shares = {layer: _pooled(counts, f) for layer, f in network(image[None], layers).items()}
+    return {layer: (f * shares[layer]) @ f.T / f.shape[1] for layer, f in found.items()}
+
+
+def _pooled(counts: Tensor, features: Tensor) -> Tensor:
+    """How much positions of features (1, C, H', W') count, (1, H' W') of mean 1, by pixels (1, H, W)."""
+    shares = functional.interpolate(counts[None].to(features.device), size=features.shape[-2:], mode="area").flatten(1)
+    return shares / shares.mean().clamp_min(1e-12)
 
 
 def _ratio(part: Tensor, whole: Tensor) -> float:

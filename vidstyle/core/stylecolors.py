@@ -28,7 +28,7 @@ class StyleColors:
     """Gives frames the colours of the styles of one job. Holds only what is constant for the job, and the last map.
 
     Args:
-        mixed: the styles whose shares are in `Frame.mix`.
+        mixed: the frames of each style whose share is in `Frame.mix`; a picture has one.
         regions: those of the regions of each frame.
     """
 
@@ -36,7 +36,7 @@ class StyleColors:
         self,
         settings: PaintingSettings,
         device: torch.device,
-        mixed: Sequence[RegionStyle],
+        mixed: Sequence[Sequence[RegionStyle]],
         regions: Sequence[RegionStyle],
     ) -> None:
         self.regions, self.device = regions, device
@@ -44,9 +44,12 @@ class StyleColors:
         self.recolor = settings.recolor if normalized and not settings.colors_only else 0.0
         self.match_colors = 1.0 if settings.colors_only else settings.match_colors if normalized else 0.0
         self.moving = isinstance(settings, MotionSettings)
-        self._moments = [_moments_in(one.picture, one.mask) for one in mixed]
+        self._moments = [torch.stack([_moments_in(one.picture, one.mask) for one in each]).mean(0) for each in mixed]
         self._region_moments = [_moments_in(one.picture, one.mask) for one in regions]
-        self._samples = [colormatch.sample(one.picture.to(device), one.mask) for one in mixed]
+        samples = [[colormatch.sample(one.picture.to(device), one.mask) for one in each] for each in mixed]
+        self._samples = [
+            one[0] if len(one) == 1 else colormatch.mixed(one, [1 / len(one)] * len(one)) for one in samples
+        ]
         self._region_samples = [colormatch.sample(one.picture.to(device), one.mask) for one in regions]
         self._transfers: dict[int, tuple[Tensor, Tensor]] = {}  # by the number of the area: the last moments, the map
 

@@ -43,7 +43,8 @@ class Stylizer:
 
     Args:
         network: that judges content and style; moved to the settings' device and precision.
-        styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size; or (4, H, W) with their opacity.
+        styles: pictures, (3, H, W) float32 sRGB in [0, 1], of any size; or (4, H, W) with their opacity; or several
+            frames of a clip, (N, 3 or 4, H, W), of whose statistics the mean counts.
         settings: of the job. Those of a clip say how a warm-started frame is painted that has no budget of its own.
         init: (3, H, W), the picture that frames without predecessor start from if `settings.init` names a file.
         regions: the styles of the regions of each frame, in the order of `Frame.regions`.
@@ -70,7 +71,7 @@ class Stylizer:
         self.extract = FeatureExtractor(network, settings, readouts)
         self.layers = (*settings.content_layers, *settings.style_layers)
         self.motion = settings if isinstance(settings, MotionSettings) else MotionSettings()
-        self._mixed = [*map(RegionStyle.of, self.styles), *(RegionStyle.of(key, scale=1.0) for key in keys)]
+        self._mixed = [*map(_frames_of, self.styles), *((RegionStyle.of(key, scale=1.0),) for key in keys)]
         self.colors = StyleColors(settings, self.device, self._mixed, self.regions)
         self._styles_at: dict[Size, list[losses.Statistics]] = {}
         self._style_targets: dict[Size, tuple[tuple[float, ...], losses.StyleTarget]] = {}  # with the mix that it is of
@@ -282,7 +283,8 @@ class Stylizer:
         Computed anew when size or mix change, for `wasserstein` with an eigendecomposition a layer, on the CPU.
         """
         if size not in self._styles_at:
-            self._styles_at[size] = [self._style_statistics(one, size) for one in self._mixed]
+            found = [[self._style_statistics(one, size) for one in frames] for frames in self._mixed]
+            self._styles_at[size] = [losses.Statistics.mixed(one, [1 / len(one)] * len(one)) for one in found]
         if size not in self._style_targets or self._style_targets[size][0] != tuple(mix):
             mixed = losses.Statistics.mixed(self._styles_at[size], mix)
             target = losses.StyleTarget.of(self.extract.metric, mixed, self.extract.readouts)
@@ -329,6 +331,10 @@ def tape_for(settings: PaintingSettings, device: torch.device) -> optimize.Tape 
 def seen_at(pixels: float, settings: PaintingSettings) -> list[bool]:
     """Whether each style layer counts for a region of so many pixels: its positions are no larger than the region."""
     return [pixels >= 4 ** halvings(layer) for layer in settings.style_layers]
+
+
+def _frames_of(style: Tensor) -> tuple[RegionStyle, ...]:
+    return tuple(map(RegionStyle.of, style if style.dim() == 4 else (style,)))
 
 
 def scales(size: Size) -> list[Size]:

@@ -15,6 +15,7 @@ from vidstyle.jobs.output.export import Outputs
 from vidstyle.jobs.retiming import animation_bytes, pilot_bytes
 from vidstyle.jobs.sheets import ALPHAS, Sheet, Style, sheet_of_alphas, sheet_of_shots
 from vidstyle.jobs.sources import VideoSource, is_picture
+from vidstyle.jobs.styles import thumbnail
 from vidstyle.jobs.tasks import File, Task
 from vidstyle.schedule import constant
 from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings, options
@@ -63,7 +64,7 @@ def sheet_of(
 ) -> tuple[Task, Sheet]:
     """The cells of a sheet, in styles; `settings` as `sheet_settings` gives them."""
     task = Task(content, styles, output, settings, run)
-    shown = [Style(Path(style).name, picture) for style, picture in zip(styles, task.styles, strict=True)]
+    shown = [Style(Path(style).name, thumbnail(picture)) for style, picture in zip(styles, task.styles, strict=True)]
     name = Path(content).name
     if is_picture(content):
         return task, sheet_of_alphas(name, task.picture(), shown, settings)

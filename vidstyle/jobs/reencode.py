@@ -16,6 +16,7 @@ import numpy as np
 from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import Playback, as_painted
+from vidstyle.core.stylizer import to_pixels
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.jobs.arguments import checked
 from vidstyle.jobs.folder.checkpoint import JobFolder
@@ -35,7 +36,8 @@ from vidstyle.jobs.output.export import (
 )
 from vidstyle.jobs.output.figure import check_companions, write_companions
 from vidstyle.jobs.output.origin import Origin
-from vidstyle.media.stills.pictures import load_picture, load_style, resize
+from vidstyle.jobs.styles import load_styles, thumbnail
+from vidstyle.media.stills.pictures import load_picture, resize
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.settings import EncodeSettings, ReadingSettings
 from vidstyle.types import FrameSequence
@@ -135,9 +137,10 @@ class _Inputs:
             picture = load_picture(kept_file, enough=max(own.width, own.height), transparency=True)
             content = _rounded(resize(picture, own.width, own.height))
         names = enumerate(played.styles, 1)
-        styles = [load_style(self._checked(name, f"style {number}", advice)) for number, name in names]
+        styles = load_styles([self._checked(name, f"style {number}", advice) for number, name in names])
+        shown = tuple(to_pixels(thumbnail(style)) for style in styles)
         seams = self.folder.manifest.seams
-        return CompositorInputs(content, tuple(map(_rounded, styles)), played.alpha, seams, transparent)
+        return CompositorInputs(content, shown, played.alpha, seams, transparent)
 
     def _clip(self, advice: str) -> Clip:
         self._checked(self.played.content, "content", advice)

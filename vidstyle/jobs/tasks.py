@@ -45,6 +45,7 @@ from vidstyle.jobs.seams import finish_seams
 from vidstyle.jobs.sheets import Cells, Sheet
 from vidstyle.jobs.shots import ClipOpener, Opener, ShotWork
 from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
+from vidstyle.jobs.styles import load_styles, thumbnail
 from vidstyle.jobs.survey import KeptSurvey
 from vidstyle.jobs.threads import computing_with
 from vidstyle.jobs.workers import paint_shots, require_memory_for_all, require_threads, threads_of
@@ -126,7 +127,7 @@ class Task:
         self.content = os.path.abspath(content)
         self._styles = [os.fspath(style) for style in styles]
         enough = math.ceil(settings.size * settings.style_scale)
-        self.styles = [to_tensor(pictures.load_style(style, enough=enough)) for style in styles]
+        self.styles = load_styles(styles, enough)
         self.regions, self.keys = styles_of(regions, settings), key_pictures(keys, settings.size)
         init = pictures.load_picture(settings.init, enough=settings.size) if "init" in inputs else None
         self.init = None if init is None else to_tensor(init)
@@ -380,7 +381,7 @@ class Task:
         """The compositor of its frames. Raises `UsageError` if the settings do not go together."""
         content = source.sequence if isinstance(source, VideoSource) else source.content
         seams = source.seams if isinstance(source, VideoSource) else Seams()
-        styles = tuple(map(to_pixels, self.styles))
+        styles = tuple(to_pixels(thumbnail(style)) for style in self.styles)
         inputs = CompositorInputs(content, styles, _alpha(source), seams, source.transparent)
         return placed(Compositor(as_painted(source.info, source.playback), self.encoding, inputs, moving=self.moving))
 

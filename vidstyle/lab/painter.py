@@ -87,8 +87,8 @@ def check_judge(judge: str, known: Iterable[str] = JUDGES) -> None:
 
 
 def load_styles(styles: Iterable[str | Path]) -> list[Tensor]:
-    """Pictures as tensors, (3, H, W), or (4, H, W) with their opacity. Raises `MediaError`."""
-    return [to_tensor(pictures.load_style(style)) for style in styles]
+    """Pictures as tensors, (3, H, W). Raises `MediaError`."""
+    return [to_tensor(pictures.load_picture(style)) for style in styles]
 
 
 def silent(text: str, done: int, total: int) -> None:

@@ -126,9 +126,9 @@ def export(
         VidstyleError: an output cannot be written; of several failures the class is that of the first.
     """
     notes: dict[str, None] = {}
-    own = origin if settings.metadata else ""
+    told = origin if settings.metadata else ""
     encoding = Encoding(
-        settings.crf, settings.plays, sound, compositor.delay, origin=own, record=record, on_note=notes.setdefault
+        settings.crf, settings.plays, sound, compositor.delay, origin=told, record=record, on_note=notes.setdefault
     )
     failures: list[VidstyleError] = []
     found: list[Fitted] = []

@@ -51,6 +51,15 @@ class View:
         return self.frame.image.to(self.device)
 
     @functools.cached_property
+    def counts(self) -> Tensor | None:
+        """How far each pixel is painted and visible, (1, H, W) in [0, 1]; None where all is, or nothing."""
+        parts = [one for one in (self.frame.mask, self.frame.opacity) if one is not None]
+        if not parts:
+            return None
+        found = functools.reduce(torch.mul, parts).to(self.device)
+        return found if bool(found.any()) else None
+
+    @functools.cached_property
     def painting(self) -> Tensor:
         """(3, H, W) in [0, 1]."""
         return to_tensor(self.pixels).to(self.device)
@@ -70,29 +79,33 @@ class FlickerAccumulator:
         self.worst: figures.WorstPair | None = None
         self._most = -1.0
         self._pairs: list[figures.PairFigures] = []
-        self._waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._waiting: dict[int, tuple[np.ndarray, np.ndarray, Tensor | None]] = {}
 
     def add(self, now: View) -> None:
         index = now.frame.index
         if index in self.ends:
-            photo, painted = self._waiting.pop(index - self.distance)
+            photo, painted, counts = self._waiting.pop(index - self.distance)
             motion = now.frame.motion if self.distance == 1 else None
-            self._measure(photo, painted, now, motion or flow.estimator("dis")(photo, now.photo))
+            self._measure(photo, painted, now, motion or flow.estimator("dis")(photo, now.photo), counts)
         if index + self.distance in self.ends:
-            self._waiting[index] = now.photo, now.pixels
+            self._waiting[index] = now.photo, now.pixels, now.counts
 
     def consistency(self) -> figures.TemporalConsistency:
         """The figures of all frames so far."""
         return figures.TemporalConsistency.of(self.distance, self.candidates, self._pairs)
 
-    def _measure(self, photo: np.ndarray, painted: np.ndarray, now: View, motion: Motion) -> None:
-        visible = motion.visible.to(now.device)
+    def _measure(
+        self, photo: np.ndarray, painted: np.ndarray, now: View, motion: Motion, counted: Tensor | None
+    ) -> None:
+        everything = _counts(now)
+        visible = motion.visible.to(now.device) * everything
+        if counted is not None:
+            visible = visible * warp(counted, motion.flow).clamp(0, 1)
         before = torch.cat([to_tensor(painted), to_tensor(photo)]).to(now.device)
         painting, image = warp(before, motion.flow).clamp(0, 1).split(3)
-        everything = torch.ones_like(visible)
         pair = figures.PairFigures(
             frame=now.frame.index,
-            visible=float(visible.mean()),
+            visible=float(visible.sum() / everything.sum()),
             warping=metrics.warping_error(painting, now.painting, visible),
             plain=metrics.warping_error(before[:3], now.painting, everything),
             input_warping=metrics.warping_error(image, now.image, visible),
@@ -116,7 +129,7 @@ class DriftAccumulator:
 
     def add(self, now: View) -> None:
         index = now.frame.index
-        appearances = appearance(now.painting), appearance(now.image)
+        appearances = appearance(now.painting, now.counts), appearance(now.image, now.counts)
         if index in self.shots or not self.frames:
             self._first, self._anchors = index, appearances
         painted, own = (one.beyond(anchor) for anchor, one in zip(self._anchors, appearances, strict=True))
@@ -151,19 +164,47 @@ class PatchAccumulator:
     def add(self, now: View) -> None:
         if now.frame.index not in self.chosen:
             return
-        scaled = _scaled(self.styles, self.keys, now.pixels.shape[:2], self.scale)
-        wanted = [style.permute(1, 2, 0).numpy() for style in scaled]
+        seen = _scaled(self.styles, self.keys, now, self.scale)
+        wanted = [one.picture.permute(1, 2, 0).numpy() for one in seen]
+        counts = None if now.counts is None else now.counts[0].cpu().numpy()
+        theirs = [None if one.counts is None else one.counts[0].numpy() for one in seen]
+        shares = [one.share for one in seen]
         painted, photo = (
-            patches.distances(picture.astype(np.float32) / 255, wanted, shares=now.frame.mix)
+            patches.distances(
+                *(picture.astype(np.float32) / 255, wanted), shares=shares, counts=counts, style_counts=theirs
+            )
             for picture in (now.pixels, now.photo)
         )
         self.frames.append(figures.PatchFigures(now.frame.index, painted, photo))
 
 
-def _scaled(styles: Sequence[Tensor], keys: Sequence[Tensor], size: Size, scale: float) -> list[Tensor]:
-    """Styles as large as the painter saw them, and key frames, which have the size of the painting, (3, H, W) each."""
-    both = [(style, scale) for style in styles] + [(key, 1.0) for key in keys]
-    return [scaled_style(picture, size, own)[0] for picture, own in both]
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A picture of a style as the painter saw it."""
+
+    picture: Tensor  #: (3, H, W)
+    counts: Tensor | None  #: how far its pixels count, (1, H, W) in [0, 1]; None for all alike
+    share: float  #: in the style of the frame
+
+
+def _scaled(styles: Sequence[Tensor], keys: Sequence[Tensor], now: View, scale: float) -> list[_Seen]:
+    """Styles as large as the painter saw them, of a clip its frames, and key frames, which have the painting's size."""
+    size: Size = (now.pixels.shape[0], now.pixels.shape[1])
+    found = []
+    for (style, own), share in zip(
+        [*((one, scale) for one in styles), *((one, 1.0) for one in keys)], now.frame.mix, strict=True
+    ):
+        frames = style if style.dim() == 4 else style[None]
+        for frame in frames:
+            sized = scaled_style(frame, size, own)[0]
+            counts = sized[3:].clamp(0, 1) if len(sized) == 4 else None
+            found.append(_Seen(sized[:3], counts, share / len(frames)))
+    return found
+
+
+def _counts(now: View) -> Tensor:
+    """How far each pixel is painted and visible, (1, H, W)."""
+    return torch.ones_like(now.painting[:1]) if now.counts is None else now.counts
 
 
 class PerFrameBaseline:
@@ -190,12 +231,13 @@ class PerFrameBaseline:
         if now.frame.index in self.ends and self._before is not None and now.frame.motion is not None:
             errors = self.warping_errors(self._before, now, now.frame.motion)
             later, painter = self.painting(now.frame), self.painter
-            scaled = _scaled(painter.styles, painter.keys, now.pixels.shape[:2], painter.settings.style_scale)
-            styles = [style.to(self.device) for style in scaled]
-            shown, critic, mix = (now.painting, later), self.painter.critic, now.frame.mix
-            style = [metrics.style_distance(critic, one, now.image, styles, STYLE_LAYERS, mix) for one in shown]
-            content = [metrics.content_distance(critic, one, now.image, CONTENT_LAYER) for one in shown]
-            found: list[Any] = [*errors, *style, *content, *map(metrics.sharpness, shown)]
+            seen = _scaled(painter.styles, painter.keys, now, painter.settings.style_scale)
+            shown, critic, counts = (now.painting, later), self.painter.critic, now.counts
+            of_styles = ([one.picture.to(self.device) for one in seen], STYLE_LAYERS, [one.share for one in seen])
+            places = [one.counts for one in seen]
+            style = [metrics.style_distance(critic, one, now.image, *of_styles, counts, places) for one in shown]
+            content = [metrics.content_distance(critic, one, now.image, CONTENT_LAYER, counts) for one in shown]
+            found: list[Any] = [*errors, *style, *content, *(metrics.sharpness(one, counts) for one in shown)]
             self._found.append(figures.BaselinePair(now.frame.index, *found))
             if not self._keeps:
                 self.paintings.clear()
@@ -213,7 +255,7 @@ class PerFrameBaseline:
 
     def warping_errors(self, before: View, now: View, motion: Motion) -> tuple[float, float]:
         """Between two frames of the painted clip along `motion`, and between the same two painted from scratch."""
-        visible = motion.visible.to(self.device)
+        visible = motion.visible.to(self.device) * _counts(now)
         earlier, later = (self.painting(view.frame) for view in (before, now))
         carried = warp(torch.cat([before.painting, earlier]), motion.flow).clamp(0, 1).split(3)
         painted, anew = (
@@ -223,12 +265,16 @@ class PerFrameBaseline:
         return painted, anew
 
 
-def appearance(image: Tensor) -> figures.Appearance:
-    """Sharpness, mean luma and mean colour differences (ITU-R BT.709-6, 3.2 and 3.3) in 1/255, beside nothing yet."""
-    red, green, blue = (255 * image.mean((1, 2))).tolist()
+def appearance(image: Tensor, counts: Tensor | None = None) -> figures.Appearance:
+    """Sharpness, mean luma and mean colour differences (ITU-R BT.709-6, 3.2 and 3.3) in 1/255, beside nothing yet.
+
+    `counts`: how much each pixel counts, (1, H, W); None for all alike.
+    """
+    means = image.mean((1, 2)) if counts is None else (image * counts).sum((1, 2)) / counts.sum()
+    red, green, blue = (255 * means).tolist()
     luma = sum(weight * value for weight, value in zip(LUMINANCE, (red, green, blue), strict=True))
     cb, cr = (blue - luma) / (2 - 2 * LUMINANCE[2]), (red - luma) / (2 - 2 * LUMINANCE[0])
-    return figures.Appearance(metrics.sharpness(image), luma, cb, cr)
+    return figures.Appearance(metrics.sharpness(image, counts), luma, cb, cr)
 
 
 def spread(candidates: Sequence[int], count: int) -> list[int]:

@@ -51,7 +51,7 @@ class PairFigures:
     """Two frames of a shot: mean squared differences per channel, of RGB in [0, 1]."""
 
     frame: int  #: the later one
-    visible: float  #: share of the pixels that the earlier one shows, too: only they count in a warping error
+    visible: float  #: share of the painted pixels that the earlier one shows, too: only they count in a warping error
     warping: float  #: `metrics.warping_error` of the painted clip, along the motion of the input
     plain: float  #: difference of the painted frames as they are
     input_warping: float  #: the same two of the input itself: what flow cannot explain (noise, light, its own faults)

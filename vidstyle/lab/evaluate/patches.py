@@ -71,7 +71,13 @@ class PatchDistances:
 
 
 def distances(
-    pastiche: np.ndarray, styles: Pictures, *, shares: Sequence[float] = (1.0,), seed: int = 0
+    pastiche: np.ndarray,
+    styles: Pictures,
+    *,
+    shares: Sequence[float] = (1.0,),
+    seed: int = 0,
+    counts: np.ndarray | None = None,
+    style_counts: Sequence[np.ndarray | None] = (),
 ) -> PatchDistances:
     """Judge a pastiche by random patches.
 
@@ -80,18 +86,20 @@ def distances(
         styles: one such picture of any size, or several: the style as large as the painter saw it.
         shares: of each style among the style's patches.
         seed: of the places.
+        counts: where patches of the pastiche are taken from: where (H, W) is above a half; None for everywhere.
+        style_counts: the same of each style; empty for everywhere.
     """
     styles = [styles] if isinstance(styles, np.ndarray) else styles
     painted, wanted = _lab(pastiche), [_lab(style) for style in styles]
-    counts = [round(COUNT * share / sum(shares)) for share in shares]
+    numbers, places = [round(COUNT * share / sum(shares)) for share in shares], style_counts or [None] * len(styles)
     found: list[float] = []
     for side in SIDES:
         for shrink in SHRINKS:
             random = np.random.default_rng(seed)
-            ours = _patches(_shrunk(painted, shrink, side), side, COUNT, random)
+            ours = _patches(_shrunk(painted, shrink, side), side, COUNT, random, counts)
             theirs = [
-                _patches(_shrunk(one, shrink, side), side, count, random)
-                for one, count in zip(wanted, counts, strict=True)
+                _patches(_shrunk(one, shrink, side), side, number, random, there)
+                for one, number, there in zip(wanted, numbers, places, strict=True)
             ]
             style = np.concatenate(theirs)
             found += [nearest(ours, style) / side, nearest(style, ours) / side]
@@ -127,9 +135,18 @@ def _shrunk(picture: np.ndarray, shrink: int, least: int) -> np.ndarray:
     return smaller
 
 
-def _patches(picture: np.ndarray, side: int, count: int, random: np.random.Generator) -> np.ndarray:
-    """So many patches of (H, W, 3) from random places, (count, 3 side side)."""
+def _patches(
+    picture: np.ndarray, side: int, count: int, random: np.random.Generator, counts: np.ndarray | None = None
+) -> np.ndarray:
+    """So many patches of (H, W, 3) from random places, (count, 3 side side); those that count, if any do."""
     windows = np.lib.stride_tricks.sliding_window_view(picture, (side, side), axis=(0, 1))
+    if counts is not None:
+        sized = cv2.resize(counts.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+        whole = np.lib.stride_tricks.sliding_window_view(sized, (side, side)).min((2, 3)) > 0.5
+        if whole.any():
+            found = np.argwhere(whole)[random.integers(0, int(whole.sum()), count)]
+            inside: np.ndarray = windows[found[:, 0], found[:, 1]].reshape(count, 3 * side**2)
+            return inside
     rows, columns = (random.integers(0, places, count) for places in windows.shape[:2])
     chosen: np.ndarray = windows[rows, columns].reshape(count, 3 * side**2)
     return chosen

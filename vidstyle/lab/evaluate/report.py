@@ -24,11 +24,12 @@ from vidstyle.errors import MediaError
 from vidstyle.jobs.arguments import checked
 from vidstyle.jobs.output.export import files_read, listed
 from vidstyle.jobs.sources import VideoSource, ahead
+from vidstyle.jobs.styles import load_styles
 from vidstyle.lab.evaluate import accumulators, page
 from vidstyle.lab.evaluate.accumulators import View, spread, undivided
 from vidstyle.lab.evaluate.figures import ClipFacts, Drift, Measurement
 from vidstyle.lab.evaluate.tables import command_line, notes
-from vidstyle.lab.painter import OnStep, Painter, check_judge, load_styles, silent
+from vidstyle.lab.painter import OnStep, Painter, check_judge, silent
 from vidstyle.lab.results import check_report, used
 from vidstyle.lab.tables import COMPACT
 from vidstyle.media.stills import pictures
@@ -200,7 +201,7 @@ class ClipEvaluation:
         self.baseline, self.likeness = None, None
         self._pairs: list[View] = []  # of the baseline
         if styles:
-            paintings = load_styles(styles)
+            paintings = load_styles(styles)  # as the job has them, with opacity
             painter = Painter(paintings, settings, judge)
             self.baseline = accumulators.PerFrameBaseline(painter, spread(near, pairs))
             self.likeness = accumulators.PatchAccumulator(
