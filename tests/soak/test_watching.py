@@ -32,7 +32,8 @@ def test_a_long_job_is_watched_with_flat_memory(tmp_path, runner, inputs, browse
     assert done.code == 0, done.err
     job = folder / "a.mp4.job"
     manifest = Manifest.decoded((job / "manifest.json").read_bytes())
-    (job / "manifest.json").write_bytes(dataclasses.replace(manifest, frames=FRAMES, made={}).encoded())
+    longer = dataclasses.replace(manifest, frames=FRAMES, made={}, played=None)
+    (job / "manifest.json").write_bytes(longer.encoded())
     line = json.loads((job / "journal.jsonl").read_text().splitlines()[0])
     (job / "journal.jsonl").write_text("")
     process = psutil.Popen([sys.executable, "-c", HOLD, str(job)], stdin=-1, stdout=-1, text=True)
@@ -70,8 +71,9 @@ def watched(page, job, line):
     with open(job / "journal.jsonl", "a") as journal:
         for start in range(0, FRAMES, EACH):
             for index in range(start, start + EACH):
-                if index:
-                    os.link(first, job / "frames" / f"{index:06d}.png")
+                frame = job / "frames" / f"{index:06d}.png"
+                if not frame.exists():
+                    os.link(first, frame)
                 journal.write(json.dumps(line | {"index": index}) + "\n")
             journal.flush()
             page.wait_for_function(
