@@ -233,6 +233,7 @@ def test_keys_of_a_curve_are_dragged_moved_and_typed(tab):
     tab.click("text=Reset")
 
 
+@pytest.mark.slow
 def test_a_small_painting_that_is_clicked_sets_style_and_alpha(tab):
     still(tab)
     tab.click("text=Compare alphas")
