@@ -537,8 +537,9 @@ def test_a_mask_is_shown_where_it_is_carried(library):
 def test_the_grid_paints_each_style_at_each_alpha(library):
     preview = Preview(library)
     try:
-        preview.compare(chosen(library))
-        preview.ask(chosen(library))  # is painted first, or at the latest after the next cell
+        choices = chosen(library)
+        preview.compare(choices)
+        preview.ask(choices)  # is painted first, or at the latest after the next cell
         wait_for(lambda: preview.grid.cells and all(preview.grid.cells))
         assert preview.still.jpeg
         assert len(preview.grid.cells) == 2 * len(ALPHAS) and len(set(preview.grid.cells)) == 2 * len(ALPHAS)

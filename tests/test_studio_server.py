@@ -34,13 +34,13 @@ def wait_for(true):
 class Studio:
     """A server process of a folder, and an HTTP client that trusts nothing to a library."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, program=("-m", "vidstyle")):
+        self.folder, self.program = folder, program
         self.process = None
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "vidstyle", "studio", "--folder", str(self.folder), "--no-open"]
+        command = [sys.executable, *self.program, "studio", "--folder", str(self.folder), "--no-open"]
         with open(self.folder.parent / "server.log", "ab") as log:
             # NiceGUI compresses nothing where it believes that it is tested.
             own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}

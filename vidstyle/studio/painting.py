@@ -107,7 +107,7 @@ class Card:
         )
         size = self.session.queue.size(entry.key) if entry.job == "encode" and entry.state in ("running", "done") else 0
         text = texts.SIZE_NOW if entry.state == "running" else texts.SIZE_OF
-        made = text.format(size=size_said(size)) if size else ""
+        made = text.format(size=size_said(size)) if size and not entry.message else ""
         say(self.numbers, said(status) if status.frames else made)
         say(self.message, entry.message)
         self.message.classes(replace="note" if entry.state == "done" else "error")

@@ -90,9 +90,10 @@ class Preview:
         painter: StillPainter | None = None
         inputs: object = None
         state: State | None = None
-        while (choices := self._next()) is not None:
+        while (found := self._next()) is not None:
+            choices, small = found
             try:
-                if choices is self._comparing:
+                if small:
                     self._paint_cell(choices)
                     continue
                 own = choices.content, choices.styles, choices.second
@@ -162,12 +163,13 @@ class Preview:
                 if all(cells):
                     self._comparing = self._cell_painter = None
 
-    def _next(self) -> Choices | None:
-        """What is wanted, once something is; None at the end."""
+    def _next(self) -> tuple[Choices, bool] | None:
+        """What is wanted, once something is, and whether for the grid; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._wanted is not None or self._comparing is not None)
             wanted, self._wanted = self._wanted, None
-            return None if self._closing else self._comparing if wanted is None else wanted
+            found = self._comparing if wanted is None else wanted
+            return None if self._closing or found is None else (found, wanted is None)
 
     def _interrupted(self) -> bool:
         with self._changed:

@@ -29,8 +29,21 @@ REPORT_HEADERS = {"content-security-policy": REPORT_POLICY}
 ROLES = ("content", "style", "result", "mask")
 
 
-def routes(session: Session) -> list[tuple[str, str, Handler]]:
-    """Method, path and handler of each. Paths name things by keys and numbers, never by paths of files."""
+Route = tuple[str, str, Handler]  # method, path, handler
+
+
+def routes(session: Session) -> list[Route]:
+    """What is answered. Paths name things by keys and numbers, never by paths of files."""
+
+    async def upload(request: Request) -> Response:
+        return await _receive(request, session)
+
+    files = [("GET", path, _file(HERE / path[1:], kind)) for path, kind in FILES.items()]
+    return [*_of_preview(session), *_of_jobs(session), ("POST", UPLOAD, upload), *files]
+
+
+def _of_preview(session: Session) -> list[Route]:
+    """What is chosen from, and the still."""
 
     async def still(request: Request) -> Response:
         return _bytes(session.preview.still.jpeg, "image/jpeg")
@@ -41,15 +54,28 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
     async def still_mask(request: Request) -> Response:
         return _bytes(session.preview.still.mask, "image/png")
 
-    async def cut(request: Request) -> Response:
-        return await _cut(request, session)
-
     async def cell(request: Request) -> Response:
         cells, place = session.preview.grid.cells, request.path_params["place"]
         return _bytes(cells[place] if place < len(cells) else b"", "image/jpeg")
 
     async def thumb(request: Request) -> Response:
         return await _made("image/jpeg", lambda: session.library.thumb(session.library[_key(request)]), keep=True)
+
+    async def cut(request: Request) -> Response:
+        return await _cut(request, session)
+
+    return [
+        ("GET", "/still/{version:int}.jpg", still),
+        ("GET", "/still/content/{version:int}.jpg", still_content),
+        ("GET", "/still/mask/{version:int}.png", still_mask),
+        ("GET", "/grid/{version:int}/{place:int}.jpg", cell),
+        ("GET", "/thumb/{key}", thumb),
+        ("POST", "/cut", cut),
+    ]
+
+
+def _of_jobs(session: Session) -> list[Route]:
+    """Frames and files of a job."""
 
     async def painted(request: Request) -> Response:
         number = request.path_params["number"]
@@ -76,24 +102,13 @@ def routes(session: Session) -> list[tuple[str, str, Handler]]:
             return _missing()
         return FileResponse(path, media_type="text/html", headers=REPORT_HEADERS) if path.is_file() else _missing()
 
-    async def upload(request: Request) -> Response:
-        return await _receive(request, session)
-
-    found: list[tuple[str, str, Handler]] = [
-        ("GET", "/still/{version:int}.jpg", still),
-        ("GET", "/still/content/{version:int}.jpg", still_content),
-        ("GET", "/still/mask/{version:int}.png", still_mask),
-        ("POST", "/cut", cut),
-        ("GET", "/grid/{version:int}/{place:int}.jpg", cell),
-        ("GET", "/thumb/{key}", thumb),
+    return [
         ("GET", "/job/{key}/frame/{number:int}.png", painted),
         ("GET", "/job/{key}/growing/{version:int}.jpg", growing),
         ("GET", "/job/{key}/content/{number:int}.jpg", content),
         ("GET", "/job/{key}/output", output),
         ("GET", "/job/{key}/report", report),
-        ("POST", UPLOAD, upload),
     ]
-    return found + [("GET", path, _file(HERE / path[1:], kind)) for path, kind in FILES.items()]
 
 
 async def _receive(request: Request, session: Session) -> Response:
