@@ -69,8 +69,8 @@ def test_the_statistics_are_the_mean_of_the_frames(tiny_network):
     one, other = as_clip.style((32, 48), (1.0,)), apart.style((32, 48), (0.25,) * 4)
     for layer, wanted in other.statistics.style.items():
         assert torch.allclose(one.statistics.style[layer], wanted, rtol=1e-4, atol=1e-5)
-    colors = torch.stack(apart._style_colors).mean(0)
-    assert torch.allclose(as_clip._style_colors[0], colors, atol=1e-6)
+    colors = torch.stack(apart.colors._moments).mean(0)
+    assert torch.allclose(as_clip.colors._moments[0], colors, atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp"])

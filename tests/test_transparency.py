@@ -292,7 +292,7 @@ class TestStyle:
         settings = ImageSettings(
             device="cpu", precision="float32", content_layers=("relu2_1",), style_layers=("relu1_1",)
         )
-        (found,) = Stylizer(tiny_network, [picture], settings)._style_colors
+        (found,) = Stylizer(tiny_network, [picture], settings).colors._moments
         visible = pixels[opacity > 0, :3] / 255
         assert np.allclose(found[:, 3], visible.mean(0), atol=1e-5)
         assert np.allclose(found[:, :3], visible.T @ visible / len(visible), atol=1e-5)
