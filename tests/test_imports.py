@@ -87,3 +87,15 @@ def test_a_change_would_be_seen():
     _, found = changed("change")
     assert "'threads of torch'" in found
     assert sys.platform != "linux" or "'mallopt'" in found
+
+
+def test_to_count_memory_does_not_import_the_compiler_of_torch():
+    """It takes a second or two of each start."""
+    program = """
+import sys, torch
+from vidstyle.system.memory import peak_of
+assert peak_of(lambda: torch.rand(1000), torch.device("cpu")) == 4000
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(vidstyle.__file__).parents[1])}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, timeout=120).returncode == 0
