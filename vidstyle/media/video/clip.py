@@ -69,7 +69,7 @@ class Clip:
             for number, (_, frame) in enumerate(frames):
                 if number < first:
                     continue
-                image = reader.to_srgb(frame)
+                image = reader.to_rgb(frame)
                 image = with_opacity(image) if self.transparent else opaque(image)
                 if image.shape[:2] != (self.info.height, self.info.width):
                     raise MediaError(f"{self.path} has changed its size since it was first read; start again")
@@ -193,10 +193,10 @@ def _selected(
                 if not has_opacity(frame):
                     visible = True
                 elif not (clear and visible):
-                    picture = reader.to_srgb(frame)
+                    picture = reader.to_rgb(frame)
                     clear, visible = clear or is_transparent(picture), visible or bool(picture[:, :, 3].any())
                 if on_frame is not None:
-                    on_frame(opaque(reader.to_srgb(frame) if picture is None else picture))
+                    on_frame(opaque(reader.to_rgb(frame) if picture is None else picture))
         if ticks and (following := reader.following(ticks[-1])) is not None:
             beyond = following
     if beyond is None:

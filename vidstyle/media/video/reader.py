@@ -183,7 +183,7 @@ class Reader:
                 f"at most {MAX_FRAME_PIXELS // 10**6} megapixels (8K) can be read: make it smaller first"
             )
 
-    def to_srgb(self, frame: av.VideoFrame) -> np.ndarray:
+    def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """(H, W, 3) uint8 sRGB, upright, with square pixels; (H, W, 4) if the frame has opacity."""
         image = self._colors.to_srgb(frame, *self._square(frame))
         transpose, mirror_x, mirror_y = _orientation(frame)
