@@ -74,7 +74,11 @@ def rows(text):
 
 
 @pytest.mark.clips
-@pytest.mark.parametrize("more", [(), ("--workers", 2)], ids=["in turn", "at once"])
+@pytest.mark.parametrize(
+    "more",
+    [(), pytest.param(("--workers", 2), marks=pytest.mark.slow)],
+    ids=["in turn", "at once"],
+)
 def test_twelve_jobs_of_which_three_are_broken(vidstyle, folder, written, more):
     """Nine outputs, three lines, the exit code of the worst; repeated, nothing is painted."""
     make_clip(folder / "clip.mp4", pan(2, 64, 48), rate=24)
@@ -232,6 +236,7 @@ def test_jobs_at_once_are_those_in_turn(vidstyle, folder, written):
     assert done.output.index("out/b.png (") < done.output.index("out/again.png (")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_twice_is_one_failure(vidstyle, folder, written, monkeypatch):
     from vidstyle.batch import workers
 

@@ -53,6 +53,7 @@ def silent(distiller: Distiller, loss: float) -> None:
     pass
 
 
+@pytest.mark.slow
 def test_learns_and_predicts_held_out_pictures(tmp_path: Path) -> None:
     distiller = small_distiller(dataclasses.replace(RECIPE, steps=240))
     before = distiller.validate(side=32)

@@ -97,6 +97,7 @@ def test_a_unit_whose_worker_dies_goes_on_after_what_was_kept(workers_of, tmp_pa
     assert len(dies_at) <= twice <= 2 * len(dies_at)  # that at which it died, and one that was not yet heard of
 
 
+@pytest.mark.slow
 def test_three_deaths_at_one_place_end_it_with_the_log(workers_of, tmp_path):
     kept = Kept()
     with (
@@ -168,7 +169,9 @@ def test_a_worker_waits_until_what_it_made_is_taken(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=["SIGKILL", "SIGTERM"]
+)
 def test_a_worker_ends_when_the_driver_is_killed(number, tmp_path):
     paths = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
     with subprocess.Popen(

@@ -171,6 +171,7 @@ def test_nothing_half(tmp_path, vidstyle, balance):
     assert set(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_what_was_made_to_fit_is_described_as_it_became(tmp_path, vidstyle, styles, network):
     Image.fromarray(texture(240, 180, 5)).save(tmp_path / "photo.png")
     own = ["--network", network, "--seconds", 1, "--fps", 6, *FAST, "--size", 240, "--space", "linear"]

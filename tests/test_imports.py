@@ -41,10 +41,17 @@ def state():
         "pictures": (PIL.Image.MAX_IMAGE_PIXELS, numpy.geterr()),
     }
 
+if sys.argv[1:]:  # what a job does is seen here
+    import vidstyle.core.optimize
 asked = []
 sys.addaudithook(lambda event, given: asked.append(given[1]) if event == "ctypes.dlsym" else None)
 before = state()
 import vidstyle
+if sys.argv[1:]:
+    vidstyle.core.optimize.keep_freed_memory()
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    print(0, [name for name in before if state()[name] != before[name]] + ["mallopt"] * ("mallopt" in asked))
+    sys.exit()
 names = [one.name for one in pkgutil.walk_packages(vidstyle.__path__, "vidstyle.") if not one.name.endswith("__main__")]
 for name in names:
     try:
@@ -57,11 +64,6 @@ for name in vidstyle.__all__:
 after = state()
 changed = [name for name in before if after[name] != before[name]]
 changed += ["mallopt"] if "mallopt" in asked else []
-if sys.argv[1:]:  # what a job does is seen here
-    from vidstyle.core.optimize import keep_freed_memory
-    keep_freed_memory()
-    torch.set_num_threads(torch.get_num_threads() + 1)
-    changed = [name for name in before if state()[name] != before[name]] + ["mallopt"] * ("mallopt" in asked)
 print(len(names), changed)
 """
 

@@ -117,7 +117,9 @@ class TestLocks:
             (job.path / "owner.json").write_bytes(owner)
             refuse(tmp_path / "a", "in use: another vidstyle paints a")
 
-    @pytest.fixture(params=["ENOLCK", "EOPNOTSUPP", "ENOSYS"])
+    @pytest.fixture(
+        params=["ENOLCK", *(pytest.param(name, marks=pytest.mark.slow) for name in ("EOPNOTSUPP", "ENOSYS"))]
+    )
     def no_locks(self, request, monkeypatch):
         """A file system without locks, as some network drives are."""
         fcntl = pytest.importorskip("fcntl")

@@ -221,6 +221,7 @@ class TestClip:
         assert "SHA-256 of key frame 2" in shown
         assert origin_of(out).values(VideoSettings)["key"] == ["3=large.png"]
 
+    @pytest.mark.slow
     def test_a_report_compares_with_the_blend(self, files, vidstyle):
         """Half-way between two key frames the style is half of each; the blend has as many shares as pictures."""
         key = ["--first", files / "red0.png", "--key", f"4={files / 'blue4.png'}", "--report"]

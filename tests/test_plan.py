@@ -262,6 +262,7 @@ output = "again.png"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.clips
 def test_a_plan_of_a_batch(vidstyle, folder):
     (folder / "jobs.toml").write_text(JOBS_FILE)

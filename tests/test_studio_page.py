@@ -178,6 +178,7 @@ def test_a_dial_paints_the_still_anew_and_nothing_moves(tab):
     tab.wait_for_function("document.querySelector('.dials input').value == '0.4'")
 
 
+@pytest.mark.slow
 def test_a_small_painting_that_is_clicked_sets_style_and_alpha(tab):
     still(tab)
     tab.click("text=Compare alphas")

@@ -97,7 +97,11 @@ CASES = {
 
 @pytest.mark.parametrize(
     ("case", "network"),
-    [*((case, "compact") for case in CASES), *((case, "vgg19") for case in ("still", "low memory", "mask", "loop"))],
+    [
+        *((case, "compact") for case in CASES),
+        ("still", "vgg19"),
+        *(pytest.param(case, "vgg19", marks=pytest.mark.slow) for case in ("low memory", "mask", "loop")),
+    ],
 )
 def test_nothing_waits_for_the_device(case, network, operators, monkeypatch):
     """Of the device are all tensors of the inner loop, and read are a few numbers at each look, and the picture."""
