@@ -86,7 +86,7 @@ class Clip:
         raise MediaError(f"{self.path} has lost frames since it was first read; start again")
 
     def _shown(self, reader: Reader, frame: av.VideoFrame) -> np.ndarray:
-        image = reader.to_srgb(frame)
+        image = reader.to_rgb(frame)
         return with_opacity(image) if self.transparent else opaque(image)
 
     def _sought(self, start: int) -> Iterator[np.ndarray]:
@@ -154,7 +154,7 @@ def survey(
     # str() makes the decimal number that was typed exact: a frame at 1/10 s is not before 0.1.
     low, high = Fraction(str(start)), None if end is None else Fraction(str(end))
     with Reader(path, deinterlace, hdr) as reader:
-        shown = None if on_frame is None else lambda frame: on_frame(opaque(reader.to_srgb(frame, most)))
+        shown = None if on_frame is None else lambda frame: on_frame(opaque(reader.to_rgb(frame, most)))
         clock, found = reader.clock, _selected(reader, low, high, shown, on_read)
         if not found.chosen:
             wanted = f"from {start:g} s" + ("" if end is None else f" to {end:g} s")
@@ -238,7 +238,7 @@ def _selected(
                 if not has_opacity(frame):
                     visible = True
                 elif not (clear and visible):
-                    picture = reader.to_srgb(frame)
+                    picture = reader.to_rgb(frame)
                     clear, visible = clear or is_transparent(picture), visible or bool(picture[:, :, 3].any())
                 if on_frame is not None:
                     checksums.append(_checksum(frame))

@@ -199,7 +199,7 @@ class Reader:
                 f"at most {MAX_FRAME_PIXELS // 10**6} megapixels (8K) can be read: make it smaller first"
             )
 
-    def to_srgb(self, frame: av.VideoFrame, most: int = 0) -> np.ndarray:
+    def to_rgb(self, frame: av.VideoFrame, most: int = 0) -> np.ndarray:
         """(H, W, 3) uint8 sRGB, upright, with square pixels; (H, W, 4) if the frame has opacity.
 
         Args:
