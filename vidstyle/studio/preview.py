@@ -102,24 +102,27 @@ class Preview:
                     styles = [self._library.picture(self._library[key], 0.0, PREVIEW_SIZE) for key in choices.styles]
                     same = inputs is not None and own[0] == inputs[0] and own[2] == inputs[2]  # type: ignore[index]
                     painter, inputs, state = StillPainter(content, styles), own, state if same else None
-                    shown = StillPainter.fitted(content, PREVIEW_SIZE)
-                    self._show(
-                        content=jpeg(shown, quality=QUALITY),
-                        content_version=self.still.content_version + 1,
-                        width=shown.shape[1],
-                        height=shown.shape[0],
-                    )
+                    self._show_content(StillPainter.fitted(content, PREVIEW_SIZE), paints_on=same)
                 assert painter is not None
                 state = self._paint(painter, choices, state)
             except Exception as error:  # the thread lives on, whatever happens to one still
                 self._show(error=outcome(error, "")[1], refining=False)
                 inputs = state = self._comparing = None
 
+    def _show_content(self, picture: np.ndarray, *, paints_on: bool) -> None:
+        """Show what is painted; also in the place of the painting, unless that is of the same."""
+        data = jpeg(picture, quality=QUALITY)
+        changes: dict[str, object] = {"content": data, "content_version": self.still.content_version + 1}
+        if not paints_on:
+            changes |= {"jpeg": data, "evaluations": 0, "loss": 0.0, "refining": True, "mask": b"", "error": ""}
+        self._show(height=picture.shape[0], width=picture.shape[1], **changes)
+
     def _paint(self, painter: StillPainter, choices: Choices, state: State | None) -> State | None:
         """Paint until nothing changes much, or something else is wanted."""
         settings, done, loss = choices.preview_settings(), 0, float("inf")
         mask = self._mask(choices)
-        self._show(mask=b"" if mask is None else stencil(mask))
+        if (shown := b"" if mask is None else stencil(mask)) != self.still.mask:
+            self._show(mask=shown)
         while done < MOST and not self._interrupted():
             result, state = painter.step(settings, state, EVALUATIONS, mask)
             done += result.iterations
