@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from clips import make_clip, pan
 
+av = pytest.importorskip("av")
+
 from vidstyle.media import video
 from vidstyle.media.video.clip import SeekIndex
-from vidstyle.media.video.reader import Reader
+from vidstyle.media.video.reader import Reader, checksum
 
 FRAMES, GOP = 40, 8
 UNEVEN = [Fraction(number * number, 400) for number in range(FRAMES)]
@@ -124,3 +126,25 @@ def test_times_that_are_not_the_files_have_no_index(tmp_path):
     path = make_clip(tmp_path / "a.mp4", moving(), options={"g": str(GOP)})
     assert video.survey(path).index is None  # its frames were not looked at
     assert isinstance(surveyed(path)[0].index, SeekIndex)
+
+
+def test_a_clip_that_is_not_shown_alike_everywhere_has_no_index(tmp_path, monkeypatch):
+    """Its first frame says how all are converted."""
+    path = make_clip(tmp_path / "a.mp4", moving(), options={"g": str(GOP)})
+    monkeypatch.setattr("vidstyle.media.video.clip.traits", lambda frame: frame.pts > 0)
+    assert surveyed(path)[0].index is None
+    assert surveyed(path, start=0.8)[0].index is None
+
+
+def test_a_frame_is_told_by_its_samples_and_by_how_they_are_shown():
+    wide = np.arange(50 * 34 * 3, dtype=np.uint32).astype(np.uint8).reshape(34, 50, 3)
+    frame, same, other = (av.VideoFrame.from_ndarray(wide, format="rgb24").reformat(format="yuv420p") for _ in range(3))
+    lines = np.frombuffer(same.planes[0], np.uint8).reshape(34, -1)
+    filled = lines.copy()
+    filled[:, 50:] += 1
+    same.planes[0].update(filled.tobytes())
+    assert checksum(frame) == checksum(same)
+    filled[33, 49] += 1
+    same.planes[0].update(filled.tobytes())
+    other.color_range = 2
+    assert len({checksum(one) for one in (frame, same, other)}) == 3

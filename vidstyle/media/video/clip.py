@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +17,7 @@ from vidstyle.errors import MediaError, UsageError
 from vidstyle.media.stills.pictures import described, is_still
 from vidstyle.media.stills.sequence import is_sequence, survey_sequence
 from vidstyle.media.video.clock import clip_info, spread
-from vidstyle.media.video.reader import Reader
+from vidstyle.media.video.reader import Reader, checksum, traits
 from vidstyle.settings import Deinterlace, Hdr
 from vidstyle.types import ClipInfo
 
@@ -34,9 +33,9 @@ class SeekIndex:
     A key frame is no proof: with an open GOP, or one that is refreshed bit by bit, the next frames are not whole.
     """
 
-    ticks: Sequence[int]  #: at which each is shown, rising
-    checksums: Sequence[int]  #: CRC-32 of each, as RGB
-    keys: Sequence[tuple[int, int]]  #: when the key frames are shown, and where to seek to for each; in order
+    ticks: tuple[int, ...]  #: at which each is shown, rising
+    checksums: tuple[int, ...]  #: of each, as it was decoded
+    keys: tuple[tuple[int, int], ...]  #: when the key frames are shown, and where to seek to for each; in order
 
     def place(self, number: int) -> int | None:
         """Where to seek to for a frame; None if that is the beginning."""
@@ -75,44 +74,47 @@ class Clip:
         Raises:
             MediaError: the file has changed since it was surveyed.
         """
-        for image in self._sought(start):
-            yield image
-            start += 1
+        with closing(self._frames(start)) as frames:
+            for reader, frame in frames:
+                image = reader.to_rgb(frame)
+                if image.shape != (self.info.height, self.info.width, 3):
+                    raise MediaError(f"{self.path} has changed its size since it was first read; start again")
+                yield image
+
+    def _frames(self, start: int) -> Generator[tuple[Reader, av.VideoFrame]]:
+        """The selected frames from number `start` on, each with the reader that converts it."""
+        with closing(self._sought(start)) as sought:
+            for found in sought:
+                yield found
+                start += 1
         first, end = self.first + start, self.first + self.info.frames
         if first >= end:
             return
         with Reader(self.path, self.deinterlace, self.hdr) as reader, closing(reader.frames(self._needed)) as frames:
             for number, (_, frame) in enumerate(frames):
-                if number < first:
-                    continue
-                image = reader.to_rgb(frame)
-                if image.shape != (self.info.height, self.info.width, 3):
-                    raise MediaError(f"{self.path} has changed its size since it was first read; start again")
-                yield image
+                if number >= first:
+                    yield reader, frame
                 if number + 1 == end:
                     return
         raise MediaError(f"{self.path} has lost frames since it was first read; start again")
 
-    def _sought(self, start: int) -> Iterator[np.ndarray]:
-        """The selected frames from number `start` on, decoded from a key frame; ends where they are not as surveyed."""
+    def _sought(self, start: int) -> Generator[tuple[Reader, av.VideoFrame]]:
+        """The same, decoded from a key frame; ends before the first frame that is not as it was surveyed."""
         index = self.index
-        if index is None or not 0 <= start < self.info.frames or (place := index.place(start)) is None:
+        if index is None or start >= self.info.frames or (place := index.place(start)) is None:
             return
-        try:
-            with Reader(self.path, self.deinterlace, self.hdr) as reader:
-                for frame in reader.sought(place):
-                    if frame.pts == index.ticks[start]:
-                        image = reader.to_rgb(frame)
-                        if zlib.crc32(image.data) != index.checksums[start]:
-                            return
-                        yield image
-                        start += 1
-                    elif frame.pts is None or frame.pts > index.ticks[start]:
+        faults = suppress(av.FFmpegError, MediaError, ValueError)  # decoding from the beginning finds others, too
+        with faults, Reader(self.path, self.deinterlace, self.hdr) as reader:
+            for frame in reader.sought(place):
+                if frame.pts is None or frame.pts > index.ticks[start]:
+                    return
+                if frame.pts == index.ticks[start]:
+                    if checksum(frame) != index.checksums[start]:
                         return
-                    if start == self.info.frames:
-                        return
-        except (av.FFmpegError, MediaError, ValueError):
-            return  # if it is no fault of the seeking, decoding from the beginning finds it, too
+                    yield reader, frame
+                    start += 1
+                if start == self.info.frames:
+                    return
 
     @property
     def _needed(self) -> Fraction | None:
@@ -211,7 +213,7 @@ def _selected(
         _require_few(path, min(reader.clock.expected(), path.stat().st_size // SMALLEST_FRAME))  # a header may lie
     ticks: list[int] = []
     checksums: list[int] = []
-    timed = True  # each frame has the tick that the file says
+    timed, looks = True, set()  # each frame has the tick that the file says; how all of them are shown
     chosen, size = range(0), (0, 0)
     beyond = None
     with closing(reader.frames(high)) as frames:
@@ -224,20 +226,20 @@ def _selected(
             if (frame_size := reader.size(frame)) != size and number:
                 raise MediaError(f"{path} changes its size at frame {number}; convert it to one size first")
             size = frame_size
+            looks.add(traits(frame))  # the first one says how all are converted
             if (tick - ticks[0]) * unit >= low:
                 chosen = range(chosen.start if chosen else number, number + 1)
                 if on_frame is not None:
-                    image = reader.to_rgb(frame)
-                    checksums.append(zlib.crc32(image.data))
+                    checksums.append(checksum(frame))
                     timed = timed and frame.pts == tick and (len(ticks) < 2 or tick > ticks[-2])
-                    on_frame(image)
+                    on_frame(reader.to_rgb(frame))
         if ticks and (following := reader.following(ticks[-1])) is not None:
             beyond = following
     if beyond is None:
         reader.require_complete()
     index = None
-    if checksums and timed and reader.seekable:
-        index = SeekIndex(ticks[chosen.start : chosen.stop], checksums, sorted(reader.clock.keys))
+    if checksums and timed and reader.seekable and len(looks) == 1:
+        index = SeekIndex(tuple(ticks[chosen.start :]), tuple(checksums), tuple(sorted(reader.clock.keys)))
     return _Selection(ticks, chosen, beyond, size, index)
 
 
