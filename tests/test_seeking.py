@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from clips import make_clip, pan
 
-from vidstyle.media import video
-from vidstyle.media.video.clip import SeekIndex
-from vidstyle.media.video.reader import Reader
+av, video, reader = map(pytest.importorskip, ("av", "vidstyle.media.video", "vidstyle.media.video.reader"))
 
 FRAMES, GOP = 40, 8
 UNEVEN = [Fraction(number * number, 400) for number in range(FRAMES)]
@@ -35,13 +33,13 @@ KINDS = {
 @pytest.fixture
 def decoded_anew(monkeypatch):
     """Notes each time that a clip is decoded from its beginning."""
-    found, frames = [], Reader.frames
+    found, frames = [], reader.Reader.frames
 
     def noted(self, until=None):
         found.append(self.path)
         return frames(self, until)
 
-    monkeypatch.setattr(Reader, "frames", noted)
+    monkeypatch.setattr(reader.Reader, "frames", noted)
     return found
 
 
@@ -92,14 +90,14 @@ def test_few_packets_are_decoded(tmp_path, monkeypatch):
     """Those from the key frame on, and with times of decoding before those of showing one group more."""
     path = make_clip(tmp_path / "a.mp4", moving(), options={"g": str(GOP), "bf": "2"})
     clip = surveyed(path)[0]
-    found, sought = [], Reader.sought
+    found, sought = [], reader.Reader.sought
 
     def noted(self, tick):
         for frame in sought(self, tick):
             found.append(frame)
             yield frame
 
-    monkeypatch.setattr(Reader, "sought", noted)
+    monkeypatch.setattr(reader.Reader, "sought", noted)
     list(clip.decode(FRAMES - 1))
     assert len(found) <= 2 * GOP
 
@@ -123,4 +121,26 @@ def test_an_index_that_is_wrong_costs_only_time(tmp_path, decoded_anew, damage):
 def test_times_that_are_not_the_files_have_no_index(tmp_path):
     path = make_clip(tmp_path / "a.mp4", moving(), options={"g": str(GOP)})
     assert video.survey(path).index is None  # its frames were not looked at
-    assert isinstance(surveyed(path)[0].index, SeekIndex)
+    assert surveyed(path)[0].index.keys[0][0] == 0
+
+
+def test_a_clip_that_is_not_shown_alike_everywhere_has_no_index(tmp_path, monkeypatch):
+    """Its first frame says how all are converted."""
+    path = make_clip(tmp_path / "a.mp4", moving(), options={"g": str(GOP)})
+    monkeypatch.setattr("vidstyle.media.video.clip.traits", lambda frame: frame.pts > 0)
+    assert surveyed(path)[0].index is None
+    assert surveyed(path, start=0.8)[0].index is None
+
+
+def test_a_frame_is_told_by_its_samples_and_by_how_they_are_shown():
+    wide = np.arange(50 * 34 * 3, dtype=np.uint32).astype(np.uint8).reshape(34, 50, 3)
+    frame, same, other = (av.VideoFrame.from_ndarray(wide, format="rgb24").reformat(format="yuv420p") for _ in range(3))
+    lines = np.frombuffer(same.planes[0], np.uint8).reshape(34, -1)
+    filled = lines.copy()
+    filled[:, 50:] += 1
+    same.planes[0].update(filled.tobytes())
+    assert reader.checksum(frame) == reader.checksum(same)
+    filled[33, 49] += 1
+    same.planes[0].update(filled.tobytes())
+    other.color_range = 2
+    assert len({reader.checksum(one) for one in (frame, same, other)}) == 3

@@ -189,7 +189,7 @@ class SequenceSource:
                     for number, frame in enumerate(frames, begin):
                         yield frame if frame.index == number else dataclasses.replace(frame, index=number)
 
-    def undivided(self, start: int, end: int | None = None, first: int = 0) -> Generator[Frame]:
+    def undivided(self, start: int, end: int | None = None, anew: int = 0) -> Generator[Frame]:
         """The frames from number `start` on, each once, in the numbers of the sequence.
 
         Decodes from those before it that their motion is estimated from. Where there are processors to spare, the
@@ -197,9 +197,9 @@ class SequenceSource:
 
         Args:
             end: number of the frame before which they stop.
-            first: number of a frame that begins anew, as that of a shot does.
+            anew: number of a frame that begins anew, as the first of a shot does.
         """
-        needed, ahead = self._first_needed(start), 0
+        first, ahead = self._first_needed(start), 0
         if self.estimated_at_once:
             ahead = self.ahead.pending(self.info.width * self.info.height)
         workers = max(1, min(ahead, self.estimated_at_once))
@@ -210,20 +210,20 @@ class SequenceSource:
         opening = self._opening()
         pending: deque[Future[Frame]] = deque()
         with (
-            closing(self.decoded(needed)) as decoded,
-            closing(self._masks(needed)) as masks,
-            closing(self._regions(needed)) as all_regions,
+            closing(self.decoded(first)) as decoded,
+            closing(self._masks(first)) as masks,
+            closing(self._regions(first)) as all_regions,
             closing(self._leads(start)) as leads,
             pool(workers, "vidstyle-motion") as motions,
         ):
             try:
-                for index, picture in enumerate(each("decode", decoded), needed):
+                for index, picture in enumerate(each("decode", decoded), first):
                     if index == end:
                         break
                     with stage("decode"):
                         pixels, mask = pictures.resize(picture, self.info.width, self.info.height), next(masks)
                         regions = next(all_regions)
-                    if index in self.shots or index == first:
+                    if index in self.shots or index == anew:
                         before.clear()
                         counted_before.clear()
                         regions_before.clear()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +18,7 @@ from vidstyle.media.stills.sequence import is_sequence, survey_sequence
 from vidstyle.media.stills.transparency import is_transparent, opaque, with_opacity
 from vidstyle.media.video.clock import clip_info, spread
 from vidstyle.media.video.colors import has_opacity
-from vidstyle.media.video.reader import Reader
+from vidstyle.media.video.reader import Reader, checksum, traits
 from vidstyle.settings import Deinterlace, Hdr
 from vidstyle.types import ClipInfo, SeekIndex
 
@@ -67,47 +66,48 @@ class Clip:
 
     def decode_transparent(self, start: int = 0) -> Generator[np.ndarray]:
         """The same, (H, W, 4), if the clip is transparent somewhere; its colours are not premultiplied."""
-        for image in self._sought(start):
-            yield image
-            start += 1
+        with closing(self._frames(start)) as frames:
+            for reader, frame in frames:
+                image = reader.to_rgb(frame)
+                image = with_opacity(image) if self.transparent else opaque(image)
+                if image.shape[:2] != (self.info.height, self.info.width):
+                    raise MediaError(f"{self.path} has changed its size since it was first read; start again")
+                yield image
+
+    def _frames(self, start: int) -> Generator[tuple[Reader, av.VideoFrame]]:
+        """The selected frames from number `start` on, each with the reader that converts it."""
+        with closing(self._sought(start)) as sought:
+            for found in sought:
+                yield found
+                start += 1
         first, end = self.first + start, self.first + self.info.frames
         if first >= end:
             return
         with Reader(self.path, self.deinterlace, self.hdr) as reader, closing(reader.frames(self._needed)) as frames:
             for number, (_, frame) in enumerate(frames):
-                if number < first:
-                    continue
-                image = self._shown(reader, frame)
-                if image.shape[:2] != (self.info.height, self.info.width):
-                    raise MediaError(f"{self.path} has changed its size since it was first read; start again")
-                yield image
+                if number >= first:
+                    yield reader, frame
                 if number + 1 == end:
                     return
         raise MediaError(f"{self.path} has lost frames since it was first read; start again")
 
-    def _shown(self, reader: Reader, frame: av.VideoFrame) -> np.ndarray:
-        image = reader.to_rgb(frame)
-        return with_opacity(image) if self.transparent else opaque(image)
-
-    def _sought(self, start: int) -> Iterator[np.ndarray]:
-        """The selected frames from number `start` on, decoded from a key frame; ends where they are not as surveyed."""
+    def _sought(self, start: int) -> Generator[tuple[Reader, av.VideoFrame]]:
+        """The same, decoded from a key frame; ends before the first frame that is not as it was surveyed."""
         index = self.index
-        if index is None or not 0 <= start < self.info.frames or (place := index.place(start)) is None:
+        if index is None or start >= self.info.frames or (place := index.place(start)) is None:
             return
-        try:
-            with Reader(self.path, self.deinterlace, self.hdr) as reader:
-                for frame in reader.sought(place):
-                    if frame.pts == index.ticks[start]:
-                        if _checksum(frame) != index.checksums[start]:
-                            return
-                        yield self._shown(reader, frame)
-                        start += 1
-                    elif frame.pts is None or frame.pts > index.ticks[start]:
+        faults = suppress(av.FFmpegError, MediaError, ValueError)  # decoding from the beginning finds others, too
+        with faults, Reader(self.path, self.deinterlace, self.hdr) as reader:
+            for frame in reader.sought(place):
+                if frame.pts is None or frame.pts > index.ticks[start]:
+                    return
+                if frame.pts == index.ticks[start]:
+                    if checksum(frame) != index.checksums[start]:
                         return
-                    if start == self.info.frames:
-                        return
-        except (av.FFmpegError, MediaError, ValueError):
-            return  # if it is no fault of the seeking, decoding from the beginning finds it, too
+                    yield reader, frame
+                    start += 1
+                if start == self.info.frames:
+                    return
 
     @property
     def _needed(self) -> Fraction | None:
@@ -217,8 +217,8 @@ def _selected(
         reader.require_uncut()
         _require_few(path, total)
     ticks: list[int] = []
-    checksums: list[int | None] = []
-    timed = True  # each frame has the tick that the file says
+    checksums: list[int] = []
+    timed, looks = True, set()  # each frame has the tick that the file says; how all of them are shown
     chosen, size = range(0), (0, 0)
     beyond = None
     clear, visible = False, False
@@ -232,6 +232,7 @@ def _selected(
             if (frame_size := reader.size(frame)) != size and number:
                 raise MediaError(f"{path} changes its size at frame {number}; convert it to one size first")
             size = frame_size
+            looks.add(traits(frame))  # the first one says how all are converted
             if (tick - ticks[0]) * unit >= low:
                 chosen = range(chosen.start if chosen else number, number + 1)
                 picture = None
@@ -241,7 +242,7 @@ def _selected(
                     picture = reader.to_rgb(frame)
                     clear, visible = clear or is_transparent(picture), visible or bool(picture[:, :, 3].any())
                 if on_frame is not None:
-                    checksums.append(_checksum(frame))
+                    checksums.append(checksum(frame))
                     timed = timed and frame.pts == tick and (len(ticks) < 2 or tick > ticks[-2])
                     on_frame(frame)
             on_read(number + 1, max(total, number + 1))
@@ -251,19 +252,10 @@ def _selected(
         reader.require_complete()
     if clear and not visible:
         raise MediaError(f"{path} is transparent everywhere, so there is nothing to be seen in it; give another")
-    known = tuple(one for one in checksums if one is not None)
     index = None
-    if known and len(known) == len(checksums) and timed and reader.seekable:
-        index = SeekIndex(tuple(ticks[chosen.start : chosen.stop]), known, tuple(sorted(reader.clock.keys)))
+    if checksums and timed and reader.seekable and len(looks) == 1:
+        index = SeekIndex(tuple(ticks[chosen.start : chosen.stop]), tuple(checksums), tuple(sorted(reader.clock.keys)))
     return _Selection(ticks, chosen, beyond, size, index, clear)
-
-
-def _checksum(frame: av.VideoFrame) -> int | None:
-    """CRC-32 of the samples of a frame as it was decoded; None of kinds whose samples PyAV does not give."""
-    try:
-        return zlib.crc32(np.ascontiguousarray(frame.to_ndarray()).data)
-    except (AssertionError, ValueError):
-        return None
 
 
 def _require_few(path: Path, frames: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ from vidstyle.media.video.containers import cut_short, open_container, sound_tra
 from vidstyle.media.video.fields import Deinterlacer, Timed
 from vidstyle.settings import Deinterlace, Hdr
 
+SIDE_DATA = "CONTENT_LIGHT_LEVEL", "MASTERING_DISPLAY_METADATA", "DISPLAYMATRIX"
 BEGIN_ANYWHERE = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")  # formats
 
 
@@ -101,7 +103,9 @@ class Reader:
     @property
     def seekable(self) -> bool:
         """Whether the frames so far could be found again by their own times: none was deinterlaced or counted."""
-        return not (self.clock.slots or (self._fields is not None and self._fields.used))
+        # A palette is no part of the checksum of a frame.
+        palette = self._decoder.format is not None and self._decoder.format.has_palette
+        return not (palette or self.clock.slots or (self._fields is not None and self._fields.used))
 
     def sought(self, tick: int) -> Iterator[av.VideoFrame]:
         """The frames from some key frame at or before `tick` on, in the order of showing, with the times of the file.
@@ -213,6 +217,25 @@ class Reader:
         if transpose:
             image = image.transpose(1, 0, 2)
         return np.ascontiguousarray(image[:: -1 if mirror_y else 1, :: -1 if mirror_x else 1])
+
+
+def checksum(frame: av.VideoFrame) -> int:
+    """CRC-32 of the samples of a decoded frame, without what fills up its lines, and of what says how to show them."""
+    found = zlib.crc32(repr(traits(frame)).encode())
+    for number, plane in enumerate(frame.planes):
+        width = sum(part.width * -(-part.bits // 8) for part in frame.format.components if part.plane == number)
+        samples: Any = plane  # a buffer, which PyAV's stubs do not tell
+        lines = np.frombuffer(samples, np.uint8)[: plane.height * plane.line_size].reshape(plane.height, -1)
+        found = zlib.crc32(np.ascontiguousarray(lines[:, :width]).data, found)
+    return found
+
+
+def traits(frame: av.VideoFrame) -> tuple[object, ...]:
+    """How the samples of a frame are shown: its format, colours, light and orientation."""
+    data: Any = frame.side_data
+    beside = [bytes(data[name]) if data.get(name) is not None else None for name in SIDE_DATA]
+    colors = (frame.colorspace, frame.color_range, frame.color_trc, frame.color_primaries)
+    return (frame.width, frame.height, frame.format.name, *map(int, colors), *beside)
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
