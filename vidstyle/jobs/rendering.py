@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Protocol
 
 import numpy as np
+import torch
 
-from vidstyle.core.stylizer import Stylizer
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.checkpoint import JobFolder, Part
 from vidstyle.jobs.folder.inputs import Inputs
@@ -34,9 +34,20 @@ class Observer(Protocol):
         ...
 
 
+class Painter(Protocol):
+    """Paints frames: a stylizer, or what changes its results."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def step(self, frame: Frame, state: State | None) -> tuple[Result, State]:
+        """Paint a frame from the state of the one before; see `Stylizer.step`."""
+        ...
+
+
 def render(
     source: Source,
-    stylizer: Stylizer,
+    stylizer: Painter,
     job: JobFolder,
     on_frame: OnFrame | None = None,
     observer: Observer | None = None,
@@ -72,7 +83,7 @@ def stretches(parts: Sequence[Part]) -> list[tuple[int, int, Part | None]]:
 
 def _paint(
     source: Source,
-    stylizer: Stylizer,
+    stylizer: Painter,
     job: JobFolder,
     frames: tuple[int, int],
     state: State | None,

@@ -93,7 +93,12 @@ class Task:
         self.encoding = _placed(EncodeSettings.of(settings))
         self.read = [content, *styles, *files_read(settings), *files_read(self.encoding)]
         self.targets = Targets(
-            outputs, self.encoding, self.read, moving=self.moving, overwrite=run.overwrite, restart=run.restart
+            outputs,
+            self.encoding,
+            self.read,
+            moving=self.moving,
+            overwrite=run.overwrite,
+            restart=run.restart and run.redo is None,
         )
         check_bits(self.targets.outputs, 16 if self._deep else 8)
         if not styles:
@@ -234,7 +239,7 @@ class Task:
                 self.paint(job, sheet)
                 with frames_kept(job):
                     drawn, leave = sheet.drawn(job.images()), self.options.overwrite
-                    origin = self._origin() if self.encoding.metadata else ""
+                    origin = self.origin().encoded() if self.encoding.metadata else ""
                     write_still(drawn, self.targets.left, overwrite=leave, origin=origin, record=job.record)
         return self.outputs[0]
 
@@ -309,14 +314,15 @@ class Task:
         observe = self.options.observe
         if self.targets.all_made and observe is None:
             return
-        job.describe(played=self._played(source, sound), origin=(origin := self._origin()))
+        played, origin = self._described(job, source, sound)
+        job.describe(played=played, origin=origin)
         observer = None
         if observe is not None and isinstance(source, VideoSource):
             observer = observe(source)
         self.paint(job, source, observer)
         if observer is not None:
             observer.done()
-        compositor, encoding, leave = self.compositor(source), self.encoding, self.options.overwrite
+        compositor, encoding, leave = self.compositor(source, played.alpha), self.encoding, self.targets.replaces
         heard = sound if encoding.sound else None
         deep = self._deep_still(job, source) if self._deep else None
 
@@ -339,26 +345,28 @@ class Task:
             )
             self.targets.remove_companions()
             write_companions(job, compositor, encoding, self.outputs, fitted, overwrite=leave, record=record)
+        if job.manifest.outdated:
+            job.describe(shows=len(job.manifest.redone), former={})
 
     def try_outputs(self, compositor: Compositor, sound: Clip | None = None) -> None:
         """Make the outputs in miniature. Raises `UsageError` if that fails."""
         own = self.encoding
         heard = sound if own.sound else None
-        origin = self._origin() if own.metadata else ""
+        origin = self.origin().encoded() if own.metadata else ""
         encoding = Encoding(own.crf, own.plays, heard, compositor.delay, origin=origin)
         notes = try_outputs(self.targets.left, compositor.info, encoding) if self.moving else []
         for note in notes:
             tell(note)
 
-    def compositor(self, source: VideoSource | PictureSource) -> Compositor:
-        """The compositor of its frames. Raises `UsageError` if the settings do not go together."""
+    def compositor(self, source: VideoSource | PictureSource, alpha: tuple[float, ...] | None = None) -> Compositor:
+        """The compositor of its frames, of the settings' `alpha` if None. Raises `UsageError` for what does not fit."""
         content = source.sequence if isinstance(source, VideoSource) else to_pixels(source.image)
-        inputs = CompositorInputs(content, tuple(map(to_pixels, self.styles)), source.curves.alpha)
+        inputs = CompositorInputs(content, tuple(map(to_pixels, self.styles)), alpha or source.curves.alpha)
         return placed(Compositor(as_painted(source.info, source.playback), self.encoding, inputs, moving=self.moving))
 
-    def _origin(self) -> str:
+    def origin(self) -> Origin:
         """What the outputs say of their making."""
-        return Origin.of(self.settings, self.content, self._styles, self.inputs.hashes).encoded()
+        return Origin.of(self.settings, self.content, self._styles, self.inputs.hashes)
 
     def manifest(self, frames: int) -> Manifest:
         """What the frames depend on. Reads all inputs, for their hashes."""
@@ -381,6 +389,14 @@ class Task:
             settings=type(own)(**painted | files),
             threads=threads_of(self.options) if self.device.type == "cpu" else None,
         )
+
+    def _described(self, job: JobFolder, source: VideoSource | PictureSource, sound: Clip | None) -> tuple[Played, str]:
+        """How the frames of a job are played, and what its outputs say of their making."""
+        played, origin, there = self._played(source, sound), self.origin(), job.manifest
+        if self.options.redo is not None and there.played is not None:  # these settings are of some frames
+            played, origin = there.played, Origin.of_encoding(there, self.encoding)
+        alpha = there.alphas(played.alpha)
+        return dataclasses.replace(played, alpha=alpha), origin.with_redone(there.redone).encoded()
 
     def _played(self, source: VideoSource | PictureSource, sound: Clip | None) -> Played:
         """How the frames are played, before editing."""

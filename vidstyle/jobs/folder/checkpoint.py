@@ -7,6 +7,7 @@
         journal.jsonl           one line for each finished frame, with the hashes of its two files
         job.log                 what a report of a bug needs
         lock, owner.json        held by the running process (see `locks`)
+        redo/, redone/          frames that are painted again (see `redone`)
 
 A frame is saved in the order picture, state, journal line, and only then do states go that nobody needs any more.
 Every file appears under its name complete and flushed. So wherever a process is killed, the last journal line has its
@@ -42,20 +43,19 @@ from vidstyle.errors import JobError
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.folder.journal import Entry, append_entry, read_journal, write_journal
+from vidstyle.jobs.folder.layout import FOLDERS, FRAME, JOURNAL, LOG, MANIFEST, OURS, REDO, REDONE, STATE
 from vidstyle.jobs.folder.locks import FILES as LOCKS
 from vidstyle.jobs.folder.manifest import Made, Manifest, output_key
 from vidstyle.jobs.folder.painted import Painted
+from vidstyle.jobs.folder.redone import taken_over
 from vidstyle.media.stills.codecs import decode
 from vidstyle.system.facts import HOMES
 from vidstyle.system.files import PART, append, disk_errors, rename_new, write_inside
 from vidstyle.types import Result, State
 
-MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
-FRAME, STATE = "frames/{:06d}.png", "states/{:06d}.safetensors"
-FOLDERS = ("frames", "states")
-OURS = re.compile(r"(manifest\.json|journal\.jsonl|job\.log|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?")
 FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
 REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
+WHERE = [f"{place}/{folder}" for place in (".", REDO, REDONE) for folder in (".", *FOLDERS)]  # files of ours lie
 OPEN_FILES_GO = os.name != "nt"  # whether a file can be removed that is open, as that of a held lock is
 IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR)
 MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
@@ -87,12 +87,16 @@ class JobFolder:
     def __init__(
         self, path: Path, manifest: Manifest, there: Manifest | None, still_held: Callable[[], None] = lambda: None
     ) -> None:
-        self.path, self.manifest, self._require_lock = path, there or manifest, still_held
+        self.path, self.manifest, self.require_lock = path, there or manifest, still_held
         self.done, self.state = 0, None  # type: int, State | None
         self._last: Path | None = None  # what is left of a folder that is being removed
         if there is None:
             self._remove(keep=MANIFEST)  # until the new one is there the folder is known to be ours
         self._write_manifest()
+        if (path / REDONE / MANIFEST).is_file():
+            self.take_over()
+        elif (path / REDONE).is_dir():  # its removal was interrupted
+            self.forget_redo()
         with self._disk():
             for file in self._files():
                 if file.suffix == PART:
@@ -134,7 +138,7 @@ class JobFolder:
     def has_made(self, output: Path) -> bool:
         """Whether an output is in its place as this job has put it there. Raises `DiskError`."""
         with self._disk():
-            return output.exists() and self.manifest.made.get(output_key(self.path, output)) == Made.of(output)
+            return output.exists() and self.manifest.has_made(output_key(self.path, output), Made.of(output))
 
     def save(self, result: Result, state: State, device: str = "") -> None:
         """Keep a painted frame and the state after it. `device`: the kind that painted it.
@@ -166,13 +170,37 @@ class JobFolder:
         entry = painted.entry
         if not 0 <= entry.index < self.frames:
             raise ValueError(f"got frame {entry.index} in a job of {self.frames} frames")
-        self._require_lock()
+        self.require_lock()
         with self._disk():
             for name, data in ((FRAME, painted.picture), (STATE, painted.state)):
                 write_inside(self.path / name.format(entry.index), data)
             append_entry(self.path / JOURNAL, entry)
         self._journal[entry.index] = entry
+        if any(one.holds(entry.index) for one in self.manifest.redone):  # one of them was missing or damaged
+            self.note(f"frame {entry.index}, which was painted again once, is as it was at first")
+            self.describe(redone=tuple(one for one in self.manifest.redone if not one.holds(entry.index)), shows=0)
         self.log(f"frame {entry.index}: {entry.iterations} evaluations, {entry.seconds:.3f} s")
+
+    def take_over(self) -> None:
+        """Put frames that are painted again, and whole, into their places; see `redone`."""
+        with self._disk():
+            self.manifest = taken_over(self.path, self.manifest)
+            self._write_manifest()
+            self._journal, _ = self._read_journal()
+        self.forget_redo()
+
+    def forget_redo(self) -> None:
+        """Remove what there is of frames that are painted again, and not in their places."""
+        with self._disk():
+            nested = [file for file in self._files() if file.relative_to(self.path).parts[0] in (REDO, REDONE)]
+            for file in sorted(nested, key=lambda file: file.name == MANIFEST):  # as long as it stands, it is known
+                file.unlink()
+            self._remove_nested()
+
+    def _remove_nested(self) -> None:
+        for name in (REDO, REDONE):
+            for folder in (*FOLDERS, "."):
+                _remove_empty(self.path / name / folder)
 
     def parts(self) -> list[Part]:
         """The shots in order, each as far as it is to be painted yet; one that is finished starts at its end."""
@@ -221,6 +249,7 @@ class JobFolder:
         """Remove the folder, once the output is safe. A file in it that vidstyle did not make stays, and its folder."""
         self._remove(keep=MANIFEST)  # as long as it stands, the folder is known to be ours
         with self._disk():
+            self._remove_nested()
             for folder in FOLDERS:
                 _remove_empty(self.path / folder)
             manifest, last = self.path / MANIFEST, record_of(self.path)
@@ -247,7 +276,7 @@ class JobFolder:
 
     def _files(self) -> list[Path]:
         """Files that vidstyle made, the journal first: without it no frame counts."""
-        found = (path for folder in (".", *FOLDERS) for path in (self.path / folder).glob("*"))
+        found = (path for folder in WHERE for path in (self.path / folder).glob("*"))
         ours = (path for path in found if OURS.fullmatch(path.relative_to(self.path).as_posix()))
         files = (path for path in ours if path.is_symlink() or not path.is_dir())
         return sorted(files, key=lambda path: (path.name != JOURNAL, path.name))
@@ -255,7 +284,7 @@ class JobFolder:
     def _remove(self, keep: str) -> None:
         with self._disk():
             for file in self._files():
-                if file.name != keep:
+                if file != self.path / keep:
                     file.unlink()
 
     def _read_journal(self) -> tuple[dict[int, Entry], list[str]]:
