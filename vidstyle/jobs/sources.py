@@ -264,7 +264,13 @@ class SequenceSource:
                 there = visible_paint(self.estimate(opening.pixels, seen), opening.mask)
                 loop_closure = LoopClosure(visible_regions(there, inputs.regions, opening.regions), 1 / left)
         # The same picture again, and the same is wanted of it.
-        painted = inputs.repeats and loop_closure is None and inputs.lead is None and self.curves.unchanged_at(index)
+        painted = (
+            inputs.repeats
+            and not self.settings.boil
+            and loop_closure is None
+            and inputs.lead is None
+            and self.curves.unchanged_at(index)
+        )
         painted = painted or (inputs.lead is not None and inputs.lead.hold == 1)
         own = self.curves.at(index)
         if self.keys is not None:
