@@ -13,7 +13,7 @@ import torch
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.checkpoint import JobFolder, Part
 from vidstyle.jobs.folder.inputs import Inputs
-from vidstyle.jobs.sources import ahead
+from vidstyle.jobs.lookahead import ahead
 from vidstyle.jobs.threads import pool
 from vidstyle.system.devices import kind_of
 from vidstyle.system.stopwatch import each, stage
