@@ -33,7 +33,7 @@ from vidstyle.jobs.reencode import encode_job
 from vidstyle.jobs.retiming import expected_times
 from vidstyle.jobs.sheets import shots_of, write_contact_sheet
 from vidstyle.jobs.sources import VideoSource
-from vidstyle.jobs.tasks import File
+from vidstyle.jobs.task_inputs import File
 from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings
 from vidstyle.types import Region, Shot
 

@@ -19,7 +19,7 @@ from vidstyle.jobs.lookahead import ahead
 from vidstyle.jobs.masks import array_masks
 from vidstyle.jobs.regions import array_regions, style_of
 from vidstyle.jobs.sources import SequenceSource, to_tensor
-from vidstyle.jobs.tasks import load_network
+from vidstyle.jobs.task_inputs import load_network
 from vidstyle.media.stills import pictures
 from vidstyle.settings import ImageSettings, PaintingSettings, VideoSettings, option_name, options
 from vidstyle.types import ClipInfo, Region, Source

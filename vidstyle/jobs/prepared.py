@@ -15,7 +15,8 @@ from vidstyle.jobs.output.export import Outputs
 from vidstyle.jobs.retiming import animation_bytes, pilot_bytes
 from vidstyle.jobs.sheets import ALPHAS, Sheet, Style, sheet_of_alphas, sheet_of_shots
 from vidstyle.jobs.sources import VideoSource, is_picture
-from vidstyle.jobs.tasks import File, Task
+from vidstyle.jobs.task_inputs import File
+from vidstyle.jobs.tasks import Task
 from vidstyle.schedule import constant
 from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings, options
 

@@ -91,7 +91,7 @@ def paint_again(task: Task, source: VideoSource) -> Path:
         _require_same(job, own)
         require_threads(task.options, job.manifest.threads)
         task.targets.claim(job)
-        task.require_room(source)
+        task.require_room(source, task.outputs)
         if job.manifest.redone[-1:] == (redone,):
             if not job.manifest.outdated:
                 tell(f"frames {text} were painted again with these settings last; nothing is painted")
