@@ -34,7 +34,7 @@ from vidstyle.system.files import disk_errors
 from vidstyle.system.notes import tell
 from vidstyle.types import Budget, ClipInfo, Frame, KeyLead, Result, State
 
-FADE = 12  # frames in which the old painting goes over to the new one, and back
+FADE = 16  # frames in which the old painting goes over to the new one, and back
 Old = Callable[[int], np.ndarray]  # an old frame, (H, W, 3) uint8, by its number in the order of painting
 SAME = {*options(ReadingSettings), *options(MaskSettings), *options(KeySettings), "size", "loop"}  # what is painted
 

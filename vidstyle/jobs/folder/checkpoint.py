@@ -24,7 +24,6 @@ interrupted, the same command knows which outputs it has made, and ends as if it
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import logging
 import os
@@ -43,8 +42,21 @@ from vidstyle.errors import JobError
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.folder.journal import Entry, append_entry, read_journal, write_journal
-from vidstyle.jobs.folder.layout import FOLDERS, FRAME, JOURNAL, LOG, MANIFEST, OURS, REDO, REDONE, STATE
-from vidstyle.jobs.folder.locks import FILES as LOCKS
+from vidstyle.jobs.folder.layout import (
+    FOLDERS,
+    FRAME,
+    JOURNAL,
+    LOG,
+    MANIFEST,
+    OURS,
+    REDO,
+    REDONE,
+    REST,
+    STATE,
+    WHERE,
+    record_of,
+    remove_empty,
+)
 from vidstyle.jobs.folder.manifest import Made, Manifest, output_key
 from vidstyle.jobs.folder.painted import Painted
 from vidstyle.jobs.folder.redone import taken_over
@@ -54,10 +66,7 @@ from vidstyle.system.files import PART, append, disk_errors, rename_new, write_i
 from vidstyle.types import Result, State
 
 FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
-REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
-WHERE = [f"{place}/{folder}" for place in (".", REDO, REDONE) for folder in (".", *FOLDERS)]  # files of ours lie
 OPEN_FILES_GO = os.name != "nt"  # whether a file can be removed that is open, as that of a held lock is
-IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR)
 MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
 
 logger = logging.getLogger(__name__)
@@ -200,7 +209,7 @@ class JobFolder:
     def _remove_nested(self) -> None:
         for name in (REDO, REDONE):
             for folder in (*FOLDERS, "."):
-                _remove_empty(self.path / name / folder)
+                remove_empty(self.path / name / folder)
 
     def parts(self) -> list[Part]:
         """The shots in order, each as far as it is to be painted yet; one that is finished starts at its end."""
@@ -251,7 +260,7 @@ class JobFolder:
         with self._disk():
             self._remove_nested()
             for folder in FOLDERS:
-                _remove_empty(self.path / folder)
+                remove_empty(self.path / folder)
             manifest, last = self.path / MANIFEST, record_of(self.path)
             try:
                 rename_new(manifest, last)
@@ -271,7 +280,7 @@ class JobFolder:
             for name in REST:
                 with suppress(*(() if OPEN_FILES_GO else (PermissionError,))):  # another process has the lock by now
                     (self.path / name).unlink(missing_ok=True)
-            _remove_empty(self.path)
+            remove_empty(self.path)
             last.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
@@ -353,17 +362,3 @@ class JobFolder:
 
     def _disk(self) -> AbstractContextManager[None]:
         return disk_errors(self.path, f"; the same command will continue at frame {self.done}")
-
-
-def record_of(path: Path) -> Path:
-    """Where the manifest of a job folder lies while that is removed."""
-    return path.with_name(path.name + ".json")
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder; one that holds something stays. Raises `OSError`."""
-    try:
-        folder.rmdir()
-    except OSError as error:
-        if error.errno not in IN_USE:
-            raise

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vidstyle.errors import DiskError, JobError
-from vidstyle.jobs.folder.checkpoint import REST, JobFolder, record_of
-from vidstyle.jobs.folder.layout import FOLDERS, JOURNAL, MANIFEST, REDO, REDONE
+from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.folder.layout import FOLDERS, JOURNAL, MANIFEST, REDO, REDONE, REST, record_of
 from vidstyle.jobs.folder.locks import locked
 from vidstyle.jobs.folder.manifest import Made, Manifest, OtherFormatError, output_key
 from vidstyle.settings import EncodeSettings
