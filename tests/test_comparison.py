@@ -127,7 +127,7 @@ def test_an_interrupted_call_goes_on_without_leave(tmp_path, weights, network, f
 
 def test_a_network_that_is_the_judge_is_its_equal(tmp_path, weights, folders, monkeypatch):
     monkeypatch.setattr(comparison, "load_network", lambda settings: networks.vgg19(weights))
-    monkeypatch.setattr("vidstyle.jobs.tasks.load_network", lambda settings: networks.vgg19(weights))
+    monkeypatch.setattr("vidstyle.jobs.task_inputs.load_network", lambda settings: networks.vgg19(weights))
     content, style = (next(folder.iterdir()) for folder in folders)
     settings = ImageSettings(size=64, first_iterations=2, device="cpu")
     found = comparison.compare(content, style, tmp_path / "out", settings)

@@ -317,6 +317,7 @@ CASES = {
     "--flow-weights": Case(f"{RAFT} --keep-job", lambda run: not manifest("flow_weights", "")(run)),
     "--loop": Case("--loop", other),
     "--split-after": Case("--split-after 32 --keep-job", manifest("settings/split_after", 32)),
+    "--boil": Case("--boil .3", other),
     "--start": Case("--start .1", count(3)),
     "--end": Case("--end .1", count(3)),
     "--cuts": Case("--no-cuts", other),
@@ -327,6 +328,7 @@ CASES = {
     "--bits": Case("--bits 16", lambda run: run.out.read_bytes()[24] == 16),
     "--shots": Case("--shots", says("length s")),
     "--only-first": Case("--only-first", first_frames),
+    "--redo": Case("--redo 0-2", says("is no job folder of vidstyle"), code=9),
     "--report": Case("--report", lambda run: {"o.report.json", "o.report.html"} <= set(os.listdir(run.out.parent))),
     "--plot-schedule": Case("--plot-schedule", plotted("alpha: 0.4 all the time")),
     # How an animation is painted
@@ -479,6 +481,7 @@ MEASURED: dict[str, tuple[str, Any]] = {
     "--flow": ("--flow raft-small", "raft-small"),
     "--flow-weights": ("--flow-weights {raft}", "raft.pth"),
     "--loop": ("--loop", True),
+    "--boil": ("--boil .3", 0.3),
     "--cuts": ("--no-cuts", False),
     "--deinterlace": ("--deinterlace off", "off"),
     "--hdr": ("--hdr refuse", "refuse"),

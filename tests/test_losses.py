@@ -251,6 +251,6 @@ def test_blog_preset_is_the_posts_loss():
 
 
 def test_blog_preset_is_the_posts_loss_with_vgg19(vgg19_weights):
-    from vidstyle.jobs.tasks import load_network
+    from vidstyle.jobs.task_inputs import load_network
 
     check_blog_preset(load_network(VideoSettings.preset("blog", weights=vgg19_weights)))

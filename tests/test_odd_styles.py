@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from vidstyle.cli import app
 from vidstyle.errors import UsageError
-from vidstyle.jobs import tasks
+from vidstyle.jobs import task_inputs
 
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 PHOTO = pixels(texture(48, 64, 1))
@@ -86,7 +86,7 @@ def test_a_job_that_is_refused_before_its_first_frame_leaves_no_folder(tmp_path,
         assert list(tmp_path.glob("*.job")), "there is no folder yet"
         raise UsageError("refused late")
 
-    monkeypatch.setattr(tasks, "Stylizer", refused)
+    monkeypatch.setattr(task_inputs, "Stylizer", refused)
     places = [tmp_path / word if word.endswith((".png", ".gif", "frames")) else word for word in words]
     done = CliRunner().invoke(app, [*map(str, places), "--device", "cpu", "-q"])
     assert (done.exit_code, done.output) == (2, "vidstyle: refused late\n")

@@ -10,8 +10,9 @@ from clips import make_clip, pan
 from PIL import Image
 
 from vidstyle.api import plan_video
-from vidstyle.jobs import sources
-from vidstyle.jobs.sources import AHEAD, ALWAYS, Ahead, SequenceSource, VideoSource, ahead
+from vidstyle.jobs import lookahead
+from vidstyle.jobs.lookahead import AHEAD, ALWAYS, Ahead, ahead
+from vidstyle.jobs.sources import SequenceSource, VideoSource
 from vidstyle.motion.flow import Estimator
 from vidstyle.motion.tracks import Track
 from vidstyle.settings import VideoSettings
@@ -127,8 +128,8 @@ def test_a_range_of_seconds(tmp_path):
 @pytest.mark.parametrize(("processors", "megabytes", "made"), [(1, 1000, 5), (16, 1000, 9), (16, 3, 3), (64, 0.1, 1)])
 def test_frames_ahead_are_bounded_by_their_bytes(monkeypatch, processors, megabytes, made):
     """However many processors there are, no more frames are made than a share of the free memory holds."""
-    monkeypatch.setattr(sources, "processors", lambda: processors)
-    monkeypatch.setattr(sources.limits, "available", lambda: int(8e6 * megabytes))
+    monkeypatch.setattr(lookahead, "processors", lambda: processors)
+    monkeypatch.setattr(lookahead.limits, "available", lambda: int(8e6 * megabytes))
     decoded = []
 
     class Counted(Pictures):
@@ -162,11 +163,11 @@ def test_a_frame_takes_no_more_than_is_counted():
 
 
 def test_processors_are_those_of_the_affinity(monkeypatch):
-    monkeypatch.setattr(sources.os, "sched_getaffinity", lambda pid: {3}, raising=False)
-    monkeypatch.setattr(sources.os, "cpu_count", lambda: 64)
-    assert (sources.processors(), sources.motion_workers()) == (1, 1)
-    monkeypatch.delattr(sources.os, "sched_getaffinity")
-    assert (sources.processors(), sources.motion_workers()) == (64, 32)
+    monkeypatch.setattr(lookahead.os, "sched_getaffinity", lambda pid: {3}, raising=False)
+    monkeypatch.setattr(lookahead.os, "cpu_count", lambda: 64)
+    assert (lookahead.processors(), lookahead.motion_workers()) == (1, 1)
+    monkeypatch.delattr(lookahead.os, "sched_getaffinity")
+    assert (lookahead.processors(), lookahead.motion_workers()) == (64, 32)
 
 
 @pytest.mark.parametrize("seconds", [0.2, 1.0])

@@ -28,11 +28,12 @@ from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.output.origin import origin_of
 from vidstyle.jobs.prepared import balance_of, image_of, sheet_of, sheet_settings, unpainted, video_of
 from vidstyle.jobs.preview import StillPainter
+from vidstyle.jobs.redo import paint_again
 from vidstyle.jobs.reencode import encode_job
 from vidstyle.jobs.retiming import expected_times
 from vidstyle.jobs.sheets import shots_of, write_contact_sheet
 from vidstyle.jobs.sources import VideoSource
-from vidstyle.jobs.tasks import File
+from vidstyle.jobs.task_inputs import File
 from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings
 from vidstyle.types import Region, Shot
 
@@ -91,6 +92,8 @@ def stylize_video(
     task, source = video_of(clip, styles, output, settings, run or RunOptions())
     if task.options.only_first:
         return paint_first_frames(task, source)
+    if task.options.redo is not None:
+        return paint_again(task, source)
     return task.run(source, source.sound)
 
 

@@ -20,7 +20,7 @@ from vidstyle.settings.texts import from_text
 
 OWN = (
     *("report", "plot_schedule", "restart", "keep_job", "quiet", "preset", "params_from"),
-    *("threads", "workers", "ray_address", "same_device", "only_first"),
+    *("threads", "workers", "ray_address", "same_device", "only_first", "redo"),
 )
 PARALLEL = ("video", "sheet")  # jobs of which workers paint parts at the same time
 SPELLED = {"styles": "STYLE", "output": "-o", "overwrite": "-y"} | {name: f"--{name.replace('_', '-')}" for name in OWN}
@@ -69,6 +69,12 @@ OF_CLIPS = {
     "only_first": Annotated[
         bool,
         typer.Option("--only-first", help="Paint the first frame of each shot alone, and a sheet: OUTPUT.first.png."),
+    ],
+    "redo": Annotated[
+        str | None,
+        typer.Option(
+            "--redo", metavar="FIRST-LAST|As-Bs", help="Paint frames of a kept job again: vidstyle guide redo."
+        ),
     ],
 }
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

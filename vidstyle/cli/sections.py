@@ -11,7 +11,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("--output", "--alpha", "--alphas", "--size", "--network", "--preset", "--start", "--end", "--seconds"),
         *("--max-size", "--params-from", "--keep-job", "--yes"),
     ),
-    "What to paint": ("--shots", "--only-first", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
+    "What to paint": ("--shots", "--only-first", "--redo", "--cuts", "--deinterlace", "--hdr", "--input-fps"),
     "Look": (
         *(
             "--mask",
@@ -33,7 +33,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("--content-layers", "--style-layers", "--style-layer-weights"),
     ),
     "Motion": (
-        *("--temporal-weight", "--loop", "--warm-start", "--warm-tolerance", "--long-term", "--flow"),
+        *("--temporal-weight", "--boil", "--loop", "--warm-start", "--warm-tolerance", "--long-term", "--flow"),
         "--flow-weights",
     ),
     "Time": (

@@ -32,6 +32,7 @@ COARSE_EVALUATIONS = 6  # at half the size, of a warm-started frame of which som
 GROWN = 0.25  # share by which the contrast of a shot grows until its frames get new maps of colours altogether
 LITTLE_NEW = 0.004  # share of a picture that is new and gets none
 FIRST_CHECK = 3  # evaluations of a warm-started frame after which it may be done
+SEEDS = 10**9  # frames of a job at most: each has a seed of its own
 PERFECT = 1e-3  # a loss below which a start is as good as it can be, and its multiples say nothing
 
 Size = tuple[int, int]  # height, width
@@ -177,11 +178,19 @@ class Stylizer:
             painting, known = (
                 one[None] for one in temporal.warp_history(frame, state, self.device, self._carrier(size_of(content)))
             )
+            boil = self.motion.boil if frame.motion is not None else 0.0
+            patches = noise = None
+            if boil:
+                seed = SEEDS * self.settings.seed + frame.index
+                patches, noise = (one.to(self.device) for one in temporal.boiling(size_of(content), boil, seed))
+                known = known * (1 - patches)
             start = temporal.initial_image(frame, painting[0], known[0])[None]
+            if patches is not None and noise is not None:
+                start = start + patches * noise
         budget = frame.budget or Budget(self.motion.iterations, self.motion.warm_tolerance)
         curvature = 0.0 if state is None else state.inverse_curvature
         sizes = scales(size_of(content)) if self.settings.coarse_to_fine else []
-        if len(sizes) > 1 and budget.evaluations > 1 and temporal.new_share(frame) > LITTLE_NEW:
+        if len(sizes) > 1 and budget.evaluations > 1 and (boil or temporal.new_share(frame) > LITTLE_NEW):
             small, smaller = sizes[-2], functools.partial(resized, size=sizes[-2])
             known_there = functional.interpolate(known, size=small, mode="area")
             prepared = self._prepared(frame, smaller(content), smaller(painting), known_there)

@@ -17,6 +17,8 @@ Carry = Callable[[Tensor, Tensor], Tensor]
 
 RESTRAINT = 0.5  # how far a known pixel may change in a step, of what a new one may
 SEAM = 1  # pixels around what is new that count as new
+PATCHES = 12  # along the short side, about: of what is painted anew on purpose
+UNREST = 0.15  # standard deviation of the noise that such patches start with
 DOUBT = 3  # pixels by which the visible area of what a painting is led to is dilated
 
 
@@ -70,6 +72,24 @@ def initial_image(frame: Frame, painting: Tensor, known: Tensor) -> Tensor:
     """The start of the optimisation: `painting` where it is known, elsewhere the content in its colours."""
     content = frame.image.to(painting.device)
     return torch.lerp(color.match_statistics(content, content, painting, known), painting, known)
+
+
+def boiling(shape: tuple[int, int], share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Patches that are painted anew on purpose, (1, H, W) of 0 and 1, and the noise that they start with, (3, H, W).
+
+    They are drawn from the seed alone, on the CPU, and cover `share` of the pixels to the pixel: so the line lives in
+    all frames alike.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    cell = max(min(shape) / PATCHES, 1.0)
+    coarse = tuple(max(round(side / cell), 1) for side in shape)
+    field = torch.randn(1, 1, *coarse, generator=generator)
+    place = functional.interpolate(field, size=shape, mode="bicubic", align_corners=False).flatten()
+    patches = torch.zeros_like(place)
+    patches[place.argsort(stable=True)[: round(share * place.numel())]] = 1
+    fine = tuple(max(round(3 * side / cell), 1) for side in shape)
+    noise = torch.randn(1, 3, *fine, generator=generator) * UNREST
+    return patches.view(1, *shape), functional.interpolate(noise, size=shape, mode="bicubic", align_corners=False)[0]
 
 
 def new_share(frame: Frame) -> float:

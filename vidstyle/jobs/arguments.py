@@ -27,6 +27,7 @@ from vidstyle.settings import (
     SheetSettings,
     VideoSettings,
 )
+from vidstyle.settings.ranges import FrameRange
 from vidstyle.system.outofmemory import memory_errors
 
 P = ParamSpec("P")
@@ -59,6 +60,10 @@ class RunOptions:
     #: of a clip: paint only the first frame of each shot, and a sheet of them beside the output, OUTPUT.first.png; the
     #: job folder is kept, and the same call without this goes on from there; `on_frame` is given numbers of shots
     only_first: bool = False
+    #: of a clip whose finished job was kept: paint these frames again with these settings, FIRST-LAST by their numbers
+    #: in the file or STARTs-ENDs, in step with what is around them; the outputs are made anew, and the job is kept.
+    #: `restart` then forgets an interrupted call of this kind alone
+    redo: str | None = None
     #: of a clip or a sheet: so many processes of this machine paint shots, or cells, at the same time; "ray": those of
     #: a cluster do; None: this process does
     workers: Workers | None = None
@@ -86,8 +91,12 @@ class RunOptions:
             require(field.name, str(field.type), getattr(self, field.name))
         if self.workers != "ray" and self.ray_address is not None:
             raise UsageError("--ray-address is about --workers ray; give that, too, or leave it out")
+        report = self.observe is not None
         if self.only_first:
-            self._require_alone("--only-first", report=self.observe is not None)
+            self._require_alone("--only-first", report=report)
+        if self.redo is not None:
+            FrameRange.parsed(self.redo)
+            self._require_alone("--redo", only_first=self.only_first, workers=self.workers is not None, report=report)
         if self.workers is None and self.same_device:
             raise UsageError("--same-device is about --workers; give that, too, or leave it out")
 
@@ -98,7 +107,7 @@ class RunOptions:
 
     def require_called(self, job: Job) -> None:
         """Raise `UsageError` for what `job` would not use."""
-        for name in ("only_first",):
+        for name in ("only_first", "redo"):
             if getattr(self, name) and job != "video":
                 raise UsageError(f"{name} is given, and a job of the kind {job!r} has no shots; leave it out")
         if self.workers is not None and job not in PARALLEL:

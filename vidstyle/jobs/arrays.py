@@ -15,10 +15,11 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import require
 from vidstyle.jobs.balance import PictureSource, still_plan
 from vidstyle.jobs.keys import array_keys
+from vidstyle.jobs.lookahead import ahead
 from vidstyle.jobs.masks import array_masks
 from vidstyle.jobs.regions import array_regions, style_of
-from vidstyle.jobs.sources import SequenceSource, ahead, to_tensor
-from vidstyle.jobs.tasks import load_network
+from vidstyle.jobs.sources import SequenceSource, to_tensor
+from vidstyle.jobs.task_inputs import load_network
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.transparency import filled_colors, opaque
 from vidstyle.settings import ImageSettings, PaintingSettings, VideoSettings, option_name, options

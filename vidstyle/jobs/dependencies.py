@@ -10,7 +10,8 @@ from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.folder.inputs import file_hash, hash_of
 from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.sources import is_picture
-from vidstyle.jobs.tasks import File, Task
+from vidstyle.jobs.task_inputs import File
+from vidstyle.jobs.tasks import Task
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.settings import PaintingSettings, ReadingSettings, SheetSettings, VideoSettings

@@ -16,7 +16,8 @@ from vidstyle.jobs.retiming import animation_bytes, pilot_bytes
 from vidstyle.jobs.sheets import ALPHAS, Sheet, Style, sheet_of_alphas, sheet_of_shots
 from vidstyle.jobs.sources import VideoSource, is_picture
 from vidstyle.jobs.styles import thumbnail
-from vidstyle.jobs.tasks import File, Task
+from vidstyle.jobs.task_inputs import File
+from vidstyle.jobs.tasks import Task
 from vidstyle.schedule import constant
 from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings, options
 
@@ -26,7 +27,7 @@ def video_of(
 ) -> tuple[Task, VideoSource]:
     """The frames of a clip."""
     task = Task(clip, styles, output, settings, run)
-    shares, kept = settings.shares(len(styles)), task.kept_survey()
+    shares, kept = settings.shares(len(styles)), task.kept_survey(task.outputs[0])
     return task, VideoSource(task.content, settings, shares, task.estimator, kept=kept, on_read=run.on_read)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.jobs.balance import PictureSource, still_plan
 from vidstyle.jobs.sources import to_tensor
-from vidstyle.jobs.tasks import load_network
+from vidstyle.jobs.task_inputs import load_network
 from vidstyle.media.stills.pictures import fit, load_picture, resize
 from vidstyle.motion.flow import no_motion
 from vidstyle.settings import ImageSettings

@@ -8,13 +8,14 @@ from itertools import islice
 from typing import Protocol
 
 import numpy as np
+import torch
 
-from vidstyle.core.stylizer import Stylizer
+from vidstyle.core.stylizer import OnGrowth
 from vidstyle.jobs.folder.checkpoint import JobFolder, Part
 from vidstyle.jobs.folder.growing import GrowingPicture
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.saving import saving
-from vidstyle.jobs.sources import ahead
+from vidstyle.jobs.lookahead import ahead
 from vidstyle.system.devices import kind_of
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Frame, Result, Source, State
@@ -34,9 +35,22 @@ class Observer(Protocol):
         ...
 
 
+class Painter(Protocol):
+    """Paints frames: a stylizer, or what changes its results."""
+
+    on_growth: OnGrowth | None
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def step(self, frame: Frame, state: State | None) -> tuple[Result, State]:
+        """Paint a frame from the state of the one before; see `Stylizer.step`."""
+        ...
+
+
 def render(
     source: Source,
-    stylizer: Stylizer,
+    stylizer: Painter,
     job: JobFolder,
     on_frame: OnFrame | None = None,
     observer: Observer | None = None,
@@ -72,7 +86,7 @@ def stretches(parts: Sequence[Part]) -> list[tuple[int, int, Part | None]]:
 
 def _paint(
     source: Source,
-    stylizer: Stylizer,
+    stylizer: Painter,
     job: JobFolder,
     frames: tuple[int, int],
     state: State | None,

@@ -1,9 +1,8 @@
-"""The sources of a clip's frames, with optical flow; and a thread that fetches frames ahead."""
+"""The sources of a clip's frames, with optical flow."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
@@ -11,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from vidstyle.core.opacity import counted
 from vidstyle.jobs.carried import Carrier, Seen
 from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.keys import KeyFrames, clip_keys
+from vidstyle.jobs.lookahead import Ahead, motion_workers
 from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
 from vidstyle.jobs.splits import shown, split
@@ -31,8 +31,7 @@ from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.media.stills.transparency import filled_colors, opaque
 from vidstyle.motion import flow
 from vidstyle.schedule import OverTime
-from vidstyle.settings import KeyFile, VideoSettings
-from vidstyle.system import limits
+from vidstyle.settings import VideoSettings
 from vidstyle.system.devices import pick_device
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Budget, Frame, FrameSequence, KeyLead, LoopClosure, Motion, is_transparent
@@ -40,16 +39,10 @@ from vidstyle.types import Budget, Frame, FrameSequence, KeyLead, LoopClosure, M
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
 
-AHEAD = 4  # frames whose motion is estimated while others are painted, where one processor does that
-DECODER = 30  # bytes a pixel (25 measured from 1 to 8 megapixels)
-AHEAD_SHARE, MOST_AHEAD = 0.125, 2e9  # of the free memory, and bytes, that frames may take while they wait
-ALWAYS = 3  # frames that are there at once at least: one is painted, one waits, and one is made
 CLOSING = 24  # frames in which a loop goes over to its beginning
 PATIENCE = 0.5  # of the tolerance, where a blend has to be painted over
 LED = 0.1  # of the temporal weight counts where two paintings are blended: their mean is in the style of neither
 NEGLIGIBLE = 0.002  # share of a picture that is not looked for in earlier frames
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,43 +68,6 @@ class _Opening:
     pixels: np.ndarray  #: as motion is estimated from it
     counted: Tensor | None
     regions: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """How far a source runs ahead of the painting, bounded by frames and by bytes."""
-
-    frame_bytes: float  #: a pixel, of a frame with its motion
-    kept_bytes: float  #: a pixel, of the pictures and paintings of earlier frames
-    most_frames: int  #: at once, if the memory allows
-    most_bytes: float  #: of all frames at once, if they are more than `ALWAYS`
-    decoder_bytes: float  #: of the frames that the decoder holds, and those that wait to be scaled, in their own size
-
-    @classmethod
-    def of(cls, settings: VideoSettings, reach: int, decoded: int, *, transparent: bool = False) -> Ahead:
-        """For a source with these settings whose frames, of `decoded` pixels, look back `reach` frames."""
-        lags = {"none": 0, "previous": 1, "warped": 1 + len(settings.long_term)}[settings.warm_start] + settings.loop
-        allowed = settings.memory_limit if pick_device(settings.device).type == "cpu" else None
-        free = allowed or limits.available()
-        most = MOST_AHEAD if free is None else min(MOST_AHEAD, AHEAD_SHARE * free)
-        mask = 4 * ((settings.mask is not None) + len(settings.region) + transparent)
-        lead = 16 * bool(settings.keys)
-        texts = [settings.mask or "", *(region.mask for region in settings.regions)]
-        tracks = bool(settings.keys) + sum(KeyFile.of_mask(text) is not None for text in texts)
-        # Three numbers of four bytes for the picture, and for each motion; three bytes more for the decoded picture.
-        # Of a carried frame: three bytes, and flow, visibility, mask and what of that is known.
-        frame, kept = 12 * (1 + lags) + 3 + mask + lead, (15 + mask + 23 * tracks) * reach
-        return cls(frame, kept, ALWAYS + max(AHEAD, motion_workers()), most, DECODER * decoded)
-
-    def pending(self, pixels: int) -> int:
-        """How many frames of so many pixels a source makes before it waits until one is taken."""
-        room = int(self.most_bytes / (self.frame_bytes * pixels))
-        return max(min(room, self.most_frames) - ALWAYS, 0)
-
-    def bytes(self, pixels: int) -> float:
-        """Bytes that frames of so many pixels take at most, with what is kept of earlier ones."""
-        frames = min(self.most_frames * self.frame_bytes * pixels, self.most_bytes)
-        return max(ALWAYS * self.frame_bytes * pixels, frames) + self.kept_bytes * pixels + self.decoder_bytes
 
 
 class SequenceSource:
@@ -303,7 +259,13 @@ class SequenceSource:
                 there = visible_paint(self.estimate(opening.pixels, seen, fine="backward"), opening.counted)
                 loop_closure = LoopClosure(visible_regions(there, inputs.regions, opening.regions), 1 / left)
         # The same picture again, and the same is wanted of it.
-        painted = inputs.repeats and loop_closure is None and inputs.lead is None and self.curves.unchanged_at(index)
+        painted = (
+            inputs.repeats
+            and not self.settings.boil
+            and loop_closure is None
+            and inputs.lead is None
+            and self.curves.unchanged_at(index)
+        )
         painted = painted or (inputs.lead is not None and inputs.lead.hold == 1)
         own = self.curves.at(index)
         if self.keys is not None:
@@ -428,33 +390,7 @@ def estimator_of(settings: VideoSettings) -> flow.Estimator:
     return flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
 
 
-def motion_workers() -> int:
-    """Frames whose motion is estimated at once: half the processors, since the flow uses more than one."""
-    return max(1, processors() // 2)
-
-
-def processors() -> int:
-    """Processors that this process may use, by its affinity (`taskset`) where the system has one."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def to_tensor(pixels: np.ndarray) -> Tensor:
     """(H, W, C) uint8, or float in [0, 1], as (C, H, W) float32 in [0, 1]."""
     unit = 255.0 if pixels.dtype == np.uint8 else 1.0
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(unit))
-
-
-def ahead(items: Generator[T], depth: int = 1) -> Generator[T]:
-    """The same items, made in a thread that runs at most `depth` ahead.
-
-    What the thread raises is raised here; closing this generator stops and joins the thread.
-    """
-    end = object()
-    with closing(items), pool(1, "vidstyle-ahead") as fetching:
-        try:
-            pending = deque(fetching.submit(next, items, end) for _ in range(depth))
-            while (item := pending.popleft().result()) is not end:
-                pending.append(fetching.submit(next, items, end))
-                yield cast(T, item)
-        finally:
-            fetching.shutdown(cancel_futures=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -19,38 +17,29 @@ import torch
 from vidstyle.compose.compositor import Compositor
 from vidstyle.compose.frame_cache import CompositorInputs
 from vidstyle.compose.playback import as_painted
-from vidstyle.core import networks
-from vidstyle.core.optimize import pick_precision
-from vidstyle.core.probe import SIDES, needed, no_bytes, require_memory
-from vidstyle.core.stylizer import Size, Stylizer, to_pixels
-from vidstyle.errors import DiskError, JobError, UsageError, VidstyleError
+from vidstyle.core.stylizer import to_pixels
+from vidstyle.errors import DiskError, JobError, VidstyleError
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.folder.checkpoint import JobFolder
-from vidstyle.jobs.folder.inputs import Inputs
-from vidstyle.jobs.folder.manifest import WEIGHTS, Manifest, Played
-from vidstyle.jobs.folder.opening import manifest_before, open_job
-from vidstyle.jobs.keys import key_pictures
-from vidstyle.jobs.masks import picture_mask
+from vidstyle.jobs.folder.manifest import Played
+from vidstyle.jobs.folder.opening import open_job
 from vidstyle.jobs.output.budget import placed
 from vidstyle.jobs.output.export import Outputs, check_background, export, files_read, frames_kept
 from vidstyle.jobs.output.figure import write_companions
 from vidstyle.jobs.output.origin import Origin
-from vidstyle.jobs.output.space import announced, require_space
+from vidstyle.jobs.output.space import announced
 from vidstyle.jobs.output.targets import Targets
-from vidstyle.jobs.regions import picture_regions, styles_of
 from vidstyle.jobs.rendering import Observer, Watched, render
 from vidstyle.jobs.retiming import expected_times, retime
 from vidstyle.jobs.seams import finish_seams
 from vidstyle.jobs.sheets import Cells, Sheet
 from vidstyle.jobs.shots import ClipOpener, Opener, ShotWork
-from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
-from vidstyle.jobs.styles import load_styles, thumbnail
-from vidstyle.jobs.survey import KeptSurvey
+from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.styles import thumbnail
+from vidstyle.jobs.task_inputs import File, TaskInputs, alpha_of
 from vidstyle.jobs.threads import computing_with
-from vidstyle.jobs.workers import paint_shots, require_memory_for_all, require_threads, threads_of
-from vidstyle.media.stills import pictures
-from vidstyle.media.stills.sequence import input_files
+from vidstyle.jobs.workers import paint_shots, require_threads, threads_of
 from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.miniature import try_outputs
 from vidstyle.media.writers.sinks import write_still
@@ -58,136 +47,41 @@ from vidstyle.media.writers.stills import check_bits
 from vidstyle.settings import (
     EncodeSettings,
     ImageSettings,
-    KeySettings,
-    MaskSettings,
-    MixSettings,
     PaintingSettings,
-    ReadingSettings,
-    VideoSettings,
-    mask_file,
-    options,
 )
-from vidstyle.settings.texts import renamed_files
 from vidstyle.system import facts
-from vidstyle.system.devices import pick_device
 from vidstyle.system.memory import give_back_freed_memory
 from vidstyle.system.notes import tell
-from vidstyle.system.version import __version__
 from vidstyle.types import Seams, Source
 
 if TYPE_CHECKING:
     from vidstyle.media.video import Clip
 
-File = str | Path
 
-
-class Task:
+class Task(TaskInputs):
     """One call of a public function; the constructor checks everything that does not need the frames.
 
     Attributes:
         encoding: how the outputs are made of the painted frames.
-        content: absolute path of the clip or picture: the working folder may change while it is painted.
     """
 
     def __init__(
         self, content: File, styles: Sequence[File], outputs: Outputs, settings: PaintingSettings, run: RunOptions
     ) -> None:
-        self.job, self.options, self.moving = settings.job, run, settings.job not in ("image", "sheet")
+        self.job, self.moving = settings.job, settings.job not in ("image", "sheet")
         run.require_called(self.job)
-        self.settings = settings
         self.encoding = _placed(EncodeSettings.of(settings))
         self.read = [content, *styles, *files_read(settings), *files_read(self.encoding)]
         self.targets = Targets(
-            outputs, self.encoding, self.read, moving=self.moving, overwrite=run.overwrite, restart=run.restart
+            outputs,
+            self.encoding,
+            self.read,
+            moving=self.moving,
+            overwrite=run.overwrite,
+            restart=run.restart and run.redo is None,
         )
-        check_bits(self.targets.outputs, 16 if self._deep else 8)
-        if not styles:
-            raise UsageError("no style was given; give at least one picture")
-        if isinstance(settings, MixSettings):
-            settings.shares(len(styles))
-        inputs = {"content": content} | {f"style {number}": style for number, style in enumerate(styles, 1)}
-        if settings.init not in ("content", "noise"):
-            inputs["init"] = settings.init
-        if isinstance(settings, MaskSettings) and settings.mask is not None:
-            inputs["mask"] = mask_file(settings.mask)
-        regions = settings.regions if isinstance(settings, MaskSettings) else ()
-        folders = {"mask"} | ({"content"} if self.job in ("video", "sheet") else set())  # they may be some of pictures
-        for number, region in enumerate(regions, 1):
-            inputs[f"region {number}"] = mask_file(region.mask)
-            folders.add(f"region {number}")
-            inputs[f"region {number} style"] = region.style
-            if region.style_mask is not None:
-                inputs[f"region {number} style mask"] = region.style_mask
-        keys = settings.keys if isinstance(settings, KeySettings) else ()
-        inputs |= {f"key frame {number}": key.file for number, key in enumerate(keys, 1)}
-        for role, file in inputs.items():
-            if role not in folders:
-                pictures.check_file(file)
-        self.inputs = Inputs({role: input_files(os.path.abspath(file)) for role, file in inputs.items()})
-        self.content = os.path.abspath(content)
-        self._styles = [os.fspath(style) for style in styles]
-        enough = math.ceil(settings.size * settings.style_scale)
-        self.styles = load_styles(styles, enough)
-        self.regions, self.keys = styles_of(regions, settings), key_pictures(keys, settings.size)
-        init = pictures.load_picture(settings.init, enough=settings.size) if "init" in inputs else None
-        self.init = None if init is None else to_tensor(init)
-        self.device = pick_device(settings.device)
-        self.network = load_network(settings)
-        self.network.require((*settings.content_layers, *settings.style_layers))
-        self.fits: Size | None = None  # the size that is known to fit the memory
-        self.estimator = estimator_of(settings) if isinstance(settings, VideoSettings) else None
-
-    def picture(self, beside: Callable[[int], float] = no_bytes) -> np.ndarray:
-        """The content, which is a picture, (H, W, 3) float32 sRGB in [0, 1]; (H, W, 4) if it is transparent somewhere.
-
-        Args:
-            beside: bytes of the CPU's memory that pictures of so many pixels take outside the stylizer.
-
-        Raises:
-            MediaError: it cannot be read.
-            MemoryLimitError: it cannot be painted at that size, which is known before it is decoded.
-        """
-        width, height = pictures.fit(*pictures.picture_size(self.content), self.settings.size)
-        self._require_memory((height, width), beside)
-        found = pictures.load_content(self.content, self.settings.size, transparency=True)
-        return pictures.require_visible(found, f"the content {self.content}")
-
-    def mask(self) -> np.ndarray | None:
-        """Where the content, which is a picture, is painted, as `picture_mask` gives it."""
-        if not isinstance(self.settings, MaskSettings):
-            return None
-        return picture_mask(self.settings, *pictures.picture_size(self.content))
-
-    def region_masks(self) -> tuple[np.ndarray, ...]:
-        """Where the regions of the content, which is a picture, are, as `picture_regions` gives them."""
-        return picture_regions(self.settings, *pictures.picture_size(self.content))
-
-    def kept_survey(self) -> KeptSurvey | None:
-        """What an interrupted call has found out of the same clip, read in the same way; None if there was none."""
-        there = manifest_before(self.outputs[0])
-        if there is None or there.survey is None or there.vidstyle != __version__:
-            return None
-        same = all(
-            getattr(there.settings, name, ...) == getattr(self.settings, name) for name in options(ReadingSettings)
-        )
-        return there.survey if same and there.inputs.get("content") == self.inputs.hashes["content"] else None
-
-    def stylizer(self) -> Stylizer:
-        """What paints its frames."""
-        return self._stylizer_maker()
-
-    @property
-    def _stylizer_maker(self) -> Callable[[], Stylizer]:
-        """What makes the stylizer, here or on a worker."""
-        return functools.partial(
-            Stylizer,
-            self.network,
-            self.styles,
-            self.settings,
-            init=self.init,
-            regions=self.regions,
-            keys=self.keys,
-        )
+        check_bits(self.targets.outputs, settings.bits if isinstance(settings, ImageSettings) else 8)
+        super().__init__(content, styles, settings, run)
 
     @property
     def _deep(self) -> bool:
@@ -252,7 +146,7 @@ class Task:
                 self.paint(job, sheet)
                 with frames_kept(job):
                     drawn, leave = sheet.drawn(job.images()), self.options.overwrite
-                    origin = self._origin() if self.encoding.metadata else ""
+                    origin = self.origin().encoded() if self.encoding.metadata else ""
                     write_still(drawn, self.targets.left, overwrite=leave, origin=origin, record=job.record)
         return self.outputs[0]
 
@@ -267,7 +161,7 @@ class Task:
             OutputExistsError: an output is there that this job has not made.
             JobError, DiskError: as `open_job` does.
         """
-        self.require_room(source)
+        self.require_room(source, self.outputs)
         frames = max(source.playback) + 1
         seams = source.seams if isinstance(source, VideoSource) else Seams()
         manifest = dataclasses.replace(self.manifest(frames), shots=tuple(_shots(source)[1:]), seams=seams)
@@ -281,29 +175,6 @@ class Task:
                 yield job
             if not (self.options.keep_job or self.options.only_first):
                 job.discard()
-
-    def require_room(self, source: Source) -> None:
-        """Raise `MemoryLimitError` or `DiskError` if the memory or the disk cannot hold the pictures."""
-        require_space(self.outputs, source.info, max(source.playback) + 1, len(source.playback))
-        beside = source.ahead.bytes if isinstance(source, VideoSource) else no_bytes
-        size = source.info.height, source.info.width
-        self._require_memory(size, beside)
-        count, measurable = self.options.workers, size[0] * size[1] > SIDES[1] ** 2
-        if isinstance(count, int) and count > 1 and measurable:
-            require_memory_for_all(count, self.device, *needed(self.network, self.settings, size, beside))
-        self._note_size(source)
-
-    def _require_memory(self, size: Size, beside: Callable[[int], float]) -> None:
-        """Raise `MemoryLimitError` for frames that do not fit; of a picture it is known before that is decoded."""
-        if size != self.fits:
-            require_memory(self.network, self.settings, size, beside)
-        self.fits = size
-
-    def _note_size(self, source: Source) -> None:
-        """Say so if the input is smaller than the size that was asked for."""
-        size, info = self.settings.size, source.info
-        if size != type(self.settings).size and size - max(info.width, info.height) > 1:
-            tell(f"--size {size} is more than the input has; it is not enlarged: {info.width}x{info.height} is painted")
 
     def paint(self, job: JobFolder, source: Source, observer: Observer | None = None) -> None:
         """Paint what the job does not have yet. Raises `MediaError` if an input changes meanwhile."""
@@ -324,7 +195,7 @@ class Task:
         opener: Opener = Cells(source.cells) if isinstance(source, Sheet) else ClipOpener.of(source)
         files = [] if isinstance(source, Sheet) else self.inputs.read_frame_by_frame
         threads = job.manifest.threads or threads_of(self.options)
-        work = ShotWork(opener, self._stylizer_maker, self.settings, self.network, threads, files)
+        work = ShotWork(opener, self.stylizer_maker, self.settings, self.network, threads, files)
         history = source.reach - 1 if isinstance(source, VideoSource) else 0
         paint_shots(job, work, self.inputs, history, self.options, self.device)
 
@@ -333,15 +204,16 @@ class Task:
         observe = self.options.observe
         if self.targets.all_made and observe is None:
             return
+        played, origin = self._described(job, source, sound)
         survey = source.survey.kept() if isinstance(source, VideoSource) else None
-        job.describe(played=self._played(source, sound), origin=(origin := self._origin()), survey=survey)
+        job.describe(played=played, origin=origin, survey=survey)
         observer = None
         if observe is not None and isinstance(source, VideoSource):
             observer = observe(source)
         self.paint(job, source, observer)
         if observer is not None:
             observer.done()
-        compositor, encoding, leave = self.compositor(source), self.encoding, self.options.overwrite
+        compositor, encoding, leave = self.compositor(source, played.alpha), self.encoding, self.targets.replaces
         heard = sound if encoding.sound else None
         deep = self._deep_still(job, source) if self._deep else None
 
@@ -364,67 +236,36 @@ class Task:
             )
             self.targets.remove_companions()
             write_companions(job, compositor, encoding, self.outputs, fitted, overwrite=leave, record=record)
+        if job.manifest.outdated:
+            job.describe(shows=len(job.manifest.redone), former={})
 
     def try_outputs(self, compositor: Compositor, sound: Clip | None = None) -> None:
         """Make the outputs in miniature. Raises `UsageError` if that fails."""
         own = self.encoding
         check_background(own.background, self.targets.left, transparent=compositor.inputs.transparent)
         heard = sound if own.sound else None
-        origin = self._origin() if own.metadata else ""
+        origin = self.origin().encoded() if own.metadata else ""
         transparent = compositor.transparent
         encoding = Encoding(own.crf, own.plays, heard, compositor.delay, origin=origin, transparent=transparent)
         notes = try_outputs(self.targets.left, compositor.info, encoding) if self.moving else []
         for note in notes:
             tell(note)
 
-    def compositor(self, source: VideoSource | PictureSource) -> Compositor:
-        """The compositor of its frames. Raises `UsageError` if the settings do not go together."""
+    def compositor(self, source: VideoSource | PictureSource, alpha: tuple[float, ...] | None = None) -> Compositor:
+        """The compositor of its frames, of the settings' `alpha` if None. Raises `UsageError` for what does not fit."""
         content = source.sequence if isinstance(source, VideoSource) else source.content
         seams = source.seams if isinstance(source, VideoSource) else Seams()
         styles = tuple(to_pixels(thumbnail(style)) for style in self.styles)
-        inputs = CompositorInputs(content, styles, _alpha(source), seams, source.transparent)
+        inputs = CompositorInputs(content, styles, alpha or alpha_of(source), seams, source.transparent)
         return placed(Compositor(as_painted(source.info, source.playback), self.encoding, inputs, moving=self.moving))
 
-    def _origin(self) -> str:
-        """What the outputs say of their making."""
-        return Origin.of(self.settings, self.content, self._styles, self.inputs.hashes).encoded()
-
-    def manifest(self, frames: int) -> Manifest:
-        """What the frames depend on. Reads all inputs, for their hashes."""
-        own = self.settings
-        # What is in a file matters, and is hashed; where it lies does not.
-        painted = {name: renamed_files(name, value, lambda _: "a file") for name, value in own.painting().items()}
-        painted |= {
-            "network": own.network if own.network in ("compact", "vgg19") else "a file",
-            "init": own.init if own.init in ("content", "noise") else "a file",
-            "device": self.device.type,
-            "precision": pick_precision(own.precision, self.device),
-        }
-        files = {name: None for name in WEIGHTS if name in painted}
-        return Manifest(
-            frames=frames,
-            vidstyle=__version__,
-            inputs=self.inputs.hashes,
-            network=networks.fingerprint(self.network),
-            flow_weights=self.estimator.fingerprint if self.estimator else "",
-            settings=type(own)(**painted | files),
-            threads=threads_of(self.options) if self.device.type == "cpu" else None,
-        )
-
-    def _played(self, source: VideoSource | PictureSource, sound: Clip | None) -> Played:
-        """How the frames are played, before editing."""
-        files = self.inputs.files
-        read = self.settings if isinstance(self.settings, ReadingSettings) else ReadingSettings()
-        return Played(
-            info=source.info,
-            order=tuple(source.playback),
-            alpha=_alpha(source),
-            content=self.content,
-            styles=tuple(str(paths[0]) for role, paths in files.items() if role.startswith("style")),
-            sound=sound is not None and sound.has_audio,
-            start=read.start,
-            end=read.end,
-        )
+    def _described(self, job: JobFolder, source: VideoSource | PictureSource, sound: Clip | None) -> tuple[Played, str]:
+        """How the frames of a job are played, and what its outputs say of their making."""
+        played, origin, there = self.played(source, sound), self.origin(), job.manifest
+        if self.options.redo is not None and there.played is not None:  # these settings are of some frames
+            played, origin = there.played, Origin.of_encoding(there, self.encoding)
+        alpha = there.alphas(played.alpha)
+        return dataclasses.replace(played, alpha=alpha), origin.with_redone(there.redone).encoded()
 
     def _log(self, job: JobFolder, source: Source) -> None:
         """Keep in the log what a report of a bug needs."""
@@ -461,22 +302,6 @@ def _shots(source: Source) -> list[int]:
     if isinstance(source, VideoSource) and not source.settings.loop:
         return source.starts
     return list(range(len(source.cells))) if isinstance(source, Sheet) else [0]
-
-
-def _alpha(source: VideoSource | PictureSource) -> tuple[float, ...]:
-    """Alpha of each painted frame."""
-    alpha = source.curves.alpha
-    return tuple(alpha[number] for number in source.numbers) if isinstance(source, VideoSource) else alpha
-
-
-def load_network(settings: PaintingSettings) -> networks.FeatureNetwork:
-    """The network that `settings` name, with its weights. Raises `WeightsError`."""
-    if settings.network == "vgg19":
-        raw = settings.objective == "blog"  # the post's pictures are neither normalised nor padded with care
-        return networks.vgg19(settings.weights, padding="zeros" if raw else "replicate", normalize=not raw)
-    if settings.weights is not None:
-        raise UsageError(f"--weights belongs to --network vgg19, not to {settings.network!r}; leave it out")
-    return networks.compact(None if settings.network == "compact" else settings.network)
 
 
 def _placed(settings: EncodeSettings) -> EncodeSettings:

@@ -14,8 +14,8 @@ import torch
 from vidstyle.compose import lettering
 from vidstyle.core import networks
 from vidstyle.errors import JobError, VidstyleError
-from vidstyle.jobs.folder.checkpoint import LOG
 from vidstyle.jobs.folder.inputs import file_hash
+from vidstyle.jobs.folder.layout import LOG
 from vidstyle.motion import raft
 from vidstyle.system import facts, libraries, limits, memory, weightfile
 

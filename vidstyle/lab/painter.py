@@ -16,7 +16,7 @@ from vidstyle.errors import UsageError
 from vidstyle.jobs.keys import key_pictures
 from vidstyle.jobs.regions import styles_of
 from vidstyle.jobs.sources import to_tensor
-from vidstyle.jobs.tasks import load_network
+from vidstyle.jobs.task_inputs import load_network
 from vidstyle.lab.tables import COMPACT, JUDGES, PAINTER, VGG19
 from vidstyle.media.stills import pictures
 from vidstyle.settings import BalanceSettings, KeySettings, MaskSettings, VideoSettings

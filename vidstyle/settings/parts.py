@@ -321,6 +321,12 @@ class MotionSettings(Settings):
     flow_weights: str | None = setting(
         None, "RAFT's weights: a torchvision checkpoint or a safetensors file; torchvision's are downloaded when empty."
     )
+    boil: float = setting(
+        0.0,
+        "Share of each frame that is painted anew, in patches that change from frame to frame: a living line.",
+        low=0,
+        high=1,
+    )
     loop: bool = setting(False, "Lead the last frames of the painting back to its first, for a clip that loops.")
 
     def __post_init__(self) -> None:
@@ -328,7 +334,7 @@ class MotionSettings(Settings):
         warped, warm = self.warm_start == "warped", self.warm_start != "none"
         self._require_read(self.flow != "dis", "--flow raft or raft-small", "flow_weights")
         self._require_read(warped or self.loop, "--warm-start warped", "flow")
-        self._require_read(warm, "--warm-start warped or previous", "loop", "iterations", "warm_tolerance")
+        self._require_read(warm, "--warm-start warped or previous", "loop", "boil", "iterations", "warm_tolerance")
         self._require_read(warped, "--warm-start warped", "long_term", "temporal_weight")
         if getattr(self, "colors_only", False):
             self._require_read(False, "a painting without --colors-only", *OF_MOVED)

@@ -10,7 +10,8 @@ from typing import Self
 from vidstyle.errors import UsageError
 
 FRAMES = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", re.ASCII)
-SECONDS = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*s\s*-\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*s\s*", re.ASCII)
+NUMBER = r"\s*([0-9]{1,9}|[0-9]{0,9}\.[0-9]{1,9})\s*"
+SECONDS = re.compile(f"{NUMBER}s\\s*-{NUMBER}s\\s*", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
         journal.jsonl           one line for each finished frame, with the hashes of its two files
         job.log                 what a report of a bug needs
         lock, owner.json        held by the running process (see `locks`)
+        redo/, redone/          frames that are painted again (see `redone`)
 
 A frame is saved in the order picture, state, journal line. Every file appears under its name complete. So wherever a
 process is killed, the last journal line has its picture and its state, and the next run continues from there with the
@@ -24,7 +25,6 @@ interrupted, the same command knows which outputs it has made, and ends as if it
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import logging
 import math
@@ -44,24 +44,31 @@ from vidstyle.errors import JobError
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.folder.journal import Entry, append_entry, read_journal, write_journal
-from vidstyle.jobs.folder.locks import FILES as LOCKS
+from vidstyle.jobs.folder.layout import (
+    FOLDERS,
+    FRAME,
+    JOURNAL,
+    LOG,
+    MANIFEST,
+    OURS,
+    REDO,
+    REDONE,
+    REST,
+    STATE,
+    WHERE,
+    record_of,
+    remove_empty,
+)
 from vidstyle.jobs.folder.manifest import Made, Manifest, output_key
 from vidstyle.jobs.folder.painted import Painted
+from vidstyle.jobs.folder.redone import taken_over
 from vidstyle.media.stills.codecs import decode
 from vidstyle.system.facts import HOMES
 from vidstyle.system.files import PART, append, disk_errors, flush, rename_new, write_inside
 from vidstyle.types import Result, State
 
-MANIFEST, JOURNAL, LOG = "manifest.json", "journal.jsonl", "job.log"
-FRAME, STATE = "frames/{:06d}.png", "states/{:06d}.safetensors"
-FOLDERS = ("frames", "states")
-OURS = re.compile(
-    r"(manifest\.json|journal\.jsonl|job\.log|growing\.jpg|frames/\d{6,}\.png|states/\d{6,}\.safetensors)(\.part)?"
-)
 FOLDERS_ABOVE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:;,]+[/\\])+")  # of an absolute path
-REST = (LOG, *LOCKS)  # what may be there when the manifest is not, besides empty folders
 OPEN_FILES_GO = os.name != "nt"  # whether a file can be removed that is open, as that of a held lock is
-IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR)
 MARGIN = 1  # states that are kept beyond those that are needed, in case that the last one gets damaged
 FLUSH_EVERY = 1.0  # seconds at least, within a shot
 
@@ -92,7 +99,7 @@ class JobFolder:
     def __init__(
         self, path: Path, manifest: Manifest, there: Manifest | None, still_held: Callable[[], None] = lambda: None
     ) -> None:
-        self.path, self.manifest, self._require_lock = path, there or manifest, still_held
+        self.path, self.manifest, self.require_lock = path, there or manifest, still_held
         self.done, self.state = 0, None  # type: int, State | None
         self._last: Path | None = None  # what is left of a folder that is being removed
         self._unflushed: list[int] = []  # frames whose files and lines a power cut may take
@@ -101,6 +108,10 @@ class JobFolder:
         if there is None:
             self._remove(keep=MANIFEST)  # until the new one is there the folder is known to be ours
         self._write_manifest()
+        if (path / REDONE / MANIFEST).is_file():
+            self.take_over()
+        elif (path / REDONE).is_dir():  # its removal was interrupted
+            self.forget_redo()
         with self._disk():
             for file in self._files():
                 if file.suffix == PART:
@@ -142,7 +153,7 @@ class JobFolder:
     def has_made(self, output: Path) -> bool:
         """Whether an output is in its place as this job has put it there. Raises `DiskError`."""
         with self._disk():
-            return output.exists() and self.manifest.made.get(output_key(self.path, output)) == Made.of(output)
+            return output.exists() and self.manifest.has_made(output_key(self.path, output), Made.of(output))
 
     def save(self, result: Result, state: State, device: str = "", after: Callable[[], object] = lambda: None) -> None:
         """Keep a painted frame and the state after it. Several threads may each save one, if `after` orders them.
@@ -183,7 +194,7 @@ class JobFolder:
         """
         unneeded, self._unneeded = self._unneeded, {}
         if self._unflushed:
-            self._require_lock()
+            self.require_lock()
             with self._disk():
                 for index in self._unflushed:
                     flush(self.path / FRAME.format(index))
@@ -213,7 +224,7 @@ class JobFolder:
         entry = painted.entry
         if not 0 <= entry.index < self.frames:
             raise ValueError(f"got frame {entry.index} in a job of {self.frames} frames")
-        self._require_lock()
+        self.require_lock()
         with self._disk():
             try:
                 for name, data in ((FRAME, painted.picture), (STATE, painted.state)):
@@ -223,7 +234,31 @@ class JobFolder:
             append_entry(self.path / JOURNAL, entry)
         self._unflushed.append(entry.index)
         self._journal[entry.index] = entry
+        if any(one.holds(entry.index) for one in self.manifest.redone):  # one of them was missing or damaged
+            self.note(f"frame {entry.index}, which was painted again once, is as it was at first")
+            self.describe(redone=tuple(one for one in self.manifest.redone if not one.holds(entry.index)), shows=0)
         self.log(f"frame {entry.index}: {entry.iterations} evaluations, {entry.seconds:.3f} s")
+
+    def take_over(self) -> None:
+        """Put frames that are painted again, and whole, into their places; see `redone`."""
+        with self._disk():
+            self.manifest = taken_over(self.path, self.manifest)
+            self._write_manifest()
+            self._journal, _ = self._read_journal()
+        self.forget_redo()
+
+    def forget_redo(self) -> None:
+        """Remove what there is of frames that are painted again, and not in their places."""
+        with self._disk():
+            nested = [file for file in self._files() if file.relative_to(self.path).parts[0] in (REDO, REDONE)]
+            for file in sorted(nested, key=lambda file: file.name == MANIFEST):  # as long as it stands, it is known
+                file.unlink()
+            self._remove_nested()
+
+    def _remove_nested(self) -> None:
+        for name in (REDO, REDONE):
+            for folder in (*FOLDERS, "."):
+                remove_empty(self.path / name / folder)
 
     def parts(self) -> list[Part]:
         """The shots in order, each as far as it is to be painted yet; one that is finished starts at its end."""
@@ -283,8 +318,9 @@ class JobFolder:
         """Remove the folder, once the output is safe. A file in it that vidstyle did not make stays, and its folder."""
         self._remove(keep=MANIFEST)  # as long as it stands, the folder is known to be ours
         with self._disk():
+            self._remove_nested()
             for folder in FOLDERS:
-                _remove_empty(self.path / folder)
+                remove_empty(self.path / folder)
             manifest, last = self.path / MANIFEST, record_of(self.path)
             try:
                 rename_new(manifest, last)
@@ -304,12 +340,12 @@ class JobFolder:
             for name in REST:
                 with suppress(*(() if OPEN_FILES_GO else (PermissionError,))):  # another process has the lock by now
                     (self.path / name).unlink(missing_ok=True)
-            _remove_empty(self.path)
+            remove_empty(self.path)
             last.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         """Files that vidstyle made, the journal first: without it no frame counts."""
-        found = (path for folder in (".", *FOLDERS) for path in (self.path / folder).glob("*"))
+        found = (path for folder in WHERE for path in (self.path / folder).glob("*"))
         ours = (path for path in found if OURS.fullmatch(path.relative_to(self.path).as_posix()))
         files = (path for path in ours if path.is_symlink() or not path.is_dir())
         return sorted(files, key=lambda path: (path.name != JOURNAL, path.name))
@@ -317,7 +353,7 @@ class JobFolder:
     def _remove(self, keep: str) -> None:
         with self._disk():
             for file in self._files():
-                if file.name != keep:
+                if file != self.path / keep:
                     file.unlink()
 
     def _read_journal(self) -> tuple[dict[int, Entry], list[str]]:
@@ -387,17 +423,3 @@ class JobFolder:
 def _unneeded_by(state: State) -> tuple[int, int]:
     """Last and least number of the states before those that `state` remembers; a loop's first stays."""
     return state.index - len(state.history) - MARGIN - 1, 0 if state.first is None else 1
-
-
-def record_of(path: Path) -> Path:
-    """Where the manifest of a job folder lies while that is removed."""
-    return path.with_name(path.name + ".json")
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder; one that holds something stays. Raises `OSError`."""
-    try:
-        folder.rmdir()
-    except OSError as error:
-        if error.errno not in IN_USE:
-            raise

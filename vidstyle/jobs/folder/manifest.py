@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -53,6 +53,25 @@ class Played:
 
 
 @dataclass(frozen=True)
+class Redone:
+    """Frames of a finished job that were painted again with other settings."""
+
+    first: int  #: in the order of painting
+    end: int  #: the frame after the last
+    range: str  #: their numbers in the file of the clip, like 120-140
+    origin: str  #: what made them, as `output.origin` writes it
+    alpha: tuple[float, ...]  #: of each of them
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first < self.end or len(self.alpha) != self.end - self.first:
+            raise ValueError(f"got frames {self.first} to {self.end} with {len(self.alpha)} alphas")
+
+    def holds(self, index: int) -> bool:
+        """Whether a frame is one of them."""
+        return self.first <= index < self.end
+
+
+@dataclass(frozen=True)
 class Made:
     """An output as it was put in its place."""
 
@@ -85,6 +104,10 @@ class Manifest:
     origin: str = ""  #: what the metadata of its outputs say; "" before the painting begins
     encoding: EncodeSettings | None = None  #: that `made` was encoded with; None before the painting begins
     made: Mapping[str, Made] = field(default_factory=dict)  #: outputs, by their path as seen from beside the folder
+    redone: tuple[Redone, ...] = ()  #: what was painted again, in this order
+    shows: int = 0  #: how many of `redone` the outputs in `made` show
+    former: Mapping[str, Made] = field(default_factory=dict)  #: `made` before the outputs are made anew, until all are
+    redo: Redone | None = None  #: of a job folder within one: what the last of its frames are
 
     def __post_init__(self) -> None:
         if not 1 <= self.frames <= 10**9 or (self.threads is not None and not 1 <= self.threads <= 10**5):
@@ -95,11 +118,29 @@ class Manifest:
             raise ValueError(f"got {self.seams} and shots that begin with frames {self.shots}")
         if self.played is not None and len(self.played.alpha) != self.frames:
             raise ValueError(f"got {len(self.played.alpha)} alphas for {self.frames} frames")
+        if any(one.end > self.frames for one in self.redone) or not 0 <= self.shows <= len(self.redone):
+            raise ValueError(f"got frames that were painted again beyond the {self.frames} frames")
 
     @property
     def job(self) -> Job:
         """The kind of the job."""
         return self.settings.job
+
+    @property
+    def outdated(self) -> bool:
+        """Whether frames were painted again since the outputs were made."""
+        return self.shows < len(self.redone)
+
+    def has_made(self, key: str, found: Made) -> bool:
+        """Whether an output of this name and content was made by this job."""
+        return found in (self.made.get(key), self.former.get(key))
+
+    def alphas(self, alpha: Sequence[float]) -> tuple[float, ...]:
+        """The alpha of each painted frame, if `alpha` is that of the first painting."""
+        found = list(alpha)
+        for one in self.redone:
+            found[one.first : one.end] = one.alpha
+        return tuple(found)
 
     def encoded(self) -> bytes:
         """The text of the file, with a checksum."""

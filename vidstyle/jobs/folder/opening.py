@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vidstyle.errors import DiskError, JobError
-from vidstyle.jobs.folder.checkpoint import FOLDERS, JOURNAL, MANIFEST, REST, JobFolder, record_of
+from vidstyle.jobs.folder.checkpoint import JobFolder
+from vidstyle.jobs.folder.layout import FOLDERS, JOURNAL, MANIFEST, REDO, REDONE, REST, record_of
 from vidstyle.jobs.folder.locks import locked
 from vidstyle.jobs.folder.manifest import Made, Manifest, OtherFormatError, output_key
 from vidstyle.settings import EncodeSettings
@@ -75,7 +76,7 @@ def made_before(output: Path, outputs: Sequence[Path], encoding: EncodeSettings)
         manifest = _read(path / MANIFEST if (path / MANIFEST).is_file() else record_of(path))
         if manifest.encoding == encoding:
             there = [one for one in outputs if one.exists()]
-            return [one for one in there if manifest.made.get(output_key(path, one)) == Made.of(one)]
+            return [one for one in there if manifest.has_made(output_key(path, one), Made.of(one))]
     except (JobError, OSError):
         pass
     return []
@@ -164,7 +165,7 @@ def _read(file: Path) -> Manifest:
 
 def _require_ours(path: Path) -> None:
     """Raise `JobError` unless `path` is a job folder, one that is just being made or removed, or nothing."""
-    ours = (path, *(path / name for name in (*FOLDERS, MANIFEST, JOURNAL, *REST)))
+    ours = (path, *(path / name for name in (*FOLDERS, REDO, REDONE, MANIFEST, JOURNAL, *REST)))
     if link := next((one for one in ours if one.is_symlink()), None):
         raise JobError(
             f"{link} is a link, and what vidstyle removes in a job folder must lie in it; remove the link, or choose "

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 
 from vidstyle.errors import JobError, MediaError
-from vidstyle.jobs.folder.checkpoint import FRAME, JOURNAL, MANIFEST, record_of
 from vidstyle.jobs.folder.growing import GROWING
 from vidstyle.jobs.folder.journal import Entry
+from vidstyle.jobs.folder.layout import FRAME, JOURNAL, MANIFEST, record_of
 from vidstyle.jobs.folder.locks import LEASE, LOCK, OWNER, SIGN, Owner
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import folder_of

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vidstyle.errors import MediaError
-from vidstyle.jobs.folder.manifest import Manifest
+from vidstyle.jobs.folder.manifest import Manifest, Redone
 from vidstyle.jobs.folder.records import as_json, parsed, read
 from vidstyle.jobs.output.export import READ
 from vidstyle.media.embedding import embedded
@@ -50,6 +50,7 @@ class Origin:
     sha256: Mapping[str, str]  #: of content, styles and init
     settings: Mapping[str, Any] = field(default_factory=dict)
     encode: Mapping[str, Any] = field(default_factory=dict)  #: settings that only `vidstyle encode` has for such a job
+    redo: Sequence[Mapping[str, Any]] = ()  #: frames that were painted again: their range and all settings, in order
     vidstyle: str = __version__  #: version
     format: Literal["vidstyle-origin-1"] = FORMAT
 
@@ -73,6 +74,11 @@ class Origin:
             encode={flag: value for flag, value in changed.items() if flag not in flags},
         )
 
+    def with_redone(self, redone: Sequence[Redone]) -> Origin:
+        """The same of a job of which frames were painted again."""
+        found = [{"range": one.range, "settings": dict(Origin.decoded(one.origin).settings)} for one in redone]
+        return dataclasses.replace(self, redo=found)
+
     def encoded(self) -> str:
         """One line of ASCII."""
         return json.dumps(as_json(self), sort_keys=True, separators=(",", ":"))
@@ -82,9 +88,13 @@ class Origin:
         """What `encoded` wrote. Raises `ValueError` for every other text."""
         found = parsed(text.encode())
         settings = {name: found.pop(name, {}) for name in ("settings", "encode")}  # their types are those of the job
-        if not all(isinstance(one, dict) for one in settings.values()):
+        redo = found.pop("redo", [])
+        again = [one.get("settings") for one in redo] if isinstance(redo, list) else [None]
+        if not all(isinstance(one, dict) for one in (*settings.values(), *again)):
             raise ValueError("its settings are no settings")
-        return dataclasses.replace(read(cls, found), **settings)
+        if not all(isinstance(one.get("range"), str) for one in redo):
+            raise ValueError("it does not say what was painted again")
+        return dataclasses.replace(read(cls, found), redo=redo, **settings)
 
     def values(self, kind: type[Settings]) -> dict[str, Any]:
         """The settings that a job of some kind can take over, by their fields.
@@ -97,14 +107,20 @@ class Origin:
         return {fields[flag]: from_file(kind, fields[flag], value) for flag, value in both.items() if flag in fields}
 
     def commands(self, result: str) -> list[str]:
-        """The command that makes such a result, where the inputs lie in the working folder; two if one encodes."""
+        """The command that makes such a result, where the inputs lie in the working folder.
+
+        More of them if parts were painted again, or if it was encoded again.
+        """
         out = f"{result}.kept.mp4" if self.encode else result
-        words = ["vidstyle", self.job, self.content, *self.styles, "-o", out, *as_typed(JOBS[self.job], self.settings)]
-        if not self.encode:
-            return [shlex.join(words)]
-        again = ["vidstyle", "encode", f"{out}.job", "-o", result]
-        again += as_typed(EncodeSettings, {**self._encoding(), **self.encode})
-        return [shlex.join([*words, "--keep-job"]), shlex.join(again)]
+        words = ["vidstyle", self.job, self.content, *self.styles, "-o", out]
+        kept = ["--keep-job"] if self.encode or self.redo else []
+        found = [[*words, *as_typed(JOBS[self.job], self.settings), *kept]]
+        for one in self.redo:
+            found.append([*words, *as_typed(JOBS[self.job], one["settings"]), "--redo", one["range"]])
+        if self.encode:
+            again = as_typed(EncodeSettings, {**self._encoding(), **self.encode})
+            found.append(["vidstyle", "encode", f"{out}.job", "-o", result, *again])
+        return [shlex.join(one) for one in found]
 
     def _encoding(self) -> dict[str, Any]:
         """Those of the settings that say how the outputs are made."""

@@ -57,6 +57,7 @@ class Targets:
         self._companions = {Path(file): name for name in FILES if (file := getattr(settings, name)) is not None}
         self.encoding = dataclasses.replace(settings, poster=None, figure=None)
         self.made: set[Path] = set()
+        self.replaces = overwrite  # whether what is there may be replaced
         if not overwrite and not restart:
             self.made.update(made_before(self.outputs[0], [*self.outputs, *self._companions], self.encoding))
         self._require_free()
@@ -78,6 +79,9 @@ class Targets:
         if not self.overwrite:
             self.made = {path for path in (*self.outputs, *self._companions) if job.has_made(path)}
             self._require_free()
+            if job.manifest.outdated:  # they are this job's, and show frames that were painted again since
+                self.made, self.replaces = set(), True
+                job.describe(former=job.manifest.former or job.manifest.made)
 
     def remove_companions(self) -> None:
         """Remove those that this job has made before, to be written anew."""

@@ -20,7 +20,7 @@ from torchvision.models.vgg import cfgs, make_layers
 from vidstyle.core.networks import FeatureNetwork
 from vidstyle.core.stylizer import Stylizer, resized, size_of
 from vidstyle.errors import MemoryLimitError
-from vidstyle.jobs.tasks import load_network
+from vidstyle.jobs.task_inputs import load_network
 from vidstyle.lab.bench import machine
 from vidstyle.lab.bench.figures import BaselineSpeed, Evaluation, Race
 from vidstyle.lab.bench.timings import Subject

@@ -28,7 +28,7 @@ from vidstyle.errors import DiskError, UsageError
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.output.export import files_read
 from vidstyle.jobs.sources import to_tensor
-from vidstyle.jobs.tasks import load_network
+from vidstyle.jobs.task_inputs import load_network
 from vidstyle.lab.evaluate import patches
 from vidstyle.lab.evaluate.comparison_report import Judgement, Pair, Report, Speed, blind_page, contact_sheet
 from vidstyle.lab.evaluate.finished import Finished, Names, find_finished

@@ -77,7 +77,7 @@ def plan_job(
         task, source, pilot_share = _prepared(content, styles, named, settings, run if outputs else _ANYWHERE)
         if not isinstance(source, Sheet):
             task.try_outputs(task.compositor(source), source.sound if isinstance(source, VideoSource) else None)
-        task.require_room(source)
+        task.require_room(source, task.outputs)
         manifest = task.manifest(max(source.playback) + 1)
         done = painted_before(task.outputs[0], manifest) if outputs and not run.restart else frozenset()
         started = time.perf_counter() - began
