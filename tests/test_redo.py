@@ -291,6 +291,7 @@ REFUSED = {
     "another style": (["--redo", "2-3", "{mask}"], "style", 9),
     "workers": (["--redo", "2-3", "--workers", "2"], "--workers does not go together with --redo", 2),
     "only first": (["--redo", "2-3", "--only-first"], "--only-first does not go together with --redo", 2),
+    "parts": (["--redo", "2-3", "--split-after", "32"], "--split-after divides shots", 2),
     "a report": (["--redo", "2-3", "--report"], "--report does not go together with --redo", 2),
     "no job": (["--redo", "2-3", "-o", "{new}"], "is no job folder of vidstyle; --keep-job keeps one", 9),
 }
@@ -313,6 +314,21 @@ def test_it_is_refused_in_a_sentence_and_nothing_changes(files, vidstyle, name):
     assert len(done.output.strip().splitlines()) == 1
     assert state_of(files / "out.gif.job") == before
     assert not (files / "new.gif.job").exists()
+
+
+def test_what_is_transparent_stays_so(files, vidstyle):
+    for path in (files / "clip").iterdir():
+        picture = Image.open(path)
+        picture.putalpha(Image.fromarray(np.repeat(np.uint8([[0] * 48 + [255] * 48]), 64, 0)))
+        picture.save(path)
+    paint(files, out="clear.webm", keep_job=True)
+    before = frames(files, "clear.webm")
+    done = vidstyle(*command(files, "--alpha", ".9", "--redo", "3-6", out="clear.webm"))
+    assert done.exit_code == 0, done.output
+    after = frames(files, "clear.webm")
+    assert changed(before, after) == {3, 4, 5, 6}
+    assert all(np.array_equal(one[:, :, 3], other[:, :, 3]) for one, other in zip(before, after, strict=True))
+    assert np.unique(after[4][:, :, 3]).tolist() == [0, 255]
 
 
 def test_an_unfinished_job_and_another_redo_are_refused(files, vidstyle):

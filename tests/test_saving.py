@@ -130,7 +130,7 @@ def test_a_folder_that_another_process_has_taken_over_is_left_alone(tmp_path, mo
         with saving(job, "cpu") as save:
             result, state = paint(0, None)
             save(result, state)
-        monkeypatch.setattr(job, "_require_lock", lost)
+        monkeypatch.setattr(job, "require_lock", lost)
         with pytest.raises(JobError, match="taken over"), saving(job, "cpu") as save:
             save(*paint(1, state))
 

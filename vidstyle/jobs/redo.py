@@ -85,7 +85,7 @@ def paint_again(task: Task, source: VideoSource) -> Path:
             kind was about other frames or settings.
         UsageError: they are no frames of the clip.
     """
-    if source.seams.starts:
+    if source.settings.split_after is not None:
         raise UsageError("--redo paints frames of a whole shot again, and --split-after divides shots; leave it out")
     first, end, text = _numbers(task, source)
     plan, own, sound = Plan.of(first, end, source), task.manifest(source.info.frames), source.sound
