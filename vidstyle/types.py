@@ -51,6 +51,23 @@ class ClipInfo:
 
 
 @dataclass(frozen=True)
+class SeekIndex:
+    """Where the selected frames of a clip are found, and what each is, so that none is taken for another.
+
+    A key frame is no proof: with an open GOP, or one that is refreshed bit by bit, the next frames are not whole.
+    """
+
+    ticks: tuple[int, ...]  #: at which each is shown, rising
+    checksums: tuple[int, ...]  #: of each, as it was decoded
+    keys: tuple[tuple[int, int], ...]  #: when the key frames are shown, and where to seek to for each; in order
+
+    def place(self, number: int) -> int | None:
+        """Where to seek to for a frame; None if that is the beginning."""
+        found = bisect_right(self.keys, self.ticks[number], key=lambda key: key[0]) - 1
+        return self.keys[found][1] if found > 0 else None
+
+
+@dataclass(frozen=True)
 class Shot:
     """A shot: the frames between two cuts of a clip."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -19,28 +18,11 @@ from vidstyle.media.stills.sequence import is_sequence, survey_sequence
 from vidstyle.media.video.clock import clip_info, spread
 from vidstyle.media.video.reader import Reader, checksum, traits
 from vidstyle.settings import Deinterlace, Hdr
-from vidstyle.types import ClipInfo
+from vidstyle.types import ClipInfo, SeekIndex
 
 MOST_FRAMES = 500_000  # in one job: more than four hours at 30 a second
 SMALLEST_FRAME = 16  # bytes in a file
 MOTION_JPEG = (".mjpeg", ".mjpg")
-
-
-@dataclass(frozen=True)
-class SeekIndex:
-    """Where the selected frames of a clip are found, and what each is, so that none is taken for another.
-
-    A key frame is no proof: with an open GOP, or one that is refreshed bit by bit, the next frames are not whole.
-    """
-
-    ticks: tuple[int, ...]  #: at which each is shown, rising
-    checksums: tuple[int, ...]  #: of each, as it was decoded
-    keys: tuple[tuple[int, int], ...]  #: when the key frames are shown, and where to seek to for each; in order
-
-    def place(self, number: int) -> int | None:
-        """Where to seek to for a frame; None if that is the beginning."""
-        found = bisect_right(self.keys, self.ticks[number], key=lambda key: key[0]) - 1
-        return self.keys[found][1] if found > 0 else None
 
 
 @dataclass(frozen=True)
