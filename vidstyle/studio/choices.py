@@ -12,8 +12,8 @@ from typing import Any
 
 from vidstyle.api import origin_of
 from vidstyle.errors import UsageError
-from vidstyle.settings import JOBS, ImageSettings, Job, Settings, VideoSettings, options
-from vidstyle.settings.texts import as_typed, changed
+from vidstyle.settings import JOBS, ImageSettings, Job, Settings, VideoSettings, option_name, options
+from vidstyle.settings.texts import as_typed
 from vidstyle.studio.library import Library, safe_name
 
 FORMATS: dict[Job, tuple[str, ...]] = {
@@ -128,8 +128,14 @@ class Choices:
     def arguments(self, library: Library, output: str) -> list[str]:
         """The words of the command after `vidstyle`. Raises `UsageError`."""
         settings = self.settings()
+        own = options(type(settings))
+        changed = {
+            option_name(option).removeprefix("--"): getattr(settings, name)
+            for name, option in own.items()
+            if getattr(settings, name) != option.default
+        }
         files = [library.typed(library[key]) for key in (self.content, *self.styles)]
-        return [self.job, *files, "-o", output, *as_typed(type(settings), changed(settings)), "--keep-job"]
+        return [self.job, *files, "-o", output, *as_typed(type(settings), changed), "--keep-job"]
 
     def command(self, library: Library, output: str) -> str:
         """The command that does the same in the folder."""
