@@ -67,6 +67,12 @@ def as_typed(kind: type[Settings], given: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def changed(settings: Settings, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Settings that have not their defaults, by their options without the dashes; of `values` instead if given."""
+    found, own = vars(settings) if values is None else values, options(type(settings)).values()
+    return {option_name(option)[2:]: found[option.name] for option in own if found[option.name] != option.default}
+
+
 def renamed_files(name: str, value: Any, rename: Callable[[str], str]) -> Any:
     """A setting in whose text files are named, with the files by other names; any other as it is."""
     if name == "mask" and value is not None:

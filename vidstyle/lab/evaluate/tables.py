@@ -13,7 +13,8 @@ from vidstyle.lab.evaluate.figures import Measurement, TemporalConsistency
 from vidstyle.lab.evaluate.patches import LABELS, MEANING, PatchDistances
 from vidstyle.lab.results import used
 from vidstyle.lab.tables import JUDGES, Grid, counted, number, share, signed
-from vidstyle.settings import Settings, option_name, options, typed
+from vidstyle.settings import Settings
+from vidstyle.settings.texts import as_typed, changed
 
 STILL = 0.2  # share of the input's own change below which a clip counts as frozen: paint has more contrast, not less
 BLUNT = 0.75  # share of the sharpness of the first frame, beyond what the input does itself
@@ -133,20 +134,7 @@ def _range(one: figures.Range, words: Callable[[float], str]) -> tuple[str, ...]
 
 def command_line(words: Sequence[str], settings: Settings) -> str:
     """A command with the options that differ from their defaults."""
-    values = used(settings)
-    line = ["vidstyle", *words]
-    for option in options(type(settings)).values():
-        value = values[option.name]
-        if value == option.default:
-            continue
-        name = option_name(option)
-        if isinstance(value, bool):
-            line.append(name if value else f"--no-{name[2:]}")
-        elif option.metadata["repeated"]:
-            line += [word for one in value for word in (name, one)]
-        else:
-            line += [name, typed(value)]
-    return shlex.join(line)
+    return shlex.join(["vidstyle", *words, *as_typed(type(settings), changed(settings, used(settings)))])
 
 
 def headline(found: Measurement) -> Iterator[tuple[str, str]]:

@@ -34,10 +34,8 @@ from vidstyle.settings import (
     PaintingSettings,
     SheetSettings,
     VideoSettings,
-    option_name,
-    options,
 )
-from vidstyle.settings.texts import as_typed
+from vidstyle.settings.texts import as_typed, changed
 from vidstyle.system.outofmemory import memory_errors
 from vidstyle.system.version import __version__
 
@@ -199,12 +197,6 @@ def _command(
     content: File, styles: Sequence[File], outputs: Sequence[File], run: RunOptions, settings: PaintingSettings
 ) -> str:
     """The command that paints with some settings, quoted for a shell."""
-    own = options(type(settings))
-    changed = {
-        option_name(option).removeprefix("--"): getattr(settings, name)
-        for name, option in own.items()
-        if getattr(settings, name) != option.default
-    }
     words = ["vidstyle", settings.job, os.fspath(content), *(os.fspath(style) for style in styles)]
     words += [word for output in outputs for word in ("-o", os.fspath(output))]
     given = {
@@ -215,7 +207,9 @@ def _command(
     }
     numbers = {"--threads": run.threads, "--workers": run.workers, "--ray-address": run.ray_address}
     words += [word for name, value in numbers.items() if value is not None for word in (name, str(value))]
-    return shlex.join([*words, *as_typed(type(settings), changed), *(name for name, on in given.items() if on)])
+    return shlex.join(
+        [*words, *as_typed(type(settings), changed(settings)), *(name for name, on in given.items() if on)]
+    )
 
 
 def _name(file: File) -> str:
