@@ -77,14 +77,14 @@ class TestWithoutFrames:
     def test_a_manifest_of_before(self, tmp_path):
         paint_until(tmp_path / "a", 1)
         file = tmp_path / "a.job" / "manifest.json"
-        file.write_bytes(file.read_bytes().replace(b"vidstyle-job-9", b"vidstyle-job-4"))
-        words = "started by another version of vidstyle .*vidstyle-job-4.*vidstyle-job-9.*or paint anew with --restart"
+        file.write_bytes(file.read_bytes().replace(b"vidstyle-job-10", b"vidstyle-job-4"))
+        words = "started by another version of vidstyle .*vidstyle-job-4.*vidstyle-job-10.*or paint anew with --restart"
         refuse(tmp_path / "a", words)
         with pytest.raises(JobError, match=words), reopen_job(tmp_path / "a.job"):
             pass
         with open_job(tmp_path / "a", MANIFEST, restart=True) as job:
             assert job.done == 0 and not list((job.path / "frames").iterdir())
-        file.write_bytes(file.read_bytes().replace(b"vidstyle-job-9", b"vidstyle-job-4"))
+        file.write_bytes(file.read_bytes().replace(b"vidstyle-job-10", b"vidstyle-job-4"))
         with open_job(tmp_path / "a", MANIFEST) as job:
             assert job.done == 0
 
