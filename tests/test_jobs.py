@@ -163,7 +163,7 @@ class TestLocks:
     def test_who_was_taken_over_stops(self, tmp_path, no_locks):
         with open_job(tmp_path / "a", MANIFEST) as job:
             (job.path / "lock.lease").unlink()
-            wait_until(lambda: job._require_lock() is not None)
+            wait_until(lambda: job.require_lock() is not None)
             with pytest.raises(JobError, match="taken over by another vidstyle"):
                 job.save(*paint(0, None))
 
