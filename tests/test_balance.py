@@ -17,9 +17,9 @@ from vidstyle.core.metrics import feature_distance
 from vidstyle.core.networks import compact
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
-from vidstyle.jobs.balance import Animation, PictureSource, still_plan
-from vidstyle.jobs.retiming import equal_steps, expected_times
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.painting.retiming import equal_steps, expected_times
+from vidstyle.jobs.sources.balance import Animation, PictureSource, still_plan
+from vidstyle.jobs.sources.clips import to_tensor
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 

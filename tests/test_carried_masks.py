@@ -11,7 +11,7 @@ from maskfiles import paintings, saved, settings_for
 from vidstyle import ImageSettings, RunOptions, VideoSettings, stylize_image, stylize_video
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arrays import ArraySequence
-from vidstyle.jobs.carried import Carrier, Seen
+from vidstyle.jobs.sources.carried import Carrier, Seen
 from vidstyle.lab.synthetic import centred, synthetic_clip
 from vidstyle.lab.synthetic import texture as detailed
 from vidstyle.motion.flow import estimator

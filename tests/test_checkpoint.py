@@ -20,7 +20,7 @@ from vidstyle.jobs.folder import checkpoint
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import made_before, open_job
 from vidstyle.jobs.folder.painted import Painted
-from vidstyle.jobs.rendering import stretches
+from vidstyle.jobs.painting.rendering import stretches
 from vidstyle.settings import BalanceSettings, EncodeSettings, VideoSettings
 from vidstyle.system import files
 from vidstyle.types import Result, State

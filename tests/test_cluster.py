@@ -18,7 +18,7 @@ from vidstyle.executors.dispatch import dispatch
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import open_job
-from vidstyle.jobs.shots import ShotKeeper
+from vidstyle.jobs.painting.shots import ShotKeeper
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'vidstyle[cluster]'")
 

@@ -23,9 +23,9 @@ from vidstyle import (
 from vidstyle.api import plan_balance, plan_video
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
-from vidstyle.jobs.balance import Animation, PictureSource
-from vidstyle.jobs.curves import ParameterCurves
-from vidstyle.jobs.sources import SequenceSource, VideoSource
+from vidstyle.jobs.sources.balance import Animation, PictureSource
+from vidstyle.jobs.sources.clips import SequenceSource, VideoSource
+from vidstyle.jobs.sources.curves import ParameterCurves
 from vidstyle.lab.plots import text_plots
 from vidstyle.settings import typed
 from vidstyle.types import Budget, ClipInfo, Frame

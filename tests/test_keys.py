@@ -16,10 +16,10 @@ from vidstyle import RunOptions, VideoSettings, stylize_frames, stylize_video
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, UsageError
 from vidstyle.jobs.arrays import ArraySequence
-from vidstyle.jobs.carried import backwards
-from vidstyle.jobs.keys import KeyFrames, array_keys
 from vidstyle.jobs.output.origin import origin_of
-from vidstyle.jobs.sources import SequenceSource
+from vidstyle.jobs.sources.carried import backwards
+from vidstyle.jobs.sources.clips import SequenceSource
+from vidstyle.jobs.sources.keys import KeyFrames, array_keys
 from vidstyle.lab.synthetic import synthetic_clip
 from vidstyle.motion.flow import estimator, no_motion
 from vidstyle.motion.tracks import Track

@@ -14,7 +14,7 @@ from PIL import Image
 
 import vidstyle
 from vidstyle.errors import UsageError
-from vidstyle.jobs.sources import SequenceSource
+from vidstyle.jobs.sources.clips import SequenceSource
 from vidstyle.lab import synthetic
 from vidstyle.settings import VideoSettings
 from vidstyle.system import libraries

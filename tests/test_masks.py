@@ -30,8 +30,8 @@ from vidstyle.core.stylemetrics import gram, moments
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import JobError, MediaError, UsageError
 from vidstyle.jobs.arrays import ArraySequence
-from vidstyle.jobs.masks import array_masks, fitted, visible_paint
-from vidstyle.jobs.sources import SequenceSource
+from vidstyle.jobs.sources.clips import SequenceSource
+from vidstyle.jobs.sources.masks import array_masks, fitted, visible_paint
 from vidstyle.media.stills.pictures import load_mask
 from vidstyle.types import ClipInfo, Frame, Motion
 

@@ -218,7 +218,7 @@ def test_the_embedded_network_paints(tmp_path, samples):
 @pytest.mark.cuda
 def test_cuda_paints_what_the_cpu_paints(tmp_path, samples):
     from vidstyle.core.stylizer import Stylizer
-    from vidstyle.jobs.sources import to_tensor
+    from vidstyle.jobs.sources.clips import to_tensor
     from vidstyle.types import Frame
 
     content, style = (noise(96, 128, seed=seed) for seed in (1, 2))

@@ -13,7 +13,7 @@ from vidstyle.cli import app
 from vidstyle.core import networks, probe
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError, UsageError
-from vidstyle.jobs.lookahead import Ahead
+from vidstyle.jobs.sources.lookahead import Ahead
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.decoders import PillowPicture
 from vidstyle.settings import VideoSettings

@@ -21,7 +21,7 @@ from vidstyle.cli import app
 from vidstyle.core import networks
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MemoryLimitError, UsageError, WeightsError
-from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.sources.clips import VideoSource
 from vidstyle.motion import flow, raft
 from vidstyle.settings import VideoSettings
 from vidstyle.types import Frame

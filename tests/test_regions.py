@@ -30,7 +30,7 @@ from vidstyle.core.regions import RegionStyle, grams_of_areas, moments_of_areas
 from vidstyle.core.stylemetrics import gram, moments
 from vidstyle.core.stylizer import Stylizer, seen_at
 from vidstyle.errors import JobError, MediaError, UsageError
-from vidstyle.jobs.regions import layered, visible_regions
+from vidstyle.jobs.sources.regions import layered, visible_regions
 from vidstyle.settings import RegionFiles
 from vidstyle.types import Frame, Motion
 

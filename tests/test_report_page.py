@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from vidstyle import RunOptions, VideoSettings, measure_clip, stylize_video
 from vidstyle.cli import app
-from vidstyle.jobs import sources
+from vidstyle.jobs.sources.clips import VideoSource
 from vidstyle.lab import plots
 from vidstyle.lab.evaluate import page, patches, tables
 from vidstyle.lab.evaluate.tables import command_line
@@ -250,7 +250,7 @@ def test_a_report_decodes_and_estimates_nothing_that_the_painting_has(
 ):
     """And says the same as a measurement of the frames from the beginning, with flow of its own."""
     decoded, estimated = [], []
-    decode, estimator = sources.VideoSource.frames, flow.estimator
+    decode, estimator = VideoSource.frames, flow.estimator
     survey = importlib.import_module("vidstyle.media.video").survey
 
     class Counted:
@@ -262,7 +262,7 @@ def test_a_report_decodes_and_estimates_nothing_that_the_painting_has(
             estimated.append(1)
             return self.real(*pair, **how)
 
-    monkeypatch.setattr(sources.VideoSource, "frames", lambda self, start: decoded.append(start) or decode(self, start))
+    monkeypatch.setattr(VideoSource, "frames", lambda self, start: decoded.append(start) or decode(self, start))
     monkeypatch.setattr("vidstyle.media.video.survey", lambda *a, **k: decoded.append("survey") or survey(*a, **k))
     monkeypatch.setattr(flow, "estimator", Counted)
     words = [clip, style, "-o", tmp_path / "o.png", "--network", network, *FAST, "--size", 64, "--long-term", ""]

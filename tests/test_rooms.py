@@ -81,6 +81,15 @@ def test_no_modules_import_each_other_in_a_circle():
     assert set(order) >= set(FILES)  # raises CycleError if there is one
 
 
+def test_no_folders_within_a_room_import_each_other_in_a_circle():
+    inner = {name: name.rpartition(".")[0] for name in FILES if name.count(".") == 2}
+    graph: dict[str, set[str]] = {folder: set() for folder in inner.values()}
+    for name, folder in inner.items():
+        graph[folder] |= {inner[other] for other in imports(name)[0] if other in inner} - {folder}
+    assert {"jobs.sources", "jobs.painting", "media.stills", "lab.bench"} <= graph.keys()
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError if there is one
+
+
 def test_engine_runs_without_the_media_libraries():
     seen, todo = set(), {"motion.flow", *(name for name in FILES if lies_in(name, "core"))}
     while todo:

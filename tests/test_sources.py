@@ -10,9 +10,9 @@ from clips import make_clip, pan
 from PIL import Image
 
 from vidstyle.api import plan_video
-from vidstyle.jobs import lookahead
-from vidstyle.jobs.lookahead import AHEAD, ALWAYS, Ahead, ahead
-from vidstyle.jobs.sources import SequenceSource, VideoSource
+from vidstyle.jobs.sources import lookahead
+from vidstyle.jobs.sources.clips import SequenceSource, VideoSource
+from vidstyle.jobs.sources.lookahead import AHEAD, ALWAYS, Ahead, ahead
 from vidstyle.motion.flow import Estimator
 from vidstyle.motion.tracks import Track
 from vidstyle.settings import VideoSettings

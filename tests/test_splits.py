@@ -12,9 +12,9 @@ from PIL import Image
 from vidstyle import EncodeSettings, RunOptions, VideoSettings, encode_job, stylize_frames, stylize_video
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arrays import ArraySequence
-from vidstyle.jobs.seams import seam_figures
-from vidstyle.jobs.sources import SequenceSource
-from vidstyle.jobs.splits import shown, split
+from vidstyle.jobs.painting.seams import seam_figures
+from vidstyle.jobs.sources.clips import SequenceSource
+from vidstyle.jobs.sources.splits import shown, split
 from vidstyle.settings import OVERLAP
 from vidstyle.types import ClipInfo, Seams
 

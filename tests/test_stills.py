@@ -7,7 +7,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from vidstyle.core.color import preserve_color
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.sources.clips import to_tensor
 from vidstyle.media.stills.pictures import load_content
 from vidstyle.media.writers.sinks import STILLS
 

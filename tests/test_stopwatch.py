@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from vidstyle.jobs.lookahead import ahead
+from vidstyle.jobs.sources.lookahead import ahead
 from vidstyle.system.stopwatch import each, recording, stage
 
 

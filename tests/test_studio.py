@@ -21,7 +21,7 @@ from PIL import Image
 from vidstyle import schedule
 from vidstyle.api import StillPainter
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.jobs.balance import Animation
+from vidstyle.jobs.sources.balance import Animation
 from vidstyle.settings import BalanceSettings, ImageSettings, VideoSettings
 from vidstyle.studio import queue as queue_module
 from vidstyle.studio import reports, texts

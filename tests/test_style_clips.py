@@ -10,7 +10,7 @@ from PIL import Image
 from vidstyle import ImageSettings
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import MediaError
-from vidstyle.jobs.styles import FRAMES, load_styles, thumbnail
+from vidstyle.jobs.sources.styles import FRAMES, load_styles, thumbnail
 
 FAST = ("--first-iterations", 3, "--device", "cpu", "--precision", "float32")
 WIDTH, HEIGHT = 96, 64

@@ -15,8 +15,8 @@ from PIL import Image
 from vidstyle import RunOptions, VideoSettings, stylize_video
 from vidstyle.cli import progress
 from vidstyle.jobs.folder.records import as_json, read
-from vidstyle.jobs.sources import VideoSource
-from vidstyle.jobs.survey import KeptSurvey, surveyed
+from vidstyle.jobs.sources.clips import VideoSource
+from vidstyle.jobs.sources.survey import KeptSurvey, surveyed
 from vidstyle.media import video
 from vidstyle.motion.shots import CutDetector
 

@@ -9,7 +9,7 @@ from conftest import texture
 
 from vidstyle.core import metrics, warp
 from vidstyle.errors import UsageError
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.sources.clips import to_tensor
 from vidstyle.lab.synthetic import DRIFT, EDGE, HIDDEN, SCENES, SyntheticClip, synthetic_clip
 from vidstyle.motion import flow
 

@@ -10,7 +10,7 @@ from conftest import texture
 
 from vidstyle.core import metrics, networks, stylizer, temporal, warp
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.jobs.sources import SequenceSource, to_tensor
+from vidstyle.jobs.sources.clips import SequenceSource, to_tensor
 from vidstyle.lab import synthetic
 from vidstyle.media.stills import pictures
 from vidstyle.motion import flow

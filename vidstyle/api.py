@@ -19,20 +19,20 @@ import numpy as np
 
 from vidstyle.jobs.arguments import RunOptions, checked
 from vidstyle.jobs.arrays import painted_frames, painted_still
-from vidstyle.jobs.balance import Animation, PictureSource
-from vidstyle.jobs.curves import ParameterCurves
 from vidstyle.jobs.firsts import first_sheet, paint_first_frames
 from vidstyle.jobs.folder.status import JobStatus, JobWatcher
 from vidstyle.jobs.masking import carry_mask, make_mask
 from vidstyle.jobs.output.export import Outputs, check_outputs
 from vidstyle.jobs.output.origin import origin_of
+from vidstyle.jobs.painting.retiming import expected_times
 from vidstyle.jobs.prepared import balance_of, image_of, sheet_of, sheet_settings, unpainted, video_of
 from vidstyle.jobs.preview import StillPainter
 from vidstyle.jobs.redo import paint_again
 from vidstyle.jobs.reencode import encode_job
-from vidstyle.jobs.retiming import expected_times
 from vidstyle.jobs.sheets import shots_of, write_contact_sheet
-from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.sources.balance import Animation, PictureSource
+from vidstyle.jobs.sources.clips import VideoSource
+from vidstyle.jobs.sources.curves import ParameterCurves
 from vidstyle.jobs.task_inputs import File
 from vidstyle.settings import BalanceSettings, ImageSettings, ReadingSettings, SheetSettings, VideoSettings
 from vidstyle.types import Region, Shot

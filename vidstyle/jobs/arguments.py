@@ -12,11 +12,11 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from vidstyle.errors import UsageError
 from vidstyle.jobs.output.export import OnFitted
-from vidstyle.jobs.rendering import Observer, OnFrame
-from vidstyle.jobs.retiming import OnStep
-from vidstyle.jobs.shots import OnProgress
-from vidstyle.jobs.sources import VideoSource
-from vidstyle.jobs.survey import OnRead
+from vidstyle.jobs.painting.rendering import Observer, OnFrame
+from vidstyle.jobs.painting.retiming import OnStep
+from vidstyle.jobs.painting.shots import OnProgress
+from vidstyle.jobs.sources.clips import VideoSource
+from vidstyle.jobs.sources.survey import OnRead
 from vidstyle.settings import (
     BalanceSettings,
     EncodeSettings,

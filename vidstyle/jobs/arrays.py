@@ -13,12 +13,12 @@ from vidstyle.core.probe import no_bytes, require_memory
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import require
-from vidstyle.jobs.balance import PictureSource, still_plan
-from vidstyle.jobs.keys import array_keys
-from vidstyle.jobs.lookahead import ahead
-from vidstyle.jobs.masks import array_masks
-from vidstyle.jobs.regions import array_regions, style_of
-from vidstyle.jobs.sources import SequenceSource, to_tensor
+from vidstyle.jobs.sources.balance import PictureSource, still_plan
+from vidstyle.jobs.sources.clips import SequenceSource, to_tensor
+from vidstyle.jobs.sources.keys import array_keys
+from vidstyle.jobs.sources.lookahead import ahead
+from vidstyle.jobs.sources.masks import array_masks
+from vidstyle.jobs.sources.regions import array_regions, style_of
 from vidstyle.jobs.task_inputs import load_network
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.transparency import filled_colors, opaque

@@ -9,7 +9,7 @@ from vidstyle.core import networks
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.folder.inputs import file_hash, hash_of
 from vidstyle.jobs.output.export import Outputs, check_outputs
-from vidstyle.jobs.sources import is_picture
+from vidstyle.jobs.sources.clips import is_picture
 from vidstyle.jobs.task_inputs import File
 from vidstyle.jobs.tasks import Task
 from vidstyle.media.stills import pictures

@@ -13,7 +13,7 @@ from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.painted import Painted
 from vidstyle.jobs.output.export import check_outputs, frames_kept
 from vidstyle.jobs.sheets import require_few, sheet_of_firsts
-from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.sources.clips import VideoSource
 from vidstyle.jobs.tasks import Task
 from vidstyle.media.writers.sinks import write_still
 from vidstyle.system.devices import kind_of

@@ -11,8 +11,8 @@ import numpy as np
 
 from vidstyle.errors import MediaError, UsageError
 from vidstyle.jobs.arguments import checked
-from vidstyle.jobs.carried import Carrier, require_painted
-from vidstyle.jobs.sources import VideoSource, is_picture
+from vidstyle.jobs.sources.carried import Carrier, require_painted
+from vidstyle.jobs.sources.clips import VideoSource, is_picture
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.segmentation import Box, Point, cut_out, refined
 from vidstyle.media.stills.sequence import input_files

@@ -10,12 +10,12 @@ import numpy as np
 
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import RunOptions
-from vidstyle.jobs.balance import Animation, PictureSource, still_plan
 from vidstyle.jobs.output.export import Outputs
-from vidstyle.jobs.retiming import animation_bytes, pilot_bytes
+from vidstyle.jobs.painting.retiming import animation_bytes, pilot_bytes
 from vidstyle.jobs.sheets import ALPHAS, Sheet, Style, sheet_of_alphas, sheet_of_shots
-from vidstyle.jobs.sources import VideoSource, is_picture
-from vidstyle.jobs.styles import thumbnail
+from vidstyle.jobs.sources.balance import Animation, PictureSource, still_plan
+from vidstyle.jobs.sources.clips import VideoSource, is_picture
+from vidstyle.jobs.sources.styles import thumbnail
 from vidstyle.jobs.task_inputs import File
 from vidstyle.jobs.tasks import Task
 from vidstyle.schedule import constant

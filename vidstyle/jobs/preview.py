@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.jobs.balance import PictureSource, still_plan
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.sources.balance import PictureSource, still_plan
+from vidstyle.jobs.sources.clips import to_tensor
 from vidstyle.jobs.task_inputs import load_network
 from vidstyle.media.stills.pictures import fit, load_picture, resize
 from vidstyle.motion.flow import no_motion

@@ -23,12 +23,12 @@ from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.layout import MANIFEST, REDO, REDONE
 from vidstyle.jobs.folder.manifest import Manifest, Redone
 from vidstyle.jobs.folder.opening import folder_of, reopen_job
-from vidstyle.jobs.keys import eased
-from vidstyle.jobs.rendering import Painter, Watched, render
-from vidstyle.jobs.sources import VideoSource, to_tensor
+from vidstyle.jobs.painting.rendering import Painter, Watched, render
+from vidstyle.jobs.painting.workers import require_threads
+from vidstyle.jobs.sources.clips import VideoSource, to_tensor
+from vidstyle.jobs.sources.keys import eased
 from vidstyle.jobs.tasks import Task
 from vidstyle.jobs.threads import computing_with
-from vidstyle.jobs.workers import require_threads
 from vidstyle.settings import KeySettings, MaskSettings, PaintingSettings, ReadingSettings, options
 from vidstyle.settings.ranges import FrameRange
 from vidstyle.system.files import disk_errors

@@ -36,7 +36,7 @@ from vidstyle.jobs.output.export import (
 )
 from vidstyle.jobs.output.figure import check_companions, write_companions
 from vidstyle.jobs.output.origin import Origin
-from vidstyle.jobs.styles import load_styles, thumbnail
+from vidstyle.jobs.sources.styles import load_styles, thumbnail
 from vidstyle.media.stills.pictures import load_picture, resize
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.settings import EncodeSettings, ReadingSettings

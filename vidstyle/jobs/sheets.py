@@ -20,7 +20,7 @@ from torch import Tensor
 from vidstyle.compose.grid import Head, Size, Table, cards, side_by_side
 from vidstyle.core.stylizer import to_pixels
 from vidstyle.errors import UsageError
-from vidstyle.jobs.sources import VideoSource, opacity_of, to_tensor
+from vidstyle.jobs.sources.clips import VideoSource, opacity_of, to_tensor
 from vidstyle.media.stills.pictures import MIN_SIDE, fit, resize
 from vidstyle.media.stills.transparency import WHITE, Ground, filled_colors, opaque, to_unit
 from vidstyle.media.writers.sinks import write_still

@@ -17,19 +17,19 @@ from vidstyle.core.probe import SIDES, needed, no_bytes, require_memory
 from vidstyle.core.stylizer import Size, Stylizer
 from vidstyle.errors import UsageError
 from vidstyle.jobs.arguments import RunOptions
-from vidstyle.jobs.balance import PictureSource
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.manifest import WEIGHTS, Manifest, Played
 from vidstyle.jobs.folder.opening import manifest_before
-from vidstyle.jobs.keys import key_pictures
-from vidstyle.jobs.masks import picture_mask
 from vidstyle.jobs.output.origin import Origin
 from vidstyle.jobs.output.space import require_space
-from vidstyle.jobs.regions import picture_regions, styles_of
-from vidstyle.jobs.sources import VideoSource, estimator_of, to_tensor
-from vidstyle.jobs.styles import load_styles
-from vidstyle.jobs.survey import KeptSurvey
-from vidstyle.jobs.workers import require_memory_for_all, threads_of
+from vidstyle.jobs.painting.workers import require_memory_for_all, threads_of
+from vidstyle.jobs.sources.balance import PictureSource
+from vidstyle.jobs.sources.clips import VideoSource, estimator_of, to_tensor
+from vidstyle.jobs.sources.keys import key_pictures
+from vidstyle.jobs.sources.masks import picture_mask
+from vidstyle.jobs.sources.regions import picture_regions, styles_of
+from vidstyle.jobs.sources.styles import load_styles
+from vidstyle.jobs.sources.survey import KeptSurvey
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import input_files
 from vidstyle.settings import (

@@ -20,7 +20,6 @@ from vidstyle.compose.playback import as_painted
 from vidstyle.core.stylizer import to_pixels
 from vidstyle.errors import DiskError, JobError, VidstyleError
 from vidstyle.jobs.arguments import RunOptions
-from vidstyle.jobs.balance import Animation, PictureSource
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.manifest import Played
 from vidstyle.jobs.folder.opening import open_job
@@ -30,16 +29,17 @@ from vidstyle.jobs.output.figure import write_companions
 from vidstyle.jobs.output.origin import Origin
 from vidstyle.jobs.output.space import announced
 from vidstyle.jobs.output.targets import Targets
-from vidstyle.jobs.rendering import Observer, Watched, render
-from vidstyle.jobs.retiming import expected_times, retime
-from vidstyle.jobs.seams import finish_seams
+from vidstyle.jobs.painting.rendering import Observer, Watched, render
+from vidstyle.jobs.painting.retiming import expected_times, retime
+from vidstyle.jobs.painting.seams import finish_seams
+from vidstyle.jobs.painting.shots import ClipOpener, Opener, ShotWork
+from vidstyle.jobs.painting.workers import paint_shots, require_threads, threads_of
 from vidstyle.jobs.sheets import Cells, Sheet
-from vidstyle.jobs.shots import ClipOpener, Opener, ShotWork
-from vidstyle.jobs.sources import VideoSource
-from vidstyle.jobs.styles import thumbnail
+from vidstyle.jobs.sources.balance import Animation, PictureSource
+from vidstyle.jobs.sources.clips import VideoSource
+from vidstyle.jobs.sources.styles import thumbnail
 from vidstyle.jobs.task_inputs import File, TaskInputs, alpha_of
 from vidstyle.jobs.threads import computing_with
-from vidstyle.jobs.workers import paint_shots, require_threads, threads_of
 from vidstyle.media.writers.base import Encoding
 from vidstyle.media.writers.miniature import try_outputs
 from vidstyle.media.writers.sinks import write_still

@@ -13,9 +13,9 @@ from torch import Tensor
 from vidstyle.core import networks, optimize
 from vidstyle.core.stylizer import Stylizer
 from vidstyle.errors import UsageError
-from vidstyle.jobs.keys import key_pictures
-from vidstyle.jobs.regions import styles_of
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.sources.clips import to_tensor
+from vidstyle.jobs.sources.keys import key_pictures
+from vidstyle.jobs.sources.regions import styles_of
 from vidstyle.jobs.task_inputs import load_network
 from vidstyle.lab.tables import COMPACT, JUDGES, PAINTER, VGG19
 from vidstyle.media.stills import pictures

@@ -17,7 +17,7 @@ from typing import Any
 from vidstyle.errors import UsageError
 from vidstyle.jobs.folder.inputs import hash_of
 from vidstyle.jobs.folder.records import as_json, parsed, read
-from vidstyle.jobs.survey import KeptSurvey
+from vidstyle.jobs.sources.survey import KeptSurvey
 from vidstyle.settings import JOBS, EncodeSettings, Job, PaintingSettings, VideoSettings
 from vidstyle.types import ClipInfo, Seams
 

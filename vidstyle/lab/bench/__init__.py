@@ -15,7 +15,7 @@ from vidstyle.core import optimize
 from vidstyle.core.probe import require_memory
 from vidstyle.core.stylizer import size_of
 from vidstyle.errors import UsageError
-from vidstyle.jobs.sources import SequenceSource, VideoSource
+from vidstyle.jobs.sources.clips import SequenceSource, VideoSource
 from vidstyle.jobs.task_inputs import load_network
 from vidstyle.lab import synthetic
 from vidstyle.lab.bench import baseline, machine, roofline

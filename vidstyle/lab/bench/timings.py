@@ -25,8 +25,8 @@ from vidstyle.core.stylizer import Stylizer, resized, scales, size_of
 from vidstyle.errors import MemoryLimitError
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import open_job
-from vidstyle.jobs.rendering import render
-from vidstyle.jobs.sources import SequenceSource, VideoSource
+from vidstyle.jobs.painting.rendering import render
+from vidstyle.jobs.sources.clips import SequenceSource, VideoSource
 from vidstyle.lab.bench import figures, machine
 from vidstyle.lab.bench.machine import Machine
 from vidstyle.lab.results import ratio

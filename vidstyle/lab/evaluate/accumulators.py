@@ -21,7 +21,7 @@ from vidstyle.core import metrics
 from vidstyle.core.color import LUMINANCE
 from vidstyle.core.stylizer import Size, scaled_style, to_pixels
 from vidstyle.core.warp import warp
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.sources.clips import to_tensor
 from vidstyle.lab.evaluate import figures, patches
 from vidstyle.lab.painter import CONTENT_LAYER, STYLE_LAYERS, Painter
 from vidstyle.media.stills import pictures

@@ -27,7 +27,7 @@ from vidstyle.core.stylizer import scaled_style, size_of
 from vidstyle.errors import DiskError, UsageError
 from vidstyle.jobs.folder.inputs import file_hash
 from vidstyle.jobs.output.export import files_read
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.sources.clips import to_tensor
 from vidstyle.jobs.task_inputs import load_network
 from vidstyle.lab.evaluate import patches
 from vidstyle.lab.evaluate.comparison_report import Judgement, Pair, Report, Speed, blind_page, contact_sheet

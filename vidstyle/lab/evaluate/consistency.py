@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vidstyle.core.probe import require_memory
 from vidstyle.errors import UsageError
-from vidstyle.jobs.sources import SequenceSource, to_tensor
+from vidstyle.jobs.sources.clips import SequenceSource, to_tensor
 from vidstyle.lab import synthetic
 from vidstyle.lab.evaluate.accumulators import DriftAccumulator, FlickerAccumulator, PerFrameBaseline, View, spread
 from vidstyle.lab.evaluate.figures import Drift, FrameFigures, Independence, Spread, TemporalConsistency

@@ -22,10 +22,10 @@ from vidstyle.api import RunOptions, stylize_video
 from vidstyle.core.probe import require_memory
 from vidstyle.errors import MediaError
 from vidstyle.jobs.arguments import checked
-from vidstyle.jobs.lookahead import ahead
 from vidstyle.jobs.output.export import files_read, listed
-from vidstyle.jobs.sources import VideoSource
-from vidstyle.jobs.styles import load_styles
+from vidstyle.jobs.sources.clips import VideoSource
+from vidstyle.jobs.sources.lookahead import ahead
+from vidstyle.jobs.sources.styles import load_styles
 from vidstyle.lab.evaluate import accumulators, page
 from vidstyle.lab.evaluate.accumulators import View, spread, undivided
 from vidstyle.lab.evaluate.figures import ClipFacts, Drift, Measurement

@@ -22,9 +22,9 @@ from torch import Tensor
 from vidstyle.core import metrics
 from vidstyle.core.probe import require_memory
 from vidstyle.errors import UsageError
-from vidstyle.jobs.balance import Animation, PictureSource
-from vidstyle.jobs.retiming import retime
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.painting.retiming import retime
+from vidstyle.jobs.sources.balance import Animation, PictureSource
+from vidstyle.jobs.sources.clips import to_tensor
 from vidstyle.lab.painter import CONTENT_LAYER, STYLE_LAYERS, OnStep, Painter, check_judge, load_styles, silent
 from vidstyle.lab.plots import text_plots
 from vidstyle.lab.results import Results, ratio, used

@@ -16,13 +16,13 @@ from vidstyle.core import probe
 from vidstyle.errors import UsageError
 from vidstyle.jobs import prepared
 from vidstyle.jobs.arguments import RunOptions
-from vidstyle.jobs.balance import PictureSource
 from vidstyle.jobs.folder.manifest import Manifest
 from vidstyle.jobs.folder.opening import painted_before
 from vidstyle.jobs.output.space import job_bytes, outputs_bytes
-from vidstyle.jobs.retiming import expected_times, pilot_work
+from vidstyle.jobs.painting.retiming import expected_times, pilot_work
 from vidstyle.jobs.sheets import Sheet
-from vidstyle.jobs.sources import VideoSource
+from vidstyle.jobs.sources.balance import PictureSource
+from vidstyle.jobs.sources.clips import VideoSource
 from vidstyle.jobs.tasks import Task
 from vidstyle.jobs.threads import computing_with
 from vidstyle.lab.plan.figures import WORKERS, OnWorkers, Plan, PlannedShot, bound, makespan

@@ -18,11 +18,11 @@ from torch.nn import functional
 
 from vidstyle.compose.compositor import Compositor
 from vidstyle.core.stylizer import Size, Stylizer, size_of
-from vidstyle.jobs.balance import PictureSource
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.painted import FAST
 from vidstyle.jobs.output.export import for_output
-from vidstyle.jobs.sources import SequenceSource
+from vidstyle.jobs.sources.balance import PictureSource
+from vidstyle.jobs.sources.clips import SequenceSource
 from vidstyle.lab.plan.figures import FrameCost
 from vidstyle.media.stills.codecs import decode, encode
 from vidstyle.media.writers.base import Encoding

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidstyle.core.warp import carry
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.jobs.carried import Seen, backwards, require_painted
+from vidstyle.jobs.sources.carried import Seen, backwards, require_painted
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.transparency import filled_colors
 from vidstyle.motion.flow import Estimator

@@ -26,10 +26,10 @@ from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.painted import Painted
-from vidstyle.jobs.lookahead import ahead
-from vidstyle.jobs.rendering import OnFrame
-from vidstyle.jobs.sources import SequenceSource, VideoSource
-from vidstyle.jobs.survey import Survey
+from vidstyle.jobs.painting.rendering import OnFrame
+from vidstyle.jobs.sources.clips import SequenceSource, VideoSource
+from vidstyle.jobs.sources.lookahead import ahead
+from vidstyle.jobs.sources.survey import Survey
 from vidstyle.media.stills.codecs import decode
 from vidstyle.motion.flow import Estimator
 from vidstyle.schedule import OverTime

@@ -14,7 +14,7 @@ from vidstyle.executors.processes import Processes
 from vidstyle.jobs.arguments import RunOptions
 from vidstyle.jobs.folder.checkpoint import JobFolder
 from vidstyle.jobs.folder.inputs import Inputs
-from vidstyle.jobs.shots import ShotKeeper, ShotWork, tell_devices
+from vidstyle.jobs.painting.shots import ShotKeeper, ShotWork, tell_devices
 from vidstyle.settings import VideoSettings
 from vidstyle.system.notes import tell
 from vidstyle.system.sites import said

@@ -13,8 +13,8 @@ import numpy as np
 from vidstyle.core.metrics import sharpness, warping_error
 from vidstyle.core.warp import warp
 from vidstyle.jobs.folder.checkpoint import JobFolder
-from vidstyle.jobs.rendering import Observer
-from vidstyle.jobs.sources import SequenceSource, to_tensor
+from vidstyle.jobs.painting.rendering import Observer
+from vidstyle.jobs.sources.clips import SequenceSource, to_tensor
 from vidstyle.system.notes import tell
 
 STEP = 4  # every so many pairs of frames are measured: the flow takes longer than some GPUs take to paint

@@ -19,8 +19,8 @@ import torch
 
 from vidstyle.core.metrics import Judge, feature_distance
 from vidstyle.core.stylizer import Stylizer
-from vidstyle.jobs.balance import Animation, PictureSource
-from vidstyle.jobs.sources import to_tensor
+from vidstyle.jobs.sources.balance import Animation, PictureSource
+from vidstyle.jobs.sources.clips import to_tensor
 from vidstyle.media.stills.transparency import opaque
 from vidstyle.schedule import EASINGS, Schedule, values
 from vidstyle.types import Frame, State

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.jobs.carried import Carrier, require_painted
+from vidstyle.jobs.sources.carried import Carrier, require_painted
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence, pictures_in
 from vidstyle.settings import KeyFile, MaskSettings

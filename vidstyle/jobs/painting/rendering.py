@@ -15,7 +15,7 @@ from vidstyle.jobs.folder.checkpoint import JobFolder, Part
 from vidstyle.jobs.folder.growing import GrowingPicture
 from vidstyle.jobs.folder.inputs import Inputs
 from vidstyle.jobs.folder.saving import saving
-from vidstyle.jobs.lookahead import ahead
+from vidstyle.jobs.sources.lookahead import ahead
 from vidstyle.system.devices import kind_of
 from vidstyle.system.stopwatch import each, stage
 from vidstyle.types import Frame, Result, Source, State

@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 
 from vidstyle.errors import UsageError
-from vidstyle.jobs.curves import ParameterCurves
-from vidstyle.jobs.masks import fitted
-from vidstyle.jobs.regions import layered
-from vidstyle.jobs.sources import opacity_of, to_tensor
+from vidstyle.jobs.sources.clips import opacity_of, to_tensor
+from vidstyle.jobs.sources.curves import ParameterCurves
+from vidstyle.jobs.sources.masks import fitted
+from vidstyle.jobs.sources.regions import layered
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.transparency import filled_colors
 from vidstyle.motion import flow

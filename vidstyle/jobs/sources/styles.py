@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle.jobs.sources import is_picture, to_tensor
+from vidstyle.jobs.sources.clips import is_picture, to_tensor
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.transparency import filled_colors
 from vidstyle.system import libraries

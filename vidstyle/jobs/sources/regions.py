@@ -15,8 +15,8 @@ from torch import Tensor
 from vidstyle.core.regions import RegionStyle
 from vidstyle.core.stylizer import seen_at
 from vidstyle.errors import MediaError, UsageError
-from vidstyle.jobs.carried import Carrier
-from vidstyle.jobs.masks import Masks, array_masks, carried_along, mask_in, masks_in
+from vidstyle.jobs.sources.carried import Carrier
+from vidstyle.jobs.sources.masks import Masks, array_masks, carried_along, mask_in, masks_in
 from vidstyle.media.stills import pictures
 from vidstyle.settings import ImageSettings, MaskSettings, PaintingSettings, RegionFiles, VideoSettings
 from vidstyle.system.notes import tell

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from vidstyle.core.opacity import counted
-from vidstyle.jobs.carried import Carrier, Seen
-from vidstyle.jobs.curves import ParameterCurves
-from vidstyle.jobs.keys import KeyFrames, clip_keys
-from vidstyle.jobs.lookahead import Ahead, motion_workers
-from vidstyle.jobs.masks import Masks, clip_masks, visible_paint
-from vidstyle.jobs.regions import Regions, clip_regions, visible_regions
-from vidstyle.jobs.splits import shown, split
-from vidstyle.jobs.survey import KeptSurvey, OnRead, Survey, surveyed
+from vidstyle.jobs.sources.carried import Carrier, Seen
+from vidstyle.jobs.sources.curves import ParameterCurves
+from vidstyle.jobs.sources.keys import KeyFrames, clip_keys
+from vidstyle.jobs.sources.lookahead import Ahead, motion_workers
+from vidstyle.jobs.sources.masks import Masks, clip_masks, visible_paint
+from vidstyle.jobs.sources.regions import Regions, clip_regions, visible_regions
+from vidstyle.jobs.sources.splits import shown, split
+from vidstyle.jobs.sources.survey import KeptSurvey, OnRead, Survey, surveyed
 from vidstyle.jobs.threads import pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
