@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional
 
 from vidstyle.compose.compositor import Compositor
-from vidstyle.core.stylizer import Size, Stylizer, size_of
+from vidstyle.core.stylizer import COARSE_EVALUATIONS, Size, Stylizer, size_of
 from vidstyle.jobs.folder import states
 from vidstyle.jobs.folder.painted import FAST
 from vidstyle.jobs.output.export import for_output
@@ -31,8 +31,9 @@ from vidstyle.settings import BalanceSettings, MotionSettings, PaintingSettings
 from vidstyle.system.files import staging
 from vidstyle.types import Budget, Frame, Motion, Result, Source, State
 
-EVALUATIONS = 3  # that are timed
-PAIRS = 7  # of a frame with one evaluation and with more, of which the medians count, if they take less than LONG
+FEW = COARSE_EVALUATIONS  # evaluations of a frame that is timed: with fewer, what is new would get fewer, too
+MANY = 3 * FEW
+PAIRS = 5  # of a frame with few and with many evaluations, of which the medians count, if they take less than LONG
 LONG = 10.0  # seconds after which no further pair is timed
 SAMPLES = 3  # places of a job at which frames are looked at
 FOLLOWING, SETTLED = 12, 6  # frames after the first at each of them; the last ones, that are like all that come later
@@ -149,16 +150,16 @@ def _samples(source: Source, shots: Sequence[tuple[int, int]]) -> tuple[list[lis
 def _timed_first(stylizer: Stylizer, frame: Frame) -> tuple[float, float, float, Result, State]:
     """Seconds of what is done once, of a frame without its evaluations, and of an evaluation; and a painting."""
     frame = dataclasses.replace(frame, motion=None)
-    before, result, state = _timed(stylizer, frame, None, 1 + EVALUATIONS)
+    before, result, state = _timed(stylizer, frame, None, FEW)
     without, one = _timed_pairs(stylizer, frame, None)
-    return max(before - without - (1 + EVALUATIONS) * one, 0.0), without, one, result, state
+    return max(before - without - FEW * one, 0.0), without, one, result, state
 
 
 def _timed_later(stylizer: Stylizer, frame: Frame, state: State) -> tuple[float, float]:
     """Seconds of a warm-started frame without its evaluations, and of an evaluation."""
     # As in the middle of a shot; what the earlier pastiches show does not matter here.
     state = dataclasses.replace(state, history=(state.pastiche,) * (frame.reach - 1))
-    _timed(stylizer, frame, state, 1 + EVALUATIONS)
+    _timed(stylizer, frame, state, FEW)
     return _timed_pairs(stylizer, frame, state)
 
 
@@ -167,10 +168,10 @@ def _timed_pairs(stylizer: Stylizer, frame: Frame, state: State | None) -> tuple
     began = time.perf_counter()
     pairs: list[tuple[float, float]] = []
     while not pairs or (len(pairs) < PAIRS and time.perf_counter() - began < LONG):
-        few, many = (_timed(stylizer, frame, state, evaluations)[0] for evaluations in (1, 1 + EVALUATIONS))
-        pairs.append((few, max(many - few, 0.0) / EVALUATIONS))
+        (few, less, _), (many, more, _) = (_timed(stylizer, frame, state, count) for count in (FEW, MANY))
+        pairs.append((few, max(many - few, 0.0) / max(more.iterations - less.iterations, 1)))
     few, one = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return max(few - one, 0.0), one
+    return max(few - FEW * one, 0.0), one
 
 
 def _timed(stylizer: Stylizer, frame: Frame, state: State | None, evaluations: int) -> tuple[float, Result, State]:
