@@ -229,7 +229,7 @@ def test_another_width_paints_nothing_anew(tmp_path, photo, styles, settings):
         (3, "it is text", ["{}/text.mp4", "-o", "{}/o.png"]),
         (3, "it is text", ["{}/text.mp4", "{}/style.png", "-o", "{}/o.png"]),
         (3, "damaged", ["{}/half.png", "{}/style.png", "-o", "{}/o.png"]),
-        (3, "text.mp4 is not a picture", ["{}/photo.png", "{}/text.mp4", "-o", "{}/o.png"]),
+        (3, "text.mp4 is not a clip that can be read: it is text", ["{}/photo.png", "{}/text.mp4", "-o", "{}/o.png"]),
         (2, "is an input", ["{}/photo.png", "{}/style.png", "-o", "{}/photo.png"]),
         (4, "-y", ["{}/photo.png", "{}/style.png", "-o", "{}/half.png"]),
         (7, "none", ["{}/photo.png", "{}/style.png", "-o", "{}/none/o.png"]),

@@ -96,9 +96,9 @@ class StyleColors:
             if tuple(state.color_maps_of) == (frame.alpha, *frame.mix) and state.color_maps is not None:
                 earlier = state.color_maps
             if earlier is not None and colors is not None and state.colors is not None:
-                grown = _growth(colors.view(-1, 3, 4), state.colors.view(-1, 3, 4))
                 if torch.equal(colors, state.colors):
                     return earlier
+                grown = _growth(colors.view(-1, 3, 4), state.colors.view(-1, 3, 4))
         weights = _counted(frame)
         wanted = [colormatch.mixed(self._samples, frame.mix), *self._region_samples][: len(weights)]
         maps = [
