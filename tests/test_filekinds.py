@@ -76,7 +76,8 @@ class TestGoodFilesInTheWrongPlace:
         if codec == "flv1":
             codec = "flv"
         clip = make_clip(tmp_path / f"a{suffix}", pan(5), codec=codec)
-        for arguments in (("image", clip, samples / STYLE), ("image", samples / STYLE, samples / STYLE, "--init", clip)):
+        style = samples / STYLE
+        for arguments in (("image", clip, style), ("image", style, style, "--init", clip)):
             done = vidstyle(*arguments, "-o", tmp_path / "o.png")
             assert done.exit_code == 3
             assert f"it is {words}; clips are painted with `vidstyle video`, the clip first" in done.output
