@@ -31,8 +31,12 @@ def computing_with(count: int | None) -> Iterator[None]:
 
 
 def pool(size: int, name: str) -> ThreadPoolExecutor:
-    """A pool of `size` threads in which torch computes with as many threads as in the calling one."""
-    return ThreadPoolExecutor(size, name, initializer=_set_here, initargs=(torch.get_num_threads(),))
+    """A pool of `size` threads that work beside the painting; in each of them torch computes with one thread.
+
+    With more, each would have OpenMP threads of its own. Where these are more than the processors, GNU's OpenMP lets
+    threads that wait sleep at once, those of the painting, too: a frame of 480x360 took 0.95 instead of 0.70 s.
+    """
+    return ThreadPoolExecutor(size, name, initializer=_set_here, initargs=(1,))
 
 
 def _set_here(count: int) -> None:
