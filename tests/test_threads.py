@@ -15,7 +15,7 @@ from conftest import pixels, texture
 from PIL import Image
 
 from vidstyle import SheetSettings, make_sheet
-from vidstyle.jobs.threads import computing_with, pool
+from vidstyle.jobs.threads import computing_as_the_painting, computing_with, pool
 
 PAINT = """
 import sys
@@ -30,6 +30,17 @@ make_sheet(content, [style], out, settings, RunOptions(keep_job=True, on_frame=o
 """
 
 
+def all_of_them():
+    """Also in a pool of a pool."""
+    with pool(1, "inner") as inner, computing_as_the_painting():
+        return inner.submit(within).result(), inner.submit(torch.get_num_threads).result()
+
+
+def within():
+    with computing_as_the_painting():
+        return torch.get_num_threads()
+
+
 def test_other_threads_keep_their_number():
     usual = torch.get_num_threads()
     together = Barrier(4)
@@ -40,6 +51,7 @@ def test_other_threads_keep_their_number():
             mine = torch.get_num_threads()
             with pool(1, "helper") as helpers:
                 helped = helpers.submit(torch.get_num_threads).result()
+                assert helpers.submit(all_of_them).result() == (count, 1)
             together.wait()
         return mine, helped, torch.get_num_threads()
 

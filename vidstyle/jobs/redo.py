@@ -163,7 +163,7 @@ def _opened(job: JobFolder, manifest: Manifest, *, restart: bool) -> JobFolder:
         found = (path / MANIFEST).read_bytes() if (path / MANIFEST).is_file() else None
     try:
         there = None if found is None else Manifest.decoded(found)
-    except ValueError:  # it was interrupted before it had begun, or is damaged
+    except ValueError:  # it was interrupted before its manifest was whole, or is damaged
         there = None
     if there is not None and there.redo is not None and (there.redo != manifest.redo or manifest.changes(there)):
         raise JobError(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 
 _changing = threading.Lock()
+_beside = threading.local()  # what a thread of a pool works beside
 
 
 @contextmanager
@@ -36,7 +37,24 @@ def pool(size: int, name: str) -> ThreadPoolExecutor:
     With more, each would have OpenMP threads of its own. Where these are more than the processors, GNU's OpenMP lets
     threads that wait sleep at once, those of the painting, too: a frame of 480x360 took 0.95 instead of 0.70 s.
     """
-    return ThreadPoolExecutor(size, name, initializer=_set_here, initargs=(1,))
+    return ThreadPoolExecutor(size, name, initializer=_work_beside, initargs=(_painting(),))
+
+
+@contextmanager
+def computing_as_the_painting() -> Iterator[None]:
+    """In a thread of a `pool` torch computes with as many threads as the painting: what takes longer than that may."""
+    with computing_with(_painting()):
+        yield
+
+
+def _painting() -> int:
+    """The number of threads that the painting beside this thread computes with; elsewhere, that of this thread."""
+    return getattr(_beside, "painting", None) or torch.get_num_threads()
+
+
+def _work_beside(painting: int) -> None:
+    _beside.painting = painting
+    _set_here(1)
 
 
 def _set_here(count: int) -> None:

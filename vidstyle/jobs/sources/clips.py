@@ -25,7 +25,7 @@ from vidstyle.jobs.sources.masks import Masks, clip_masks, visible_paint
 from vidstyle.jobs.sources.regions import Regions, clip_regions, visible_regions
 from vidstyle.jobs.sources.splits import shown, split
 from vidstyle.jobs.sources.survey import KeptSurvey, OnRead, Survey, surveyed
-from vidstyle.jobs.threads import pool
+from vidstyle.jobs.threads import computing_as_the_painting, pool
 from vidstyle.media.stills import pictures
 from vidstyle.media.stills.sequence import is_sequence
 from vidstyle.media.stills.transparency import filled_colors, opaque
@@ -387,7 +387,24 @@ def is_picture(content: str | Path) -> bool:
 
 def estimator_of(settings: VideoSettings) -> flow.Estimator:
     """The estimator of motion that the settings name. Raises `WeightsError`."""
-    return flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
+    found = flow.estimator(settings.flow, settings.flow_weights, pick_device(settings.device))
+    if found.fingerprint:
+        found.search = _Learnt(found.search)
+    return found
+
+
+class _Learnt:
+    """A network's search for flow, which on a CPU takes longer than the painting: it gets as many threads."""
+
+    def __init__(self, search: flow.Search) -> None:
+        self._search, self.fingerprint = search, search.fingerprint
+
+    def __call__(
+        self, previous: np.ndarray, current: np.ndarray, *, fine: flow.Fine = "both"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `flow.Search` has it."""
+        with computing_as_the_painting():
+            return self._search(previous, current, fine=fine)
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
